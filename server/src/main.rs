@@ -1,2 +1,171 @@
-//! x
-fn main() {}
+//! `switchboard`: reads the file and the environment, and serves. The only `std::env`, the only exit.
+mod demo;
+
+use clap::{Args, Parser, Subcommand};
+use std::{error::Error, fs, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use switchboard_server::{
+    Drained,
+    bedrock::{Bedrock, ConnectError},
+    config::{Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
+    route::Routes,
+    serve,
+};
+use tokio::{net::TcpListener, runtime};
+use tonic::transport::server::TcpIncoming;
+use tracing_subscriber::{EnvFilter, fmt};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The SDK's own lines double the cost of a call when they are on, so they are asked for by name.
+const DEFAULT_LOG: &str = "info,aws_config=warn,aws_runtime=warn,aws_sdk_bedrockruntime=warn,aws_smithy_runtime=warn,\
+                           aws_smithy_runtime_api=warn,hyper=warn,h2=warn";
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// One gRPC contract in front of every model on Amazon Bedrock.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve calls on Amazon Bedrock until SIGTERM or Ctrl-C, then drain
+    Serve(Serve),
+    /// Check a configuration: names the line and the fix of what is wrong
+    Check {
+        /// The TOML file
+        file: PathBuf,
+    },
+    /// Show it all without an AWS account: a simulator and a server on loopback
+    Demo(demo::Demo),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// The configuration; without one there are two models, set by the two options below
+    #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The model of reasoning, coding, analysis and default, where no configuration is given
+    #[arg(long, env = "PRIMARY_MODEL_ID", default_value = DEFAULT_PRIMARY, value_name = "ID")]
+    primary: String,
+    /// The model of summarization and classification, where no configuration is given
+    #[arg(long, env = "FALLBACK_MODEL_ID", default_value = DEFAULT_FALLBACK, value_name = "ID")]
+    fallback: String,
+    /// Where to listen, in place of the configuration's address
+    #[arg(long, env = "SWITCHBOARD_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    let done = match cli.command {
+        Command::Check { file } => check(&file),
+        Command::Serve(settings) => run(serve_calls(settings)),
+        Command::Demo(demo) => run(demo.show()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switchboard: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The LIFO slot is off: with it each event of a stream becomes a small write of its own, which triples what a dense
+/// stream costs.
+fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().disable_lifo_slot().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background(); // what was cut must not hold the exit
+    done
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        lines.init();
+    } else {
+        lines.json().flatten_event(true).init();
+    }
+}
+
+fn check(file: &PathBuf) -> Result<()> {
+    let config = read(file)?;
+    let (tasks, models) = (config.tasks.len(), config.models.len());
+    println!("{}: valid, {tasks} tasks on {models} models", file.display());
+    Ok(())
+}
+
+fn read(file: &PathBuf) -> Result<Config> {
+    let name = file.display();
+    let toml = fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    Ok(Config::parse(&toml).map_err(|error| format!("{name}: {error}"))?)
+}
+
+async fn serve_calls(settings: Serve) -> Result<()> {
+    let mut config = match &settings.config {
+        Some(file) => read(file)?,
+        None => Config::for_two_models(&settings.primary, &settings.fallback),
+    };
+    config.server.listen = settings.listen.unwrap_or(config.server.listen);
+    let listener = listen(config.server.listen).await?;
+    let (routes, bedrock) = connect(&config).await.map_err(|error| both_ways_out(&error))?;
+    tracing::info!(address = %listener.local_addr()?, config_version = routes.version(), "serving");
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let drained = serve(&config, routes, bedrock, incoming, asked_to_stop()).await;
+    match drained.map_err(|error| format!("the server failed: {error}"))? {
+        Drained::Clean => tracing::info!("drained"),
+        Drained::Cut => tracing::warn!("the drain timeout is over: what still ran was cut"),
+    }
+    Ok(())
+}
+
+async fn connect(config: &Config) -> std::result::Result<(Arc<Routes>, Bedrock), ConnectError> {
+    let default_region = Bedrock::default_region(&config.bedrock).await?;
+    let routes = Arc::new(Routes::new(config, &default_region));
+    let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await?;
+    Ok((routes, bedrock))
+}
+
+/// Whoever has no AWS account yet should learn here that none is needed.
+fn both_ways_out(error: &ConnectError) -> String {
+    let mend = match error {
+        ConnectError::NoRegion => "set AWS_REGION, or region under [bedrock] in the configuration",
+        ConnectError::NoCredentials(_) => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK, or run where \
+             there is a role"
+        }
+        ConnectError::Unreachable { .. } => {
+            "check the region's name, the network and AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+        }
+    };
+    format!("{error}: {mend}; to try it without an AWS account, run `switchboard demo`")
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    Ok(bound.map_err(|error| {
+        format!(
+            "cannot listen on {address}: {error}; choose another address with --listen or SWITCHBOARD_LISTEN"
+        )
+    })?)
+}
+
+/// SIGTERM or Ctrl-C.
+async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        },
+        Err(_) => drop(interrupted.await),
+    }
+}

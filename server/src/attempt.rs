@@ -1,0 +1,232 @@
+//! Attempts: one candidate after the other until one answers.
+//!
+//! The loop is the whole policy: a failure that the next candidate would share stops it, any other lets it go on, and
+//! the call's deadline ends it wherever it is. A stream counts as answered only when its first *content* is in hand, so
+//! one that opens and then fails, or opens and says nothing, still falls back, and the caller has seen none of it.
+pub mod deadline;
+pub mod failure;
+
+use crate::{
+    bedrock::{Answer, Ask, ModelEvent, Models},
+    error::CallError,
+    record::CallRecord,
+    route::{Candidate, RoutePlan, Task},
+};
+use failure::{Failure, FailureKind};
+use futures_util::StreamExt as _;
+use std::future::Future;
+use switchboard_proto::v1::{self as pb, content_block_delta::Delta};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A request that has been checked, and what will be tried for it.
+#[derive(Debug)]
+pub struct Call {
+    request: pb::ConverseRequest,
+    inference: pb::InferenceConfiguration,
+    plan: RoutePlan,
+    deadline: Instant,
+}
+
+/// A stream whose first content is in hand: nothing that comes after can fall back.
+#[derive(Debug)]
+pub struct Begun<E> {
+    /// The events up to the first content.
+    pub head: Vec<ModelEvent>,
+    /// The events after it.
+    pub rest: E,
+    /// Bedrock's id of the request.
+    pub request_id: String,
+}
+
+/// An answer that stalls before its content must not fill our memory either.
+const MAX_HEAD: usize = 64;
+
+// === impl Call ===
+
+impl Call {
+    /// A call that ends at `deadline` at the latest.
+    #[must_use]
+    pub fn new(mut request: pb::ConverseRequest, plan: RoutePlan, deadline: Instant) -> Self {
+        let inference = request.inference_config.take().unwrap_or_default();
+        Self { request, inference, plan, deadline }
+    }
+
+    /// When the call ends at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The task that it is served as.
+    #[must_use]
+    pub fn task(&self) -> &Task {
+        &self.plan.task
+    }
+
+    /// Always with `max_tokens`: without it Bedrock reserves the model's whole limit of the account's quota.
+    fn inference(&self, candidate: &Candidate) -> pb::InferenceConfiguration {
+        let max_tokens = candidate.max_tokens(self.inference.max_tokens, self.task());
+        pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..self.inference.clone() }
+    }
+}
+
+/// Asks for a whole answer.
+///
+/// # Errors
+/// See [`first_answer`].
+pub async fn whole<M: Models>(models: &M, call: &Call, record: &mut CallRecord) -> Result<Answer, CallError> {
+    first_answer::<M, Whole>(models, call, record).await
+}
+
+/// Asks for an answer as it is generated.
+///
+/// # Errors
+/// See [`first_answer`].
+pub async fn streamed<M: Models>(
+    models: &M,
+    call: &Call,
+    record: &mut CallRecord,
+) -> Result<Begun<M::Events>, CallError> {
+    first_answer::<M, Streamed>(models, call, record).await
+}
+
+/// The loop.
+///
+/// # Errors
+/// [`CallError::DeadlineExceeded`] when the call's deadline passes, else [`CallError::Failed`]: with the failure that
+/// stopped the plan, or with the one that tells most when all candidates failed.
+async fn first_answer<M: Models, A: Attempt<M>>(
+    models: &M,
+    call: &Call,
+    record: &mut CallRecord,
+) -> Result<A::Reply, CallError> {
+    let mut failures = Vec::new();
+    for candidate in &call.task().candidates {
+        let (began, inference) = (Instant::now(), call.inference(candidate));
+        let ask = Ask { request: &call.request, inference: &inference };
+        let Ok(tried) = timeout_at(call.deadline, A::attempt(models, call.task(), candidate, ask)).await
+        else {
+            record.ran_out(candidate, began);
+            return Err(CallError::DeadlineExceeded { attempts: record.attempts() });
+        };
+        match tried {
+            Ok(reply) => {
+                record.answered(candidate, began, A::request_id(&reply));
+                return Ok(reply);
+            }
+            Err(failure) => {
+                record.failed(candidate, began, &failure);
+                if !failure.kind.row().next {
+                    return Err(CallError::Failed(failure));
+                }
+                failures.push(failure);
+            }
+        }
+    }
+    Err(most_telling(failures).map_or(CallError::Internal, CallError::Failed))
+}
+
+/// One that waiting can cure, for then the caller can do something; else the last.
+fn most_telling(mut failures: Vec<Failure>) -> Option<Failure> {
+    match failures.iter().position(|failure| failure.kind.row().retry) {
+        Some(position) => Some(failures.swap_remove(position)),
+        None => failures.pop(),
+    }
+}
+
+/// One try of one model, until there is something that can be given to the caller.
+trait Attempt<M: Models> {
+    type Reply: Send;
+
+    fn attempt(
+        models: &M,
+        task: &Task,
+        candidate: &Candidate,
+        ask: Ask<'_>,
+    ) -> impl Future<Output = Result<Self::Reply, Failure>> + Send;
+
+    fn request_id(reply: &Self::Reply) -> &str;
+}
+
+/// Until the answer is there as a whole.
+struct Whole;
+
+impl<M: Models> Attempt<M> for Whole {
+    type Reply = Answer;
+
+    async fn attempt(
+        models: &M,
+        task: &Task,
+        candidate: &Candidate,
+        ask: Ask<'_>,
+    ) -> Result<Answer, Failure> {
+        let patience = task.deadline.attempt;
+        let answer = timeout(patience, models.converse(candidate, ask)).await;
+        answer.unwrap_or_else(|_elapsed| {
+            Err(Failure::new(FailureKind::AttemptTimeout, format!("no answer within {patience:?}")))
+        })
+    }
+
+    fn request_id(reply: &Answer) -> &str {
+        &reply.request_id
+    }
+}
+
+/// Until the first content is there.
+struct Streamed;
+
+impl<M: Models> Attempt<M> for Streamed {
+    type Reply = Begun<M::Events>;
+
+    async fn attempt(
+        models: &M,
+        task: &Task,
+        candidate: &Candidate,
+        ask: Ask<'_>,
+    ) -> Result<Self::Reply, Failure> {
+        let patience = task.deadline.first_content;
+        let begun = timeout(patience, begin(models, candidate, ask)).await;
+        begun.unwrap_or_else(|_elapsed| {
+            Err(Failure::new(FailureKind::FirstContentTimeout, format!("no content within {patience:?}")))
+        })
+    }
+
+    fn request_id(reply: &Self::Reply) -> &str {
+        &reply.request_id
+    }
+}
+
+async fn begin<M: Models>(
+    models: &M,
+    candidate: &Candidate,
+    ask: Ask<'_>,
+) -> Result<Begun<M::Events>, Failure> {
+    let opened = models.converse_stream(candidate, ask).await?;
+    let (mut rest, request_id, mut head) = (opened.events, opened.request_id, Vec::new());
+    loop {
+        let Some(event) = rest.next().await.transpose()? else {
+            let nothing = Failure::new(FailureKind::EndedEarly, "the stream ended before any content");
+            return Err(nothing.of_request(&request_id));
+        };
+        head.push(event);
+        if head.last().is_some_and(is_content) || head.len() >= MAX_HEAD {
+            return Ok(Begun { head, rest, request_id });
+        }
+    }
+}
+
+/// Whether a caller could use it: words, or the end of a block or of the turn. Beginnings and empty pieces are nothing.
+fn is_content(event: &ModelEvent) -> bool {
+    match event {
+        ModelEvent::ContentBlockDelta(piece) => {
+            match piece.delta.as_ref().and_then(|delta| delta.delta.as_ref()) {
+                Some(Delta::Text(text)) => !text.is_empty(),
+                Some(Delta::ToolUse(piece)) => !piece.input.is_empty(),
+                Some(_) => true,
+                None => false,
+            }
+        }
+        ModelEvent::ContentBlockStop(_) | ModelEvent::MessageStop(_) | ModelEvent::Metadata(_) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,99 @@
+//! Bedrock: the models, behind one seam.
+//!
+//! [`Models`] is all that the rest of Switchboard knows of a model; tests put a fake there and nowhere else. [`Bedrock`]
+//! is the real one. With the files in `bedrock/` it is the only place that names `aws_sdk_*`.
+//!
+//! # Why the SDK sends our own bytes
+//!
+//! The SDK keeps what it is good at: credentials, endpoints, signing, TLS, connections. The bodies are ours, since its
+//! types lose what we promise to keep: a JSON document becomes a hash map, so that a tool's schema has other bytes in
+//! every call, and a union member that the SDK does not know arrives without its content. So an interceptor puts our
+//! body in before it is signed and takes the answer's body out before it is read ([`Swap`]).
+//!
+//! The SDK's retries and stalled-stream protection are off: there is one retry layer, and it is not here.
+mod client;
+mod decode;
+mod encode;
+mod frames;
+mod schema;
+
+pub use client::{Bedrock, BedrockEvents, ConnectError};
+pub use decode::Gap;
+
+use crate::{attempt::failure::Failure, route::Candidate};
+use futures_util::Stream;
+use std::future::Future;
+use switchboard_proto::v1 as pb;
+
+/// One event of a model's answer: the contract's own, since any other vocabulary would only be copied into it.
+pub use pb::converse_stream_response::Event as ModelEvent;
+
+/// Whoever answers: Bedrock, or a fake of it.
+pub trait Models: Send + Sync + 'static {
+    /// The events of an answer that is being generated. Dropped, it ends the request at the model at once.
+    type Events: Stream<Item = Result<ModelEvent, Failure>> + Send + Unpin + 'static;
+
+    /// Asks for an answer, whole.
+    fn converse(
+        &self,
+        candidate: &Candidate,
+        ask: Ask<'_>,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// Asks for an answer as it is generated; resolves when the model has accepted, before its first event.
+    fn converse_stream(
+        &self,
+        candidate: &Candidate,
+        ask: Ask<'_>,
+    ) -> impl Future<Output = Result<Opened<Self::Events>, Failure>> + Send;
+}
+
+/// What a model is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The conversation, without its inference configuration.
+    pub request: &'a pb::ConverseRequest,
+    /// The inference configuration of this attempt.
+    pub inference: &'a pb::InferenceConfiguration,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// As Bedrock gave it: route and latency are not in it yet.
+    pub response: pb::ConverseResponse,
+    /// Bedrock's id of the request.
+    pub request_id: String,
+}
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub struct Opened<E> {
+    /// Its events.
+    pub events: E,
+    /// Bedrock's id of the request.
+    pub request_id: String,
+}
+
+/// The enum for Bedrock's word.
+#[must_use]
+pub fn stop_reason(raw: &str) -> pb::StopReason {
+    let name = format!("STOP_REASON_{}", raw.to_ascii_uppercase());
+    pb::StopReason::from_str_name(&name).unwrap_or_default()
+}
+
+/// What Bedrock writes into an error's body.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ErrorBody {
+    #[serde(alias = "Message")]
+    message: String,
+    original_status_code: Option<u16>,
+}
+
+impl ErrorBody {
+    /// A body that cannot be read says nothing; the exception's name is elsewhere.
+    fn read(json: &[u8]) -> Self {
+        serde_json::from_slice(json).unwrap_or_default()
+    }
+}

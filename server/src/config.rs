@@ -1,0 +1,484 @@
+//! Configuration: one struct for each table of `deploy/switchboard.toml`, valid once parsed.
+//!
+//! Without a file there is the default table of the contract: two models, of which reasoning, coding, analysis and
+//! everything unnamed go to the first, summarization and classification to the second, each falling back to the other.
+use bytesize::ByteSize;
+use serde::Deserialize;
+use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, time::Duration};
+use toml::Spanned;
+
+/// The model of hard tasks, where nothing else is set.
+pub const DEFAULT_PRIMARY: &str = "us.anthropic.claude-opus-4-8";
+/// The model of light tasks, where nothing else is set.
+pub const DEFAULT_FALLBACK: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[bedrock]`.
+    pub bedrock: Bedrock,
+    /// `[routing]`.
+    pub routing: Routing,
+    /// `[deadline]`: the clocks of tasks that set none of their own.
+    pub deadline: Deadline,
+    /// `[models.NAME]`.
+    pub models: BTreeMap<String, Model>,
+    /// `[tasks.NAME]`.
+    pub tasks: BTreeMap<String, Task>,
+}
+
+/// `[server]`: where and how we listen.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// The address. `SWITCHBOARD_LISTEN` comes before it.
+    pub listen: SocketAddr,
+    /// The largest request. Bedrock takes documents of 4.5 MB, five to a message, in base64.
+    pub max_request_size: ByteSize,
+    /// How long streams may go on once draining has begun; then they are cut.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// How long new calls are still taken after health says NOT_SERVING, so that load balancers can notice.
+    #[serde(with = "humantime_serde")]
+    pub drain_delay: Duration,
+    /// Whether the server describes itself to tools such as `grpcurl`.
+    pub reflection: bool,
+}
+
+/// `[bedrock]`: how Bedrock is reached, over what the AWS SDK finds by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bedrock {
+    /// The region of models that name none. Absent: `AWS_REGION`, else the profile's.
+    pub region: Option<String>,
+    /// The profile in AWS's configuration files. Absent: `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// Another endpoint: a VPC endpoint, a simulator. Absent: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, else the region's.
+    pub endpoint_url: Option<String>,
+    /// The role to assume. Absent: none.
+    pub assume_role_arn: Option<String>,
+    /// The external id that the role asks for. Absent: none.
+    pub assume_role_external_id: Option<String>,
+    /// How long a new connection may take.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// The endpoint is a simulator's: sign with made-up credentials. Not a key of the file, so that no deployment can
+    /// slip into it.
+    #[serde(skip)]
+    pub simulated: bool,
+}
+
+/// `[routing]`: what holds for all tasks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Routing {
+    /// What happens to a task type without a table of its own.
+    pub unknown_tasks: UnknownTasks,
+}
+
+/// What happens to a task type without a table of its own.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownTasks {
+    /// It is served as `default`.
+    #[default]
+    Default,
+    /// It is refused.
+    Refuse,
+}
+
+/// `[deadline]`: how long we wait, in the order in which the waits happen. A caller's own deadline bounds them all.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Deadline {
+    /// From an attempt's start to the first content of a stream; then the next model is tried.
+    #[serde(with = "humantime_serde")]
+    pub first_content: Duration,
+    /// Between two events of a stream.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
+    /// A whole attempt of `Converse`; then the next model is tried.
+    #[serde(with = "humantime_serde")]
+    pub attempt: Duration,
+    /// The whole call, all attempts included.
+    #[serde(with = "humantime_serde")]
+    pub call: Duration,
+}
+
+/// `[models.NAME]`: a model, under the name by which tasks call it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What Bedrock calls it: a model id, an inference profile's id or any ARN that Converse takes.
+    pub id: String,
+    /// The region to call. Absent: `[bedrock] region`.
+    pub region: Option<String>,
+    /// Most tokens that it can generate. Absent: unknown, so nothing is cut.
+    pub max_output_tokens: Option<MaxTokens>,
+}
+
+/// `[tasks.NAME]`: a kind of work, and the models that serve it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// What it is for, shown by `ListTasks`.
+    #[serde(default)]
+    pub description: String,
+    /// Names of `[models]`, in the order in which they are tried.
+    pub models: Spanned<Vec<Spanned<String>>>,
+    /// Most tokens generated when the caller sets no `max_tokens`.
+    #[serde(default)]
+    pub max_tokens: MaxTokens,
+    /// Clocks of its own. Those absent are the ones of `[deadline]`.
+    #[serde(default)]
+    pub deadline: TaskDeadline,
+}
+
+/// `[tasks.NAME.deadline]`: see [`Deadline`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each is the field of the same name of `Deadline`")]
+pub struct TaskDeadline {
+    #[serde(with = "humantime_serde")]
+    pub first_content: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    pub idle: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    pub attempt: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    pub call: Option<Duration>,
+}
+
+/// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "i64")]
+pub struct MaxTokens(i32);
+
+/// Why a configuration is not valid, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The line, from 1. Absent: the problem is with the whole.
+    pub line: Option<usize>,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// For TOML that is none, unknown keys, values out of bounds, and tasks that name models which do not exist.
+    pub fn parse(toml: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(toml).map_err(|error| ConfigError {
+            line: error.span().map(|span| line(toml, &span)),
+            problem: error.message().replace('\n', " "),
+        })?;
+        config
+            .check()
+            .map_err(|(span, problem)| ConfigError { line: span.map(|span| line(toml, &span)), problem })?;
+        Ok(config)
+    }
+
+    /// The table for two models, as `PRIMARY_MODEL_ID` and `FALLBACK_MODEL_ID` set it.
+    #[must_use]
+    pub fn for_two_models(primary: &str, fallback: &str) -> Self {
+        let model = |id: &str| Model { id: id.to_owned(), region: None, max_output_tokens: known_limit(id) };
+        let models = [("primary", model(primary)), ("fallback", model(fallback))];
+        let tasks = [
+            ("reasoning", "hard questions, answered with care", ["primary", "fallback"]),
+            ("coding", "writing, changing and explaining code", ["primary", "fallback"]),
+            ("analysis", "judging and comparing material", ["primary", "fallback"]),
+            ("default", "everything that names no task", ["primary", "fallback"]),
+            ("summarization", "shortening text", ["fallback", "primary"]),
+            ("classification", "sorting text into kinds", ["fallback", "primary"]),
+        ];
+        Self {
+            models: models.map(|(name, model)| (name.to_owned(), model)).into(),
+            tasks: tasks
+                .map(|(name, description, models)| (name.to_owned(), Task::new(description, models)))
+                .into(),
+            ..Self::default()
+        }
+    }
+
+    fn check(&self) -> Result<(), (Option<Range<usize>>, String)> {
+        self.deadline.check().map_err(|problem| (None, format!("[deadline] {problem}")))?;
+        if self.tasks.is_empty() {
+            return Err((None, "there is no task: add [tasks.default] with models = [\"…\"]".to_owned()));
+        }
+        if self.routing.unknown_tasks == UnknownTasks::Default && !self.tasks.contains_key("default") {
+            let problem = "unknown tasks go to \"default\", which does not exist: add [tasks.default], or set \
+                           [routing] unknown_tasks = \"refuse\"";
+            return Err((None, problem.to_owned()));
+        }
+        for (name, model) in &self.models {
+            if model.id.trim().is_empty() {
+                return Err((
+                    None,
+                    format!("[models.{name}] id is empty: set the model id that Bedrock knows"),
+                ));
+            }
+        }
+        self.tasks.iter().try_for_each(|(name, task)| self.check_task(name, task))
+    }
+
+    fn check_task(&self, name: &str, task: &Task) -> Result<(), (Option<Range<usize>>, String)> {
+        let whole = || Some(task.models.span());
+        if task.models.get_ref().is_empty() {
+            return Err((
+                whole(),
+                format!("[tasks.{name}] names no model: list at least one of {}", self.names()),
+            ));
+        }
+        for (position, model) in task.models.get_ref().iter().enumerate() {
+            let span = || Some(model.span());
+            if !self.models.contains_key(model.get_ref()) {
+                let problem = format!(
+                    "[tasks.{name}] names the model \"{}\", which does not exist: use one of {}, or add [models.{}]",
+                    model.get_ref(),
+                    self.names(),
+                    model.get_ref()
+                );
+                return Err((span(), problem));
+            }
+            if task.models.get_ref()[..position].contains(model) {
+                let problem =
+                    format!("[tasks.{name}] names the model \"{}\" twice: remove one", model.get_ref());
+                return Err((span(), problem));
+            }
+        }
+        let deadline = task.deadline.over(self.deadline);
+        deadline.check().map_err(|problem| (whole(), format!("[tasks.{name}.deadline] {problem}")))
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.models.keys().map(|name| format!("\"{name}\"")).collect();
+        if names.is_empty() { "no models, for there are none yet".to_owned() } else { names.join(", ") }
+    }
+}
+
+/// The limits of the two models that are there without a file.
+fn known_limit(id: &str) -> Option<MaxTokens> {
+    match id {
+        DEFAULT_PRIMARY => Some(MaxTokens(128_000)),
+        DEFAULT_FALLBACK => Some(MaxTokens(64_000)),
+        _ => None,
+    }
+}
+
+/// The line of a span's beginning, from 1.
+fn line(toml: &str, span: &Range<usize>) -> usize {
+    toml.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count() + 1
+}
+
+// === impl Server ===
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            max_request_size: ByteSize::mib(32),
+            drain_timeout: Duration::from_secs(30),
+            drain_delay: Duration::ZERO,
+            reflection: true,
+        }
+    }
+}
+
+// === impl Bedrock ===
+
+impl Default for Bedrock {
+    fn default() -> Self {
+        Self {
+            region: None,
+            profile: None,
+            endpoint_url: None,
+            assume_role_arn: None,
+            assume_role_external_id: None,
+            connect_timeout: Duration::from_secs(3),
+            simulated: false,
+        }
+    }
+}
+
+impl Bedrock {
+    /// Settings for a simulator at `endpoint_url`.
+    #[must_use]
+    pub fn simulated_at(endpoint_url: String) -> Self {
+        let region = Some("us-east-1".to_owned());
+        Self { region, endpoint_url: Some(endpoint_url), simulated: true, ..Self::default() }
+    }
+}
+
+// === impl Deadline ===
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self {
+            first_content: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+            attempt: Duration::from_secs(120),
+            call: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Deadline {
+    fn check(&self) -> Result<(), String> {
+        let Self { first_content, idle, attempt, call } = self;
+        for (name, clock) in [("first_content", first_content), ("idle", idle), ("attempt", attempt)] {
+            if clock.is_zero() {
+                return Err(format!("{name} is zero: nothing could ever answer"));
+            }
+            if clock > call {
+                return Err(format!(
+                    "{name} ({clock:?}) is longer than call ({call:?}): shorten it or lengthen call"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TaskDeadline {
+    /// The clocks of a task, over those of all.
+    #[must_use]
+    pub fn over(&self, all: Deadline) -> Deadline {
+        Deadline {
+            first_content: self.first_content.unwrap_or(all.first_content),
+            idle: self.idle.unwrap_or(all.idle),
+            attempt: self.attempt.unwrap_or(all.attempt),
+            call: self.call.unwrap_or(all.call),
+        }
+    }
+}
+
+// === impl Task ===
+
+impl Task {
+    /// A task with the defaults of everything but its models.
+    #[must_use]
+    pub fn new(description: &str, models: impl IntoIterator<Item = &'static str>) -> Self {
+        let models = models.into_iter().map(|name| Spanned::new(0..0, name.to_owned())).collect();
+        Self {
+            description: description.to_owned(),
+            models: Spanned::new(0..0, models),
+            max_tokens: MaxTokens::default(),
+            deadline: TaskDeadline::default(),
+        }
+    }
+}
+
+// === impl MaxTokens ===
+
+impl MaxTokens {
+    /// In tokens, from 1.
+    #[must_use]
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl Default for MaxTokens {
+    fn default() -> Self {
+        Self(4096)
+    }
+}
+
+impl TryFrom<i64> for MaxTokens {
+    type Error = String;
+
+    fn try_from(tokens: i64) -> Result<Self, String> {
+        match i32::try_from(tokens) {
+            Ok(tokens) if tokens >= 1 => Ok(Self(tokens)),
+            _ => Err(format!("{tokens} is not a number of tokens: use 1 to {}", i32::MAX)),
+        }
+    }
+}
+
+// === impl ConfigError ===
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: &str = r#"
+[models.opus]
+id = "us.anthropic.claude-opus-4-8"
+
+[tasks.default]
+models = ["opus"]
+"#;
+
+    fn error(toml: &str) -> (Option<usize>, String) {
+        let ConfigError { line, problem } = Config::parse(toml).expect_err("is not valid");
+        (line, problem)
+    }
+
+    #[test]
+    fn a_task_takes_the_clocks_that_it_does_not_set_from_the_common_table() {
+        let config = Config::parse(&format!("{VALID}deadline = {{ idle = \"5s\" }}\n")).expect("is valid");
+        let deadline = config.tasks["default"].deadline.over(config.deadline);
+        assert_eq!((deadline.idle, deadline.call), (Duration::from_secs(5), Duration::from_secs(300)));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_line() {
+        let (line, problem) = error(&VALID.replace("id =", "ident = \"x\"\nid ="));
+        assert_eq!(line, Some(3));
+        assert!(problem.contains("unknown field `ident`") && problem.contains("`id`"), "{problem}");
+    }
+
+    #[test]
+    fn a_model_that_does_not_exist_is_an_error_with_its_line_and_the_names_there_are() {
+        let (line, problem) = error(&VALID.replace("[\"opus\"]", "[\n  \"opus\",\n  \"opsu\",\n]"));
+        assert_eq!(line, Some(8));
+        assert!(problem.contains("\"opsu\"") && problem.contains("use one of \"opus\""), "{problem}");
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_an_error() {
+        for (toml, expected) in [
+            ("", "there is no task"),
+            ("[models.a]\nid = \"x\"\n[tasks.other]\nmodels = [\"a\"]", "unknown tasks go to \"default\""),
+            ("[models.a]\nid = \" \"\n[tasks.default]\nmodels = [\"a\"]", "[models.a] id is empty"),
+            ("[models.a]\nid = \"x\"\n[tasks.default]\nmodels = []", "names no model"),
+            ("[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\", \"a\"]", "twice"),
+            (
+                "[deadline]\nidle = \"10m\"\n[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\"]",
+                "longer than call",
+            ),
+            (
+                "[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\"]\nmax_tokens = 0",
+                "not a number of tokens",
+            ),
+        ] {
+            let (_, problem) = error(toml);
+            assert!(problem.contains(expected), "{toml}: {problem}");
+        }
+    }
+
+    #[test]
+    fn without_a_file_light_tasks_go_to_the_fallback_model() {
+        let config = Config::for_two_models("a", "b");
+        let first = |task: &str| config.tasks[task].models.get_ref()[0].get_ref().clone();
+        assert_eq!([first("coding"), first("summarization")], ["primary", "fallback"]);
+        assert!(config.check().is_ok());
+    }
+}

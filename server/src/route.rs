@@ -1,0 +1,235 @@
+//! Routing: from a task type to a [`RoutePlan`]. Pure: no clock, no I/O.
+use crate::{
+    config::{Config, Deadline, MaxTokens, UnknownTasks},
+    error::CallError,
+};
+use sha2::{Digest as _, Sha256};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Every task that the configuration names.
+#[derive(Debug)]
+pub struct Routes {
+    tasks: BTreeMap<String, Arc<Task>>,
+    unknown: UnknownTasks,
+    version: String,
+}
+
+/// A kind of work, and the models that serve it.
+#[derive(Debug)]
+pub struct Task {
+    /// What callers put into `task_type`.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The models in the order in which they are tried; at least one.
+    pub candidates: Vec<Candidate>,
+    /// Most tokens generated when the caller sets no `max_tokens`.
+    pub max_tokens: MaxTokens,
+    /// Its clocks.
+    pub deadline: Deadline,
+}
+
+/// A model that may serve a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What Bedrock calls it.
+    pub model_id: String,
+    /// The region to call.
+    pub region: String,
+    /// Most tokens that it can generate. Absent: unknown.
+    pub max_output_tokens: Option<MaxTokens>,
+}
+
+/// What one call will try.
+#[derive(Clone, Debug)]
+pub struct RoutePlan {
+    /// The task as resolved.
+    pub task: Arc<Task>,
+    /// Why this task.
+    pub resolution: Resolution,
+}
+
+/// Why a call is served as the task that it is served as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// The caller named it.
+    Named,
+    /// The caller named none.
+    Absent,
+    /// The caller named one that the configuration does not know.
+    Unknown,
+}
+
+// === impl Routes ===
+
+impl Routes {
+    /// The routes of a configuration that has been checked. Models without a region are called in `default_region`.
+    #[must_use]
+    pub fn new(config: &Config, default_region: &str) -> Self {
+        let tasks =
+            config.tasks.keys().map(|name| (name.clone(), Arc::new(task(config, default_region, name))));
+        let digest = Sha256::digest(format!("{config:?}{default_region}"));
+        Self {
+            tasks: tasks.collect(),
+            unknown: config.routing.unknown_tasks,
+            version: digest[..6].iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// The models for a task type, in order.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownTask`] when the configuration has no such task and does not send it to `default`.
+    pub fn plan(&self, task_type: &str) -> Result<RoutePlan, CallError> {
+        let (name, resolution) = match task_type {
+            "" => ("default", Resolution::Absent),
+            named if self.tasks.contains_key(named) => (named, Resolution::Named),
+            _ if self.unknown == UnknownTasks::Default => ("default", Resolution::Unknown),
+            unknown => return Err(self.unknown_task(unknown)),
+        };
+        let task = self.tasks.get(name).ok_or_else(|| self.unknown_task(name))?;
+        Ok(RoutePlan { task: Arc::clone(task), resolution })
+    }
+
+    fn unknown_task(&self, name: &str) -> CallError {
+        CallError::UnknownTask { task_type: name.to_owned(), known: self.tasks.keys().cloned().collect() }
+    }
+
+    /// All tasks, by name.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values().map(AsRef::as_ref)
+    }
+
+    /// Every region that a candidate names.
+    pub fn regions(&self) -> impl Iterator<Item = String> {
+        self.tasks().flat_map(|task| &task.candidates).map(|candidate| candidate.region.clone())
+    }
+
+    /// A digest that changes with any change of the configuration.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What happens to tasks that are not named.
+    #[must_use]
+    pub fn unknown_tasks(&self) -> UnknownTasks {
+        self.unknown
+    }
+}
+
+fn task(config: &Config, default_region: &str, name: &str) -> Task {
+    let task = &config.tasks[name];
+    let candidate = |name: &String| {
+        let model = &config.models[name];
+        Candidate {
+            name: name.clone(),
+            model_id: model.id.clone(),
+            region: model.region.clone().unwrap_or_else(|| default_region.to_owned()),
+            max_output_tokens: model.max_output_tokens,
+        }
+    };
+    Task {
+        name: name.to_owned(),
+        description: task.description.clone(),
+        candidates: task.models.get_ref().iter().map(|name| candidate(name.get_ref())).collect(),
+        max_tokens: task.max_tokens,
+        deadline: task.deadline.over(config.deadline),
+    }
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    /// The `max_tokens` that this model is sent: what the caller asks for, or the task's default, cut to its limit.
+    #[must_use]
+    pub fn max_tokens(&self, asked: Option<i32>, task: &Task) -> i32 {
+        let wanted = asked.unwrap_or(task.max_tokens.get());
+        self.max_output_tokens.map_or(wanted, |limit| wanted.min(limit.get()))
+    }
+}
+
+// === impl Task ===
+
+impl Task {
+    /// Whether a model of it is a managed prompt, which may bring the conversation with it.
+    #[must_use]
+    pub fn may_bring_messages(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.model_id.contains(":prompt/"))
+    }
+}
+
+// === impl Resolution ===
+
+impl Resolution {
+    /// The word for it in `ExplainRoute`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Named => "named",
+            Self::Absent => "absent",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(unknown_tasks: UnknownTasks) -> Routes {
+        let mut config = Config::for_two_models("us.big", "us.small");
+        config.routing.unknown_tasks = unknown_tasks;
+        Routes::new(&config, "us-east-1")
+    }
+
+    fn resolved(routes: &Routes, task_type: &str) -> (String, Resolution, Vec<String>) {
+        let plan = routes.plan(task_type).expect("is a task");
+        let models = plan.task.candidates.iter().map(|candidate| candidate.model_id.clone()).collect();
+        (plan.task.name.clone(), plan.resolution, models)
+    }
+
+    #[test]
+    fn a_task_is_served_by_its_models_in_order() {
+        let routes = routes(UnknownTasks::Default);
+        let expected = |name: &str, resolution, models: [&str; 2]| {
+            (name.to_owned(), resolution, models.map(ToOwned::to_owned).to_vec())
+        };
+        assert_eq!(
+            resolved(&routes, "summarization"),
+            expected("summarization", Resolution::Named, ["us.small", "us.big"])
+        );
+        assert_eq!(resolved(&routes, ""), expected("default", Resolution::Absent, ["us.big", "us.small"]));
+        assert_eq!(
+            resolved(&routes, "poetry"),
+            expected("default", Resolution::Unknown, ["us.big", "us.small"])
+        );
+    }
+
+    #[test]
+    fn an_unknown_task_is_refused_where_the_setting_says_so() {
+        let refused = routes(UnknownTasks::Refuse).plan("poetry");
+        assert!(matches!(refused, Err(CallError::UnknownTask { task_type, .. }) if task_type == "poetry"));
+    }
+
+    #[test]
+    fn the_version_changes_with_the_configuration_and_with_nothing_else() {
+        let version = |config: &Config| Routes::new(config, "us-east-1").version().to_owned();
+        let one = Config::for_two_models("a", "b");
+        assert_eq!(version(&one), version(&one.clone()));
+        assert_ne!(version(&one), version(&Config::for_two_models("a", "c")));
+    }
+
+    #[test]
+    fn max_tokens_is_the_callers_or_the_tasks_but_never_above_the_models() {
+        let routes = routes(UnknownTasks::Default);
+        let task = &routes.plan("coding").expect("is a task").task;
+        let limited =
+            Candidate { max_output_tokens: MaxTokens::try_from(1000).ok(), ..task.candidates[0].clone() };
+        assert_eq!(task.candidates[0].max_tokens(None, task), 4096);
+        assert_eq!(limited.max_tokens(None, task), 1000);
+        assert_eq!(limited.max_tokens(Some(10), task), 10);
+    }
+}

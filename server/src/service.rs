@@ -1,0 +1,194 @@
+//! The RPCs: decode, plan, attempt, relay.
+use crate::{
+    attempt::{self, Call, deadline},
+    bedrock::Models,
+    config::UnknownTasks,
+    error::{CallError, Context},
+    record::{Busy, CallRecord},
+    relay::Relay,
+    route::{Candidate, Routes, Task},
+    validate,
+};
+use std::sync::Arc;
+use switchboard_proto::v1::{
+    self as pb, converse_service_server::ConverseService, routing_service_server::RoutingService,
+};
+use tonic::{Request, Response, Status};
+
+/// Answers calls.
+#[derive(Debug)]
+pub(crate) struct Switchboard<M> {
+    routes: Arc<Routes>,
+    models: Arc<M>,
+}
+
+/// Explains what calls would do.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    routes: Arc<Routes>,
+}
+
+// === impl Switchboard ===
+
+impl<M: Models> Switchboard<M> {
+    /// Answers by `routes` with `models`.
+    #[must_use]
+    pub(crate) fn new(routes: Arc<Routes>, models: Arc<M>) -> Self {
+        Self { routes, models }
+    }
+
+    /// The way into both RPCs: the task, the checks, the deadline.
+    fn accept(
+        &self,
+        request: Request<pb::ConverseRequest>,
+        record: &mut CallRecord,
+    ) -> Result<Call, CallError> {
+        let callers = deadline::callers(request.metadata());
+        let request = request.into_inner();
+        let plan = self.routes.plan(&request.task_type)?;
+        record.resolved(&plan.task);
+        validate::check(&request, &plan.task)?;
+        let deadline = record.arrived() + deadline::of_call(plan.task.deadline.call, callers);
+        Ok(Call::new(request, plan, deadline))
+    }
+
+    async fn answer(
+        &self,
+        request: Request<pb::ConverseRequest>,
+        record: &mut CallRecord,
+    ) -> Result<pb::ConverseResponse, CallError> {
+        let call = self.accept(request, record)?;
+        let answer = attempt::whole(&*self.models, &call, record).await?;
+        record.saw_usage(answer.response.usage.as_ref());
+        Ok(pb::ConverseResponse {
+            route: Some(record.route()),
+            latency: Some(record.latency()),
+            ..answer.response
+        })
+    }
+
+    async fn stream(
+        &self,
+        request: Request<pb::ConverseRequest>,
+        mut record: CallRecord,
+    ) -> Result<Relay<M::Events>, Status> {
+        let begun = async {
+            let call = self.accept(request, &mut record)?;
+            let begun = attempt::streamed(&*self.models, &call, &mut record).await?;
+            record.saw_first_content();
+            Ok((begun, call.task().deadline.idle, call.deadline()))
+        };
+        match begun.await {
+            Ok((begun, idle, deadline)) => Ok(Relay::new(begun, record, idle, deadline)),
+            Err(error) => Err(record.refused(error)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl<M: Models> ConverseService for Switchboard<M> {
+    async fn converse(
+        &self,
+        request: Request<pb::ConverseRequest>,
+    ) -> Result<Response<pb::ConverseResponse>, Status> {
+        let busy = Busy::new();
+        let mut record = CallRecord::begin("Converse", &self.routes, busy.clone());
+        match busy.track(self.answer(request, &mut record)).await {
+            Ok(response) => {
+                record.completed();
+                Ok(Response::new(response))
+            }
+            Err(error) => Err(record.refused(error)),
+        }
+    }
+
+    type ConverseStreamStream = Relay<M::Events>;
+
+    async fn converse_stream(
+        &self,
+        request: Request<pb::ConverseRequest>,
+    ) -> Result<Response<Relay<M::Events>>, Status> {
+        let busy = Busy::new();
+        let record = CallRecord::begin("ConverseStream", &self.routes, busy.clone());
+        busy.track(self.stream(request, record)).await.map(Response::new)
+    }
+}
+
+// === impl Routing ===
+
+impl Routing {
+    /// Explains `routes`.
+    #[must_use]
+    pub(crate) fn new(routes: Arc<Routes>) -> Self {
+        Self { routes }
+    }
+
+    fn explain(&self, asked: pb::ExplainRouteRequest) -> Result<pb::ExplainRouteResponse, CallError> {
+        let request = asked.request.unwrap_or_default();
+        let whole = !request.messages.is_empty();
+        let task_type = if request.task_type.is_empty() { &asked.task_type } else { &request.task_type };
+        let plan = self.routes.plan(task_type)?;
+        if whole {
+            validate::check(&request, &plan.task)?;
+        }
+        let max_tokens = request.inference_config.and_then(|inference| inference.max_tokens);
+        let clocks = plan.task.deadline;
+        Ok(pb::ExplainRouteResponse {
+            task_type: plan.task.name.clone(),
+            resolution: plan.resolution.word().to_owned(),
+            candidates: candidates(&plan.task, max_tokens),
+            deadlines: Some(pb::TaskDeadlines {
+                first_content: clocks.first_content.try_into().ok(),
+                idle: clocks.idle.try_into().ok(),
+                attempt: clocks.attempt.try_into().ok(),
+                call: clocks.call.try_into().ok(),
+            }),
+            config_version: self.routes.version().to_owned(),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl RoutingService for Routing {
+    async fn list_tasks(
+        &self,
+        _: Request<pb::ListTasksRequest>,
+    ) -> Result<Response<pb::ListTasksResponse>, Status> {
+        let unknown_tasks = match self.routes.unknown_tasks() {
+            UnknownTasks::Default => "default",
+            UnknownTasks::Refuse => "refuse",
+        };
+        Ok(Response::new(pb::ListTasksResponse {
+            tasks: self.routes.tasks().map(task).collect(),
+            unknown_tasks: unknown_tasks.to_owned(),
+            config_version: self.routes.version().to_owned(),
+        }))
+    }
+
+    async fn explain_route(
+        &self,
+        request: Request<pb::ExplainRouteRequest>,
+    ) -> Result<Response<pb::ExplainRouteResponse>, Status> {
+        let explained = self.explain(request.into_inner());
+        explained.map(Response::new).map_err(|error| error.into_status(&Context::default()))
+    }
+}
+
+fn task(task: &Task) -> pb::Task {
+    pb::Task {
+        task_type: task.name.clone(),
+        description: task.description.clone(),
+        candidates: candidates(task, None),
+        max_tokens: task.max_tokens.get(),
+    }
+}
+
+fn candidates(task: &Task, max_tokens: Option<i32>) -> Vec<pb::Candidate> {
+    let candidate = |candidate: &Candidate| pb::Candidate {
+        name: candidate.name.clone(),
+        model_id: candidate.model_id.clone(),
+        region: candidate.region.clone(),
+        max_tokens: candidate.max_tokens(max_tokens, task),
+    };
+    task.candidates.iter().map(candidate).collect()
+}

@@ -1,0 +1,282 @@
+//! Validation: what can be said about a request before a model is asked.
+//!
+//! Only what no model would accept is refused here, with the field's path; the rest is for the models to judge, which
+//! know more kinds of content every month than this file ever will.
+use crate::{
+    error::{CallError, Violation},
+    route::Task,
+};
+use serde_json::{Value, value::RawValue};
+use switchboard_proto::v1::{
+    self as pb, content_block::Block, converse_request::AdditionalRequestFields, tool, tool_input_schema,
+    tool_result_content_block as result, tool_use_block::Arguments,
+};
+
+/// Who may speak in a conversation.
+const ROLES: [&str; 3] = ["user", "assistant", "system"];
+
+/// Checks a request for a task.
+///
+/// # Errors
+/// [`CallError::Invalid`] with everything that is wrong.
+pub(crate) fn check(request: &pb::ConverseRequest, task: &Task) -> Result<(), CallError> {
+    let mut wrong = Wrong(Vec::new());
+    wrong.messages(request, task);
+    wrong.system(&request.system);
+    wrong.inference(request.inference_config.as_ref());
+    wrong.tools(request.tool_config.as_ref());
+    wrong.labels(request);
+    if let Some(AdditionalRequestFields::AdditionalModelRequestFieldsJson(json)) =
+        &request.additional_request_fields
+    {
+        wrong.object("additional_model_request_fields_json", json);
+    }
+    if wrong.0.is_empty() { Ok(()) } else { Err(CallError::Invalid(wrong.0)) }
+}
+
+/// What is wrong so far.
+struct Wrong(Vec<Violation>);
+
+impl Wrong {
+    fn add(&mut self, field: impl Into<String>, problem: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), problem: problem.into() });
+    }
+
+    fn messages(&mut self, request: &pb::ConverseRequest, task: &Task) {
+        if request.messages.is_empty() && !task.may_bring_messages() {
+            self.add("messages", "is empty: send at least one message, of the role \"user\"");
+        }
+        for (position, message) in request.messages.iter().enumerate() {
+            let path = format!("messages[{position}]");
+            if !ROLES.contains(&message.role.as_str()) {
+                let problem = format!("is {:?}: use \"user\", \"assistant\" or \"system\"", message.role);
+                self.add(format!("{path}.role"), problem);
+            } else if position == 0 && message.role != "user" {
+                self.add(
+                    format!("{path}.role"),
+                    "is not \"user\": a conversation begins with the user's turn",
+                );
+            }
+            if message.content.is_empty() {
+                self.add(format!("{path}.content"), "is empty: send at least one block");
+            }
+            for (position, block) in message.content.iter().enumerate() {
+                self.block(&format!("{path}.content[{position}]"), block.block.as_ref());
+            }
+        }
+    }
+
+    fn block(&mut self, path: &str, block: Option<&Block>) {
+        match block {
+            None => self.add(path, "has no content: set exactly one of text, image, document and so on"),
+            Some(Block::ToolUse(tool_use)) => match &tool_use.arguments {
+                None => self
+                    .add(format!("{path}.tool_use.input"), "is missing: a tool without arguments takes {}"),
+                Some(Arguments::InputJson(json)) => self.json(&format!("{path}.tool_use.input_json"), json),
+                Some(Arguments::Input(_)) => {}
+            },
+            Some(Block::ToolResult(tool_result)) => {
+                for (position, part) in tool_result.content.iter().enumerate() {
+                    self.result(&format!("{path}.tool_result.content[{position}]"), part.block.as_ref());
+                }
+            }
+            Some(Block::UnknownJson(json)) => self.union(&format!("{path}.unknown_json"), json),
+            Some(_) => {}
+        }
+    }
+
+    fn result(&mut self, path: &str, part: Option<&result::Block>) {
+        match part {
+            None => self.add(path, "has no content: set exactly one of json, text, image and so on"),
+            Some(result::Block::JsonText(json)) => self.json(&format!("{path}.json_text"), json),
+            Some(result::Block::UnknownJson(json)) => self.union(&format!("{path}.unknown_json"), json),
+            Some(_) => {}
+        }
+    }
+
+    fn system(&mut self, system: &[pb::SystemContentBlock]) {
+        for (position, block) in system.iter().enumerate() {
+            if block.block.is_none() {
+                self.add(
+                    format!("system[{position}]"),
+                    "has no content: set text, guard_content or cache_point",
+                );
+            }
+        }
+    }
+
+    fn inference(&mut self, inference: Option<&pb::InferenceConfiguration>) {
+        let Some(inference) = inference else { return };
+        if let Some(tokens) = inference.max_tokens.filter(|tokens| *tokens < 1) {
+            let problem = format!("is {tokens}: use 1 or more, or leave it out for the task's default");
+            self.add("inference_config.max_tokens", problem);
+        }
+        for (name, share) in [("temperature", inference.temperature), ("top_p", inference.top_p)] {
+            // Written so that NaN, which compares with nothing, is refused too.
+            if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+                self.add(format!("inference_config.{name}"), format!("is {share}: use a number from 0 to 1"));
+            }
+        }
+        if inference.stop_sequences.len() > 2500 {
+            self.add("inference_config.stop_sequences", "has more than 2500 entries");
+        }
+        if let Some(position) = inference.stop_sequences.iter().position(String::is_empty) {
+            self.add(format!("inference_config.stop_sequences[{position}]"), "is empty");
+        }
+    }
+
+    fn tools(&mut self, tools: Option<&pb::ToolConfiguration>) {
+        let Some(tools) = tools else { return };
+        if tools.tools.is_empty() {
+            self.add("tool_config.tools", "is empty: declare at least one tool, or leave tool_config out");
+        }
+        for (position, tool) in tools.tools.iter().enumerate() {
+            let path = format!("tool_config.tools[{position}]");
+            match &tool.tool {
+                None => self.add(path, "has no content: set tool_spec, system_tool or cache_point"),
+                Some(tool::Tool::ToolSpec(spec)) => self.tool_spec(&format!("{path}.tool_spec"), spec),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn tool_spec(&mut self, path: &str, spec: &pb::ToolSpecification) {
+        match spec.input_schema.as_ref().and_then(|schema| schema.schema.as_ref()) {
+            None => {
+                self.add(format!("{path}.input_schema"), "is missing: {\"type\":\"object\"} takes anything")
+            }
+            Some(tool_input_schema::Schema::JsonText(json)) => {
+                self.object(&format!("{path}.input_schema.json_text"), json);
+            }
+            Some(tool_input_schema::Schema::Json(_)) => {}
+        }
+    }
+
+    fn labels(&mut self, request: &pb::ConverseRequest) {
+        if request.request_metadata.len() > 16 {
+            self.add("request_metadata", "has more than 16 entries");
+        }
+        for (key, value) in &request.request_metadata {
+            if !(1..=256).contains(&key.chars().count()) || value.chars().count() > 256 {
+                self.add(
+                    "request_metadata",
+                    "has a key or value of more than 256 characters, or an empty key",
+                );
+            }
+        }
+        let paths = &request.additional_model_response_field_paths;
+        if paths.len() > 10 || paths.iter().any(|path| !(1..=256).contains(&path.chars().count())) {
+            self.add(
+                "additional_model_response_field_paths",
+                "takes at most 10 paths, of 1 to 256 characters",
+            );
+        }
+    }
+
+    fn json(&mut self, path: &str, text: &str) {
+        if let Err(error) = serde_json::from_str::<&RawValue>(text) {
+            self.add(path, format!("is not JSON: {error}"));
+        }
+    }
+
+    fn object(&mut self, path: &str, text: &str) {
+        self.json(path, text);
+        if !text.trim_start().starts_with('{') {
+            self.add(path, "is not a JSON object");
+        }
+    }
+
+    /// The text takes the place of the whole union, so it must be just that: an object with one member.
+    fn union(&mut self, path: &str, text: &str) {
+        match serde_json::from_str::<serde_json::Map<String, Value>>(text) {
+            Ok(members) if members.len() == 1 => {}
+            _ => self.add(path, "is not a JSON object with exactly one member"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, route::Routes};
+
+    fn problems(request: &pb::ConverseRequest) -> Vec<(String, String)> {
+        let routes = Routes::new(&Config::for_two_models("a", "b"), "us-east-1");
+        let task = routes.plan("").expect("is a task").task;
+        match check(request, &task) {
+            Err(CallError::Invalid(wrong)) => wrong.into_iter().map(|it| (it.field, it.problem)).collect(),
+            other => other.map(|()| Vec::new()).expect("is nothing else"),
+        }
+    }
+
+    fn message(role: &str, block: Option<Block>) -> pb::Message {
+        pb::Message { role: role.to_owned(), content: vec![pb::ContentBlock { block }] }
+    }
+
+    fn asking(text: &str) -> pb::ConverseRequest {
+        let messages = vec![message("user", Some(Block::Text(text.to_owned())))];
+        pb::ConverseRequest { messages, ..Default::default() }
+    }
+
+    fn inference(change: impl FnOnce(&mut pb::InferenceConfiguration)) -> pb::ConverseRequest {
+        let mut inference = pb::InferenceConfiguration::default();
+        change(&mut inference);
+        pb::ConverseRequest { inference_config: Some(inference), ..asking("hello") }
+    }
+
+    #[test]
+    fn a_plain_question_is_fine() {
+        assert_eq!(problems(&asking("hello")), []);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let unspoken = pb::Message { role: "user".to_owned(), content: Vec::new() };
+        let tool_use = |json: &str| {
+            let arguments = Some(Arguments::InputJson(json.to_owned()));
+            Some(Block::ToolUse(pb::ToolUseBlock { arguments, ..Default::default() }))
+        };
+        for (request, field) in [
+            (pb::ConverseRequest::default(), "messages"),
+            (
+                pb::ConverseRequest { messages: vec![message("robot", None)], ..Default::default() },
+                "messages[0].role",
+            ),
+            (
+                pb::ConverseRequest { messages: vec![message("assistant", None)], ..Default::default() },
+                "messages[0].role",
+            ),
+            (pb::ConverseRequest { messages: vec![unspoken], ..Default::default() }, "messages[0].content"),
+            (
+                pb::ConverseRequest { messages: vec![message("user", None)], ..Default::default() },
+                "messages[0].content[0]",
+            ),
+            (
+                pb::ConverseRequest { messages: vec![message("user", tool_use("{"))], ..Default::default() },
+                "messages[0].content[0].tool_use.input_json",
+            ),
+            (
+                pb::ConverseRequest {
+                    messages: vec![message("user", Some(Block::UnknownJson("{\"a\":1,\"b\":2}".to_owned())))],
+                    ..Default::default()
+                },
+                "messages[0].content[0].unknown_json",
+            ),
+            (inference(|it| it.max_tokens = Some(0)), "inference_config.max_tokens"),
+            (inference(|it| it.temperature = Some(1.5)), "inference_config.temperature"),
+            (inference(|it| it.temperature = Some(f64::NAN)), "inference_config.temperature"),
+            (inference(|it| it.top_p = Some(-0.1)), "inference_config.top_p"),
+            (inference(|it| it.stop_sequences = vec![String::new()]), "inference_config.stop_sequences[0]"),
+            (
+                pb::ConverseRequest {
+                    tool_config: Some(pb::ToolConfiguration::default()),
+                    ..asking("hello")
+                },
+                "tool_config.tools",
+            ),
+        ] {
+            let problems = problems(&request);
+            assert!(problems.iter().any(|(found, _)| found == field), "{field}: {problems:?}");
+        }
+    }
+}
