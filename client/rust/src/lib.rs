@@ -1,1 +1,20 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+pub use collect::{Collected, Collector};
+pub use connect::{DEFAULT_ADDRESS, MAX_MESSAGE_BYTES, Options};
+pub use error::{Error, ErrorKind, FieldViolation};
+pub use request::{ask, assistant, system, tool_result, user};
+pub use stream::{Event, EventStream, TextStream};
+pub use switchboard::Switchboard;
+pub use switchboard_proto::v1 as pb;
+
+mod collect;
+mod connect;
+mod error;
+mod request;
+mod stream;
+mod switchboard;
+pub mod task;
+
+/// What every call of this crate returns.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,219 @@
+//! How to reach Switchboard: the address, TLS, the token, and how long to wait.
+
+use crate::{Error, Result, Switchboard};
+use std::{fmt, time::Duration};
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
+};
+
+/// Where `switchboard serve` and `switchboard demo` listen unless told otherwise.
+pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
+
+/// The largest message sent or received, in bytes: gRPC's usual 4 MiB cannot hold Bedrock's documents and pictures.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// How long a connection may take to open, unless the options say otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a quiet connection is probed during a call. Less than a minute would annoy the proxies between.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How long a probe may stay unanswered before the connection counts as broken.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How to reach Switchboard. Its `Debug` form shows neither the token nor the client's key.
+#[derive(Clone)]
+pub struct Options {
+    address: String,
+    token: Option<String>,
+    ca: Option<Vec<u8>>,
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+    deadline: Option<Duration>,
+    connect_timeout: Duration,
+    keep_alive: Duration,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// Plain HTTP/2 for `http://host:port` and `host:port`, TLS with the system's roots for `https://host:port`.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            token: None,
+            ca: None,
+            identity: None,
+            deadline: None,
+            connect_timeout: CONNECT_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
+        }
+    }
+
+    /// Sends `authorization: Bearer …` with every call.
+    pub fn bearer_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Trusts the certificates in this PEM text, and no others. Implies TLS.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate (PEM, with its chain) to the server. Implies TLS.
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some((pem.into(), key.into()));
+        self
+    }
+
+    /// How long each call may take, to the end of its stream; Switchboard and Bedrock stop then too. Without one the
+    /// task's own deadline holds.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// How long a connection may take to open: 10 seconds unless set, and never longer than the deadline.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How often a quiet connection is probed during a call: every 60 seconds unless set.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive = interval;
+        self
+    }
+
+    /// Opens the connection. It opens itself again when it breaks.
+    pub async fn connect(self) -> Result<Switchboard> {
+        let (endpoint, token) = (self.endpoint()?, self.authorization()?);
+        let address = endpoint.uri().to_string();
+        let channel = endpoint.connect().await.map_err(|error| Error::connect(&address, &error))?;
+        Ok(Switchboard::new(channel, address, token, self.deadline))
+    }
+
+    /// Leaves opening the connection to the first call, so that a program can start before Switchboard does.
+    /// Must run inside a tokio runtime.
+    pub fn connect_lazy(self) -> Result<Switchboard> {
+        let (endpoint, token) = (self.endpoint()?, self.authorization()?);
+        let address = endpoint.uri().to_string();
+        Ok(Switchboard::new(endpoint.connect_lazy(), address, token, self.deadline))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint> {
+        let uri = self.uri()?;
+        let secure = uri.scheme_str() == Some("https");
+        let timeout = self.deadline.unwrap_or(self.connect_timeout).min(self.connect_timeout);
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(timeout)
+            .http2_keep_alive_interval(self.keep_alive)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .user_agent(concat!("switchboard-client-rust/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| Error::options(error.to_string()))?;
+        if !secure {
+            return Ok(endpoint);
+        }
+        endpoint.tls_config(self.tls()).map_err(|error| Error::options_caused_by("TLS", &error))
+    }
+
+    fn uri(&self) -> Result<Uri> {
+        let wants_tls = self.ca.is_some() || self.identity.is_some();
+        let address = match self.address.trim() {
+            whole if whole.contains("://") => whole.to_owned(),
+            host if wants_tls => format!("https://{host}"),
+            host => format!("http://{host}"),
+        };
+        let uri: Uri =
+            address.parse().map_err(|error| Error::options(format!("address {address:?}: {error}")))?;
+        match uri.scheme_str() {
+            Some("https") => Ok(uri),
+            Some("http") if !wants_tls => Ok(uri),
+            Some("http") => Err(Error::options("certificates need an https:// address".to_owned())),
+            _ => Err(Error::options(format!("address {address:?}: neither http:// nor https://"))),
+        }
+    }
+
+    fn tls(&self) -> ClientTlsConfig {
+        let config = match &self.ca {
+            Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        match &self.identity {
+            Some((pem, key)) => config.identity(Identity::from_pem(pem, key)),
+            None => config,
+        }
+    }
+
+    /// The metadata value, marked so that neither logs nor HTTP/2's header table keep it.
+    fn authorization(&self) -> Result<Option<MetadataValue<Ascii>>> {
+        let Some(token) = &self.token else { return Ok(None) };
+        let mut value = MetadataValue::try_from(format!("Bearer {token}")).map_err(|_| {
+            Error::options("the bearer token has characters that a header cannot carry".to_owned())
+        })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new(DEFAULT_ADDRESS)
+    }
+}
+
+impl From<&str> for Options {
+    fn from(address: &str) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<String> for Options {
+    fn from(address: String) -> Self {
+        Self::new(address)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("address", &self.address)
+            .field("has_token", &self.token.is_some())
+            .field("has_ca", &self.ca.is_some())
+            .field("has_client_certificate", &self.identity.is_some())
+            .field("deadline", &self.deadline)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("keep_alive", &self.keep_alive)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_leave_out_its_scheme() {
+        let uri =
+            |options: Options| options.uri().map(|uri| uri.to_string()).map_err(|error| error.to_string());
+
+        assert_eq!(uri(Options::default()), Ok("http://127.0.0.1:50051/".to_owned()));
+        assert_eq!(uri("gateway:50051".into()), Ok("http://gateway:50051/".to_owned()));
+        assert_eq!(uri("https://gateway:443".into()), Ok("https://gateway:443/".to_owned()));
+        assert_eq!(uri(Options::new("gateway:1").ca_certificate("pem")), Ok("https://gateway:1/".to_owned()));
+        assert!(uri(Options::new("http://gateway:1").ca_certificate("pem")).is_err());
+        assert!(uri("ftp://gateway:1".into()).is_err());
+        assert!(uri("no host".into()).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let options = Options::default().bearer_token("s3cret").client_certificate("pem", "k3y");
+
+        let shown = format!("{options:?} {:?}", options.authorization());
+
+        assert!(!shown.contains("s3cret") && !shown.contains("k3y"), "{shown}");
+    }
+}

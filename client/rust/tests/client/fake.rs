@@ -1,0 +1,182 @@
+//! A Switchboard that plays given answers and remembers what it was asked.
+
+use futures_util::{Stream, StreamExt as _, stream};
+use pb::{
+    converse_service_server::{ConverseService, ConverseServiceServer},
+    routing_service_server::{RoutingService, RoutingServiceServer},
+};
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+use switchboard_client::{Event, MAX_MESSAGE_BYTES, Options, Switchboard, pb};
+use tokio::{net::TcpListener, task::JoinSet};
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataMap,
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+};
+
+/// What the next call gets.
+pub(crate) enum Answer {
+    Whole(Box<pb::ConverseResponse>),
+    /// The events, then the end.
+    Events(Vec<Event>),
+    /// The events, then the status.
+    BreaksOff(Vec<Event>, Status),
+    /// The events, then nothing, for ever.
+    Hangs(Vec<Event>),
+    Fails(Status),
+}
+
+/// A call as it arrived.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) metadata: MetadataMap,
+    pub(crate) request: pb::ConverseRequest,
+}
+
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// Runs until it is dropped.
+pub(crate) struct Fake {
+    pub(crate) address: String,
+    script: Script,
+    _server: JoinSet<()>,
+}
+
+// === impl Fake ===
+
+impl Fake {
+    pub(crate) async fn playing(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start(Server::builder(), "http", answers).await
+    }
+
+    pub(crate) async fn with_tls(tls: ServerTlsConfig, answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start(Server::builder().tls_config(tls).unwrap(), "https", answers).await
+    }
+
+    async fn start(mut server: Server, scheme: &str, answers: impl IntoIterator<Item = Answer>) -> Self {
+        let script = Script::default();
+        script.answers.lock().unwrap().extend(answers);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+        let calls = ConverseServiceServer::new(script.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let served = server
+            .add_service(calls)
+            .add_service(RoutingServiceServer::new(script.clone()))
+            .serve_with_incoming(TcpIncoming::from(listener));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { served.await.unwrap() });
+        Self { address, script, _server: tasks }
+    }
+
+    pub(crate) async fn client(&self) -> Switchboard {
+        Switchboard::connect(self.address.as_str()).await.unwrap()
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options::new(&self.address)
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.script.seen.lock().unwrap().clone()
+    }
+}
+
+// === impl Script ===
+
+impl Script {
+    fn next(&self, request: Request<pb::ConverseRequest>) -> Answer {
+        let (metadata, _, request) = request.into_parts();
+        self.seen.lock().unwrap().push(Seen { metadata, request });
+        self.answers.lock().unwrap().pop_front().expect("a call more than answers")
+    }
+}
+
+type Replies = Pin<Box<dyn Stream<Item = Result<pb::ConverseStreamResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ConverseService for Script {
+    type ConverseStreamStream = Replies;
+
+    async fn converse(
+        &self,
+        request: Request<pb::ConverseRequest>,
+    ) -> Result<Response<pb::ConverseResponse>, Status> {
+        match self.next(request) {
+            Answer::Whole(response) => Ok(Response::new(*response)),
+            Answer::Fails(status) => Err(status),
+            Answer::Hangs(_) => std::future::pending().await,
+            Answer::Events(_) | Answer::BreaksOff(..) => panic!("a whole answer was asked for"),
+        }
+    }
+
+    async fn converse_stream(
+        &self,
+        request: Request<pb::ConverseRequest>,
+    ) -> Result<Response<Replies>, Status> {
+        let replies: Replies = match self.next(request) {
+            Answer::Events(events) => Box::pin(replies(events)),
+            Answer::BreaksOff(events, status) => Box::pin(replies(events).chain(stream::iter([Err(status)]))),
+            Answer::Hangs(events) => Box::pin(replies(events).chain(stream::pending())),
+            Answer::Fails(status) => return Err(status),
+            Answer::Whole(_) => panic!("a stream was asked for"),
+        };
+        Ok(Response::new(replies))
+    }
+}
+
+#[tonic::async_trait]
+impl RoutingService for Script {
+    async fn list_tasks(
+        &self,
+        _: Request<pb::ListTasksRequest>,
+    ) -> Result<Response<pb::ListTasksResponse>, Status> {
+        let task = |name: &str, models: &[&str]| pb::Task {
+            task_type: name.to_owned(),
+            candidates: models.iter().copied().map(candidate).collect(),
+            max_tokens: 4096,
+            ..Default::default()
+        };
+        Ok(Response::new(pb::ListTasksResponse {
+            tasks: vec![task("coding", &["opus", "haiku"]), task("summarization", &["haiku"])],
+            unknown_tasks: "default".to_owned(),
+            config_version: "c0ffee".to_owned(),
+        }))
+    }
+
+    async fn explain_route(
+        &self,
+        request: Request<pb::ExplainRouteRequest>,
+    ) -> Result<Response<pb::ExplainRouteResponse>, Status> {
+        Ok(Response::new(pb::ExplainRouteResponse {
+            task_type: request.into_inner().task_type,
+            resolution: "named".to_owned(),
+            candidates: vec![candidate("opus")],
+            deadlines: Some(pb::TaskDeadlines {
+                first_content: Some(prost_types::Duration { seconds: 4, nanos: 0 }),
+                ..Default::default()
+            }),
+            config_version: "c0ffee".to_owned(),
+        }))
+    }
+}
+
+fn replies(events: Vec<Event>) -> impl Stream<Item = Result<pb::ConverseStreamResponse, Status>> {
+    stream::iter(events).map(|event| Ok(pb::ConverseStreamResponse { event: Some(event) }))
+}
+
+fn candidate(name: &str) -> pb::Candidate {
+    pb::Candidate {
+        name: name.to_owned(),
+        model_id: format!("us.anthropic.{name}"),
+        region: "us-east-1".to_owned(),
+        max_tokens: 4096,
+    }
+}
