@@ -1,0 +1,87 @@
+//! Bad input is refused with the field's path, before any model is asked.
+use crate::harness::*;
+use switchboard_proto::v1::{self as pb, content_block::Block};
+use tonic::Code;
+
+fn switchboard() -> Running {
+    Scenario::new().route("coding", ["one"]).model("one", says("Yes.")).start()
+}
+
+fn coding(messages: Vec<pb::Message>) -> pb::ConverseRequest {
+    pb::ConverseRequest { task_type: "coding".to_owned(), messages, ..Default::default() }
+}
+
+fn with(change: impl FnOnce(&mut pb::InferenceConfiguration)) -> pb::ConverseRequest {
+    let mut inference = pb::InferenceConfiguration::default();
+    change(&mut inference);
+    pb::ConverseRequest { inference_config: Some(inference), ..asking("coding", "Write a program.") }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_mistake_names_its_field_in_both_rpcs() {
+    let switchboard = switchboard();
+    let silent = pb::Message { role: "user".to_owned(), content: Vec::new() };
+    let blockless = pb::Message { role: "user".to_owned(), content: vec![pb::ContentBlock { block: None }] };
+    for (request, field) in [
+        (coding(Vec::new()), "messages"),
+        (coding(vec![turn("robot", "Hello")]), "messages[0].role"),
+        (coding(vec![turn("assistant", "Hello")]), "messages[0].role"),
+        (coding(vec![silent]), "messages[0].content"),
+        (coding(vec![blockless]), "messages[0].content[0]"),
+        (with(|inference| inference.max_tokens = Some(0)), "inference_config.max_tokens"),
+        (with(|inference| inference.max_tokens = Some(-5)), "inference_config.max_tokens"),
+        (with(|inference| inference.temperature = Some(1.01)), "inference_config.temperature"),
+        (with(|inference| inference.top_p = Some(f64::NAN)), "inference_config.top_p"),
+        (asking("poetry", "Sing."), "task_type"),
+    ] {
+        let whole = switchboard.caller().converse(request.clone()).await.expect_err("is refused");
+        let streamed = switchboard.caller().converse_stream(request).await.expect_err("is refused");
+        for status in [whole, streamed] {
+            assert_eq!(
+                (status.code(), wrong_fields(&status)),
+                (Code::InvalidArgument, vec![field.to_owned()])
+            );
+            let message = status.message();
+            assert!(message.contains(field) || message.contains("there is no task"), "{message}");
+        }
+    }
+    assert!(switchboard.models_asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_task_learns_which_tasks_there_are() {
+    let status = switchboard().converse("poetry", "Sing.").await.expect_err("is refused");
+    assert_eq!(reason(&status), "UNKNOWN_TASK");
+    assert!(status.message().contains("coding"), "{}", status.message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_over_the_size_limit_is_the_callers_mistake() {
+    let switchboard = Scenario::new()
+        .route("coding", ["one"])
+        .model("one", says("Yes."))
+        .configure(|config| config.server.max_request_size = bytesize::ByteSize::kib(64))
+        .start();
+    let status = switchboard.converse("coding", &"x".repeat(100_000)).await.expect_err("is refused");
+    assert_eq!((status.code(), wrong_fields(&status)), (Code::InvalidArgument, vec!["request".to_owned()]));
+    assert!(status.message().contains("64.0 KiB"), "{}", status.message());
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_of_bedrocks_largest_documents_fit() {
+    let document = |name: &str| pb::DocumentBlock {
+        format: Some("pdf".to_owned()),
+        name: name.to_owned(),
+        source: Some(pb::DocumentSource {
+            source: Some(pb::document_source::Source::Bytes(vec![b'x'; 4_500_000].into())),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let mut message = turn("user", "Compare these.");
+    message.content.extend(
+        ["a", "b", "c", "d", "e"]
+            .map(|name| pb::ContentBlock { block: Some(Block::Document(document(name))) }),
+    );
+    switchboard().caller().converse(coding(vec![message])).await.expect("is not too large");
+}

@@ -1,0 +1,76 @@
+//! Draining: health says so, and what runs may finish.
+use crate::harness::*;
+use std::time::Duration;
+use switchboard_server::Drained;
+use tokio::time::{Instant, timeout};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+
+const SERVICES: [&str; 3] = ["", "switchboard.v1.ConverseService", "switchboard.v1.RoutingService"];
+
+fn talking_for(seconds: u64) -> Running {
+    let words: Vec<&'static str> =
+        std::iter::repeat_n("more ", usize::try_from(seconds).expect("fits")).collect();
+    Scenario::new()
+        .route("coding", ["one"])
+        .model("one", says_slowly(&words, Duration::from_secs(1)))
+        .configure(|config| {
+            config.server.drain_delay = Duration::from_secs(2);
+            config.server.drain_timeout = Duration::from_secs(20);
+        })
+        .start()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_service_is_serving_until_the_drain_begins() {
+    let mut switchboard = talking_for(1);
+    let mut health = switchboard.health();
+    let check = |service: &str| HealthCheckRequest { service: service.to_owned() };
+    for service in SERVICES {
+        let status = health.check(check(service)).await.expect("answers").into_inner().status();
+        assert_eq!(status, ServingStatus::Serving, "{service:?}");
+    }
+    let mut watches = Vec::new();
+    for service in SERVICES {
+        let mut watch = health.watch(check(service)).await.expect("answers").into_inner();
+        assert_eq!(
+            watch.message().await.expect("goes on").expect("a status").status(),
+            ServingStatus::Serving
+        );
+        watches.push(watch);
+    }
+
+    let drained = timeout(Duration::from_secs(1), switchboard.drain()).await;
+
+    assert!(drained.is_err(), "load balancers are given time to notice");
+    for watch in &mut watches {
+        assert_eq!(
+            watch.message().await.expect("goes on").expect("a status").status(),
+            ServingStatus::NotServing
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_runs_is_finished() {
+    let mut switchboard = talking_for(15);
+    let began = Instant::now();
+    let stream = switchboard.caller().converse_stream(asking("coding", "Go on.")).await.expect("begins");
+
+    let (drained, heard) = tokio::join!(switchboard.drain(), Heard::all_of(stream.into_inner()));
+
+    assert_eq!((drained, heard.status.is_none()), (Drained::Clean, true));
+    assert_eq!(heard.text(), "more ".repeat(15));
+    assert_eq!(began.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_end_in_time_is_cut() {
+    let mut switchboard = talking_for(1000);
+    let began = Instant::now();
+    let stream = switchboard.caller().converse_stream(asking("coding", "Go on.")).await.expect("begins");
+
+    assert_eq!(switchboard.drain().await, Drained::Cut);
+
+    assert_eq!(began.elapsed().as_secs(), 1 + 2 + 20);
+    drop(stream);
+}
