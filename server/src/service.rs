@@ -57,7 +57,7 @@ impl<M: Models> Switchboard<M> {
         request: Request<pb::ConverseRequest>,
         record: &mut CallRecord,
     ) -> Result<pb::ConverseResponse, CallError> {
-        let call = self.accept(request, record)?;
+        let call = self.accept(without_stream_settings(request), record)?;
         let answer = attempt::whole(&*self.models, &call, record).await?;
         record.saw_usage(answer.response.usage.as_ref());
         Ok(pb::ConverseResponse {
@@ -112,6 +112,14 @@ impl<M: Models> ConverseService for Switchboard<M> {
         let record = CallRecord::begin("ConverseStream", &self.routes, busy.clone());
         busy.track(self.stream(request, record)).await.map(Response::new)
     }
+}
+
+/// How a stream is guarded means nothing to a whole answer, and Bedrock's Converse has no such member.
+fn without_stream_settings(mut request: Request<pb::ConverseRequest>) -> Request<pb::ConverseRequest> {
+    if let Some(guardrail) = &mut request.get_mut().guardrail_config {
+        guardrail.stream_processing_mode = None;
+    }
+    request
 }
 
 // === impl Routing ===

@@ -8,6 +8,7 @@ mod cancellation;
 mod drain;
 mod fallback;
 mod harness;
+mod recorded;
 mod routing;
 mod shipped_config;
 mod streaming;

@@ -1,0 +1,130 @@
+//! What real callers sent Bedrock reaches it, and what it answered reaches callers: recorded traffic, replayed over real
+//! sockets through the true AWS SDK.
+//!
+//! The recordings are kept outside the project: `SWITCHBOARD_RECORDINGS` names their folder. Without it these tests say
+//! that they were left out.
+mod compare;
+mod replay;
+
+use compare::{as_bedrock, neutral};
+use replay::{Exchange, Replay};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use switchboard_proto::v1 as pb;
+
+/// What the tests' tasks generate at most. Sent with every request, so it is expected in those that name no limit.
+const MAX_TOKENS: i64 = 4096;
+
+#[tokio::test]
+async fn recorded_answers_reach_callers_and_recorded_requests_reach_bedrock() {
+    let Some(mut replay) = Replay::start().await else { return };
+    let mut tally = Tally::default();
+    for exchange in replay.exchanges("converse.jsonl") {
+        let outcome = whole(&mut replay, &exchange).await;
+        tally.add(&exchange, outcome);
+    }
+    tally.finish("Converse", 402);
+}
+
+#[tokio::test]
+async fn recorded_streams_reach_callers_event_by_event() {
+    let Some(mut replay) = Replay::start().await else { return };
+    let mut tally = Tally::default();
+    for exchange in replay.exchanges("converse_stream.jsonl") {
+        let outcome = streamed(&mut replay, &exchange).await;
+        tally.add(&exchange, outcome);
+    }
+    tally.finish("ConverseStream", 95);
+}
+
+async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
+    let request = replay.request(exchange).await?;
+    let reply = replay.caller.converse(request).await.map_err(|status| format!("{status:?}"))?.into_inner();
+    same("request", &expected_request(exchange), &replay.body_sent().await)?;
+    let expected = exchange.response.clone().ok_or("has no response")?;
+    let raw = reply.raw_stop_reason.clone();
+    assert_eq!(reply.stop_reason(), switchboard_server::bedrock::stop_reason(&raw));
+    same("reply", &neutral(expected), &neutral(as_bedrock("ConverseResponse", &reply)))
+}
+
+async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
+    let request = replay.request(exchange).await?;
+    let stream = replay.caller.converse_stream(request).await.map_err(|status| format!("{status:?}"))?;
+    let heard = crate::harness::Heard::all_of(stream.into_inner()).await;
+    if let Some(status) = heard.status {
+        return Err(format!("{status:?}"));
+    }
+    same("request", &expected_request(exchange), &replay.body_sent().await)?;
+    let replies = heard.events.into_iter().map(|event| pb::ConverseStreamResponse { event: Some(event) });
+    let found: Vec<_> = replies
+        .map(|reply| neutral(as_bedrock("ConverseStreamResponse", &reply)))
+        .skip(1) // the route, which is not Bedrock's
+        .collect();
+    let expected: Vec<_> = exchange.events.iter().map(|event| neutral(event.clone())).collect();
+    same("events", &json!(expected), &json!(found))
+}
+
+/// As recorded, and with the limit that is always sent.
+fn expected_request(exchange: &Exchange) -> Value {
+    let mut request = exchange.request.clone();
+    if request["inferenceConfig"]["maxTokens"].is_null() {
+        request["inferenceConfig"]["maxTokens"] = json!(MAX_TOKENS);
+    }
+    neutral(request)
+}
+
+fn same(what: &str, expected: &Value, found: &Value) -> Result<(), String> {
+    compare::difference(expected, found, what).map_or(Ok(()), Err)
+}
+
+/// What passed and what failed, by feature.
+#[derive(Default)]
+struct Tally {
+    features: BTreeMap<String, (usize, usize)>,
+    passed: usize,
+    limits: Vec<String>,
+    failures: Vec<String>,
+}
+
+/// Why an exchange cannot pass, as the README says too.
+fn limit(exchange: &Exchange, difference: &str) -> Option<&'static str> {
+    if exchange.request["messages"][0]["role"] != "user" && difference.contains("messages[0].role") {
+        Some("conversations that begin with the model's turn are refused")
+    } else if exchange.features.iter().any(|it| it == "request_outside_service_model")
+        && difference.starts_with("request.")
+        && difference.ends_with("found null")
+    {
+        Some("members that AWS's service model lacks have no place in the contract")
+    } else {
+        None
+    }
+}
+
+impl Tally {
+    fn add(&mut self, exchange: &Exchange, outcome: Result<(), String>) {
+        for feature in &exchange.features {
+            let (passed, failed) = self.features.entry(feature.clone()).or_default();
+            if outcome.is_ok() { *passed += 1 } else { *failed += 1 }
+        }
+        match outcome {
+            Ok(()) => self.passed += 1,
+            Err(difference) => match limit(exchange, &difference) {
+                Some(limit) => self.limits.push(format!("{}: {limit}", exchange.id)),
+                None => self.failures.push(format!("{}: {difference}", exchange.id)),
+            },
+        }
+    }
+
+    fn finish(self, operation: &str, all: usize) {
+        let (passed, limits, failed) = (self.passed, self.limits.len(), self.failures.len());
+        println!("{operation}: {passed} exchanges passed, {limits} meet a limit of the contract, {failed} failed");
+        for (feature, (passed, failed)) in &self.features {
+            println!("  {feature}: {passed} passed, {failed} failed");
+        }
+        for limit in &self.limits {
+            println!("  limit: {limit}");
+        }
+        assert!(self.failures.is_empty(), "{}", self.failures.join("\n"));
+        assert_eq!(passed + limits, all, "not all exchanges were there");
+    }
+}

@@ -1,0 +1,166 @@
+//! The replay server, a Switchboard in front of it, and the recordings.
+use super::{MAX_TOKENS, compare};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc};
+use switchboard_proto::v1::{self as pb, converse_service_client::ConverseServiceClient};
+use switchboard_server::{
+    bedrock::Bedrock,
+    config::{self, Config, Model, Task},
+    route::Routes,
+    serve,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    task::JoinHandle,
+};
+use tonic::transport::{Channel, Endpoint, server::TcpIncoming};
+
+/// One recorded exchange.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Exchange {
+    pub(crate) id: String,
+    pub(crate) model_id: String,
+    #[serde(rename = "request_json")]
+    pub(crate) request: Value,
+    #[serde(rename = "response_json")]
+    pub(crate) response: Option<Value>,
+    #[serde(default, rename = "decoded_events", deserialize_with = "events")]
+    pub(crate) events: Vec<Value>,
+    #[serde(default)]
+    pub(crate) features: Vec<String>,
+}
+
+/// Each event in the form of a stream reply: its type names its payload.
+fn events<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Vec<Value>, D::Error> {
+    let events = Vec::<Value>::deserialize(json)?;
+    let named = |event: Value| {
+        let name = event["event_type"].as_str().expect("is an event").to_owned();
+        json!({ name: event["payload"] })
+    };
+    Ok(events.into_iter().map(named).collect())
+}
+
+/// Everything that runs; all of it ends when this is dropped.
+pub(crate) struct Replay {
+    pub(crate) caller: ConverseServiceClient<Channel>,
+    folder: PathBuf,
+    control: String,
+    /// The task under which each recorded model is called.
+    tasks: BTreeMap<String, String>,
+    server: JoinHandle<()>,
+    _python: Child,
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Replay {
+    /// `None`, with the reason on standard output, where there are no recordings.
+    pub(crate) async fn start() -> Option<Self> {
+        #[expect(clippy::disallowed_methods, reason = "a test has no main.rs to be told by")]
+        let Ok(folder) = std::env::var("SWITCHBOARD_RECORDINGS").map(PathBuf::from) else {
+            println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
+            return None;
+        };
+        let (python, control) = replay_server(&folder).await;
+        let models = ["converse.jsonl", "converse_stream.jsonl"].iter().flat_map(|file| read(&folder, file));
+        let mut tasks = BTreeMap::new();
+        for model in models.map(|exchange| exchange.model_id) {
+            let name = format!("task-{}", tasks.len());
+            tasks.entry(model).or_insert(name);
+        }
+        let (server, address) = switchboard(&control, &tasks).await;
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("is an address");
+        let channel = endpoint.connect().await.expect("connects");
+        let caller = ConverseServiceClient::new(channel).max_decoding_message_size(64 << 20);
+        Some(Self { caller, folder, control, tasks, server, _python: python })
+    }
+
+    pub(crate) fn exchanges(&self, file: &str) -> Vec<Exchange> {
+        read(&self.folder, file)
+    }
+
+    /// Queues the recording, and reads its request as protobuf JSON: with a task in the place of the model.
+    pub(crate) async fn request(&self, exchange: &Exchange) -> Result<pb::ConverseRequest, String> {
+        self.tell("POST", "reset", &json!({})).await;
+        self.tell("POST", "next", &json!({ "id": exchange.id })).await;
+        let mut request = exchange.request.clone();
+        request["taskType"] = json!(self.tasks[&exchange.model_id]);
+        compare::from_json("ConverseRequest", &request)
+    }
+
+    /// The body of the only request since the last one was queued.
+    pub(crate) async fn body_sent(&self) -> Value {
+        let log = self.tell("GET", "log", &json!({})).await;
+        assert_eq!(log.as_array().map(Vec::len), Some(1), "one request for one call");
+        compare::neutral(log[0]["body"].clone())
+    }
+
+    async fn tell(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let mut socket = TcpStream::connect(&self.control).await.expect("is there");
+        let head = format!(
+            "{method} /_replay/{path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        socket.write_all((head + &body).as_bytes()).await.expect("listens");
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.expect("answers");
+        let answer = String::from_utf8(answer).expect("is text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("has a head");
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).expect("is JSON")
+    }
+}
+
+fn read(folder: &std::path::Path, file: &str) -> Vec<Exchange> {
+    let lines = fs::read_to_string(folder.join("public").join(file)).expect("is there");
+    lines.lines().map(|line| serde_json::from_str(line).expect("is an exchange")).collect()
+}
+
+async fn replay_server(folder: &std::path::Path) -> (Child, String) {
+    let mut python = Command::new("python3")
+        .arg(folder.join("replay_server.py"))
+        .args(["--port", "0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("python3 is installed");
+    let mut lines = BufReader::new(python.stdout.take().expect("is piped")).lines();
+    let line = lines.next_line().await.expect("speaks").expect("says where it listens");
+    let url =
+        line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("names its address");
+    (python, url.to_owned())
+}
+
+async fn switchboard(
+    control: &str,
+    tasks: &BTreeMap<String, String>,
+) -> (JoinHandle<()>, std::net::SocketAddr) {
+    let mut config =
+        Config { bedrock: config::Bedrock::simulated_at(format!("http://{control}")), ..Config::default() };
+    for (model_id, task) in tasks {
+        let model = Model { id: model_id.clone(), region: None, max_output_tokens: None };
+        config.models.insert(task.clone(), model);
+        let mut entry = Task::new("", []);
+        entry.models.get_mut().push(toml::Spanned::new(0..0, task.clone()));
+        entry.max_tokens = MAX_TOKENS.try_into().expect("is a number of tokens");
+        config.tasks.insert(task.clone(), entry);
+    }
+    let routes = Arc::new(Routes::new(&config, "us-east-1"));
+    let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await.expect("connects");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let address = listener.local_addr().expect("is bound");
+    let server = tokio::task::spawn(async move {
+        serve(&config, routes, bedrock, TcpIncoming::from(listener), std::future::pending())
+            .await
+            .expect("serves");
+    });
+    (server, address)
+}
