@@ -5,6 +5,7 @@ use std::{env, error::Error, fs, path::Path};
 /// The files that nobody else imports; the rest of `proto/` follows from them.
 const ROOTS: [&str; 2] = ["proto/switchboard/v1/converse.proto", "proto/switchboard/v1/routing.proto"];
 
+#[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where to write in no other way")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let contract = protox::compile(ROOTS, ["proto"])?;

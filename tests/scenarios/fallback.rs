@@ -59,14 +59,6 @@ async fn the_callers_own_mistakes_never_fall_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guardrails_intervention_is_an_answer_and_never_falls_back() {
-    let switchboard = two_models(says("Blocked by policy."), says("Done."));
-    let heard = switchboard.converse_stream("summarization", "Something bad.").await;
-    assert_eq!(heard.text(), "Blocked by policy.");
-    assert_eq!(switchboard.models_asked(), ["sonnet"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_stream_that_opens_and_then_fails_falls_back_unseen() {
     for first in [
         begins_and_fails(FailureKind::Internal),

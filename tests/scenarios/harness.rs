@@ -4,6 +4,7 @@ use hyper_util::rt::TokioIo;
 use std::{
     collections::BTreeMap,
     io,
+    ops::{Deref, DerefMut},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -49,6 +50,7 @@ pub(crate) struct Behaviour {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a script of a few steps")]
 enum Step {
     Wait(Duration),
     Say(Event),
@@ -310,28 +312,67 @@ impl Scenario {
 
     pub(crate) fn start(self) -> Running {
         let fakes = Fakes { behaviours: Arc::new(self.behaviours), ..Fakes::default() };
-        let routes = Arc::new(Routes::new(&self.config, "us-test-1"));
+        Running { stage: Stage::start(self.config, fakes.clone()), fakes }
+    }
+}
+
+/// A server that runs on fake models, and what a test does with it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    stage: Stage,
+    fakes: Fakes,
+}
+
+impl Deref for Running {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+}
+
+impl Running {
+    /// What the models were asked, in order.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.fakes.asked.lock().expect("is not poisoned").clone()
+    }
+
+    pub(crate) fn models_asked(&self) -> Vec<String> {
+        self.asked().into_iter().map(|asked| asked.model).collect()
+    }
+
+    /// How many streams of models are open.
+    pub(crate) fn open_streams(&self) -> usize {
+        self.fakes.streams.load(SeqCst)
+    }
+}
+
+/// A server that runs, and its callers.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    connections: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+    drain: Option<oneshot::Sender<()>>,
+    server: JoinHandle<Drained>,
+}
+
+impl Stage {
+    pub(crate) fn start(config: Config, models: impl Models) -> Self {
+        let routes = Arc::new(Routes::new(&config, "us-east-1"));
         let (connections, incoming) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
         let (drain, drained) = oneshot::channel::<()>();
-        let (config, models) = (self.config, fakes.clone());
         let server = tokio::task::spawn(async move {
             let incoming = UnboundedReceiverStream::new(incoming);
             serve(&config, routes, models, incoming, drained.map(drop)).await.expect("serves")
         });
-        Running { connections, drain: Some(drain), server, fakes }
+        Self { connections, drain: Some(drain), server }
     }
-}
 
-/// A server that runs, and what a test does with it.
-#[derive(Debug)]
-pub(crate) struct Running {
-    connections: mpsc::UnboundedSender<io::Result<DuplexStream>>,
-    drain: Option<oneshot::Sender<()>>,
-    server: JoinHandle<Drained>,
-    fakes: Fakes,
-}
-
-impl Running {
     /// A new connection.
     pub(crate) fn channel(&self) -> Channel {
         let connections = self.connections.clone();
@@ -365,20 +406,6 @@ impl Running {
             Ok(response) => Heard::all_of(response.into_inner()).await,
             Err(status) => Heard { events: Vec::new(), status: Some(status) },
         }
-    }
-
-    /// What the models were asked, in order.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.fakes.asked.lock().expect("is not poisoned").clone()
-    }
-
-    pub(crate) fn models_asked(&self) -> Vec<String> {
-        self.asked().into_iter().map(|asked| asked.model).collect()
-    }
-
-    /// How many streams of models are open.
-    pub(crate) fn open_streams(&self) -> usize {
-        self.fakes.streams.load(SeqCst)
     }
 
     /// Asks the server to drain; resolves when it has.

@@ -2,6 +2,8 @@
 //!
 //! Those with a fake model run over an in-memory connection with the clock paused, so that a wait of a minute is exact
 //! and takes no time. Those that name the simulator or the recordings run the true AWS SDK over real sockets.
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
+#![expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it, and waits for no one")]
 
 mod bad_input;
 mod cancellation;
@@ -11,4 +13,5 @@ mod harness;
 mod recorded;
 mod routing;
 mod shipped_config;
+mod simulated;
 mod streaming;

@@ -117,7 +117,9 @@ impl Tally {
 
     fn finish(self, operation: &str, all: usize) {
         let (passed, limits, failed) = (self.passed, self.limits.len(), self.failures.len());
-        println!("{operation}: {passed} exchanges passed, {limits} meet a limit of the contract, {failed} failed");
+        println!(
+            "{operation}: {passed} exchanges passed, {limits} meet a limit of the contract, {failed} failed"
+        );
         for (feature, (passed, failed)) in &self.features {
             println!("  {feature}: {passed} passed, {failed} failed");
         }

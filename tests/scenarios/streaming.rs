@@ -36,7 +36,7 @@ async fn an_answer_is_the_route_then_the_models_events_then_the_metadata() {
     assert_eq!(heard.metadata().and_then(|metadata| metadata.usage.clone()), Some(usage()));
     let route = heard.route();
     assert_eq!((route.task_type.as_str(), route.model_id.as_str()), ("coding", "test.one"));
-    assert_eq!((route.region.as_str(), route.fallback_used), ("us-test-1", false));
+    assert_eq!((route.region.as_str(), route.fallback_used), ("us-east-1", false));
     assert!(!route.request_id.is_empty() && !route.config_version.is_empty());
 }
 
@@ -44,7 +44,7 @@ async fn an_answer_is_the_route_then_the_models_events_then_the_metadata() {
 async fn latency_is_told_to_the_first_content_and_to_the_end() {
     let slow = says_slowly(&["one", "two", "three"], Duration::from_secs(2)).after(Duration::from_secs(1));
     let heard = one_model(slow).converse_stream("coding", "Count.").await;
-    let latency = heard.metadata().and_then(|metadata| metadata.latency.clone()).expect("has a latency");
+    let latency = heard.metadata().and_then(|metadata| metadata.latency).expect("has a latency");
     assert_eq!(latency.first_token.map(|it| it.seconds), Some(3));
     assert_eq!(latency.total.map(|it| it.seconds), Some(7));
     assert_eq!(latency.switchboard.map(|it| it.seconds), Some(0));

@@ -25,7 +25,8 @@ pub(crate) fn as_bedrock(name: &str, message: &impl Message) -> Value {
     let dynamic =
         DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).expect("is such a message");
     let options = SerializeOptions::new().skip_default_fields(false).stringify_64_bit_integers(false);
-    let mut json: Value = dynamic.serialize_with_options(serde_json::value::Serializer, &options).expect("is JSON");
+    let mut json: Value =
+        dynamic.serialize_with_options(serde_json::value::Serializer, &options).expect("is JSON");
     for ours in ["/metadata/latency", "/latency", "/route"] {
         if let Some(value) = json.pointer_mut(ours) {
             *value = Value::Null;

@@ -63,7 +63,6 @@ impl Drop for Replay {
 impl Replay {
     /// `None`, with the reason on standard output, where there are no recordings.
     pub(crate) async fn start() -> Option<Self> {
-        #[expect(clippy::disallowed_methods, reason = "a test has no main.rs to be told by")]
         let Ok(folder) = std::env::var("SWITCHBOARD_RECORDINGS").map(PathBuf::from) else {
             println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
             return None;
