@@ -62,7 +62,10 @@ struct Serve {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
+    start_logging(match cli.command {
+        Command::Demo(_) => "warn", // the show is on the same terminal
+        _ => DEFAULT_LOG,
+    });
     let done = match cli.command {
         Command::Check { file } => check(&file),
         Command::Serve(settings) => run(serve_calls(settings)),
@@ -86,9 +89,10 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
     done
 }
 
-fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+fn start_logging(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // A line that cannot be written is lost; told on standard error, which may be what broke, it would be a panic.
+    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         lines.init();
     } else {

@@ -36,7 +36,7 @@ use std::{
     error::Error,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -97,6 +97,7 @@ impl Bedrock {
         settings: &config::Bedrock,
         regions: impl IntoIterator<Item = String>,
     ) -> Result<Self, ConnectError> {
+        LazyLock::force(&SCHEMA); // not in the time of the first call
         let source = Source::load(settings).await;
         source.check_credentials().await?;
         let mut clients = HashMap::new();
@@ -207,7 +208,7 @@ impl Source {
         let provider = self.sdk.credentials_provider().ok_or_else(none)?;
         match provider.provide_credentials().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(ConnectError::NoCredentials(root_cause(&error))),
+            Err(error) => Err(ConnectError::NoCredentials(first_line(&root_cause(&error)))),
         }
     }
 
@@ -395,6 +396,11 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// The SDK lists everything that it tried, a line each; what to do about it is ours to say.
+fn first_line(words: &str) -> String {
+    words.lines().next().unwrap_or_default().trim_end_matches(" Attempted:").trim_end_matches('.').to_owned()
 }
 
 // === impl BedrockEvents ===

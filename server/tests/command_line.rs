@@ -1,0 +1,173 @@
+//! `switchboard` as an operator meets it: what it says and how it exits.
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
+
+use bedrock_sim::Simulator;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{fs, net::TcpListener, path::PathBuf, process::Stdio};
+use switchboard_client::{Event, Switchboard, ask};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+const VALID: &str = "[models.one]\nid = \"us.anthropic.claude-sonnet-4-6\"\n[tasks.default]\nmodels = [\"one\"]\n";
+
+/// The program with an empty environment, so that nobody's AWS account is found by accident.
+fn switchboard(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.args(arguments).env_clear().kill_on_drop(true).stdin(Stdio::null());
+    command.env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// What it says on standard error, or on standard output when all is well, and whether it was content.
+async fn said(command: &mut Command) -> (bool, String) {
+    let output = command.output().await.expect("runs");
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8(text).expect("is text"))
+}
+
+fn written(folder: &TempDir, toml: &str) -> PathBuf {
+    let file = folder.path().join("switchboard.toml");
+    fs::write(&file, toml).expect("is writable");
+    file
+}
+
+async fn checked(toml: &str) -> (bool, String) {
+    let folder = TempDir::new().expect("is writable");
+    let file = written(&folder, toml);
+    said(&mut switchboard(&["check", &file.to_string_lossy()])).await
+}
+
+#[tokio::test]
+async fn check_names_the_line_and_the_fix() {
+    let (valid, words) = checked(VALID).await;
+    assert!(valid && words.contains("valid, 1 tasks on 1 models"), "{words}");
+
+    for (toml, expected) in [
+        (VALID.replace("[\"one\"]", "[\"two\"]"), "line 4: [tasks.default] names the model \"two\""),
+        (VALID.replace("id =", "di ="), "line 2: unknown field `di`, expected one of `id`"),
+        (VALID.replace("= \"us", "= us"), "line 2: "),
+        (VALID.to_owned() + "max_tokens = 0\n", "line 5: 0 is not a number of tokens"),
+        (VALID.to_owned() + "deadline = { idle = \"soon\" }\n", "line 5: "),
+    ] {
+        let (valid, words) = checked(&toml).await;
+        assert!(!valid && words.contains(expected) && words.lines().count() == 1, "{toml}\n{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_is_one_line() {
+    for command in [&["check", "/nonexistent.toml"][..], &["serve", "--config", "/nonexistent.toml"]] {
+        let (valid, words) = said(&mut switchboard(command)).await;
+        assert!(!valid && words.starts_with("switchboard: cannot read /nonexistent.toml: "), "{words}");
+        assert_eq!(words.lines().count(), 1, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn serve_without_aws_settings_names_both_ways_out() {
+    let (valid, no_region) = said(switchboard(&["serve"]).env("SWITCHBOARD_LISTEN", "127.0.0.1:0")).await;
+    assert!(!valid && no_region.contains("AWS_REGION") && no_region.contains("switchboard demo"), "{no_region}");
+
+    let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
+    let (valid, no_credentials) = said(command.env("AWS_REGION", "us-east-1")).await;
+    assert!(!valid && no_credentials.contains("AWS_ACCESS_KEY_ID"), "{no_credentials}");
+    assert!(no_credentials.contains("switchboard demo") && no_credentials.lines().count() == 1, "{no_credentials}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_is_told_at_the_start() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("is bound");
+    let mut command = on_aws(&["serve", "--listen", "127.0.0.1:0"], &format!("http://{closed}"));
+    let (valid, words) = said(&mut command).await;
+    assert!(!valid && words.contains(&closed.to_string()) && words.contains("cannot be reached"), "{words}");
+    assert_eq!(words.lines().count(), 1, "{words}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_the_setting_to_change() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = taken.local_addr().expect("is bound").to_string();
+    for command in [&["serve", "--listen", &address][..], &["demo", "--listen", &address]] {
+        let (valid, words) = said(&mut switchboard(command)).await;
+        assert!(!valid && words.contains(&address) && words.contains("SWITCHBOARD_LISTEN"), "{words}");
+    }
+}
+
+/// The program with what a machine on AWS has, but for the endpoint.
+fn on_aws(arguments: &[&str], endpoint: &str) -> Command {
+    let mut command = switchboard(arguments);
+    command
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", endpoint)
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Waits for the line that says where it listens, and then reads no more: it must serve without its log, too.
+async fn started(command: &mut Command) -> (Child, String) {
+    let mut child = command.spawn().expect("runs");
+    let mut lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
+    while let Some(line) = lines.next_line().await.expect("is text") {
+        let line: serde_json::Value = serde_json::from_str(&line).expect("is a JSON line");
+        if line["message"] == "serving" {
+            return (child, line["address"].as_str().expect("is told").to_owned());
+        }
+    }
+    panic!("it never listened")
+}
+
+async fn simulator(speed: f64) -> Simulator {
+    let config = bedrock_sim::Config { speed, ..bedrock_sim::Config::default() };
+    Simulator::start(config).await.expect("starts")
+}
+
+#[tokio::test]
+async fn two_settings_are_enough_to_serve_and_sigterm_drains() {
+    let simulator = simulator(1.0).await;
+    let mut command = on_aws(&["serve"], &simulator.endpoint_url());
+    command.env("SWITCHBOARD_LISTEN", "127.0.0.1:0");
+    command.env("PRIMARY_MODEL_ID", "us.anthropic.claude-sonnet-4-6").env("FALLBACK_MODEL_ID", "us.amazon.nova-pro-v1:0");
+    let (mut child, address) = started(&mut command).await;
+    let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
+
+    let mut stream = caller.stream(ask("coding", "Write a program.")).await.expect("begins");
+    let Some(Ok(Event::Route(route))) = stream.next().await else { panic!("does not begin with the route") };
+    assert_eq!(route.model_id, "us.anthropic.claude-sonnet-4-6");
+    let pid = child.id().expect("runs").try_into().expect("is a process id");
+    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("is told");
+
+    let collected = stream.collect_message().await.expect("is finished, although the server drains");
+    assert!(collected.text().starts_with("[simulated us.anthropic.claude-sonnet-4-6]"));
+    drop(caller);
+    assert!(child.wait().await.expect("ends").success());
+}
+
+#[tokio::test]
+async fn a_bearer_key_is_enough_to_call() {
+    let simulator = simulator(0.0).await;
+    let mut command = on_aws(&["serve", "--listen", "127.0.0.1:0"], &simulator.endpoint_url());
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("AWS_BEARER_TOKEN_BEDROCK", "a-key");
+    let (_child, address) = started(&mut command).await;
+    let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
+    assert!(caller.text("summarization", "Hello").await.expect("answers").starts_with("[simulated"));
+}
+
+#[tokio::test]
+async fn the_demo_shows_every_task_and_a_fallback_and_ends() {
+    let (valid, words) = said(&mut switchboard(&["demo", "--once", "--listen", "127.0.0.1:0"])).await;
+    assert!(valid, "{words}");
+    for task in ["reasoning", "coding", "analysis", "summarization", "classification"] {
+        assert!(words.contains(&format!("── {task}: ")), "{words}");
+    }
+    assert_eq!(words.matches("[simulated us.").count(), 6, "{words}");
+    assert!(words.contains("after us.anthropic.claude-opus-4-8 (BEDROCK_THROTTLED)"), "{words}");
+}
