@@ -2,13 +2,13 @@
 //!
 //! It is a command of its own, so that nobody serves simulated answers by accident: no setting leads here.
 use super::{Result, asked_to_stop, listen};
-use bedrock_sim::{Fault, FaultRule, Handle, Simulator};
+use bedrock_sim::{Fault, FaultRule, Simulator};
 use clap::Args;
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use switchboard_client::{Event, Switchboard, ask, pb, task};
 use switchboard_server::{
     bedrock::Bedrock,
-    config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
+    config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY, Model, Task},
     route::Routes,
     serve,
 };
@@ -20,9 +20,16 @@ const QUESTIONS: [(&str, &str); 5] = [
     (task::REASONING, "Why is the sky blue, and why is it red in the evening?"),
     (task::CODING, "Write a function that reverses the words of a sentence."),
     (task::ANALYSIS, "Compare unary calls with streams for a chat program."),
-    (task::SUMMARIZATION, "Summarize: Switchboard puts one gRPC contract in front of every model on Bedrock."),
+    (
+        task::SUMMARIZATION,
+        "Summarize: Switchboard puts one gRPC contract in front of every model on Bedrock.",
+    ),
     (task::CLASSIFICATION, "Is this review positive or negative? \"It just works.\""),
 ];
+
+/// The task that shows a fallback, and the model that the simulator always throttles.
+const FALLBACK: &str = "fallback";
+const THROTTLED: &str = "us.anthropic.claude-opus-4-7";
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
@@ -39,32 +46,37 @@ impl Demo {
         let listener = listen(self.listen).await?;
         let address = listener.local_addr()?;
         let simulator = Simulator::start(bedrock_sim::Config::default()).await?;
-        let config = Config {
+        let config = with_a_throttled_model(Config {
             bedrock: config::Bedrock::simulated_at(simulator.endpoint_url()),
             ..Config::for_two_models(DEFAULT_PRIMARY, DEFAULT_FALLBACK)
-        };
+        });
+        simulator.handle().inject(FaultRule::on(THROTTLED, Fault::throttle()));
         let routes = Arc::new(Routes::new(&config, "us-east-1"));
         let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await?;
-        println!("Switchboard listens on {address}; a simulator at {} stands in for Bedrock.\n", simulator.endpoint_url());
+        println!(
+            "Switchboard listens on {address}; a simulator at {} stands in for Bedrock.\n",
+            simulator.endpoint_url()
+        );
 
         let (over, show_is_over) = oneshot::channel();
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let serving = serve(&config, routes, bedrock, incoming, async { drop(show_is_over.await) });
-        let (served, shown) = tokio::join!(serving, self.play(address, simulator.handle(), over));
+        let (served, shown) = tokio::join!(serving, self.play(address, over));
         served.map_err(|error| format!("the server failed: {error}"))?;
         shown
     }
 
     /// The show, and then whatever callers bring. The server ends when `over` is dropped.
-    async fn play(&self, address: SocketAddr, bedrock: Handle, over: oneshot::Sender<()>) -> Result<()> {
+    async fn play(&self, address: SocketAddr, over: oneshot::Sender<()>) -> Result<()> {
         let switchboard = Switchboard::connect(format!("http://{address}")).await?;
         println!("One question for each well-known task:");
         for (task, question) in QUESTIONS {
             tell(&switchboard, task, question).await?;
         }
-        println!("\nNow Bedrock throttles {DEFAULT_PRIMARY} once; the caller sees it in the route only:");
-        bedrock.inject(FaultRule::on(DEFAULT_PRIMARY, Fault::throttle()).times(1));
-        tell(&switchboard, task::REASONING, "What happens when a model is throttled?").await?;
+        println!(
+            "\nBedrock throttles the first model of the task \"{FALLBACK}\"; the caller sees it in the route only:"
+        );
+        tell(&switchboard, FALLBACK, "What happens when a model is throttled?").await?;
         drop(switchboard); // its connection must not hold the drain
         if !self.once {
             println!("{}", lines_to_paste(address));
@@ -73,6 +85,14 @@ impl Demo {
         drop(over);
         Ok(())
     }
+}
+
+fn with_a_throttled_model(mut config: Config) -> Config {
+    let model = Model { id: THROTTLED.to_owned(), region: None, max_output_tokens: None };
+    config.models.insert("throttled".to_owned(), model);
+    let task = Task::new("its first model is always throttled", ["throttled", "fallback"]);
+    config.tasks.insert(FALLBACK.to_owned(), task);
+    config
 }
 
 /// Asks, and prints the answer as it comes.
@@ -84,7 +104,9 @@ async fn tell(switchboard: &Switchboard, task: &str, question: &str) -> Result<(
         match event? {
             Event::Route(taken) => route = Some(taken),
             Event::ContentBlockDelta(piece) => {
-                if let Some(pb::content_block_delta::Delta::Text(text)) = piece.delta.and_then(|delta| delta.delta) {
+                if let Some(pb::content_block_delta::Delta::Text(text)) =
+                    piece.delta.and_then(|delta| delta.delta)
+                {
                     print!("{text}");
                     std::io::stdout().flush()?;
                 }
@@ -100,7 +122,8 @@ fn closing_line(route: Option<&pb::Route>, metadata: &pb::ConverseStreamMetadata
     let usage = metadata.usage.clone().unwrap_or_default();
     let latency = metadata.latency.unwrap_or_default();
     let served = route.map(|route| route.model_id.as_str()).unwrap_or_default();
-    let failed = route.map(|route| &route.attempts[..route.attempts.len().saturating_sub(1)]).unwrap_or_default();
+    let failed =
+        route.map(|route| &route.attempts[..route.attempts.len().saturating_sub(1)]).unwrap_or_default();
     let after: String =
         failed.iter().map(|attempt| format!(" after {} ({})", attempt.model_id, attempt.reason)).collect();
     format!(

@@ -14,7 +14,8 @@ use tokio::{
     process::{Child, Command},
 };
 
-const VALID: &str = "[models.one]\nid = \"us.anthropic.claude-sonnet-4-6\"\n[tasks.default]\nmodels = [\"one\"]\n";
+const VALID: &str =
+    "[models.one]\nid = \"us.anthropic.claude-sonnet-4-6\"\n[tasks.default]\nmodels = [\"one\"]\n";
 
 /// The program with an empty environment, so that nobody's AWS account is found by accident.
 fn switchboard(arguments: &[&str]) -> Command {
@@ -72,12 +73,18 @@ async fn a_configuration_that_cannot_be_read_is_one_line() {
 #[tokio::test]
 async fn serve_without_aws_settings_names_both_ways_out() {
     let (valid, no_region) = said(switchboard(&["serve"]).env("SWITCHBOARD_LISTEN", "127.0.0.1:0")).await;
-    assert!(!valid && no_region.contains("AWS_REGION") && no_region.contains("switchboard demo"), "{no_region}");
+    assert!(
+        !valid && no_region.contains("AWS_REGION") && no_region.contains("switchboard demo"),
+        "{no_region}"
+    );
 
     let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
     let (valid, no_credentials) = said(command.env("AWS_REGION", "us-east-1")).await;
     assert!(!valid && no_credentials.contains("AWS_ACCESS_KEY_ID"), "{no_credentials}");
-    assert!(no_credentials.contains("switchboard demo") && no_credentials.lines().count() == 1, "{no_credentials}");
+    assert!(
+        no_credentials.contains("switchboard demo") && no_credentials.lines().count() == 1,
+        "{no_credentials}"
+    );
 }
 
 #[tokio::test]
@@ -134,7 +141,9 @@ async fn two_settings_are_enough_to_serve_and_sigterm_drains() {
     let simulator = simulator(1.0).await;
     let mut command = on_aws(&["serve"], &simulator.endpoint_url());
     command.env("SWITCHBOARD_LISTEN", "127.0.0.1:0");
-    command.env("PRIMARY_MODEL_ID", "us.anthropic.claude-sonnet-4-6").env("FALLBACK_MODEL_ID", "us.amazon.nova-pro-v1:0");
+    command
+        .env("PRIMARY_MODEL_ID", "us.anthropic.claude-sonnet-4-6")
+        .env("FALLBACK_MODEL_ID", "us.amazon.nova-pro-v1:0");
     let (mut child, address) = started(&mut command).await;
     let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
 
@@ -169,5 +178,5 @@ async fn the_demo_shows_every_task_and_a_fallback_and_ends() {
         assert!(words.contains(&format!("── {task}: ")), "{words}");
     }
     assert_eq!(words.matches("[simulated us.").count(), 6, "{words}");
-    assert!(words.contains("after us.anthropic.claude-opus-4-8 (BEDROCK_THROTTLED)"), "{words}");
+    assert!(words.contains("after us.anthropic.claude-opus-4-7 (BEDROCK_THROTTLED)"), "{words}");
 }
