@@ -1,0 +1,10 @@
+//! `cargo xtask ci`: all that CI asks of a commit, by the very commands a developer types.
+use crate::shell::{self, Result, Shell};
+
+pub(crate) fn ci(shell: &Shell) -> Result {
+    for task in ["tools", "lint", "test"] {
+        let mut command = shell.command("cargo xtask")?;
+        shell::run(command.arg(task).env("CI", "true").env("SWITCHBOARD_TOOLS", &shell.tools))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask tools`: programs that are neither Rust crates of ours nor toolchains, each pinned.
+//!
+//! Each version has a folder of its own, so "is it there?" is a question to the file system, and a checkout of last
+//! month finds what it pinned. Builds happen in temporary folders: nothing of them stays.
+use crate::shell::{self, Result, Shell};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+#[derive(Debug)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+    /// The toolchain that installs it.
+    needs: &'static str,
+    install: fn(&Shell, &Tool, &Path) -> Result<Command>,
+}
+
+const TOOLS: [Tool; 3] = [
+    Tool { name: "buf", version: "1.75.0", needs: "npm", install: buf },
+    Tool { name: "grpcurl", version: "1.9.4", needs: "go", install: grpcurl },
+    Tool { name: "cargo-deny", version: "0.20.2", needs: "cargo", install: cargo_deny },
+];
+
+/// Installs what is missing. A tool whose toolchain is missing is left out, or an error in CI.
+pub(crate) fn tools(shell: &Shell) -> Result {
+    for tool in &TOOLS {
+        let folder = tool.folder(&shell.tools);
+        if folder.join("bin").join(tool.name).is_file() {
+            eprintln!("{} {} is there", tool.name, tool.version);
+        } else if shell.can(tool.name, tool.needs)? {
+            shell::run(&mut (tool.install)(shell, tool, &folder)?)?;
+        } else {
+            eprintln!("skipped: {} needs {}, which is not on PATH", tool.name, tool.needs);
+        }
+    }
+    Ok(())
+}
+
+/// Where the programs are, whether or not they are installed yet.
+pub(crate) fn folders(tools: &Path) -> impl Iterator<Item = PathBuf> {
+    TOOLS.iter().map(|tool| tool.folder(tools).join("bin"))
+}
+
+/// Whether `cargo xtask tools` is the way to get this program.
+pub(crate) fn installs(program: &str) -> bool {
+    TOOLS.iter().any(|tool| tool.name == program)
+}
+
+fn buf(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
+    let mut command = shell.command("npm install --global --no-audit --no-fund --loglevel=error --prefix")?;
+    command.arg(folder).arg(format!("@bufbuild/buf@{}", tool.version));
+    Ok(command)
+}
+
+fn grpcurl(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
+    let mut command = shell.command("go install")?;
+    command.arg(format!("github.com/fullstorydev/grpcurl/cmd/grpcurl@v{}", tool.version));
+    command.env("GOBIN", folder.join("bin"));
+    Ok(command)
+}
+
+/// Compiled for a quick build: it runs for a second, and its own profile compiles for minutes longer.
+fn cargo_deny(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
+    let mut command = shell.command("cargo install --locked --root")?;
+    command.arg(folder).arg(format!("cargo-deny@{}", tool.version));
+    command.envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")]);
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16").env_remove("CARGO_TARGET_DIR");
+    Ok(command)
+}
+
+// === impl Tool ===
+
+impl Tool {
+    fn folder(&self, tools: &Path) -> PathBuf {
+        tools.join(format!("{}-{}", self.name, self.version))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_version_is_a_new_folder() {
+        let tool = Tool { version: "1.0.0", ..TOOLS[0] };
+        assert_eq!(tool.folder(Path::new("/tools")), Path::new("/tools/buf-1.0.0"));
+    }
+}
