@@ -7,7 +7,7 @@ pub mod deadline;
 pub mod failure;
 
 use crate::{
-    bedrock::{Answer, Ask, ModelEvent, Models},
+    bedrock::{Answer, Ask, Counted, ModelEvent, Models},
     error::CallError,
     record::CallRecord,
     route::{Candidate, RoutePlan, Task},
@@ -75,7 +75,7 @@ impl Call {
 /// # Errors
 /// See [`first_answer`].
 pub async fn whole<M: Models>(models: &M, call: &Call, record: &mut CallRecord) -> Result<Answer, CallError> {
-    first_answer::<M, Whole>(models, call, record).await
+    first_answer(models, call, record, &Whole).await
 }
 
 /// Asks for an answer as it is generated.
@@ -87,7 +87,20 @@ pub async fn streamed<M: Models>(
     call: &Call,
     record: &mut CallRecord,
 ) -> Result<Begun<M::Events>, CallError> {
-    first_answer::<M, Streamed>(models, call, record).await
+    first_answer(models, call, record, &Streamed).await
+}
+
+/// Asks how many tokens `counted` has; the call's request is what it says of a conversation.
+///
+/// # Errors
+/// See [`first_answer`].
+pub async fn count<M: Models>(
+    models: &M,
+    call: &Call,
+    record: &mut CallRecord,
+    counted: &pb::CountTokensRequest,
+) -> Result<Counted, CallError> {
+    first_answer(models, call, record, &Counting(counted)).await
 }
 
 /// The loop.
@@ -99,12 +112,13 @@ async fn first_answer<M: Models, A: Attempt<M>>(
     models: &M,
     call: &Call,
     record: &mut CallRecord,
+    attempt: &A,
 ) -> Result<A::Reply, CallError> {
     let mut failures = Vec::new();
     for candidate in &call.task().candidates {
         let (began, inference) = (Instant::now(), call.inference(candidate));
         let ask = Ask { request: &call.request, inference: &inference };
-        let Ok(tried) = timeout_at(call.deadline, A::attempt(models, call.task(), candidate, ask)).await
+        let Ok(tried) = timeout_at(call.deadline, attempt.attempt(models, call.task(), candidate, ask)).await
         else {
             record.ran_out(candidate, began);
             return Err(CallError::DeadlineExceeded { attempts: record.attempts() });
@@ -135,10 +149,11 @@ fn most_telling(mut failures: Vec<Failure>) -> Option<Failure> {
 }
 
 /// One try of one model, until there is something that can be given to the caller.
-trait Attempt<M: Models> {
+trait Attempt<M: Models>: Sync {
     type Reply: Send;
 
     fn attempt(
+        &self,
         models: &M,
         task: &Task,
         candidate: &Candidate,
@@ -155,6 +170,7 @@ impl<M: Models> Attempt<M> for Whole {
     type Reply = Answer;
 
     async fn attempt(
+        &self,
         models: &M,
         task: &Task,
         candidate: &Candidate,
@@ -179,6 +195,7 @@ impl<M: Models> Attempt<M> for Streamed {
     type Reply = Begun<M::Events>;
 
     async fn attempt(
+        &self,
         models: &M,
         task: &Task,
         candidate: &Candidate,
@@ -193,6 +210,56 @@ impl<M: Models> Attempt<M> for Streamed {
 
     fn request_id(reply: &Self::Reply) -> &str {
         &reply.request_id
+    }
+}
+
+/// Until the count is there.
+struct Counting<'a>(&'a pb::CountTokensRequest);
+
+impl<M: Models> Attempt<M> for Counting<'_> {
+    type Reply = Counted;
+
+    async fn attempt(
+        &self,
+        models: &M,
+        task: &Task,
+        candidate: &Candidate,
+        ask: Ask<'_>,
+    ) -> Result<Counted, Failure> {
+        let patience = task.deadline.attempt;
+        let request = self.request(ask.request);
+        let counted = timeout(patience, models.count_tokens(candidate, &request)).await;
+        counted.unwrap_or_else(|_elapsed| {
+            Err(Failure::new(FailureKind::AttemptTimeout, format!("no count within {patience:?}")))
+        })
+    }
+
+    fn request_id(reply: &Counted) -> &str {
+        &reply.request_id
+    }
+}
+
+impl Counting<'_> {
+    /// What is counted, as this attempt would send it.
+    fn request(&self, sent: &pb::ConverseRequest) -> pb::CountTokensRequest {
+        use pb::{
+            converse_request::AdditionalRequestFields as Sent,
+            converse_tokens_request::AdditionalRequestFields as Extra, count_tokens_input::Input,
+        };
+        if !matches!(self.0.input.as_ref().and_then(|input| input.input.as_ref()), Some(Input::Converse(_))) {
+            return self.0.clone();
+        }
+        let conversation = pb::ConverseTokensRequest {
+            messages: sent.messages.clone(),
+            system: sent.system.clone(),
+            tool_config: sent.tool_config.clone(),
+            additional_request_fields: sent.additional_request_fields.clone().map(|fields| match fields {
+                Sent::AdditionalModelRequestFields(fields) => Extra::AdditionalModelRequestFields(fields),
+                Sent::AdditionalModelRequestFieldsJson(json) => Extra::AdditionalModelRequestFieldsJson(json),
+            }),
+        };
+        let input = Some(pb::CountTokensInput { input: Some(Input::Converse(conversation)) });
+        pb::CountTokensRequest { input, ..self.0.clone() }
     }
 }
 

@@ -8,17 +8,13 @@
 //! The SDK keeps what it is good at: credentials, endpoints, signing, TLS, connections. The bodies are ours, since its
 //! types lose what we promise to keep: a JSON document becomes a hash map, so that a tool's schema has other bytes in
 //! every call, and a union member that the SDK does not know arrives without its content. So an interceptor puts our
-//! body in before it is signed and takes the answer's body out before it is read ([`Swap`]).
+//! body in before it is signed and takes the answer's body out before it is read (`Swap`, in `bedrock/client.rs`).
 //!
 //! The SDK's retries and stalled-stream protection are off: there is one retry layer, and it is not here.
 mod client;
-mod decode;
-mod encode;
-mod frames;
-mod schema;
+pub mod codec;
 
 pub use client::{Bedrock, BedrockEvents, ConnectError};
-pub use decode::Gap;
 
 use crate::{attempt::failure::Failure, route::Candidate};
 use futures_util::Stream;
@@ -46,6 +42,13 @@ pub trait Models: Send + Sync + 'static {
         candidate: &Candidate,
         ask: Ask<'_>,
     ) -> impl Future<Output = Result<Opened<Self::Events>, Failure>> + Send;
+
+    /// Asks how many tokens a request has.
+    fn count_tokens(
+        &self,
+        candidate: &Candidate,
+        request: &pb::CountTokensRequest,
+    ) -> impl Future<Output = Result<Counted, Failure>> + Send;
 }
 
 /// What a model is asked.
@@ -62,6 +65,15 @@ pub struct Ask<'a> {
 pub struct Answer {
     /// As Bedrock gave it: route and latency are not in it yet.
     pub response: pb::ConverseResponse,
+    /// Bedrock's id of the request.
+    pub request_id: String,
+}
+
+/// A count of tokens.
+#[derive(Debug)]
+pub struct Counted {
+    /// In tokens of the model that counted.
+    pub input_tokens: i32,
     /// Bedrock's id of the request.
     pub request_id: String,
 }

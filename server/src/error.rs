@@ -144,7 +144,9 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
 pub fn code(reason: ErrorReason) -> Code {
     use ErrorReason as R;
     match reason {
-        R::InvalidField | R::UnknownTask | R::ModelRejected | R::ContextTooLong => Code::InvalidArgument,
+        R::InvalidField | R::UnknownTask | R::ModelRejected | R::ContextTooLong | R::NoEligibleModel => {
+            Code::InvalidArgument
+        }
         R::BedrockThrottled | R::BedrockQuota => Code::ResourceExhausted,
         R::BedrockUnavailable
         | R::ModelError
@@ -281,7 +283,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 17);
+        assert_eq!(compared, 18);
     }
 
     #[test]

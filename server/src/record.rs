@@ -131,6 +131,7 @@ impl CallRecord {
             reason: reason.to_owned(),
             bedrock_request_id: request_id.to_owned(),
             duration: duration(began.elapsed()),
+            ..Default::default()
         });
     }
 

@@ -67,6 +67,19 @@ impl<M: Models> Switchboard<M> {
         })
     }
 
+    async fn count(
+        &self,
+        request: Request<pb::CountTokensRequest>,
+        record: &mut CallRecord,
+    ) -> Result<pb::CountTokensResponse, CallError> {
+        let (metadata, extensions, counted) = request.into_parts();
+        let conversation = conversation(&counted)?;
+        let request = Request::from_parts(metadata, extensions, conversation);
+        let call = self.accept(request, record)?;
+        let counted = attempt::count(&*self.models, &call, record, &counted).await?;
+        Ok(pb::CountTokensResponse { input_tokens: counted.input_tokens, route: Some(record.route()) })
+    }
+
     async fn stream(
         &self,
         request: Request<pb::ConverseRequest>,
@@ -102,6 +115,21 @@ impl<M: Models> ConverseService for Switchboard<M> {
         }
     }
 
+    async fn count_tokens(
+        &self,
+        request: Request<pb::CountTokensRequest>,
+    ) -> Result<Response<pb::CountTokensResponse>, Status> {
+        let busy = Busy::new();
+        let mut record = CallRecord::begin("CountTokens", &self.routes, busy.clone());
+        match busy.track(self.count(request, &mut record)).await {
+            Ok(response) => {
+                record.completed();
+                Ok(Response::new(response))
+            }
+            Err(error) => Err(record.refused(error)),
+        }
+    }
+
     type ConverseStreamStream = Relay<M::Events>;
 
     async fn converse_stream(
@@ -120,6 +148,34 @@ fn without_stream_settings(mut request: Request<pb::ConverseRequest>) -> Request
         guardrail.stream_processing_mode = None;
     }
     request
+}
+
+/// What is counted, as the request that it would be. A body of InvokeModel says nothing that we could read.
+fn conversation(counted: &pb::CountTokensRequest) -> Result<pb::ConverseRequest, CallError> {
+    use pb::{
+        converse_request::AdditionalRequestFields as Sent,
+        converse_tokens_request::AdditionalRequestFields as Extra, count_tokens_input::Input,
+    };
+    let task_type = counted.task_type.clone();
+    match counted.input.as_ref().and_then(|input| input.input.as_ref()) {
+        None => Err(CallError::invalid("input", "is missing: set converse or invoke_model")),
+        Some(Input::InvokeModel(_)) => Ok(pb::ConverseRequest { task_type, ..Default::default() }),
+        Some(Input::Converse(conversation)) => Ok(pb::ConverseRequest {
+            task_type,
+            messages: conversation.messages.clone(),
+            system: conversation.system.clone(),
+            tool_config: conversation.tool_config.clone(),
+            additional_request_fields: conversation.additional_request_fields.clone().map(|fields| {
+                match fields {
+                    Extra::AdditionalModelRequestFields(fields) => Sent::AdditionalModelRequestFields(fields),
+                    Extra::AdditionalModelRequestFieldsJson(json) => {
+                        Sent::AdditionalModelRequestFieldsJson(json)
+                    }
+                }
+            }),
+            ..Default::default()
+        }),
+    }
 }
 
 // === impl Routing ===
@@ -197,6 +253,7 @@ fn candidates(task: &Task, max_tokens: Option<i32>) -> Vec<pb::Candidate> {
         model_id: candidate.model_id.clone(),
         region: candidate.region.clone(),
         max_tokens: candidate.max_tokens(max_tokens, task),
+        ..Default::default()
     };
     task.candidates.iter().map(candidate).collect()
 }

@@ -20,7 +20,7 @@ use switchboard_proto::v1::{
 use switchboard_server::{
     Drained,
     attempt::failure::{Failure, FailureKind},
-    bedrock::{Answer, Ask, Models, Opened},
+    bedrock::{Answer, Ask, Counted, Models, Opened},
     config::{Config, Deadline, Model, Task, UnknownTasks},
     route::{Candidate, Routes},
     serve,
@@ -245,6 +245,16 @@ impl Models for Fakes {
         self.streams.fetch_add(1, SeqCst);
         let events = FakeEvents { events: events.boxed(), open: Arc::clone(&self.streams) };
         Ok(Opened { events, request_id: "bedrock-request".to_owned() })
+    }
+
+    async fn count_tokens(
+        &self,
+        candidate: &Candidate,
+        _: &pb::CountTokensRequest,
+    ) -> Result<Counted, Failure> {
+        let (request, inference) = Default::default();
+        self.open(candidate, Ask { request: &request, inference: &inference }).await?;
+        Ok(Counted { input_tokens: 11, request_id: "bedrock-request".to_owned() })
     }
 }
 

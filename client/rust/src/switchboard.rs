@@ -62,6 +62,15 @@ impl Switchboard {
         self.send(request, self.ends_at(), call).await
     }
 
+    /// Counts the tokens of a request, free of charge.
+    pub async fn count_tokens(&self, request: pb::CountTokensRequest) -> Result<pb::CountTokensResponse> {
+        let call = |request| {
+            let mut stub = self.converse_stub();
+            async move { stub.count_tokens(request).await }
+        };
+        self.send(request, self.ends_at(), call).await
+    }
+
     /// Asks for an answer while it is generated. Dropping the stream cancels the call, at Bedrock too.
     pub async fn stream(&self, request: pb::ConverseRequest) -> Result<EventStream> {
         let ends_at = self.ends_at();

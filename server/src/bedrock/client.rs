@@ -1,7 +1,8 @@
 //! The real models: the AWS SDK with our bodies in it.
 use super::{
-    Answer, Ask, ErrorBody, ModelEvent, Models, Opened, decode, decode::Gap, encode, frames::Frames,
-    schema::SCHEMA, stop_reason,
+    Answer, Ask, Counted, ErrorBody, ModelEvent, Models, Opened,
+    codec::{self, Frames, Gap},
+    stop_reason,
 };
 use crate::{
     attempt::failure::{Exception, Failure, FailureKind},
@@ -31,15 +32,17 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     error::Error,
     fmt,
     pin::Pin,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
+use switchboard_proto::v1 as pb;
 use tokio::{net::TcpStream, time::timeout};
 
 /// Amazon Bedrock: one SDK client for each region.
@@ -97,7 +100,7 @@ impl Bedrock {
         settings: &config::Bedrock,
         regions: impl IntoIterator<Item = String>,
     ) -> Result<Self, ConnectError> {
-        LazyLock::force(&SCHEMA); // not in the time of the first call
+        codec::warm_up(); // not in the time of the first call
         let source = Source::load(settings).await;
         source.check_credentials().await?;
         let mut clients = HashMap::new();
@@ -114,23 +117,31 @@ impl Bedrock {
             || Failure::new(FailureKind::Misconfigured, format!("no client for the region {region}"));
         self.clients.get(region).ok_or_else(unknown)
     }
+
+    /// Reads a whole answer as the message `switchboard.v1.{name}`.
+    async fn read<T: Message + Default>(
+        &self,
+        name: &str,
+        body: SdkBody,
+        request_id: &str,
+    ) -> Result<T, Failure> {
+        let json = body.collect().await.map_err(|error| broken(&*error).of_request(request_id))?.to_bytes();
+        let mut gaps = Vec::new();
+        let message = codec::message(name, &json, &mut gaps);
+        self.known_gaps.report(gaps);
+        message.map_err(|error| Failure::new(FailureKind::Protocol, error.to_string()).of_request(request_id))
+    }
 }
 
 impl Models for Bedrock {
     type Events = BedrockEvents;
 
     async fn converse(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let swap = Swap::new(encode::shared_body(ask.request, ask.inference));
+        let swap = Swap::new(codec::request_body(ask.request, ask.inference));
         let call = self.client(&candidate.region)?.converse().model_id(&candidate.model_id);
         let sent = call.customize().interceptor(swap.clone()).send().await;
         let (request_id, body) = swap.answer(sent.err())?;
-        let json = body.collect().await.map_err(|error| broken(&*error).of_request(&request_id))?.to_bytes();
-        let mut gaps = Vec::new();
-        let mut response: switchboard_proto::v1::ConverseResponse =
-            decode::message(SCHEMA.named("ConverseResponse"), &json, &mut gaps).map_err(|error| {
-                Failure::new(FailureKind::Protocol, error.to_string()).of_request(&request_id)
-            })?;
-        self.known_gaps.report(gaps);
+        let mut response: pb::ConverseResponse = self.read("ConverseResponse", body, &request_id).await?;
         response.stop_reason = stop_reason(&response.raw_stop_reason).into();
         Ok(Answer { response, request_id })
     }
@@ -140,7 +151,7 @@ impl Models for Bedrock {
         candidate: &Candidate,
         ask: Ask<'_>,
     ) -> Result<Opened<BedrockEvents>, Failure> {
-        let swap = Swap::new(encode::shared_body(ask.request, ask.inference));
+        let swap = Swap::new(codec::request_body(ask.request, ask.inference));
         let call = self.client(&candidate.region)?.converse_stream().model_id(&candidate.model_id);
         let sent = call.customize().interceptor(swap.clone()).send().await;
         let (request_id, body) = swap.answer(sent.err())?;
@@ -151,6 +162,19 @@ impl Models for Bedrock {
             known_gaps: Arc::clone(&self.known_gaps),
         };
         Ok(Opened { events, request_id })
+    }
+
+    async fn count_tokens(
+        &self,
+        candidate: &Candidate,
+        request: &pb::CountTokensRequest,
+    ) -> Result<Counted, Failure> {
+        let swap = Swap::new(codec::json("CountTokensRequest", request));
+        let call = self.client(&candidate.region)?.count_tokens().model_id(&candidate.model_id);
+        let sent = call.customize().interceptor(swap.clone()).send().await;
+        let (request_id, body) = swap.answer(sent.err())?;
+        let response: pb::CountTokensResponse = self.read("CountTokensResponse", body, &request_id).await?;
+        Ok(Counted { input_tokens: response.input_tokens, request_id })
     }
 }
 
@@ -276,8 +300,8 @@ struct Taken {
 }
 
 impl Swap {
-    fn new(request: Bytes) -> Self {
-        Self { request, answer: Arc::default() }
+    fn new(request: Vec<u8>) -> Self {
+        Self { request: request.into(), answer: Arc::default() }
     }
 
     /// The answer's body if there is one; it is there only when the status said success. The SDK's own opinion of the

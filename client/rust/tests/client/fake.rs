@@ -130,6 +130,15 @@ impl ConverseService for Script {
         };
         Ok(Response::new(replies))
     }
+
+    async fn count_tokens(
+        &self,
+        request: Request<pb::CountTokensRequest>,
+    ) -> Result<Response<pb::CountTokensResponse>, Status> {
+        let task_type = request.into_inner().task_type;
+        let route = pb::Route { task_type, ..Default::default() };
+        Ok(Response::new(pb::CountTokensResponse { input_tokens: 11, route: Some(route) }))
+    }
 }
 
 #[tonic::async_trait]
@@ -178,5 +187,6 @@ fn candidate(name: &str) -> pb::Candidate {
         model_id: format!("us.anthropic.{name}"),
         region: "us-east-1".to_owned(),
         max_tokens: 4096,
+        ..Default::default()
     }
 }

@@ -28,9 +28,11 @@ pub struct Gap {
 
 /// Why JSON is not what the contract expects.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DecodeError {
+pub enum DecodeError {
+    /// It is no JSON, or not of the shape that Bedrock documents.
     #[error("not the JSON that was expected: {0}")]
     Json(#[from] serde_json::Error),
+    /// The codec's own wire form cannot be read.
     #[error("not a message of the contract: {0}")]
     Wire(#[from] prost::DecodeError),
 }

@@ -8,28 +8,36 @@
 use super::schema::{Field, Kind, SCHEMA, Shape};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::{
-    Message as _,
-    bytes::{Buf as _, Bytes},
+    Message,
+    bytes::Buf as _,
     encoding::{WireType, decode_key, decode_varint},
 };
 use prost_types::{Struct, Value, value::Kind as ValueKind};
 use std::io::Write as _;
 use switchboard_proto::v1 as pb;
 
-/// The body of a Converse or ConverseStream call: `request` with `inference` as its inference configuration. The two
-/// come apart because every attempt may bring its own limits, while the rest of the request is shared.
+/// See [`super::request_body`].
 pub(super) fn body(request: &pb::ConverseRequest, inference: &pb::InferenceConfiguration) -> Vec<u8> {
-    let wire = request.encode_to_vec();
-    let mut out = Vec::with_capacity(wire.len() + wire.len() / 4 + 64);
-    message(SCHEMA.shape(SCHEMA.named("ConverseRequest")), &wire, &mut out);
+    let mut out = json("ConverseRequest", request);
     out.pop(); // the closing brace
     if out.len() > 1 {
         out.push(b',');
     }
     out.extend_from_slice(b"\"inferenceConfig\":");
-    message(SCHEMA.shape(SCHEMA.named("InferenceConfiguration")), &inference.encode_to_vec(), &mut out);
+    write("InferenceConfiguration", inference, &mut out);
     out.push(b'}');
     out
+}
+
+/// See [`super::json`].
+pub(super) fn json(name: &str, message: &impl Message) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.encoded_len() * 5 / 4 + 64);
+    write(name, message, &mut out);
+    out
+}
+
+fn write(name: &str, content: &impl Message, out: &mut Vec<u8>) {
+    message(SCHEMA.shape(SCHEMA.named(name)), &content.encode_to_vec(), out);
 }
 
 /// Writes the message whose wire form is `wire`. The wire form is prost's own, so it is known to be whole; a byte that
@@ -208,7 +216,7 @@ fn value(field: &Field, content: Content<'_>, out: &mut Vec<u8>) {
         Kind::Double => double(f64::from_bits(content.number()), out),
         Kind::ExactText => out.extend_from_slice(content.bytes()),
         Kind::Struct => structure(&Struct::decode(content.bytes()).unwrap_or_default(), out),
-        Kind::Value => json(&Value::decode(content.bytes()).unwrap_or_default(), out),
+        Kind::Value => free(&Value::decode(content.bytes()).unwrap_or_default(), out),
         Kind::Message(shape) => message(SCHEMA.shape(shape), content.bytes(), out),
         Kind::MessageMap(_) | Kind::StringMap => {} // written by `run`
     }
@@ -251,12 +259,12 @@ fn structure(fields: &Struct, out: &mut Vec<u8>) {
         }
         string(name.as_bytes(), out);
         out.push(b':');
-        json(field, out);
+        free(field, out);
     }
     out.push(b'}');
 }
 
-fn json(value: &Value, out: &mut Vec<u8>) {
+fn free(value: &Value, out: &mut Vec<u8>) {
     match &value.kind {
         None | Some(ValueKind::NullValue(_)) => out.extend_from_slice(b"null"),
         Some(ValueKind::NumberValue(number)) => double(*number, out),
@@ -269,14 +277,9 @@ fn json(value: &Value, out: &mut Vec<u8>) {
                 if position > 0 {
                     out.push(b',');
                 }
-                json(entry, out);
+                free(entry, out);
             }
             out.push(b']');
         }
     }
-}
-
-/// The body in a form that a call can send, and send again, without a copy.
-pub(super) fn shared_body(request: &pb::ConverseRequest, inference: &pb::InferenceConfiguration) -> Bytes {
-    Bytes::from(body(request, inference))
 }

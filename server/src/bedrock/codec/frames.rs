@@ -1,10 +1,12 @@
 //! A stream's bytes as the model's events: frames, then exceptions told apart from events, then JSON.
 use super::{
-    ModelEvent,
     decode::{self, Gap},
-    schema::SCHEMA,
+    schema::{Kind, SCHEMA},
 };
-use crate::attempt::failure::{Exception, Failure, FailureKind};
+use crate::{
+    attempt::failure::{Exception, Failure, FailureKind},
+    bedrock::{ErrorBody, ModelEvent, stop_reason},
+};
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use aws_smithy_types::event_stream::{HeaderValue, Message};
 use bytes::{Buf as _, BytesMut};
@@ -17,7 +19,7 @@ const MAX_FRAME: usize = 25 * 1024 * 1024;
 
 /// Takes bytes as they come and gives events as they are complete.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub struct Frames {
     decoder: MessageFrameDecoder,
     buffer: BytesMut,
     /// Of the frame whose prelude the decoder has taken off the buffer: what is still to come.
@@ -26,17 +28,22 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Takes more bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
     /// True: the stream may end here.
-    pub(super) fn is_between_frames(&self) -> bool {
+    #[must_use]
+    pub fn is_between_frames(&self) -> bool {
         self.buffer.is_empty() && self.awaited == 0
     }
 
     /// The next event, if it is there as a whole.
-    pub(super) fn next(&mut self, gaps: &mut Vec<Gap>) -> Result<Option<ModelEvent>, Failure> {
+    ///
+    /// # Errors
+    /// For an exception, a frame that cannot be read and JSON that is no event; nothing after it means anything.
+    pub fn next(&mut self, gaps: &mut Vec<Gap>) -> Result<Option<ModelEvent>, Failure> {
         if self.awaited == 0 && self.buffer.len() >= 12 {
             let length = (&self.buffer[..4]).get_u32() as usize;
             if !(16..=MAX_FRAME).contains(&length) {
@@ -71,9 +78,7 @@ impl Frames {
     ) -> Result<ModelEvent, Failure> {
         let events = SCHEMA.shape(SCHEMA.named("ConverseStreamResponse"));
         let known = events.by_member(event_type).filter(|field| !OUR_EVENTS.contains(&field.member.as_str()));
-        let Some((number, super::schema::Kind::Message(shape))) =
-            known.map(|field| (field.number, field.kind))
-        else {
+        let Some((number, Kind::Message(shape))) = known.map(|field| (field.number, field.kind)) else {
             return Ok(unknown(event_type, payload));
         };
         self.wire.clear();
@@ -104,13 +109,13 @@ fn unknown(event_type: &str, payload: &[u8]) -> ModelEvent {
 
 fn with_stop_reason(mut event: ModelEvent) -> ModelEvent {
     if let ModelEvent::MessageStop(stop) = &mut event {
-        stop.stop_reason = super::stop_reason(&stop.raw_stop_reason).into();
+        stop.stop_reason = stop_reason(&stop.raw_stop_reason).into();
     }
     event
 }
 
 fn exception(name: &str, payload: &[u8]) -> Failure {
-    let body = super::ErrorBody::read(payload);
+    let body = ErrorBody::read(payload);
     let exception =
         Exception { name, status: None, message: &body.message, original_status: body.original_status_code };
     Failure::new(exception.kind(), format!("{name}: {}", body.message))

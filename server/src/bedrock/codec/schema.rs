@@ -14,7 +14,10 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as ProtoKind, MessageD
 use std::{collections::HashMap, sync::LazyLock};
 
 /// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 4] = [
+const OURS: [&str; 7] = [
+    "switchboard.v1.CountTokensRequest.task_type",
+    "switchboard.v1.CountTokensResponse.route",
+    "switchboard.v1.ReasoningContentBlock.model_id",
     "switchboard.v1.ConverseRequest.task_type",
     "switchboard.v1.ConverseResponse.route",
     "switchboard.v1.ConverseResponse.latency",
