@@ -1,7 +1,8 @@
 //! Attempts: one candidate after the other until one answers.
 //!
 //! The loop is the whole policy: a failure that the next candidate would share stops it, any other lets it go on, and
-//! the call's deadline ends it wherever it is. A stream counts as answered only when its first *content* is in hand, so
+//! the call's deadline ends it wherever it is. Each candidate gets the request in the shape that it accepts; one that
+//! cannot serve it at all is skipped, with its reason in the route. A stream counts as answered only when its first *content* is in hand, so
 //! one that opens and then fails, or opens and says nothing, still falls back, and the caller has seen none of it.
 pub mod deadline;
 pub mod failure;
@@ -11,6 +12,7 @@ use crate::{
     error::CallError,
     record::CallRecord,
     route::{Candidate, RoutePlan, Task},
+    shape::{Asked, Form, Repair, Shaped, Unmet, shape},
 };
 use failure::{Failure, FailureKind};
 use futures_util::StreamExt as _;
@@ -63,10 +65,8 @@ impl Call {
         &self.plan.task
     }
 
-    /// Always with `max_tokens`: without it Bedrock reserves the model's whole limit of the account's quota.
-    fn inference(&self, candidate: &Candidate) -> pb::InferenceConfiguration {
-        let max_tokens = candidate.max_tokens(self.inference.max_tokens, self.task());
-        pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..self.inference.clone() }
+    fn asked(&self, form: Form) -> Asked<'_> {
+        Asked { task: self.task(), request: &self.request, inference: &self.inference, form }
     }
 }
 
@@ -106,38 +106,119 @@ pub async fn count<M: Models>(
 /// The loop.
 ///
 /// # Errors
-/// [`CallError::DeadlineExceeded`] when the call's deadline passes, else [`CallError::Failed`]: with the failure that
-/// stopped the plan, or with the one that tells most when all candidates failed.
+/// [`CallError::DeadlineExceeded`] when the call's deadline passes; [`CallError::NoEligibleModel`] when no candidate
+/// could be asked at all; else [`CallError::Failed`]: with the failure that stopped the plan, or with the one that tells
+/// most when all candidates failed.
 async fn first_answer<M: Models, A: Attempt<M>>(
     models: &M,
     call: &Call,
     record: &mut CallRecord,
     attempt: &A,
 ) -> Result<A::Reply, CallError> {
-    let mut failures = Vec::new();
+    let mut so_far = SoFar::default();
     for candidate in &call.task().candidates {
-        let (began, inference) = (Instant::now(), call.inference(candidate));
-        let ask = Ask { request: &call.request, inference: &inference };
-        let Ok(tried) = timeout_at(call.deadline, attempt.attempt(models, call.task(), candidate, ask)).await
-        else {
-            record.ran_out(candidate, began);
-            return Err(CallError::DeadlineExceeded { attempts: record.attempts() });
+        let shaped = match so_far.shape(call, A::FORM, candidate) {
+            Ok(shaped) => shaped,
+            Err(unmet) => {
+                record.skipped(candidate, &unmet);
+                so_far.unmet.push((candidate.model_id.clone(), unmet));
+                continue;
+            }
         };
-        match tried {
-            Ok(reply) => {
-                record.answered(candidate, began, A::request_id(&reply));
-                return Ok(reply);
+        match ask(models, call, record, attempt, candidate, shaped).await? {
+            Ok(reply) => return Ok(reply),
+            Err(failure) if failure.kind.row().next => so_far.failures.push(failure),
+            Err(failure) if failure.kind == FailureKind::ContextTooLong => {
+                so_far.too_long(candidate, failure)
             }
-            Err(failure) => {
-                record.failed(candidate, began, &failure);
-                if !failure.kind.row().next {
-                    return Err(CallError::Failed(failure));
-                }
-                failures.push(failure);
-            }
+            Err(failure) => return Err(CallError::Failed(failure)),
         }
     }
-    Err(most_telling(failures).map_or(CallError::Internal, CallError::Failed))
+    Err(so_far.into_error())
+}
+
+/// Asks one candidate, and once more without the parameter that it refuses, if that is what it says. The outer error ends
+/// the call, the inner one the candidate.
+async fn ask<M: Models, A: Attempt<M>>(
+    models: &M,
+    call: &Call,
+    record: &mut CallRecord,
+    attempt: &A,
+    candidate: &Candidate,
+    shaped: Shaped<'_>,
+) -> Result<Result<A::Reply, Failure>, CallError> {
+    let failure = match once(models, call, record, attempt, candidate, &shaped).await? {
+        Err(failure) if failure.kind == FailureKind::Invalid && call.task().may_adjust => failure,
+        ended => return Ok(ended),
+    };
+    match Repair::named_in(&failure.message).and_then(|repair| Some((repair, shaped.repaired(repair)?))) {
+        Some((repair, repaired)) => {
+            tracing::warn!(
+                model = candidate.model_id,
+                ?repair,
+                "the catalogue lacks what this model refuses"
+            );
+            once(models, call, record, attempt, candidate, &repaired).await
+        }
+        None => Ok(Err(failure)),
+    }
+}
+
+async fn once<M: Models, A: Attempt<M>>(
+    models: &M,
+    call: &Call,
+    record: &mut CallRecord,
+    attempt: &A,
+    candidate: &Candidate,
+    shaped: &Shaped<'_>,
+) -> Result<Result<A::Reply, Failure>, CallError> {
+    let began = Instant::now();
+    let ask = Ask { request: &shaped.request, inference: &shaped.inference };
+    let Ok(tried) = timeout_at(call.deadline, attempt.attempt(models, call.task(), candidate, ask)).await
+    else {
+        record.ran_out(candidate, began, shaped);
+        return Err(CallError::DeadlineExceeded { attempts: record.attempts() });
+    };
+    match &tried {
+        Ok(reply) => record.answered(candidate, began, shaped, A::request_id(reply)),
+        Err(failure) => record.failed(candidate, began, shaped, failure),
+    }
+    Ok(tried)
+}
+
+/// What the loop has learned.
+#[derive(Debug, Default)]
+struct SoFar {
+    failures: Vec<Failure>,
+    unmet: Vec<(String, Unmet)>,
+    /// The largest context that was too small.
+    too_small: Option<i64>,
+}
+
+impl SoFar {
+    /// The request for a candidate. One whose context is not larger than one that was too small need not be asked.
+    fn shape<'a>(&self, call: &'a Call, form: Form, candidate: &Candidate) -> Result<Shaped<'a>, Unmet> {
+        if let Some(too_small) = self.too_small
+            && candidate.facts.context_tokens.is_none_or(|context| i64::from(context) <= too_small)
+        {
+            let lacks = "a larger context than the model that refused".to_owned();
+            return Err(Unmet { field: "messages".to_owned(), lacks });
+        }
+        shape(call.asked(form), candidate)
+    }
+
+    fn too_long(&mut self, candidate: &Candidate, failure: Failure) {
+        let context = candidate.facts.context_tokens.map_or(i64::MAX, i64::from);
+        self.too_small = Some(self.too_small.map_or(context, |known| known.max(context)));
+        self.failures.push(failure);
+    }
+
+    fn into_error(self) -> CallError {
+        match most_telling(self.failures) {
+            Some(failure) => CallError::Failed(failure),
+            None => CallError::NoEligibleModel(self.unmet),
+        }
+    }
 }
 
 /// One that waiting can cure, for then the caller can do something; else the last.
@@ -151,6 +232,8 @@ fn most_telling(mut failures: Vec<Failure>) -> Option<Failure> {
 /// One try of one model, until there is something that can be given to the caller.
 trait Attempt<M: Models>: Sync {
     type Reply: Send;
+    /// What is asked for.
+    const FORM: Form;
 
     fn attempt(
         &self,
@@ -168,6 +251,7 @@ struct Whole;
 
 impl<M: Models> Attempt<M> for Whole {
     type Reply = Answer;
+    const FORM: Form = Form::Whole;
 
     async fn attempt(
         &self,
@@ -193,6 +277,7 @@ struct Streamed;
 
 impl<M: Models> Attempt<M> for Streamed {
     type Reply = Begun<M::Events>;
+    const FORM: Form = Form::Streamed;
 
     async fn attempt(
         &self,
@@ -218,6 +303,7 @@ struct Counting<'a>(&'a pb::CountTokensRequest);
 
 impl<M: Models> Attempt<M> for Counting<'_> {
     type Reply = Counted;
+    const FORM: Form = Form::Counted;
 
     async fn attempt(
         &self,

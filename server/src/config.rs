@@ -4,7 +4,7 @@
 //! everything unnamed go to the first, summarization and classification to the second, each falling back to the other.
 use bytesize::ByteSize;
 use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 use toml::Spanned;
 
 /// The model of hard tasks, where nothing else is set.
@@ -24,6 +24,8 @@ pub struct Config {
     pub routing: Routing,
     /// `[deadline]`: the clocks of tasks that set none of their own.
     pub deadline: Deadline,
+    /// `[catalogue]`.
+    pub catalogue: Catalogue,
     /// `[models.NAME]`.
     pub models: BTreeMap<String, Model>,
     /// `[tasks.NAME]`.
@@ -108,6 +110,17 @@ pub struct Deadline {
     pub call: Duration,
 }
 
+/// `[catalogue]`: what is known of models, over what is compiled in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalogue {
+    /// A file in the form of `deploy/models.toml`, beside the configuration unless its path is absolute. Its models come
+    /// before those compiled in. Absent: none.
+    pub file: Option<PathBuf>,
+    /// Whether only the file counts.
+    pub replace: bool,
+}
+
 /// `[models.NAME]`: a model, under the name by which tasks call it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,8 +129,11 @@ pub struct Model {
     pub id: String,
     /// The region to call. Absent: `[bedrock] region`.
     pub region: Option<String>,
-    /// Most tokens that it can generate. Absent: unknown, so nothing is cut.
+    /// Most tokens that it may generate. Absent: what the catalogue says, and nothing is cut where it is silent.
     pub max_output_tokens: Option<MaxTokens>,
+    /// The id under which the catalogue knows it, where `id` does not tell: an application inference profile, a
+    /// provisioned model. Absent: `id` tells.
+    pub base_model: Option<String>,
 }
 
 /// `[tasks.NAME]`: a kind of work, and the models that serve it.
@@ -132,9 +148,23 @@ pub struct Task {
     /// Most tokens generated when the caller sets no `max_tokens`.
     #[serde(default)]
     pub max_tokens: MaxTokens,
+    /// What happens to a request that a model accepts only with changes.
+    #[serde(default)]
+    pub unsupported: Unsupported,
     /// Clocks of its own. Those absent are the ones of `[deadline]`.
     #[serde(default)]
     pub deadline: TaskDeadline,
+}
+
+/// What happens to a request that a model accepts only with changes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsupported {
+    /// They are made, and told in the route.
+    #[default]
+    Adjust,
+    /// The model is skipped; with no other left the call is refused.
+    Reject,
 }
 
 /// `[tasks.NAME.deadline]`: see [`Deadline`].
@@ -187,8 +217,7 @@ impl Config {
     /// The table for two models, as `PRIMARY_MODEL_ID` and `FALLBACK_MODEL_ID` set it.
     #[must_use]
     pub fn for_two_models(primary: &str, fallback: &str) -> Self {
-        let model = |id: &str| Model { id: id.to_owned(), region: None, max_output_tokens: known_limit(id) };
-        let models = [("primary", model(primary)), ("fallback", model(fallback))];
+        let models = [("primary", Model::new(primary)), ("fallback", Model::new(fallback))];
         let tasks = [
             ("reasoning", "hard questions, answered with care", ["primary", "fallback"]),
             ("coding", "writing, changing and explaining code", ["primary", "fallback"]),
@@ -208,6 +237,9 @@ impl Config {
 
     fn check(&self) -> Result<(), (Option<Range<usize>>, String)> {
         self.deadline.check().map_err(|problem| (None, format!("[deadline] {problem}")))?;
+        if self.catalogue.replace && self.catalogue.file.is_none() {
+            return Err((None, "[catalogue] replace needs a file to replace it with: set file".to_owned()));
+        }
         if self.tasks.is_empty() {
             return Err((None, "there is no task: add [tasks.default] with models = [\"…\"]".to_owned()));
         }
@@ -262,17 +294,8 @@ impl Config {
     }
 }
 
-/// The limits of the two models that are there without a file.
-fn known_limit(id: &str) -> Option<MaxTokens> {
-    match id {
-        DEFAULT_PRIMARY => Some(MaxTokens(128_000)),
-        DEFAULT_FALLBACK => Some(MaxTokens(64_000)),
-        _ => None,
-    }
-}
-
 /// The line of a span's beginning, from 1.
-fn line(toml: &str, span: &Range<usize>) -> usize {
+pub(crate) fn line(toml: &str, span: &Range<usize>) -> usize {
     toml.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count() + 1
 }
 
@@ -358,6 +381,16 @@ impl TaskDeadline {
     }
 }
 
+// === impl Model ===
+
+impl Model {
+    /// A model with the defaults of everything but its id.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self { id: id.to_owned(), region: None, max_output_tokens: None, base_model: None }
+    }
+}
+
 // === impl Task ===
 
 impl Task {
@@ -369,6 +402,7 @@ impl Task {
             description: description.to_owned(),
             models: Spanned::new(0..0, models),
             max_tokens: MaxTokens::default(),
+            unsupported: Unsupported::default(),
             deadline: TaskDeadline::default(),
         }
     }

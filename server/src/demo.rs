@@ -8,6 +8,7 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use switchboard_client::{Event, Switchboard, ask, pb, task};
 use switchboard_server::{
     bedrock::Bedrock,
+    catalogue::Catalogue,
     config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY, Model, Task},
     route::Routes,
     serve,
@@ -51,7 +52,7 @@ impl Demo {
             ..Config::for_two_models(DEFAULT_PRIMARY, DEFAULT_FALLBACK)
         });
         simulator.handle().inject(FaultRule::on(THROTTLED, Fault::throttle()));
-        let routes = Arc::new(Routes::new(&config, "us-east-1"));
+        let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
         let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await?;
         println!(
             "Switchboard listens on {address}; a simulator at {} stands in for Bedrock.\n",
@@ -88,8 +89,7 @@ impl Demo {
 }
 
 fn with_a_throttled_model(mut config: Config) -> Config {
-    let model = Model { id: THROTTLED.to_owned(), region: None, max_output_tokens: None };
-    config.models.insert("throttled".to_owned(), model);
+    config.models.insert("throttled".to_owned(), Model::new(THROTTLED));
     let task = Task::new("its first model is always throttled", ["throttled", "fallback"]);
     config.tasks.insert(FALLBACK.to_owned(), task);
     config

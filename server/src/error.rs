@@ -4,7 +4,10 @@
 //! apply, a `BadRequest` with the field's path, a `RetryInfo`, a `QuotaFailure`. Once a task was resolved the
 //! [`pb::Route`] with every attempt is there too. Its message never holds a secret, an ARN or a prompt: Bedrock's own
 //! words are passed on only when the request itself is at fault, and without what looks like an account.
-use crate::attempt::failure::{Failure, FailureKind};
+use crate::{
+    attempt::failure::{Failure, FailureKind},
+    shape::Unmet,
+};
 use prost::Message;
 use prost_types::Any;
 use std::{collections::HashMap, time::Duration};
@@ -38,6 +41,9 @@ pub enum CallError {
         /// How many attempts had been begun.
         attempts: usize,
     },
+    /// No candidate can serve the request: what each of them lacks.
+    #[error("no model of this task can serve the request: {}", unmet(.0))]
+    NoEligibleModel(Vec<(String, Unmet)>),
     /// No candidate answered; the failure is the one that tells the caller most.
     #[error("{}", told(.0))]
     Failed(Failure),
@@ -82,6 +88,7 @@ impl CallError {
             Self::Invalid(_) => ErrorReason::InvalidField,
             Self::UnknownTask { .. } => ErrorReason::UnknownTask,
             Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
+            Self::NoEligibleModel(_) => ErrorReason::NoEligibleModel,
             Self::Failed(failure) => failure.kind.row().reason,
             Self::Interrupted(_) => ErrorReason::StreamInterrupted,
             Self::Internal => ErrorReason::Internal,
@@ -112,6 +119,13 @@ impl CallError {
             Self::UnknownTask { .. } => {
                 let problem = self.to_string();
                 details.push(bad_request(&[Violation { field: "task_type".to_owned(), problem }]));
+            }
+            Self::NoEligibleModel(unmet) => {
+                let violation = |(model, unmet): &(String, Unmet)| Violation {
+                    field: unmet.field.clone(),
+                    problem: format!("{model} lacks {}", unmet.lacks),
+                };
+                details.push(bad_request(&unmet.iter().map(violation).collect::<Vec<_>>()));
             }
             Self::Failed(failure) => details.extend(failure_details(failure)),
             _ => {}
@@ -158,6 +172,11 @@ pub fn code(reason: ErrorReason) -> Code {
         R::ModelAccessDenied | R::ModelNotFound => Code::FailedPrecondition,
         R::Internal | R::Unspecified => Code::Internal,
     }
+}
+
+fn unmet(models: &[(String, Unmet)]) -> String {
+    let lacks = models.iter().map(|(model, unmet)| format!("{model} lacks {}", unmet.lacks));
+    lacks.collect::<Vec<_>>().join("; ")
 }
 
 /// What a caller is told of a failure. Each clock has words of its own.

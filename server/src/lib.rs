@@ -12,7 +12,8 @@
 //!           ▼
 //!   validate.rs     what no model would accept
 //!           ▼   Call
-//!   attempt.rs      for each candidate   deadline.rs how long may it take?
+//!   attempt.rs      for each candidate   shape.rs    what does this model accept of it?
+//!           │                            deadline.rs how long may it take?
 //!           │                            failure.rs  try the next, or tell the caller?
 //!           ▼   Begun: the first content is in hand, so nothing below can fall back
 //!   bedrock.rs      the model speaks                      SDK types stop here
@@ -23,6 +24,7 @@
 //! ```
 pub mod attempt;
 pub mod bedrock;
+pub mod catalogue;
 pub mod config;
 mod edge;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod record;
 mod relay;
 pub mod route;
 mod service;
+pub mod shape;
 mod validate;
 
 use bedrock::Models;

@@ -2,10 +2,18 @@
 mod demo;
 
 use clap::{Args, Parser, Subcommand};
-use std::{error::Error, fs, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    error::Error,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 use switchboard_server::{
     Drained,
     bedrock::{Bedrock, ConnectError},
+    catalogue::Catalogue,
     config::{Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
     route::Routes,
     serve,
@@ -102,6 +110,10 @@ fn start_logging(default: &str) {
 
 fn check(file: &PathBuf) -> Result<()> {
     let config = read(file)?;
+    let catalogue = catalogue(&config, Some(file))?;
+    for stranger in strangers(&config, &catalogue) {
+        println!("note: {stranger}");
+    }
     let (tasks, models) = (config.tasks.len(), config.models.len());
     println!("{}: valid, {tasks} tasks on {models} models", file.display());
     Ok(())
@@ -113,6 +125,29 @@ fn read(file: &PathBuf) -> Result<Config> {
     Ok(Config::parse(&toml).map_err(|error| format!("{name}: {error}"))?)
 }
 
+/// What is known of models: compiled in, and from the configuration's own file.
+fn catalogue(config: &Config, beside: Option<&Path>) -> Result<Catalogue> {
+    let Some(file) = &config.catalogue.file else { return Ok(Catalogue::built_in()) };
+    let file = beside.and_then(Path::parent).unwrap_or(Path::new("")).join(file);
+    let name = file.display();
+    let toml = fs::read_to_string(&file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let own = Catalogue::parse(&toml).map_err(|error| format!("{name}: {error}"))?;
+    Ok(if config.catalogue.replace { own } else { Catalogue::built_in().extend(own) })
+}
+
+/// What the catalogue does not know is treated with care, and said.
+fn strangers(config: &Config, catalogue: &Catalogue) -> Vec<String> {
+    let unknown = config.models.iter().filter_map(|(name, model)| {
+        let id = model.base_model.as_deref().unwrap_or(&model.id);
+        (!catalogue.resolve(id).catalogued).then(|| {
+            format!(
+                "[models.{name}] {id} is not in the catalogue: set base_model, or add it to a catalogue file"
+            )
+        })
+    });
+    unknown.collect()
+}
+
 async fn serve_calls(settings: Serve) -> Result<()> {
     let mut config = match &settings.config {
         Some(file) => read(file)?,
@@ -120,7 +155,11 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     };
     config.server.listen = settings.listen.unwrap_or(config.server.listen);
     let listener = listen(config.server.listen).await?;
-    let (routes, bedrock) = connect(&config).await.map_err(|error| both_ways_out(&error))?;
+    let catalogue = catalogue(&config, settings.config.as_deref())?;
+    for stranger in strangers(&config, &catalogue) {
+        tracing::warn!("{stranger}");
+    }
+    let (routes, bedrock) = connect(&config, &catalogue).await.map_err(|error| both_ways_out(&error))?;
     tracing::info!(address = %listener.local_addr()?, config_version = routes.version(), "serving");
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let drained = serve(&config, routes, bedrock, incoming, asked_to_stop()).await;
@@ -131,9 +170,12 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     Ok(())
 }
 
-async fn connect(config: &Config) -> std::result::Result<(Arc<Routes>, Bedrock), ConnectError> {
+async fn connect(
+    config: &Config,
+    catalogue: &Catalogue,
+) -> std::result::Result<(Arc<Routes>, Bedrock), ConnectError> {
     let default_region = Bedrock::default_region(&config.bedrock).await?;
-    let routes = Arc::new(Routes::new(config, &default_region));
+    let routes = Arc::new(Routes::new(config, catalogue, &default_region));
     let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await?;
     Ok((routes, bedrock))
 }

@@ -6,6 +6,7 @@ use crate::{
     attempt::failure::Failure,
     error::{CallError, Context, reason_name},
     route::{Candidate, Routes, Task},
+    shape::{Shaped, Unmet},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -81,7 +82,7 @@ impl CallRecord {
     }
 
     /// An attempt failed.
-    pub fn failed(&mut self, candidate: &Candidate, began: Instant, failure: &Failure) {
+    pub fn failed(&mut self, candidate: &Candidate, began: Instant, shaped: &Shaped<'_>, failure: &Failure) {
         let row = failure.kind.row();
         tracing::info!(
             request_id = self.request_id,
@@ -92,18 +93,30 @@ impl CallRecord {
             bedrock_request_id = failure.request_id,
             "attempt failed"
         );
-        self.push(candidate, began, row.outcome, reason_name(row.reason), &failure.request_id);
+        self.push(candidate, began, shaped, row.outcome, reason_name(row.reason), &failure.request_id);
+    }
+
+    /// A candidate cannot serve the request at all.
+    pub fn skipped(&mut self, candidate: &Candidate, unmet: &Unmet) {
+        self.attempts.push(pb::Attempt {
+            model_id: candidate.model_id.clone(),
+            region: candidate.region.clone(),
+            outcome: Outcome::Skipped.into(),
+            reason: reason_name(pb::ErrorReason::NoEligibleModel).to_owned(),
+            unmet_requirement: unmet.lacks.clone(),
+            ..Default::default()
+        });
     }
 
     /// The call's deadline ended an attempt.
-    pub fn ran_out(&mut self, candidate: &Candidate, began: Instant) {
+    pub fn ran_out(&mut self, candidate: &Candidate, began: Instant, shaped: &Shaped<'_>) {
         let reason = reason_name(pb::ErrorReason::DeadlineExceeded);
-        self.push(candidate, began, Outcome::Timeout, reason, "");
+        self.push(candidate, began, shaped, Outcome::Timeout, reason, "");
     }
 
     /// An attempt succeeded: with the whole answer, or with the first content of a stream.
-    pub fn answered(&mut self, candidate: &Candidate, began: Instant, request_id: &str) {
-        self.push(candidate, began, Outcome::Ok, "", request_id);
+    pub fn answered(&mut self, candidate: &Candidate, began: Instant, shaped: &Shaped<'_>, request_id: &str) {
+        self.push(candidate, began, shaped, Outcome::Ok, "", request_id);
     }
 
     /// The first content of a stream is there.
@@ -120,6 +133,7 @@ impl CallRecord {
         &mut self,
         candidate: &Candidate,
         began: Instant,
+        shaped: &Shaped<'_>,
         outcome: Outcome,
         reason: &str,
         request_id: &str,
@@ -131,7 +145,8 @@ impl CallRecord {
             reason: reason.to_owned(),
             bedrock_request_id: request_id.to_owned(),
             duration: duration(began.elapsed()),
-            ..Default::default()
+            adjustments: shaped.adjustments.clone(),
+            unmet_requirement: String::new(),
         });
     }
 

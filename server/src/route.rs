@@ -1,6 +1,7 @@
 //! Routing: from a task type to a [`RoutePlan`]. Pure: no clock, no I/O.
 use crate::{
-    config::{Config, Deadline, MaxTokens, UnknownTasks},
+    catalogue::{Catalogue, ModelFacts},
+    config::{Config, Deadline, MaxTokens, UnknownTasks, Unsupported},
     error::CallError,
 };
 use sha2::{Digest as _, Sha256};
@@ -27,10 +28,12 @@ pub struct Task {
     pub max_tokens: MaxTokens,
     /// Its clocks.
     pub deadline: Deadline,
+    /// Whether a request may be changed to suit a model.
+    pub may_adjust: bool,
 }
 
 /// A model that may serve a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Candidate {
     /// Its name in the configuration.
     pub name: String,
@@ -38,8 +41,12 @@ pub struct Candidate {
     pub model_id: String,
     /// The region to call.
     pub region: String,
-    /// Most tokens that it can generate. Absent: unknown.
+    /// Most tokens that it may generate, as configured. Absent: what the catalogue says.
     pub max_output_tokens: Option<MaxTokens>,
+    /// What is known of it.
+    pub facts: Arc<ModelFacts>,
+    /// Whether the catalogue knows it; if not, the facts are a careful guess.
+    pub catalogued: bool,
 }
 
 /// What one call will try.
@@ -67,10 +74,10 @@ pub enum Resolution {
 impl Routes {
     /// The routes of a configuration that has been checked. Models without a region are called in `default_region`.
     #[must_use]
-    pub fn new(config: &Config, default_region: &str) -> Self {
-        let tasks =
-            config.tasks.keys().map(|name| (name.clone(), Arc::new(task(config, default_region, name))));
-        let digest = Sha256::digest(format!("{config:?}{default_region}"));
+    pub fn new(config: &Config, catalogue: &Catalogue, default_region: &str) -> Self {
+        let task = |name| task(config, catalogue, default_region, name);
+        let tasks = config.tasks.keys().map(|name| (name.clone(), Arc::new(task(name))));
+        let digest = Sha256::digest(format!("{config:?}{default_region}{catalogue:?}"));
         Self {
             tasks: tasks.collect(),
             unknown: config.routing.unknown_tasks,
@@ -120,15 +127,18 @@ impl Routes {
     }
 }
 
-fn task(config: &Config, default_region: &str, name: &str) -> Task {
+fn task(config: &Config, catalogue: &Catalogue, default_region: &str, name: &str) -> Task {
     let task = &config.tasks[name];
     let candidate = |name: &String| {
         let model = &config.models[name];
+        let known = catalogue.resolve(model.base_model.as_deref().unwrap_or(&model.id));
         Candidate {
             name: name.clone(),
             model_id: model.id.clone(),
             region: model.region.clone().unwrap_or_else(|| default_region.to_owned()),
             max_output_tokens: model.max_output_tokens,
+            facts: known.facts,
+            catalogued: known.catalogued,
         }
     };
     Task {
@@ -137,17 +147,26 @@ fn task(config: &Config, default_region: &str, name: &str) -> Task {
         candidates: task.models.get_ref().iter().map(|name| candidate(name.get_ref())).collect(),
         max_tokens: task.max_tokens,
         deadline: task.deadline.over(config.deadline),
+        may_adjust: task.unsupported == Unsupported::Adjust,
     }
 }
 
 // === impl Candidate ===
 
 impl Candidate {
-    /// The `max_tokens` that this model is sent: what the caller asks for, or the task's default, cut to its limit.
+    /// Most tokens that it can generate. `None`: unknown, so nothing is cut.
     #[must_use]
-    pub fn max_tokens(&self, asked: Option<i32>, task: &Task) -> i32 {
-        let wanted = asked.unwrap_or(task.max_tokens.get());
-        self.max_output_tokens.map_or(wanted, |limit| wanted.min(limit.get()))
+    pub fn max_output_tokens(&self) -> Option<MaxTokens> {
+        match (self.max_output_tokens, self.facts.max_output_tokens) {
+            (Some(configured), Some(known)) => Some(configured.min(known)),
+            (configured, known) => configured.or(known),
+        }
+    }
+
+    /// The id under which Bedrock counts its tokens: CountTokens takes no inference profiles, only the models in them.
+    #[must_use]
+    pub fn counting_id(&self) -> &str {
+        if self.catalogued { &self.facts.id } else { &self.model_id }
     }
 }
 
@@ -182,7 +201,7 @@ mod tests {
     fn routes(unknown_tasks: UnknownTasks) -> Routes {
         let mut config = Config::for_two_models("us.big", "us.small");
         config.routing.unknown_tasks = unknown_tasks;
-        Routes::new(&config, "us-east-1")
+        Routes::new(&config, &Catalogue::built_in(), "us-east-1")
     }
 
     fn resolved(routes: &Routes, task_type: &str) -> (String, Resolution, Vec<String>) {
@@ -216,20 +235,10 @@ mod tests {
 
     #[test]
     fn the_version_changes_with_the_configuration_and_with_nothing_else() {
-        let version = |config: &Config| Routes::new(config, "us-east-1").version().to_owned();
+        let version =
+            |config: &Config| Routes::new(config, &Catalogue::built_in(), "us-east-1").version().to_owned();
         let one = Config::for_two_models("a", "b");
         assert_eq!(version(&one), version(&one.clone()));
         assert_ne!(version(&one), version(&Config::for_two_models("a", "c")));
-    }
-
-    #[test]
-    fn max_tokens_is_the_callers_or_the_tasks_but_never_above_the_models() {
-        let routes = routes(UnknownTasks::Default);
-        let task = &routes.plan("coding").expect("is a task").task;
-        let limited =
-            Candidate { max_output_tokens: MaxTokens::try_from(1000).ok(), ..task.candidates[0].clone() };
-        assert_eq!(task.candidates[0].max_tokens(None, task), 4096);
-        assert_eq!(limited.max_tokens(None, task), 1000);
-        assert_eq!(limited.max_tokens(Some(10), task), 10);
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     record::{Busy, CallRecord},
     relay::Relay,
     route::{Candidate, Routes, Task},
+    shape::{Asked, Form, shape},
     validate,
 };
 use std::sync::Arc;
@@ -40,6 +41,7 @@ impl<M: Models> Switchboard<M> {
     /// The way into both RPCs: the task, the checks, the deadline.
     fn accept(
         &self,
+        form: Form,
         request: Request<pb::ConverseRequest>,
         record: &mut CallRecord,
     ) -> Result<Call, CallError> {
@@ -47,7 +49,9 @@ impl<M: Models> Switchboard<M> {
         let request = request.into_inner();
         let plan = self.routes.plan(&request.task_type)?;
         record.resolved(&plan.task);
-        validate::check(&request, &plan.task)?;
+        if form != Form::Counted || !request.messages.is_empty() {
+            validate::check(&request, &plan.task)?;
+        }
         let deadline = record.arrived() + deadline::of_call(plan.task.deadline.call, callers);
         Ok(Call::new(request, plan, deadline))
     }
@@ -57,7 +61,7 @@ impl<M: Models> Switchboard<M> {
         request: Request<pb::ConverseRequest>,
         record: &mut CallRecord,
     ) -> Result<pb::ConverseResponse, CallError> {
-        let call = self.accept(without_stream_settings(request), record)?;
+        let call = self.accept(Form::Whole, without_stream_settings(request), record)?;
         let answer = attempt::whole(&*self.models, &call, record).await?;
         record.saw_usage(answer.response.usage.as_ref());
         Ok(pb::ConverseResponse {
@@ -75,7 +79,7 @@ impl<M: Models> Switchboard<M> {
         let (metadata, extensions, counted) = request.into_parts();
         let conversation = conversation(&counted)?;
         let request = Request::from_parts(metadata, extensions, conversation);
-        let call = self.accept(request, record)?;
+        let call = self.accept(Form::Counted, request, record)?;
         let counted = attempt::count(&*self.models, &call, record, &counted).await?;
         Ok(pb::CountTokensResponse { input_tokens: counted.input_tokens, route: Some(record.route()) })
     }
@@ -86,7 +90,7 @@ impl<M: Models> Switchboard<M> {
         mut record: CallRecord,
     ) -> Result<Relay<M::Events>, Status> {
         let begun = async {
-            let call = self.accept(request, &mut record)?;
+            let call = self.accept(Form::Streamed, request, &mut record)?;
             let begun = attempt::streamed(&*self.models, &call, &mut record).await?;
             record.saw_first_content();
             Ok((begun, call.task().deadline.idle, call.deadline()))
@@ -188,19 +192,25 @@ impl Routing {
     }
 
     fn explain(&self, asked: pb::ExplainRouteRequest) -> Result<pb::ExplainRouteResponse, CallError> {
-        let request = asked.request.unwrap_or_default();
+        let mut request = asked.request.unwrap_or_default();
         let whole = !request.messages.is_empty();
         let task_type = if request.task_type.is_empty() { &asked.task_type } else { &request.task_type };
         let plan = self.routes.plan(task_type)?;
         if whole {
             validate::check(&request, &plan.task)?;
         }
-        let max_tokens = request.inference_config.and_then(|inference| inference.max_tokens);
+        let inference = request.inference_config.take().unwrap_or_default();
+        let asked = Asked { task: &plan.task, request: &request, inference: &inference, form: Form::Whole };
         let clocks = plan.task.deadline;
         Ok(pb::ExplainRouteResponse {
             task_type: plan.task.name.clone(),
             resolution: plan.resolution.word().to_owned(),
-            candidates: candidates(&plan.task, max_tokens),
+            candidates: plan
+                .task
+                .candidates
+                .iter()
+                .map(|candidate| candidate_for(asked, candidate))
+                .collect(),
             deadlines: Some(pb::TaskDeadlines {
                 first_content: clocks.first_content.try_into().ok(),
                 idle: clocks.idle.try_into().ok(),
@@ -239,21 +249,31 @@ impl RoutingService for Routing {
 }
 
 fn task(task: &Task) -> pb::Task {
+    let (request, inference) = Default::default();
+    let asked = Asked { task, request: &request, inference: &inference, form: Form::Whole };
     pb::Task {
         task_type: task.name.clone(),
         description: task.description.clone(),
-        candidates: candidates(task, None),
+        candidates: task.candidates.iter().map(|candidate| candidate_for(asked, candidate)).collect(),
         max_tokens: task.max_tokens.get(),
     }
 }
 
-fn candidates(task: &Task, max_tokens: Option<i32>) -> Vec<pb::Candidate> {
-    let candidate = |candidate: &Candidate| pb::Candidate {
+/// What a candidate would be sent of a request.
+fn candidate_for(asked: Asked<'_>, candidate: &Candidate) -> pb::Candidate {
+    let known = pb::Candidate {
         name: candidate.name.clone(),
         model_id: candidate.model_id.clone(),
         region: candidate.region.clone(),
-        max_tokens: candidate.max_tokens(max_tokens, task),
+        catalogue_entry: if candidate.catalogued { candidate.facts.id.clone() } else { String::new() },
         ..Default::default()
     };
-    task.candidates.iter().map(candidate).collect()
+    match shape(asked, candidate) {
+        Ok(shaped) => pb::Candidate {
+            max_tokens: shaped.inference.max_tokens.unwrap_or_default(),
+            adjustments: shaped.adjustments,
+            ..known
+        },
+        Err(unmet) => pb::Candidate { unmet_requirement: unmet.lacks, ..known },
+    }
 }

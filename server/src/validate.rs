@@ -198,10 +198,10 @@ impl Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Config, route::Routes};
+    use crate::{catalogue::Catalogue, config::Config, route::Routes};
 
     fn problems(request: &pb::ConverseRequest) -> Vec<(String, String)> {
-        let routes = Routes::new(&Config::for_two_models("a", "b"), "us-east-1");
+        let routes = Routes::new(&Config::for_two_models("a", "b"), &Catalogue::built_in(), "us-east-1");
         let task = routes.plan("").expect("is a task").task;
         match check(request, &task) {
             Err(CallError::Invalid(wrong)) => wrong.into_iter().map(|it| (it.field, it.problem)).collect(),

@@ -49,6 +49,17 @@ async fn check_names_the_line_and_the_fix() {
     let (valid, words) = checked(VALID).await;
     assert!(valid && words.contains("valid, 1 tasks on 1 models"), "{words}");
 
+    let stranger = VALID.replace("us.anthropic.claude-sonnet-4-6", "us.acme.oracle-1");
+    let (valid, words) = checked(&stranger).await;
+    assert!(
+        valid && words.contains("note: [models.one] us.acme.oracle-1 is not in the catalogue"),
+        "{words}"
+    );
+
+    let own = VALID.to_owned() + "[catalogue]\nfile = \"models.toml\"\n";
+    let (valid, words) = checked(&own).await;
+    assert!(!valid && words.contains("models.toml: No such file"), "{words}");
+
     for (toml, expected) in [
         (VALID.replace("[\"one\"]", "[\"two\"]"), "line 4: [tasks.default] names the model \"two\""),
         (VALID.replace("id =", "di ="), "line 2: unknown field `di`, expected one of `id`"),

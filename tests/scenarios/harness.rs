@@ -21,6 +21,7 @@ use switchboard_server::{
     Drained,
     attempt::failure::{Failure, FailureKind},
     bedrock::{Answer, Ask, Counted, Models, Opened},
+    catalogue::Catalogue,
     config::{Config, Deadline, Model, Task, UnknownTasks},
     route::{Candidate, Routes},
     serve,
@@ -296,9 +297,8 @@ impl Scenario {
 
     pub(crate) fn route<const N: usize>(mut self, task: &str, models: [&'static str; N]) -> Self {
         for model in models {
-            let limit = 1000.try_into().ok();
-            let model_id = format!("test.{model}");
-            let entry = Model { id: model_id, region: None, max_output_tokens: limit };
+            let max_output_tokens = 1000.try_into().ok();
+            let entry = Model { max_output_tokens, ..Model::new(&format!("test.{model}")) };
             self.config.models.insert(model.to_owned(), entry);
         }
         self.config.tasks.insert(task.to_owned(), Task::new("", models));
@@ -373,7 +373,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn start(config: Config, models: impl Models) -> Self {
-        let routes = Arc::new(Routes::new(&config, "us-east-1"));
+        let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
         let (connections, incoming) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
         let (drain, drained) = oneshot::channel::<()>();
         let server = tokio::task::spawn(async move {

@@ -12,6 +12,7 @@ mod fallback;
 mod harness;
 mod recorded;
 mod routing;
+mod shaping;
 mod shipped_config;
 mod simulated;
 mod streaming;

@@ -40,6 +40,7 @@ async fn recorded_streams_reach_callers_event_by_event() {
 async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
     let request = replay.request(exchange).await?;
     let reply = replay.caller.converse(request).await.map_err(|status| format!("{status:?}"))?.into_inner();
+    unadjusted(reply.route.as_ref())?;
     same("request", &expected_request(exchange), &replay.body_sent().await)?;
     let expected = exchange.response.clone().ok_or("has no response")?;
     let raw = reply.raw_stop_reason.clone();
@@ -54,6 +55,7 @@ async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String
     if let Some(status) = heard.status {
         return Err(format!("{status:?}"));
     }
+    unadjusted(Some(heard.route()))?;
     same("request", &expected_request(exchange), &replay.body_sent().await)?;
     let replies = heard.events.into_iter().map(|event| pb::ConverseStreamResponse { event: Some(event) });
     let found: Vec<_> = replies
@@ -64,11 +66,24 @@ async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String
     same("events", &json!(expected), &json!(found))
 }
 
-/// As recorded, and with the limit that is always sent.
+/// What Bedrock accepted as it was must not be changed: each change here is a mistake of the catalogue's.
+fn unadjusted(route: Option<&pb::Route>) -> Result<(), String> {
+    let changes =
+        route.into_iter().flat_map(|route| &route.attempts).flat_map(|attempt| &attempt.adjustments);
+    match changes.into_iter().find(|change| change.action != "added" || change.path == "tool_config") {
+        Some(change) => Err(format!("was adjusted: {change:?}")),
+        None => Ok(()),
+    }
+}
+
+/// As recorded, and with the limit that is always sent: the task's, with room for the reasoning that was asked for.
 fn expected_request(exchange: &Exchange) -> Value {
     let mut request = exchange.request.clone();
     if request["inferenceConfig"]["maxTokens"].is_null() {
-        request["inferenceConfig"]["maxTokens"] = json!(MAX_TOKENS);
+        let extras = &exchange.request["additionalModelRequestFields"];
+        let budgets = ["thinking", "reasoning_config"].map(|name| extras[name]["budget_tokens"].as_i64());
+        let room = budgets.into_iter().flatten().next().unwrap_or(0);
+        request["inferenceConfig"]["maxTokens"] = json!(MAX_TOKENS + room);
     }
     neutral(request)
 }

@@ -17,7 +17,7 @@ const FIRST: &str = "us.anthropic.claude-sonnet-4-6";
 const SECOND: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
 /// A simulator without waits, and a server on it whose clocks are short: these tests run in real time.
-struct Simulated {
+pub(crate) struct Simulated {
     stage: Stage,
     simulator: Simulator,
 }
@@ -32,18 +32,23 @@ impl Deref for Simulated {
 
 impl Simulated {
     async fn start() -> Self {
-        let simulator = Simulator::start(bedrock_sim::Config { speed: 0.0, ..Default::default() });
-        let simulator = simulator.await.expect("starts");
         let mut config = Config::for_two_models(FIRST, SECOND);
-        config.bedrock = config::Bedrock::simulated_at(simulator.endpoint_url());
         config.deadline.first_content = Duration::from_millis(400);
         config.deadline.attempt = Duration::from_millis(400);
         config.deadline.idle = Duration::from_millis(400);
+        Self::serving(config).await
+    }
+
+    /// A server with this configuration, but for the simulator's address.
+    pub(crate) async fn serving(mut config: Config) -> Self {
+        let simulator = Simulator::start(bedrock_sim::Config { speed: 0.0, ..Default::default() });
+        let simulator = simulator.await.expect("starts");
+        config.bedrock = config::Bedrock::simulated_at(simulator.endpoint_url());
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         Self { stage: Stage::start(config, bedrock), simulator }
     }
 
-    fn handle(&self) -> Handle {
+    pub(crate) fn handle(&self) -> Handle {
         self.simulator.handle()
     }
 

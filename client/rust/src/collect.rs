@@ -103,18 +103,6 @@ impl From<pb::ConverseResponse> for Collected {
     }
 }
 
-impl Collected {
-    /// Reasoning remembers which model thought it, as in an answer that comes whole: another model would refuse it.
-    fn sign_reasoning(&mut self) {
-        let Some(model_id) = self.route.as_ref().map(|route| &route.model_id) else { return };
-        for block in &mut self.message.content {
-            if let Some(pb::content_block::Block::ReasoningContent(reasoning)) = &mut block.block {
-                reasoning.model_id = Some(model_id.clone());
-            }
-        }
-    }
-}
-
 // === impl Collector ===
 
 impl Collector {
@@ -148,7 +136,6 @@ impl Collector {
         }
         let mut collected = self.collected;
         collected.message.content = self.blocks.into_values().flat_map(OpenBlock::close).collect();
-        collected.sign_reasoning();
         if collected.message.role.is_empty() {
             collected.message.role = "assistant".to_owned();
         }

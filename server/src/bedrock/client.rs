@@ -170,7 +170,7 @@ impl Models for Bedrock {
         request: &pb::CountTokensRequest,
     ) -> Result<Counted, Failure> {
         let swap = Swap::new(codec::json("CountTokensRequest", request));
-        let call = self.client(&candidate.region)?.count_tokens().model_id(&candidate.model_id);
+        let call = self.client(&candidate.region)?.count_tokens().model_id(candidate.counting_id());
         let sent = call.customize().interceptor(swap.clone()).send().await;
         let (request_id, body) = swap.answer(sent.err())?;
         let response: pb::CountTokensResponse = self.read("CountTokensResponse", body, &request_id).await?;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc};
 use switchboard_proto::v1::{self as pb, converse_service_client::ConverseServiceClient};
 use switchboard_server::{
     bedrock::Bedrock,
+    catalogue::Catalogue,
     config::{self, Config, Model, Task},
     route::Routes,
     serve,
@@ -145,14 +146,13 @@ async fn switchboard(
     let mut config =
         Config { bedrock: config::Bedrock::simulated_at(format!("http://{control}")), ..Config::default() };
     for (model_id, task) in tasks {
-        let model = Model { id: model_id.clone(), region: None, max_output_tokens: None };
-        config.models.insert(task.clone(), model);
+        config.models.insert(task.clone(), Model::new(model_id));
         let mut entry = Task::new("", []);
         entry.models.get_mut().push(toml::Spanned::new(0..0, task.clone()));
         entry.max_tokens = MAX_TOKENS.try_into().expect("is a number of tokens");
         config.tasks.insert(task.clone(), entry);
     }
-    let routes = Arc::new(Routes::new(&config, "us-east-1"));
+    let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
     let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await.expect("connects");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("is bound");

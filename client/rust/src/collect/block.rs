@@ -137,7 +137,7 @@ impl Reasoning {
         let sealed = (!sealed.is_empty()).then(|| Block::RedactedContent(sealed.freeze()));
         let unknown = unknown.into_iter().map(Block::UnknownJson);
         let blocks = readable.into_iter().chain(sealed).chain(unknown);
-        blocks.map(|block| pb::ReasoningContentBlock { block: Some(block), model_id: None })
+        blocks.map(|block| pb::ReasoningContentBlock { block: Some(block) })
     }
 }
 

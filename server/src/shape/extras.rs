@@ -1,0 +1,189 @@
+//! Additional request fields: what only one family of models understands.
+//!
+//! A field that is known goes to its family alone. One that is not was meant for the task's first model, and goes to that
+//! model's family. Removing one never touches the text of the others: integers and key order stay as they came.
+use super::{Draft, Shaped};
+use crate::catalogue::{Family, Reasoning};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+use std::fmt;
+use switchboard_proto::v1::converse_request::AdditionalRequestFields as Extras;
+
+/// Fields whose family is known.
+const KNOWN: [(&str, Family); 12] = [
+    ("thinking", Family::Claude),
+    ("reasoning_config", Family::Claude),
+    ("top_k", Family::Claude),
+    ("anthropic_beta", Family::Claude),
+    ("anthropic_version", Family::Claude),
+    ("output_config", Family::Claude),
+    ("context_management", Family::Claude),
+    ("inferenceConfig", Family::Nova),
+    ("reasoningConfig", Family::Nova),
+    ("schemaVersion", Family::Nova),
+    ("max_gen_len", Family::Llama),
+    ("textGenerationConfig", Family::Titan),
+];
+
+/// How a caller asks a Claude to think.
+#[derive(Debug, Deserialize)]
+pub(super) struct Thinking {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) budget_tokens: Option<i64>,
+}
+
+impl Draft<'_, '_> {
+    pub(super) fn shape_extras(&mut self, first_family: Family) {
+        let (family, why) = (self.facts.family, "it is meant for models of another family");
+        if family != Family::Unknown {
+            for name in self.shaped.extra_names() {
+                let meant_for = KNOWN
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map_or(first_family, |(_, family)| *family);
+                if meant_for != family && meant_for != Family::Unknown {
+                    self.shaped.remove_extra(&name, why);
+                }
+            }
+        }
+        for name in ["thinking", "reasoning_config"] {
+            self.shape_thinking(name);
+        }
+    }
+
+    fn shape_thinking(&mut self, name: &str) {
+        let Some(thinking) = self.shaped.thinking(name) else { return };
+        match (self.facts.reasoning, thinking.kind.as_str()) {
+            (Some(Reasoning::None), _) => self.shaped.remove_extra(name, "the model does not reason"),
+            (Some(Reasoning::Always), "disabled") => {
+                self.shaped.remove_extra(name, "the model always reasons")
+            }
+            (Some(Reasoning::Adaptive | Reasoning::Always), "enabled") => {
+                self.shaped.set_extra(name, r#"{"type":"adaptive"}"#, "the model chooses its own budget");
+            }
+            (Some(Reasoning::Budget), "adaptive") => {
+                self.shaped.remove_extra(name, "the model reasons only with a budget")
+            }
+            _ => {}
+        }
+    }
+}
+
+// === impl Shaped ===
+
+impl Shaped<'_> {
+    pub(super) fn thinking(&self, name: &str) -> Option<Thinking> {
+        match self.request.additional_request_fields.as_ref()? {
+            Extras::AdditionalModelRequestFieldsJson(text) => {
+                let members: Members = serde_json::from_str(text).ok()?;
+                let (_, value) = members.0.iter().find(|(member, _)| member == name)?;
+                serde_json::from_str(value.get()).ok()
+            }
+            Extras::AdditionalModelRequestFields(fields) => {
+                use prost_types::value::Kind;
+                let Some(Kind::StructValue(value)) = &fields.fields.get(name)?.kind else { return None };
+                let member = |name| value.fields.get(name).and_then(|member| member.kind.as_ref());
+                let Some(Kind::StringValue(kind)) = member("type") else { return None };
+                let budget_tokens = match member("budget_tokens") {
+                    #[expect(clippy::cast_possible_truncation, reason = "a number of tokens; casts saturate")]
+                    Some(Kind::NumberValue(number)) => Some(*number as i64),
+                    _ => None,
+                };
+                Some(Thinking { kind: kind.clone(), budget_tokens })
+            }
+        }
+    }
+
+    fn extra_names(&self) -> Vec<String> {
+        match &self.request.additional_request_fields {
+            Some(Extras::AdditionalModelRequestFields(fields)) => fields.fields.keys().cloned().collect(),
+            Some(Extras::AdditionalModelRequestFieldsJson(text)) => serde_json::from_str::<Members>(text)
+                .map(|members| members.0.into_iter().map(|(name, _)| name).collect())
+                .unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    pub(super) fn remove_extra(&mut self, name: &str, why: &str) {
+        if self.leave_out_extra(name) {
+            self.note(format!("additional_model_request_fields.{name}"), "removed", why);
+        }
+    }
+
+    /// Whether it was there.
+    pub(super) fn leave_out_extra(&mut self, name: &str) -> bool {
+        if !self.extra_names().iter().any(|member| member == name) {
+            return false;
+        }
+        match &mut self.request.to_mut().additional_request_fields {
+            Some(Extras::AdditionalModelRequestFields(fields)) => drop(fields.fields.remove(name)),
+            Some(Extras::AdditionalModelRequestFieldsJson(text)) => edit(text, |members| {
+                members.retain(|(member, _)| member != name);
+            }),
+            None => {}
+        }
+        if self.extra_names().is_empty() {
+            self.request.to_mut().additional_request_fields = None;
+        }
+        true
+    }
+
+    /// Sets a field that is there to a JSON text.
+    fn set_extra(&mut self, name: &str, json: &str, why: &str) {
+        match &mut self.request.to_mut().additional_request_fields {
+            Some(Extras::AdditionalModelRequestFieldsJson(text)) => edit(text, |members| {
+                let value = RawValue::from_string(json.to_owned()).ok();
+                if let (Some(entry), Some(value)) =
+                    (members.iter_mut().find(|(member, _)| member == name), value)
+                {
+                    entry.1 = value;
+                }
+            }),
+            Some(Extras::AdditionalModelRequestFields(fields)) => {
+                // The only value ever set: {"type": "adaptive"}.
+                let kind = prost_types::Value::from("adaptive");
+                let object = prost_types::Struct { fields: [("type".to_owned(), kind)].into() };
+                let value = prost_types::value::Kind::StructValue(object);
+                fields.fields.insert(name.to_owned(), prost_types::Value { kind: Some(value) });
+            }
+            None => {}
+        }
+        self.note(format!("additional_model_request_fields.{name}"), "replaced", why);
+    }
+}
+
+/// Changes the members of an object's text; those that stay keep theirs.
+fn edit(text: &mut String, change: impl FnOnce(&mut Vec<(String, Box<RawValue>)>)) {
+    let Ok(Members(mut members)) = serde_json::from_str(text) else { return };
+    change(&mut members);
+    let members = members
+        .iter()
+        .filter_map(|(name, value)| serde_json::to_string(name).ok().map(|name| format!("{name}:{value}")));
+    *text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+}
+
+/// An object's members in their order, each with its exact text.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> de::Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = object.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        json.deserialize_map(Object)
+    }
+}

@@ -1,0 +1,168 @@
+//! What a request needs of its model, whatever is changed of it.
+use super::{Asked, Form};
+use crate::catalogue::{Capability, ModelFacts};
+use switchboard_proto::v1::{
+    self as pb, content_block::Block, document_source::Source as DocumentSource, reasoning_content_block,
+    tool_result_content_block as result,
+};
+
+/// A need that a model does not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// The field that needs it.
+    pub field: String,
+    /// What the model lacks, in words: "images".
+    pub lacks: String,
+}
+
+/// Bytes of text that make a token, generously: a model is skipped only when the request is surely too long for it.
+const BYTES_PER_TOKEN: usize = 5;
+
+/// The first need that the model does not meet.
+pub(super) fn check(asked: Asked<'_>, facts: &ModelFacts) -> Result<(), Unmet> {
+    let request = asked.request;
+    for need in all(asked) {
+        if !facts.has(need.capability) {
+            return Err(Unmet { field: need.field, lacks: need.words.to_owned() });
+        }
+    }
+    let tokens = text_bytes(request) / BYTES_PER_TOKEN;
+    match facts.context_tokens.and_then(|limit| usize::try_from(limit).ok()) {
+        Some(limit) if tokens > limit => Err(Unmet {
+            field: "messages".to_owned(),
+            lacks: format!("context: about {tokens} tokens do not fit into {limit}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+struct Need {
+    capability: Capability,
+    field: String,
+    words: &'static str,
+}
+
+fn need(capability: Capability, field: impl Into<String>, words: &'static str) -> Need {
+    Need { capability, field: field.into(), words }
+}
+
+fn all(asked: Asked<'_>) -> Vec<Need> {
+    let request = asked.request;
+    let mut needs = Vec::new();
+    if asked.form == Form::Counted {
+        needs.push(need(Capability::CountsTokens, "input", "token counting"));
+    }
+    if request
+        .system
+        .iter()
+        .any(|block| !matches!(block.block, Some(pb::system_content_block::Block::CachePoint(_))))
+    {
+        needs.push(need(Capability::System, "system", "system prompts"));
+    }
+    let tools = uses_tools(request);
+    if tools {
+        needs.push(need(Capability::Tools, "tool_config", "tools"));
+    }
+    if tools && asked.form == Form::Streamed {
+        needs.push(need(Capability::StreamingTools, "tool_config", "tools in streams"));
+    }
+    if request.output_config.as_ref().is_some_and(|output| output.text_format.is_some()) {
+        needs.push(need(Capability::StructuredOutput, "output_config.text_format", "structured output"));
+    }
+    for (position, message) in request.messages.iter().enumerate() {
+        let path = format!("messages[{position}]");
+        if message.role == "system" {
+            needs.push(need(Capability::SystemRole, format!("{path}.role"), "system turns"));
+        }
+        for (position, block) in message.content.iter().enumerate() {
+            needs.extend(of_block(&format!("{path}.content[{position}]"), block.block.as_ref()));
+        }
+    }
+    if request.messages.last().is_some_and(|last| last.role == "assistant" && !is_tool_turn(last)) {
+        let path = format!("messages[{}]", request.messages.len() - 1);
+        let capability = if tools { Capability::PrefillWithTools } else { Capability::Prefill };
+        needs.push(need(capability, path, "going on from the assistant's words"));
+    }
+    needs
+}
+
+fn is_tool_turn(message: &pb::Message) -> bool {
+    message.content.iter().any(|block| matches!(block.block, Some(Block::ToolUse(_))))
+}
+
+fn of_block(path: &str, block: Option<&Block>) -> Vec<Need> {
+    match block {
+        Some(Block::Image(_)) => vec![need(Capability::Images, format!("{path}.image"), "images")],
+        Some(Block::Document(_)) => {
+            vec![need(Capability::Documents, format!("{path}.document"), "documents")]
+        }
+        Some(Block::Video(_)) => vec![need(Capability::Video, format!("{path}.video"), "video")],
+        Some(Block::Audio(_)) => vec![need(Capability::Audio, format!("{path}.audio"), "audio")],
+        Some(Block::ToolResult(answer)) => answer
+            .content
+            .iter()
+            .filter_map(|part| match part.block {
+                Some(result::Block::Image(_)) => Some(need(Capability::Images, path, "images")),
+                Some(result::Block::Document(_)) => Some(need(Capability::Documents, path, "documents")),
+                Some(result::Block::Video(_)) => Some(need(Capability::Video, path, "video")),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a request declares tools, or speaks of some that were used.
+pub(super) fn uses_tools(request: &pb::ConverseRequest) -> bool {
+    let declared = request.tool_config.as_ref().is_some_and(|config| !config.tools.is_empty());
+    declared || used_tools(request).next().is_some()
+}
+
+/// The names of tools that the history has used. A result without its use has none.
+pub(super) fn used_tools(request: &pb::ConverseRequest) -> impl Iterator<Item = &str> {
+    let blocks = request.messages.iter().flat_map(|message| &message.content);
+    blocks.filter_map(|block| match &block.block {
+        Some(Block::ToolUse(tool_use)) => Some(tool_use.name.as_str()),
+        Some(Block::ToolResult(_)) => Some(""),
+        _ => None,
+    })
+}
+
+/// All text of a request. Pictures and files are left out: what they come to only the model knows.
+fn text_bytes(request: &pb::ConverseRequest) -> usize {
+    let system = request.system.iter().map(|block| match &block.block {
+        Some(pb::system_content_block::Block::Text(text)) => text.len(),
+        _ => 0,
+    });
+    let blocks = request.messages.iter().flat_map(|message| &message.content);
+    system.sum::<usize>() + blocks.map(|block| block_bytes(block.block.as_ref())).sum::<usize>()
+}
+
+fn block_bytes(block: Option<&Block>) -> usize {
+    match block {
+        Some(Block::Text(text)) => text.len(),
+        Some(Block::ToolUse(tool_use)) => match &tool_use.arguments {
+            Some(pb::tool_use_block::Arguments::InputJson(json)) => json.len(),
+            _ => 0,
+        },
+        Some(Block::ToolResult(answer)) => answer
+            .content
+            .iter()
+            .map(|part| match &part.block {
+                Some(result::Block::Text(text) | result::Block::JsonText(text)) => text.len(),
+                _ => 0,
+            })
+            .sum(),
+        Some(Block::Document(document)) => {
+            match document.source.as_ref().and_then(|source| source.source.as_ref()) {
+                Some(DocumentSource::Text(text)) => text.len(),
+                _ => 0,
+            }
+        }
+        Some(Block::ReasoningContent(reasoning)) => match &reasoning.block {
+            Some(reasoning_content_block::Block::ReasoningText(text)) => text.text.len(),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
