@@ -9,6 +9,7 @@ mod bad_input;
 mod cancellation;
 mod drain;
 mod fallback;
+mod features;
 mod harness;
 mod recorded;
 mod routing;

@@ -11,6 +11,7 @@ use replay::{Exchange, Replay};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use switchboard_proto::v1 as pb;
+use switchboard_server::bedrock::codec;
 
 /// What the tests' tasks generate at most. Sent with every request, so it is expected in those that name no limit.
 const MAX_TOKENS: i64 = 4096;
@@ -37,8 +38,61 @@ async fn recorded_streams_reach_callers_event_by_event() {
     tally.finish("ConverseStream", 95);
 }
 
+#[tokio::test]
+async fn recorded_counts_of_tokens_reach_callers() {
+    let Some(mut replay) = Replay::start().await else { return };
+    let mut tally = Tally::default();
+    let all = replay.exchanges("other_ops.jsonl");
+    let (counts, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|exchange| exchange.operation == "CountTokens");
+    for exchange in counts {
+        let outcome = counted(&mut replay, &exchange).await;
+        tally.add(&exchange, outcome);
+    }
+    for exchange in others {
+        println!("  limit: {}: {} is not in the contract", exchange.id, exchange.operation);
+    }
+    tally.finish("CountTokens", 4);
+}
+
+/// No network: what came as a reply goes out as history.
+#[test]
+fn recorded_replies_go_back_as_history_unchanged() {
+    let Some(folder) = replay::folder() else { return };
+    let mut replies = 0;
+    for exchange in replay::read(&folder, "converse.jsonl") {
+        let recorded = exchange.response.expect("has a response");
+        let json = serde_json::to_vec(&recorded).expect("is JSON");
+        let reply: pb::ConverseResponse =
+            codec::message("ConverseResponse", &json, &mut Vec::new()).expect("is a reply");
+        let Some(pb::converse_output::Output::Message(message)) =
+            reply.output.and_then(|output| output.output)
+        else {
+            panic!("{}: has no message", exchange.id)
+        };
+        let request = pb::ConverseRequest { messages: vec![message], ..Default::default() };
+        let body = codec::request_body(&request, &pb::InferenceConfiguration::default());
+        let sent: Value = serde_json::from_slice(&body).expect("is JSON");
+        let expected = neutral(recorded["output"]["message"].clone());
+        same(&exchange.id, &expected, &neutral(sent["messages"][0].clone()))
+            .unwrap_or_else(|it| panic!("{it}"));
+        replies += 1;
+    }
+    println!("{replies} replies go back unchanged");
+}
+
+async fn counted(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
+    let request: pb::CountTokensRequest = replay.request(exchange, "CountTokensRequest").await?;
+    let reply =
+        replay.caller.count_tokens(request).await.map_err(|status| format!("{status:?}"))?.into_inner();
+    unadjusted(reply.route.as_ref())?;
+    same("request", &neutral(exchange.request.clone()), &replay.body_sent().await)?;
+    let expected = exchange.response.as_ref().ok_or("has no response")?;
+    same("reply", &expected["inputTokens"], &json!(reply.input_tokens))
+}
+
 async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
-    let request = replay.request(exchange).await?;
+    let request: pb::ConverseRequest = replay.request(exchange, "ConverseRequest").await?;
     let reply = replay.caller.converse(request).await.map_err(|status| format!("{status:?}"))?.into_inner();
     unadjusted(reply.route.as_ref())?;
     same("request", &expected_request(exchange), &replay.body_sent().await)?;
@@ -49,7 +103,7 @@ async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
 }
 
 async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
-    let request = replay.request(exchange).await?;
+    let request: pb::ConverseRequest = replay.request(exchange, "ConverseRequest").await?;
     let stream = replay.caller.converse_stream(request).await.map_err(|status| format!("{status:?}"))?;
     let heard = crate::harness::Heard::all_of(stream.into_inner()).await;
     if let Some(status) = heard.status {

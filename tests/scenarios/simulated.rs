@@ -74,6 +74,11 @@ fn model_error(original_status: u16) -> Fault {
     Fault::Error { name, message, status, original_status: Some(original_status), resource, retry_after }
 }
 
+/// Not modelled by Bedrock, but by the protocol: the name in one header, the words in another.
+fn error_frame(after_events: u32) -> Fault {
+    Fault::ErrorFrame { after_events, code: "InternalFailure".to_owned(), message: "injected".to_owned() }
+}
+
 /// Faults before the first content: how the attempt is told in the route, and the status when no model is well.
 fn early_faults() -> Vec<(Fault, &'static str, Code, &'static str)> {
     let error = Fault::error;
@@ -111,6 +116,7 @@ fn early_stream_faults() -> Vec<(Fault, &'static str)> {
         (Fault::exception(1, "ModelStreamErrorException"), "MODEL_ERROR"),
         (Fault::exception(1, "ServiceUnavailableException"), "UNAVAILABLE"),
         (Fault::exception(1, "BrandNewException"), "MODEL_ERROR"),
+        (error_frame(1), "UNAVAILABLE"),
         (Fault::BadCrc { at_event: 0 }, "MODEL_ERROR"),
         (Fault::BadCrc { at_event: 1 }, "MODEL_ERROR"),
     ]
@@ -128,6 +134,7 @@ fn late_faults() -> Vec<Fault> {
         Fault::exception(5, "ServiceUnavailableException"),
         Fault::exception(5, "ValidationException"),
         Fault::exception(5, "BrandNewException"),
+        error_frame(5),
         Fault::BadCrc { at_event: 5 },
         Fault::EndWithoutMessageStop,
         Fault::EndWithoutMetadata,

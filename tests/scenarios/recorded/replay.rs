@@ -1,9 +1,10 @@
 //! The replay server, a Switchboard in front of it, and the recordings.
 use super::{MAX_TOKENS, compare};
+use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc};
-use switchboard_proto::v1::{self as pb, converse_service_client::ConverseServiceClient};
+use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
 use switchboard_server::{
     bedrock::Bedrock,
     catalogue::Catalogue,
@@ -23,6 +24,7 @@ use tonic::transport::{Channel, Endpoint, server::TcpIncoming};
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Exchange {
     pub(crate) id: String,
+    pub(crate) operation: String,
     pub(crate) model_id: String,
     #[serde(rename = "request_json")]
     pub(crate) request: Value,
@@ -62,14 +64,13 @@ impl Drop for Replay {
 }
 
 impl Replay {
-    /// `None`, with the reason on standard output, where there are no recordings.
+    /// `None` where there are no recordings.
     pub(crate) async fn start() -> Option<Self> {
-        let Ok(folder) = std::env::var("SWITCHBOARD_RECORDINGS").map(PathBuf::from) else {
-            println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
-            return None;
-        };
+        let folder = folder()?;
         let (python, control) = replay_server(&folder).await;
-        let models = ["converse.jsonl", "converse_stream.jsonl"].iter().flat_map(|file| read(&folder, file));
+        let models = ["converse.jsonl", "converse_stream.jsonl", "other_ops.jsonl"]
+            .iter()
+            .flat_map(|file| read(&folder, file));
         let mut tasks = BTreeMap::new();
         for model in models.map(|exchange| exchange.model_id) {
             let name = format!("task-{}", tasks.len());
@@ -87,12 +88,16 @@ impl Replay {
     }
 
     /// Queues the recording, and reads its request as protobuf JSON: with a task in the place of the model.
-    pub(crate) async fn request(&self, exchange: &Exchange) -> Result<pb::ConverseRequest, String> {
+    pub(crate) async fn request<M: Message + Default>(
+        &self,
+        exchange: &Exchange,
+        name: &str,
+    ) -> Result<M, String> {
         self.tell("POST", "reset", &json!({})).await;
         self.tell("POST", "next", &json!({ "id": exchange.id })).await;
         let mut request = exchange.request.clone();
         request["taskType"] = json!(self.tasks[&exchange.model_id]);
-        compare::from_json("ConverseRequest", &request)
+        compare::from_json(name, &request)
     }
 
     /// The body of the only request since the last one was queued.
@@ -119,7 +124,16 @@ impl Replay {
     }
 }
 
-fn read(folder: &std::path::Path, file: &str) -> Vec<Exchange> {
+/// The folder of the recordings; `None`, with the reason on standard output, where there is none.
+pub(crate) fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("SWITCHBOARD_RECORDINGS").map(PathBuf::from);
+    if folder.is_none() {
+        println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
+    }
+    folder
+}
+
+pub(crate) fn read(folder: &std::path::Path, file: &str) -> Vec<Exchange> {
     let lines = fs::read_to_string(folder.join("public").join(file)).expect("is there");
     lines.lines().map(|line| serde_json::from_str(line).expect("is an exchange")).collect()
 }
