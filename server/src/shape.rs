@@ -10,6 +10,8 @@ mod extras;
 mod history;
 mod needs;
 mod parameters;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 pub use needs::Unmet;

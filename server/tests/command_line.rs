@@ -10,7 +10,7 @@ use std::{fs, net::TcpListener, path::PathBuf, process::Stdio};
 use switchboard_client::{Event, Switchboard, ask};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, Command},
 };
 
@@ -179,6 +179,63 @@ async fn a_bearer_key_is_enough_to_call() {
     let (_child, address) = started(&mut command).await;
     let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
     assert!(caller.text("summarization", "Hello").await.expect("answers").starts_with("[simulated"));
+}
+
+#[tokio::test]
+async fn a_profile_of_the_configuration_has_its_region_and_its_keys() {
+    let simulator = simulator(0.0).await;
+    let folder = TempDir::new().expect("is writable");
+    let aws = folder.path().join("aws");
+    let profile = "[profile work]\nregion = eu-west-1\naws_access_key_id = a\naws_secret_access_key = b\n";
+    fs::write(&aws, profile).expect("is writable");
+    let config = written(&folder, &(VALID.to_owned() + "[bedrock]\nprofile = \"work\"\n"));
+    let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("SWITCHBOARD_CONFIG", &config).env("AWS_CONFIG_FILE", &aws);
+    command.env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", simulator.endpoint_url()).stderr(Stdio::piped());
+    let (_child, address) = started(&mut command).await;
+    let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
+    let reply = caller.converse(ask("", "Hello")).await.expect("answers");
+    assert_eq!(reply.route.map(|route| route.region), Some("eu-west-1".to_owned()));
+}
+
+/// Answers every AssumeRole as AWS does, and passes on what it was asked.
+async fn token_service() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    const ANSWER: &str = r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+        <Credentials><AccessKeyId>ASSUMED</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>
+        <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
+        </AssumeRoleResult></AssumeRoleResponse>"#;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let url = format!("http://{}", listener.local_addr().expect("is bound"));
+    let (asked, questions) = tokio::sync::mpsc::unbounded_channel();
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !String::from_utf8_lossy(&request).contains("Action=AssumeRole") {
+                assert!(socket.read_buf(&mut request).await.expect("is readable") > 0, "no AssumeRole came");
+            }
+            let length = ANSWER.len();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            socket.write_all((head + ANSWER).as_bytes()).await.expect("is writable");
+            drop(asked.send(String::from_utf8_lossy(&request).into_owned()));
+        }
+    });
+    (url, questions)
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_before_bedrock_is_called() {
+    let (simulator, (tokens, mut asked)) = tokio::join!(simulator(0.0), token_service());
+    let folder = TempDir::new().expect("is writable");
+    let role = "[bedrock]\nassume_role_arn = \"arn:aws:iam::000000000000:role/caller\"\nassume_role_external_id = \"x\"\n";
+    let config = written(&folder, &(VALID.to_owned() + role));
+    let mut command = on_aws(&["serve", "--listen", "127.0.0.1:0"], &simulator.endpoint_url());
+    command.env("SWITCHBOARD_CONFIG", &config).env("AWS_ENDPOINT_URL_STS", tokens);
+    let (_child, address) = started(&mut command).await;
+    let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
+    caller.text("", "Hello").await.expect("answers");
+    let asked = asked.recv().await.expect("was asked");
+    assert!(asked.contains("role%2Fcaller") && asked.contains("ExternalId=x"), "{asked}");
 }
 
 #[tokio::test]
