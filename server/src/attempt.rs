@@ -6,6 +6,7 @@
 //! one that opens and then fails, or opens and says nothing, still falls back, and the caller has seen none of it.
 pub mod deadline;
 pub mod failure;
+mod forms;
 
 use crate::{
     bedrock::{Answer, Ask, Counted, ModelEvent, Models},
@@ -15,10 +16,9 @@ use crate::{
     shape::{Asked, Form, Repair, Shaped, Unmet, shape},
 };
 use failure::{Failure, FailureKind};
-use futures_util::StreamExt as _;
-use std::future::Future;
-use switchboard_proto::v1::{self as pb, content_block_delta::Delta};
-use tokio::time::{Instant, timeout, timeout_at};
+use forms::{Attempt, Counting, On, Streamed, Whole};
+use switchboard_proto::v1 as pb;
+use tokio::time::{Instant, timeout_at};
 
 /// A request that has been checked, and what will be tried for it.
 #[derive(Debug)]
@@ -39,9 +39,6 @@ pub struct Begun<E> {
     /// Bedrock's id of the request.
     pub request_id: String,
 }
-
-/// An answer that stalls before its content must not fill our memory either.
-const MAX_HEAD: usize = 64;
 
 // === impl Call ===
 
@@ -174,7 +171,8 @@ async fn once<M: Models, A: Attempt<M>>(
 ) -> Result<Result<A::Reply, Failure>, CallError> {
     let began = Instant::now();
     let ask = Ask { request: &shaped.request, inference: &shaped.inference };
-    let Ok(tried) = timeout_at(call.deadline, attempt.attempt(models, call.task(), candidate, ask)).await
+    let Ok(tried) =
+        timeout_at(call.deadline, attempt.attempt(On { models, task: call.task(), candidate, ask })).await
     else {
         record.ran_out(candidate, began, shaped);
         return Err(CallError::DeadlineExceeded { attempts: record.attempts() });
@@ -226,160 +224,5 @@ fn most_telling(mut failures: Vec<Failure>) -> Option<Failure> {
     match failures.iter().position(|failure| failure.kind.row().retry) {
         Some(position) => Some(failures.swap_remove(position)),
         None => failures.pop(),
-    }
-}
-
-/// One try of one model, until there is something that can be given to the caller.
-trait Attempt<M: Models>: Sync {
-    type Reply: Send;
-    /// What is asked for.
-    const FORM: Form;
-
-    fn attempt(
-        &self,
-        models: &M,
-        task: &Task,
-        candidate: &Candidate,
-        ask: Ask<'_>,
-    ) -> impl Future<Output = Result<Self::Reply, Failure>> + Send;
-
-    fn request_id(reply: &Self::Reply) -> &str;
-}
-
-/// Until the answer is there as a whole.
-struct Whole;
-
-impl<M: Models> Attempt<M> for Whole {
-    type Reply = Answer;
-    const FORM: Form = Form::Whole;
-
-    async fn attempt(
-        &self,
-        models: &M,
-        task: &Task,
-        candidate: &Candidate,
-        ask: Ask<'_>,
-    ) -> Result<Answer, Failure> {
-        let patience = task.deadline.attempt;
-        let answer = timeout(patience, models.converse(candidate, ask)).await;
-        answer.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(FailureKind::AttemptTimeout, format!("no answer within {patience:?}")))
-        })
-    }
-
-    fn request_id(reply: &Answer) -> &str {
-        &reply.request_id
-    }
-}
-
-/// Until the first content is there.
-struct Streamed;
-
-impl<M: Models> Attempt<M> for Streamed {
-    type Reply = Begun<M::Events>;
-    const FORM: Form = Form::Streamed;
-
-    async fn attempt(
-        &self,
-        models: &M,
-        task: &Task,
-        candidate: &Candidate,
-        ask: Ask<'_>,
-    ) -> Result<Self::Reply, Failure> {
-        let patience = task.deadline.first_content;
-        let begun = timeout(patience, begin(models, candidate, ask)).await;
-        begun.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(FailureKind::FirstContentTimeout, format!("no content within {patience:?}")))
-        })
-    }
-
-    fn request_id(reply: &Self::Reply) -> &str {
-        &reply.request_id
-    }
-}
-
-/// Until the count is there.
-struct Counting<'a>(&'a pb::CountTokensRequest);
-
-impl<M: Models> Attempt<M> for Counting<'_> {
-    type Reply = Counted;
-    const FORM: Form = Form::Counted;
-
-    async fn attempt(
-        &self,
-        models: &M,
-        task: &Task,
-        candidate: &Candidate,
-        ask: Ask<'_>,
-    ) -> Result<Counted, Failure> {
-        let patience = task.deadline.attempt;
-        let request = self.request(ask.request);
-        let counted = timeout(patience, models.count_tokens(candidate, &request)).await;
-        counted.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(FailureKind::AttemptTimeout, format!("no count within {patience:?}")))
-        })
-    }
-
-    fn request_id(reply: &Counted) -> &str {
-        &reply.request_id
-    }
-}
-
-impl Counting<'_> {
-    /// What is counted, as this attempt would send it.
-    fn request(&self, sent: &pb::ConverseRequest) -> pb::CountTokensRequest {
-        use pb::{
-            converse_request::AdditionalRequestFields as Sent,
-            converse_tokens_request::AdditionalRequestFields as Extra, count_tokens_input::Input,
-        };
-        if !matches!(self.0.input.as_ref().and_then(|input| input.input.as_ref()), Some(Input::Converse(_))) {
-            return self.0.clone();
-        }
-        let conversation = pb::ConverseTokensRequest {
-            messages: sent.messages.clone(),
-            system: sent.system.clone(),
-            tool_config: sent.tool_config.clone(),
-            additional_request_fields: sent.additional_request_fields.clone().map(|fields| match fields {
-                Sent::AdditionalModelRequestFields(fields) => Extra::AdditionalModelRequestFields(fields),
-                Sent::AdditionalModelRequestFieldsJson(json) => Extra::AdditionalModelRequestFieldsJson(json),
-            }),
-        };
-        let input = Some(pb::CountTokensInput { input: Some(Input::Converse(conversation)) });
-        pb::CountTokensRequest { input, ..self.0.clone() }
-    }
-}
-
-async fn begin<M: Models>(
-    models: &M,
-    candidate: &Candidate,
-    ask: Ask<'_>,
-) -> Result<Begun<M::Events>, Failure> {
-    let opened = models.converse_stream(candidate, ask).await?;
-    let (mut rest, request_id, mut head) = (opened.events, opened.request_id, Vec::new());
-    loop {
-        let Some(event) = rest.next().await.transpose()? else {
-            let nothing = Failure::new(FailureKind::EndedEarly, "the stream ended before any content");
-            return Err(nothing.of_request(&request_id));
-        };
-        head.push(event);
-        if head.last().is_some_and(is_content) || head.len() >= MAX_HEAD {
-            return Ok(Begun { head, rest, request_id });
-        }
-    }
-}
-
-/// Whether a caller could use it: words, or the end of a block or of the turn. Beginnings and empty pieces are nothing.
-fn is_content(event: &ModelEvent) -> bool {
-    match event {
-        ModelEvent::ContentBlockDelta(piece) => {
-            match piece.delta.as_ref().and_then(|delta| delta.delta.as_ref()) {
-                Some(Delta::Text(text)) => !text.is_empty(),
-                Some(Delta::ToolUse(piece)) => !piece.input.is_empty(),
-                Some(_) => true,
-                None => false,
-            }
-        }
-        ModelEvent::ContentBlockStop(_) | ModelEvent::MessageStop(_) | ModelEvent::Metadata(_) => true,
-        _ => false,
     }
 }

@@ -8,13 +8,17 @@
 //! The SDK keeps what it is good at: credentials, endpoints, signing, TLS, connections. The bodies are ours, since its
 //! types lose what we promise to keep: a JSON document becomes a hash map, so that a tool's schema has other bytes in
 //! every call, and a union member that the SDK does not know arrives without its content. So an interceptor puts our
-//! body in before it is signed and takes the answer's body out before it is read (`Swap`, in `bedrock/client.rs`).
+//! body in before it is signed and takes the answer's body out before it is read (`bedrock/swap.rs`).
 //!
 //! The SDK's retries and stalled-stream protection are off: there is one retry layer, and it is not here.
 mod client;
 pub mod codec;
+mod failure;
+mod source;
+mod swap;
 
-pub use client::{Bedrock, BedrockEvents, ConnectError};
+pub use client::{Bedrock, BedrockEvents};
+pub use source::ConnectError;
 
 use crate::{attempt::failure::Failure, route::Candidate};
 use futures_util::Stream;
