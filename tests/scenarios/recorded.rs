@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use switchboard_proto::v1 as pb;
 use switchboard_server::bedrock::codec;
+use tonic::Code;
 
 /// What the tests' tasks generate at most. Sent with every request, so it is expected in those that name no limit.
 const MAX_TOKENS: i64 = 4096;
@@ -53,6 +54,50 @@ async fn recorded_counts_of_tokens_reach_callers() {
         println!("  limit: {}: {} is not in the contract", exchange.id, exchange.operation);
     }
     tally.finish("CountTokens", 4);
+}
+
+#[tokio::test]
+async fn recorded_refusals_reach_callers_as_what_they_are() {
+    let Some(replay) = Replay::start().await else { return };
+    let mut codes = BTreeMap::new();
+    for exchange in replay.exchanges("errors.jsonl") {
+        let answered = match exchange.operation.as_str() {
+            "Converse" => {
+                let request: pb::ConverseRequest =
+                    replay.request(&exchange, "ConverseRequest").await.expect("parses");
+                replay.caller.clone().converse(request).await.map(drop)
+            }
+            "ConverseStream" => {
+                let request: pb::ConverseRequest =
+                    replay.request(&exchange, "ConverseRequest").await.expect("parses");
+                replay.caller.clone().converse_stream(request).await.map(drop)
+            }
+            "CountTokens" => {
+                let request: pb::CountTokensRequest =
+                    replay.request(&exchange, "CountTokensRequest").await.expect("parses");
+                replay.caller.clone().count_tokens(request).await.map(drop)
+            }
+            _ => continue, // InvokeModel is not in the contract
+        };
+        let status = answered.expect_err("was refused");
+        let message =
+            exchange.response.as_ref().and_then(|body| body["message"].as_str()).unwrap_or_default();
+        assert_eq!(status.code(), expected_code(exchange.status, message), "{}: {status:?}", exchange.id);
+        *codes.entry(format!("{} {:?}", exchange.status, status.code())).or_insert(0) += 1;
+    }
+    println!("refusals: {codes:?}");
+    assert_eq!(codes.values().sum::<usize>(), 21, "not all refusals were there");
+}
+
+/// The caller's mistakes are INVALID_ARGUMENT; a model that does not exist, or may not be used, is the operator's.
+fn expected_code(status: u16, message: &str) -> Code {
+    match status {
+        400 if message.contains("model identifier is invalid") => Code::FailedPrecondition,
+        400 => Code::InvalidArgument,
+        403 => Code::FailedPrecondition,
+        429 => Code::ResourceExhausted,
+        _ => Code::Unavailable,
+    }
 }
 
 /// No network: what came as a reply goes out as history.

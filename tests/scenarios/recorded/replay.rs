@@ -30,6 +30,7 @@ pub(crate) struct Exchange {
     pub(crate) request: Value,
     #[serde(rename = "response_json")]
     pub(crate) response: Option<Value>,
+    pub(crate) status: u16,
     #[serde(default, rename = "decoded_events", deserialize_with = "events")]
     pub(crate) events: Vec<Value>,
     #[serde(default)]
@@ -68,7 +69,7 @@ impl Replay {
     pub(crate) async fn start() -> Option<Self> {
         let folder = folder()?;
         let (python, control) = replay_server(&folder).await;
-        let models = ["converse.jsonl", "converse_stream.jsonl", "other_ops.jsonl"]
+        let models = ["converse.jsonl", "converse_stream.jsonl", "other_ops.jsonl", "errors.jsonl"]
             .iter()
             .flat_map(|file| read(&folder, file));
         let mut tasks = BTreeMap::new();
