@@ -2,26 +2,34 @@
 //!
 //! Only what no model would accept is refused here, with the field's path; the rest is for the models to judge, which
 //! know more kinds of content every month than this file ever will.
+//!
+//! Exact JSON goes into Bedrock's body as it stands, so each such text is checked here to be one value and nothing more:
+//! otherwise a caller could close its braces and write members of the body that are not the caller's to write.
 use crate::{
     error::{CallError, Violation},
     route::Task,
+    shape::Form,
 };
 use serde_json::{Value, value::RawValue};
 use switchboard_proto::v1::{
-    self as pb, content_block::Block, converse_request::AdditionalRequestFields, tool, tool_input_schema,
-    tool_result_content_block as result, tool_use_block::Arguments,
+    self as pb, citation_location, content_block::Block, converse_request::AdditionalRequestFields,
+    reasoning_content_block, tool, tool_input_schema, tool_result_content_block as result,
+    tool_use_block::Arguments,
 };
 
 /// Who may speak in a conversation.
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
 
-/// Checks a request for a task.
+/// Checks a request for a task. A count of tokens needs no messages.
 ///
 /// # Errors
 /// [`CallError::Invalid`] with everything that is wrong.
-pub(crate) fn check(request: &pb::ConverseRequest, task: &Task) -> Result<(), CallError> {
+pub(crate) fn check(request: &pb::ConverseRequest, task: &Task, form: Form) -> Result<(), CallError> {
     let mut wrong = Wrong(Vec::new());
-    wrong.messages(request, task);
+    if request.messages.is_empty() && form != Form::Counted && !task.may_bring_messages() {
+        wrong.add("messages", "is empty: send at least one message, of the role \"user\"");
+    }
+    wrong.messages(&request.messages);
     wrong.system(&request.system);
     wrong.inference(request.inference_config.as_ref());
     wrong.tools(request.tool_config.as_ref());
@@ -42,11 +50,8 @@ impl Wrong {
         self.0.push(Violation { field: field.into(), problem: problem.into() });
     }
 
-    fn messages(&mut self, request: &pb::ConverseRequest, task: &Task) {
-        if request.messages.is_empty() && !task.may_bring_messages() {
-            self.add("messages", "is empty: send at least one message, of the role \"user\"");
-        }
-        for (position, message) in request.messages.iter().enumerate() {
+    fn messages(&mut self, messages: &[pb::Message]) {
+        for (position, message) in messages.iter().enumerate() {
             let path = format!("messages[{position}]");
             if !ROLES.contains(&message.role.as_str()) {
                 let problem = format!("is {:?}: use \"user\", \"assistant\" or \"system\"", message.role);
@@ -81,6 +86,21 @@ impl Wrong {
                 }
             }
             Some(Block::UnknownJson(json)) => self.union(&format!("{path}.unknown_json"), json),
+            Some(Block::ReasoningContent(reasoning)) => {
+                if let Some(reasoning_content_block::Block::UnknownJson(json)) = &reasoning.block {
+                    self.union(&format!("{path}.reasoning_content.unknown_json"), json);
+                }
+            }
+            Some(Block::CitationsContent(cited)) => {
+                for (position, citation) in cited.citations.iter().enumerate() {
+                    let place = citation.location.as_ref().and_then(|location| location.location.as_ref());
+                    if let Some(citation_location::Location::UnknownJson(json)) = place {
+                        let path =
+                            format!("{path}.citations_content.citations[{position}].location.unknown_json");
+                        self.union(&path, json);
+                    }
+                }
+            }
             Some(_) => {}
         }
     }
@@ -203,7 +223,7 @@ mod tests {
     fn problems(request: &pb::ConverseRequest) -> Vec<(String, String)> {
         let routes = Routes::new(&Config::for_two_models("a", "b"), &Catalogue::built_in(), "us-east-1");
         let task = routes.plan("").expect("is a task").task;
-        match check(request, &task) {
+        match check(request, &task, Form::Whole) {
             Err(CallError::Invalid(wrong)) => wrong.into_iter().map(|it| (it.field, it.problem)).collect(),
             other => other.map(|()| Vec::new()).expect("is nothing else"),
         }
@@ -216,6 +236,13 @@ mod tests {
     fn asking(text: &str) -> pb::ConverseRequest {
         let messages = vec![message("user", Some(Block::Text(text.to_owned())))];
         pb::ConverseRequest { messages, ..Default::default() }
+    }
+
+    /// Closes the braces that it stands in and writes a member of the body.
+    const ESCAPE: &str = r#"{"a":1}}]}],"guardrailConfig":{},"b":[{"c":{"d":1}"#;
+
+    fn saying(block: Block) -> pb::ConverseRequest {
+        pb::ConverseRequest { messages: vec![message("user", Some(block))], ..Default::default() }
     }
 
     fn inference(change: impl FnOnce(&mut pb::InferenceConfiguration)) -> pb::ConverseRequest {
@@ -261,6 +288,33 @@ mod tests {
                     ..Default::default()
                 },
                 "messages[0].content[0].unknown_json",
+            ),
+            (
+                saying(Block::ReasoningContent(pb::ReasoningContentBlock {
+                    block: Some(reasoning_content_block::Block::UnknownJson(ESCAPE.to_owned())),
+                })),
+                "messages[0].content[0].reasoning_content.unknown_json",
+            ),
+            (
+                saying(Block::CitationsContent(pb::CitationsContentBlock {
+                    citations: vec![pb::Citation {
+                        location: Some(pb::CitationLocation {
+                            location: Some(citation_location::Location::UnknownJson(ESCAPE.to_owned())),
+                        }),
+                        ..Default::default()
+                    }],
+                    ..Default::default()
+                })),
+                "messages[0].content[0].citations_content.citations[0].location.unknown_json",
+            ),
+            (
+                pb::ConverseRequest {
+                    additional_request_fields: Some(
+                        AdditionalRequestFields::AdditionalModelRequestFieldsJson(ESCAPE.to_owned()),
+                    ),
+                    ..asking("hello")
+                },
+                "additional_model_request_fields_json",
             ),
             (inference(|it| it.max_tokens = Some(0)), "inference_config.max_tokens"),
             (inference(|it| it.temperature = Some(1.5)), "inference_config.temperature"),

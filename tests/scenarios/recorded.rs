@@ -3,7 +3,7 @@
 //!
 //! The recordings are kept outside the project: `SWITCHBOARD_RECORDINGS` names their folder. Without it these tests say
 //! that they were left out.
-mod compare;
+pub(crate) mod compare;
 mod replay;
 
 use compare::{as_bedrock, neutral};

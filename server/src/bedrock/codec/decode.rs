@@ -242,7 +242,11 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
         match self.field.kind {
-            Kind::Integer => {
+            // Else its upper bits would be lost on the wire, and another number told.
+            Kind::Int32 if i32::try_from(value).is_err() => {
+                Err(E::invalid_value(serde::de::Unexpected::Signed(value), &self))
+            }
+            Kind::Int32 | Kind::Int64 => {
                 encode_key(self.field.number, WireType::Varint, self.out);
                 encode_varint(value.cast_unsigned(), self.out);
                 Ok(())

@@ -18,6 +18,10 @@ use switchboard_proto::v1 as pb;
 
 /// See [`super::request_body`].
 pub(super) fn body(request: &pb::ConverseRequest, inference: &pb::InferenceConfiguration) -> Vec<u8> {
+    if request.inference_config.is_some() {
+        // Not the one of this attempt, and no member may be there twice.
+        return body(&pb::ConverseRequest { inference_config: None, ..request.clone() }, inference);
+    }
     let mut out = json("ConverseRequest", request);
     out.pop(); // the closing brace
     if out.len() > 1 {
@@ -96,7 +100,7 @@ impl Members<'_> {
                 let default: &[u8] = match field.kind {
                     _ if field.list => b"[]",
                     Kind::Bool => b"false",
-                    Kind::Integer | Kind::Double => b"0",
+                    Kind::Int32 | Kind::Int64 | Kind::Double => b"0",
                     _ => b"\"\"",
                 };
                 self.begin(position, &field.member).extend_from_slice(default);
@@ -212,7 +216,7 @@ fn value(field: &Field, content: Content<'_>, out: &mut Vec<u8>) {
         }
         Kind::Bool => out.extend_from_slice(if content.number() == 0 { b"false" } else { b"true" }),
         // Protobuf's int32 and int64 are two's complement in a varint.
-        Kind::Integer => display(content.number().cast_signed(), out),
+        Kind::Int32 | Kind::Int64 => display(content.number().cast_signed(), out),
         Kind::Double => double(f64::from_bits(content.number()), out),
         Kind::ExactText => out.extend_from_slice(content.bytes()),
         Kind::Struct => structure(&Struct::decode(content.bytes()).unwrap_or_default(), out),

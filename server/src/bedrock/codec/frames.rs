@@ -1,7 +1,7 @@
 //! A stream's bytes as the model's events: frames, then exceptions told apart from events, then JSON.
 use super::{
     decode::{self, Gap},
-    schema::{Kind, SCHEMA},
+    schema::{Kind, SCHEMA, Shape},
 };
 use crate::{
     attempt::failure::{Exception, Failure, FailureKind},
@@ -11,11 +11,15 @@ use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use aws_smithy_types::event_stream::{HeaderValue, Message};
 use bytes::{Buf as _, BytesMut};
 use prost::Message as _;
+use std::sync::LazyLock;
 use switchboard_proto::v1 as pb;
 
 /// The largest frame that Bedrock may send: AWS bounds a payload at 24 MiB. A length beyond it is a broken prelude, whose
 /// checksum the decoder checks only once the whole frame is there.
 const MAX_FRAME: usize = 25 * 1024 * 1024;
+
+/// The events, looked up once and not for each of them.
+static EVENTS: LazyLock<&Shape> = LazyLock::new(|| SCHEMA.shape(SCHEMA.named("ConverseStreamResponse")));
 
 /// Takes bytes as they come and gives events as they are complete.
 #[derive(Debug, Default)]
@@ -76,8 +80,7 @@ impl Frames {
         payload: &[u8],
         gaps: &mut Vec<Gap>,
     ) -> Result<ModelEvent, Failure> {
-        let events = SCHEMA.shape(SCHEMA.named("ConverseStreamResponse"));
-        let known = events.by_member(event_type).filter(|field| !OUR_EVENTS.contains(&field.member.as_str()));
+        let known = EVENTS.by_member(event_type).filter(|field| !OUR_EVENTS.contains(&field.member.as_str()));
         let Some((number, Kind::Message(shape))) = known.map(|field| (field.number, field.kind)) else {
             return Ok(unknown(event_type, payload));
         };

@@ -14,10 +14,9 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as ProtoKind, MessageD
 use std::{collections::HashMap, sync::LazyLock};
 
 /// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 7] = [
+const OURS: [&str; 6] = [
     "switchboard.v1.CountTokensRequest.task_type",
     "switchboard.v1.CountTokensResponse.route",
-    "switchboard.v1.ReasoningContentBlock.model_id",
     "switchboard.v1.ConverseRequest.task_type",
     "switchboard.v1.ConverseResponse.route",
     "switchboard.v1.ConverseResponse.latency",
@@ -75,7 +74,8 @@ pub(super) enum Kind {
     String,
     Bytes,
     Bool,
-    Integer,
+    Int32,
+    Int64,
     Double,
     /// JSON in a string.
     ExactText,
@@ -173,7 +173,10 @@ impl Shape {
 impl Field {
     fn new(descriptor: &FieldDescriptor, kind: Kind) -> Self {
         let list = descriptor.is_list();
-        let scalar = matches!(kind, Kind::String | Kind::Bytes | Kind::Bool | Kind::Integer | Kind::Double);
+        let scalar = matches!(
+            kind,
+            Kind::String | Kind::Bytes | Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Double
+        );
         Self {
             member: member(descriptor),
             number: descriptor.number(),
@@ -219,7 +222,8 @@ impl Kind {
             ProtoKind::String => Self::String,
             ProtoKind::Bytes => Self::Bytes,
             ProtoKind::Bool => Self::Bool,
-            ProtoKind::Int32 | ProtoKind::Int64 => Self::Integer,
+            ProtoKind::Int32 => Self::Int32,
+            ProtoKind::Int64 => Self::Int64,
             ProtoKind::Double => Self::Double,
             ProtoKind::Message(message) => match message.full_name() {
                 "google.protobuf.Struct" => Self::Struct,

@@ -1,0 +1,308 @@
+//! Properties of generated messages. The cases are seeded, so that every run meets the same ones.
+use crate::{
+    generator::{self, Generator, descriptor},
+    service_model::{ServiceModel, Shape},
+};
+use proptest::{
+    strategy::BoxedStrategy,
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
+};
+use prost::Message;
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
+use serde_json::Value;
+use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
+use switchboard_proto::v1 as pb;
+use switchboard_server::bedrock::{ModelEvent, codec, stop_reason};
+
+/// How many messages are made for each property.
+const CASES: u32 = 1024;
+
+/// The contract's events that Bedrock sends, and their messages.
+const EVENTS: [(&str, &str); 6] = [
+    ("messageStart", "MessageStartEvent"),
+    ("contentBlockStart", "ContentBlockStartEvent"),
+    ("contentBlockDelta", "ContentBlockDeltaEvent"),
+    ("contentBlockStop", "ContentBlockStopEvent"),
+    ("messageStop", "MessageStopEvent"),
+    ("metadata", "ConverseStreamMetadataEvent"),
+];
+
+// === requests ===
+
+#[test]
+fn any_request_comes_back_from_bedrocks_json_as_it_went() {
+    let messages = Generator::new(None).messages("ConverseRequest", "");
+    for_all("ConverseRequest", messages, &|_| true, |message| request_comes_back(message).map(drop));
+}
+
+#[test]
+fn every_valid_request_is_valid_json_for_bedrock() {
+    let Some(model) = ServiceModel::load("whether generated requests are valid") else { return };
+    for shape in ["ConverseRequest", "ConverseStreamRequest"] {
+        let messages = Generator::new(Some(&model)).messages("ConverseRequest", shape);
+        for_all("ConverseRequest", messages, &is_known, |message| {
+            valid(&model, shape, &request_comes_back(message)?)
+        });
+    }
+}
+
+#[test]
+fn any_request_to_count_tokens_comes_back_as_it_went() {
+    let messages = Generator::new(None).messages("CountTokensRequest", "");
+    for_all("CountTokensRequest", messages, &|_| true, |message| {
+        comes_back::<pb::CountTokensRequest>("CountTokensRequest", message).map(drop)
+    });
+}
+
+#[test]
+fn every_valid_request_to_count_tokens_is_valid_json_for_bedrock() {
+    let Some(model) = ServiceModel::load("whether requests to count tokens are valid") else { return };
+    let messages = Generator::new(Some(&model)).messages("CountTokensRequest", "CountTokensRequest");
+    for_all("CountTokensRequest", messages, &is_known, |message| {
+        let json = comes_back::<pb::CountTokensRequest>("CountTokensRequest", message)?;
+        valid(&model, "CountTokensRequest", &json)
+    });
+}
+
+/// The body is made of two messages, and read as one.
+fn request_comes_back(message: &DynamicMessage) -> Result<Vec<u8>, String> {
+    let mut request: pb::ConverseRequest = message.transcode_to().expect("is a request");
+    let inference = request.inference_config.take().unwrap_or_default();
+    let json = codec::request_body(&request, &inference);
+    let mut expected: pb::ConverseRequest =
+        generator::expected(message).transcode_to().expect("is a request");
+    expected.inference_config.get_or_insert_default(); // it is always sent
+    same(&expected, &read("ConverseRequest", &json)?)?;
+    Ok(json)
+}
+
+// === replies ===
+
+#[test]
+fn any_reply_comes_back_from_bedrocks_json_as_it_went() {
+    let messages = Generator::new(None).messages("ConverseResponse", "");
+    for_all("ConverseResponse", messages, &|_| true, |message| {
+        comes_back::<pb::ConverseResponse>("ConverseResponse", message).map(drop)
+    });
+}
+
+#[test]
+fn every_valid_reply_is_what_bedrock_would_send() {
+    let Some(model) = ServiceModel::load("whether generated replies are valid") else { return };
+    let messages = Generator::of_replies(Some(&model)).messages("ConverseResponse", "ConverseResponse");
+    for_all("ConverseResponse", messages, &is_known, |message| {
+        let json = comes_back::<pb::ConverseResponse>("ConverseResponse", message)?;
+        valid(&model, "ConverseResponse", &json)
+    });
+}
+
+#[test]
+fn any_event_comes_back_from_its_frame_as_it_went() {
+    let generator = Generator::new(None);
+    for (event_type, name) in EVENTS {
+        for_all(name, generator.messages(name, ""), &|_| true, |message| {
+            event_comes_back(event_type, name, message).map(drop)
+        });
+    }
+}
+
+#[test]
+fn every_valid_event_is_what_bedrock_would_send() {
+    let Some(model) = ServiceModel::load("whether generated events are valid") else { return };
+    let generator = Generator::of_replies(Some(&model));
+    for (event_type, name) in EVENTS {
+        for_all(name, generator.messages(name, name), &is_known, |message| {
+            valid(&model, name, &event_comes_back(event_type, name, message)?)
+        });
+    }
+}
+
+#[test]
+fn any_count_of_tokens_comes_back_as_it_went() {
+    let messages = Generator::new(None).messages("CountTokensResponse", "");
+    for_all("CountTokensResponse", messages, &|_| true, |message| {
+        comes_back::<pb::CountTokensResponse>("CountTokensResponse", message).map(drop)
+    });
+}
+
+fn event_comes_back(event_type: &str, name: &str, message: &DynamicMessage) -> Result<Vec<u8>, String> {
+    let json = codec::json(name, message);
+    let frame = crate::streams::frame("event", event_type, &json);
+    let heard = crate::streams::heard([frame.as_slice()]);
+    let [event] = heard.events.as_slice() else {
+        return Err(format!("{:?} from {}", heard.end, String::from_utf8_lossy(&json)));
+    };
+    let mut wrapped = DynamicMessage::new(descriptor("ConverseStreamResponse"));
+    let expected = prost_reflect::Value::Message(generator::expected(message));
+    wrapped.try_set_field_by_name(&prost_name(event_type), expected).map_err(|error| error.to_string())?;
+    let expected: pb::ConverseStreamResponse = wrapped.transcode_to().expect("is an event");
+    let mut expected = expected.event.expect("is set");
+    if let ModelEvent::MessageStop(stop) = &mut expected {
+        stop.stop_reason = stop_reason(&stop.raw_stop_reason).into();
+    }
+    same(&expected, event)?;
+    Ok(json)
+}
+
+/// The field's name for an event's name: `messageStart` is `message_start`.
+fn prost_name(event_type: &str) -> String {
+    let events = descriptor("ConverseStreamResponse");
+    let field = events.get_field_by_json_name(event_type).expect("is an event");
+    field.name().to_owned()
+}
+
+// === names ===
+
+/// What Bedrock can say and the contract cannot, and the other way round. Each is known, and has its reason.
+#[test]
+fn the_contract_has_the_members_of_the_service_model_and_no_others() {
+    let Some(model) = ServiceModel::load("whether the contract has all members") else { return };
+    let mut walk = Walk { model: &model, seen: BTreeSet::new(), members: 0, strange: BTreeSet::new() };
+    for (message, shape) in [
+        ("ConverseRequest", "ConverseRequest"),
+        ("ConverseRequest", "ConverseStreamRequest"),
+        ("ConverseResponse", "ConverseResponse"),
+        ("CountTokensRequest", "CountTokensRequest"),
+        ("CountTokensResponse", "CountTokensResponse"),
+    ] {
+        walk.compare(&descriptor(message), model.shape(shape), shape);
+    }
+    for (_, event) in EVENTS {
+        walk.compare(&descriptor(event), model.shape(event), event);
+    }
+    println!("{} members have the same name in the contract and in the service model", walk.members);
+    let strange: Vec<_> = walk.strange.iter().map(String::as_str).collect();
+    assert_eq!(
+        strange,
+        [
+            // One body serves both calls; only streams have it, and the codec sends what it is given.
+            "only in the contract: GuardrailConfiguration.streamProcessingMode",
+            // Bedrock sends it, and AWS does not document it.
+            "only in the contract: TokenUsage.serverToolUsage",
+        ]
+    );
+}
+
+struct Walk<'m> {
+    model: &'m ServiceModel,
+    seen: BTreeSet<(String, *const Shape)>,
+    members: usize,
+    strange: BTreeSet<String>,
+}
+
+impl<'m> Walk<'m> {
+    fn compare(&mut self, message: &MessageDescriptor, shape: &'m Shape, name: &str) {
+        if message.package_name() != "switchboard.v1"
+            || !self.seen.insert((message.full_name().to_owned(), std::ptr::from_ref(shape)))
+        {
+            return;
+        }
+        if let Some(list) = generator::bare_list(message) {
+            let entry = self.model.entry(shape).expect("stands for a list");
+            return self.value(&list.kind(), entry, name);
+        }
+        let mut theirs: BTreeSet<_> = shape
+            .members
+            .iter()
+            .filter(|(_, it)| it.location.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for field in message.fields() {
+            let Some(member) = generator::member(&field) else { continue };
+            match self.model.member(shape, &member) {
+                Some(inner) => {
+                    self.members += usize::from(theirs.remove(&member));
+                    self.field(&field, inner, &format!("{name}.{member}"));
+                }
+                None => {
+                    self.strange.insert(format!("only in the contract: {}.{member}", message.name()));
+                }
+            }
+        }
+        self.strange.extend(theirs.iter().map(|it| format!("only in the model: {}.{it}", message.name())));
+    }
+
+    fn field(&mut self, field: &prost_reflect::FieldDescriptor, shape: &'m Shape, name: &str) {
+        if field.is_map() {
+            let kind = field.kind();
+            let entry = kind.as_message().expect("a map's entry is a message");
+            self.value(
+                &entry.map_entry_value_field().kind(),
+                self.model.entry(shape).expect("is a map"),
+                name,
+            );
+        } else if field.is_list() {
+            self.value(&field.kind(), self.model.entry(shape).expect("is a list"), name);
+        } else {
+            self.value(&field.kind(), shape, name);
+        }
+    }
+
+    fn value(&mut self, kind: &Kind, shape: &'m Shape, name: &str) {
+        if let Kind::Message(message) = kind {
+            self.compare(message, shape, name);
+        }
+    }
+}
+
+// === helpers ===
+
+/// Holds `property` against generated messages, and asks that they have met all of the unions' variants that `may` be
+/// met.
+fn for_all(
+    name: &str,
+    messages: BoxedStrategy<DynamicMessage>,
+    may: &dyn Fn(&str) -> bool,
+    property: impl Fn(&DynamicMessage) -> Result<(), String>,
+) {
+    let config =
+        Config { cases: CASES, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let met = RefCell::new(BTreeSet::new());
+    let outcome = runner.run(&messages, |message| {
+        generator::variants_in(&message, &mut met.borrow_mut());
+        property(&message).map_err(TestCaseError::fail)
+    });
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, _)) => panic!("{name}: {reason}"),
+        Err(error) => panic!("{name}: {error}"),
+    }
+    let mut all = BTreeSet::new();
+    generator::variants_of(&descriptor(name), &mut all);
+    all.retain(|variant| may(variant));
+    let missed: Vec<_> = all.difference(&met.borrow()).cloned().collect();
+    assert!(missed.is_empty(), "{name}: {CASES} cases never met {missed:?}");
+    println!("{name}: {CASES} cases met all {} variants of its unions", all.len());
+}
+
+/// The service model knows it.
+fn is_known(variant: &str) -> bool {
+    !variant.ends_with(".unknown_json")
+}
+
+fn comes_back<M: Message + Default + PartialEq + Debug>(
+    name: &str,
+    message: &DynamicMessage,
+) -> Result<Vec<u8>, String> {
+    let json = codec::json(name, &message.transcode_to::<M>().expect("is such a message"));
+    same(&generator::expected(message).transcode_to::<M>().expect("is such a message"), &read(name, &json)?)?;
+    Ok(json)
+}
+
+fn read<M: Message + Default>(name: &str, json: &[u8]) -> Result<M, String> {
+    let mut gaps = Vec::new();
+    let read = codec::message(name, json, &mut gaps);
+    let read = read.map_err(|error| format!("{error}: {}", String::from_utf8_lossy(json)))?;
+    if gaps.is_empty() { Ok(read) } else { Err(format!("{gaps:?}")) }
+}
+
+fn same<T: PartialEq + Debug>(expected: &T, found: &T) -> Result<(), String> {
+    if expected == found { Ok(()) } else { Err(format!("expected {expected:?}\n   found {found:?}")) }
+}
+
+fn valid(model: &ServiceModel, shape: &str, json: &[u8]) -> Result<(), String> {
+    let json: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let violations = model.violations(shape, &json);
+    if violations.is_empty() { Ok(()) } else { Err(format!("{violations:?} in {json}")) }
+}

@@ -1,0 +1,220 @@
+//! What Switchboard reads in Bedrock's answers is what AWS's own SDK reads in them: every recorded exchange is played to
+//! both, and the two results are compared member by member.
+//!
+//! The SDK's types are written as JSON by hand (`sdk`), the contract's by their descriptors; neither way shares code with
+//! the codec. Equal means both ways: what only one of the two has is a difference too.
+mod sdk;
+
+use crate::recorded::compare::{as_bedrock, difference, from_json, neutral};
+use aws_sdk_bedrockruntime::{
+    Client, Config,
+    config::{
+        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, http::HttpRequest,
+        retry::RetryConfig,
+    },
+    error::DisplayErrorContext,
+};
+use aws_smithy_types::body::SdkBody;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf, process::Stdio};
+use switchboard_proto::v1 as pb;
+use switchboard_server::{
+    bedrock::{Ask, Bedrock, Models as _},
+    catalogue::Catalogue,
+    config,
+    route::{Candidate, Routes},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+#[tokio::test]
+async fn whole_answers_are_read_as_the_sdk_reads_them() {
+    let Some(oracle) = Oracle::start().await else { return };
+    let mut values = 0;
+    let exchanges = oracle.exchanges("converse.jsonl");
+    for exchange in &exchanges {
+        let (theirs, ours) = (oracle.sdk_answer(exchange).await, oracle.our_answer(exchange).await);
+        values += same(exchange, theirs, ours);
+    }
+    println!("Converse: {} exchanges, {values} values, all equal", exchanges.len());
+    assert_eq!(exchanges.len(), 402);
+}
+
+#[tokio::test]
+async fn streams_are_read_event_by_event_as_the_sdk_reads_them() {
+    let Some(oracle) = Oracle::start().await else { return };
+    let (mut values, mut events) = (0, 0);
+    let exchanges = oracle.exchanges("converse_stream.jsonl");
+    for exchange in &exchanges {
+        let (theirs, ours) = (oracle.sdk_events(exchange).await, oracle.our_events(exchange).await);
+        events += ours.len();
+        values += same(exchange, theirs.into(), ours.into());
+    }
+    println!("ConverseStream: {} exchanges, {events} events, {values} values, all equal", exchanges.len());
+    assert_eq!(exchanges.len(), 95);
+}
+
+/// How many values were compared.
+fn same(exchange: &Value, theirs: Value, ours: Value) -> usize {
+    let (theirs, ours) = (neutral(theirs), neutral(without_strangers(ours)));
+    let difference = difference(&theirs, &ours, "answer");
+    assert_eq!(difference, None, "{}", exchange["id"]);
+    leaves(&theirs)
+}
+
+/// Without the one member that recordings have and the SDK does not know.
+fn without_strangers(json: Value) -> Value {
+    match json {
+        Value::Array(entries) => entries.into_iter().map(without_strangers).collect(),
+        Value::Object(members) => {
+            let known = members.into_iter().filter(|(name, _)| name != "serverToolUsage");
+            known.map(|(name, value)| (name, without_strangers(value))).collect()
+        }
+        other => other,
+    }
+}
+
+fn leaves(json: &Value) -> usize {
+    match json {
+        Value::Array(entries) => entries.iter().map(leaves).sum(),
+        Value::Object(members) => members.values().map(leaves).sum(),
+        _ => 1,
+    }
+}
+
+/// The replay server, and both ways to ask it.
+struct Oracle {
+    sdk: Client,
+    ours: Bedrock,
+    candidate: Candidate,
+    control: String,
+    folder: PathBuf,
+    _python: Child,
+}
+
+impl Oracle {
+    /// `None`, with the reason on standard output, where there are no recordings.
+    async fn start() -> Option<Self> {
+        let Ok(folder) = std::env::var("SWITCHBOARD_RECORDINGS").map(PathBuf::from) else {
+            println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
+            return None;
+        };
+        // Two recorded requests have members that the service model lacks; Bedrock took them.
+        let mut python = Command::new("python3")
+            .arg(folder.join("replay_server.py"))
+            .args(["--port", "0", "--allow-unknown"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("python3 is installed");
+        let mut lines = BufReader::new(python.stdout.take().expect("is piped")).lines();
+        let line = lines.next_line().await.expect("speaks").expect("says where it listens");
+        let control = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+        let control = control.expect("names its address").to_owned();
+
+        let sdk = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("RECORDED", "RECORDED", None, None, "recordings"))
+            .endpoint_url(format!("http://{control}"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        let settings = config::Bedrock::simulated_at(format!("http://{control}"));
+        let ours = Bedrock::connect(&settings, ["us-east-1".to_owned()]).await.expect("connects");
+        let routes =
+            Routes::new(&config::Config::for_two_models("a", "b"), &Catalogue::built_in(), "us-east-1");
+        let candidate = routes.plan("").expect("is a task").task.candidates[0].clone();
+        Some(Self { sdk: Client::from_conf(sdk), ours, candidate, control, folder, _python: python })
+    }
+
+    fn exchanges(&self, file: &str) -> Vec<Value> {
+        let lines = fs::read_to_string(self.folder.join("public").join(file)).expect("is there");
+        lines.lines().map(|line| serde_json::from_str(line).expect("is an exchange")).collect()
+    }
+
+    /// The next answer will be that of `exchange`.
+    async fn queue(&self, exchange: &Value) {
+        let body = json!({ "id": exchange["id"] }).to_string();
+        let mut socket = TcpStream::connect(&self.control).await.expect("is there");
+        let head = "POST /_replay/next HTTP/1.1\r\nconnection: close\r\ncontent-length";
+        socket.write_all(format!("{head}: {}\r\n\r\n{body}", body.len()).as_bytes()).await.expect("listens");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.expect("answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    // === the SDK ===
+
+    async fn sdk_answer(&self, exchange: &Value) -> Value {
+        self.queue(exchange).await;
+        let call = self.sdk.converse().model_id(model_id(exchange)).customize();
+        let answer = call.mutate_request(with_body(&exchange["request_json"])).send().await;
+        let answer =
+            answer.unwrap_or_else(|error| panic!("{}: {}", exchange["id"], DisplayErrorContext(error)));
+        sdk::answer(&answer)
+    }
+
+    async fn sdk_events(&self, exchange: &Value) -> Vec<Value> {
+        self.queue(exchange).await;
+        let call = self.sdk.converse_stream().model_id(model_id(exchange)).customize();
+        let answer = call.mutate_request(with_body(&exchange["request_json"])).send().await;
+        let mut stream = answer
+            .unwrap_or_else(|error| panic!("{}: {}", exchange["id"], DisplayErrorContext(error)))
+            .stream;
+        let mut events = Vec::new();
+        while let Some(event) = stream.recv().await.expect("is whole") {
+            events.push(sdk::event(&event));
+        }
+        events
+    }
+
+    // === ours ===
+
+    async fn our_answer(&self, exchange: &Value) -> Value {
+        self.queue(exchange).await;
+        let (candidate, request, inference) = self.asking(exchange);
+        let ask = Ask { request: &request, inference: &inference };
+        let answer = self.ours.converse(&candidate, ask).await;
+        let answer = answer.unwrap_or_else(|failure| panic!("{}: {failure:?}", exchange["id"]));
+        as_bedrock("ConverseResponse", &answer.response)
+    }
+
+    async fn our_events(&self, exchange: &Value) -> Vec<Value> {
+        self.queue(exchange).await;
+        let (candidate, request, inference) = self.asking(exchange);
+        let ask = Ask { request: &request, inference: &inference };
+        let opened = self.ours.converse_stream(&candidate, ask).await;
+        let opened = opened.unwrap_or_else(|failure| panic!("{}: {failure:?}", exchange["id"]));
+        let event = |event: Result<_, _>| {
+            let event = Some(event.unwrap_or_else(|failure| panic!("{}: {failure:?}", exchange["id"])));
+            as_bedrock("ConverseStreamResponse", &pb::ConverseStreamResponse { event })
+        };
+        opened.events.map(event).collect().await
+    }
+
+    fn asking(&self, exchange: &Value) -> (Candidate, pb::ConverseRequest, pb::InferenceConfiguration) {
+        let mut request: pb::ConverseRequest =
+            from_json("ConverseRequest", &exchange["request_json"]).expect("is a request");
+        let inference = request.inference_config.take().unwrap_or_default();
+        (Candidate { model_id: model_id(exchange), ..self.candidate.clone() }, request, inference)
+    }
+}
+
+fn model_id(exchange: &Value) -> String {
+    exchange["model_id"].as_str().expect("names its model").to_owned()
+}
+
+/// Sends this body and not the SDK's own.
+fn with_body(json: &Value) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+    let body = json.to_string();
+    move |request| {
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = SdkBody::from(body.clone());
+    }
+}
