@@ -4,7 +4,15 @@
 //! everything unnamed go to the first, summarization and classification to the second, each falling back to the other.
 use bytesize::ByteSize;
 use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    num::NonZeroU32,
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+    time::Duration,
+};
 use toml::Spanned;
 
 /// The model of hard tasks, where nothing else is set.
@@ -18,12 +26,16 @@ pub const DEFAULT_FALLBACK: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[admission]`.
+    pub admission: Admission,
     /// `[bedrock]`.
     pub bedrock: Bedrock,
     /// `[routing]`.
     pub routing: Routing,
     /// `[deadline]`: the clocks of tasks that set none of their own.
     pub deadline: Deadline,
+    /// `[retry]`.
+    pub retry: Retry,
     /// `[catalogue]`.
     pub catalogue: Catalogue,
     /// `[models.NAME]`.
@@ -48,6 +60,40 @@ pub struct Server {
     pub drain_delay: Duration,
     /// Whether the server describes itself to tools such as `grpcurl`.
     pub reflection: bool,
+    /// How long a request may take to arrive, beyond what its call may take: a caller who opens calls and sends nothing
+    /// must not hold their permits for ever.
+    #[serde(with = "humantime_serde")]
+    pub upload_timeout: Duration,
+    /// Calls at once on one connection, health's too. Those beyond it wait at the caller, unseen; so it is more than
+    /// `[admission] max_calls`, and what is too much is shed.
+    pub max_calls_per_connection: NonZeroU32,
+    /// The largest metadata of a call, as HTTP/2 counts it: 32 bytes over name and value for each entry.
+    pub max_header_size: ByteSize,
+    /// How much of a request may be on its way. A call receives this much in each round trip, no more.
+    pub call_window: ByteSize,
+    /// The same for all calls of a connection together, and the most that a connection may have sent unread.
+    pub connection_window: ByteSize,
+    /// How often a connection is asked for a sign of life, so that callers who vanished, or whose headers never end, do
+    /// not hold their places. Zero: never.
+    #[serde(with = "humantime_serde")]
+    pub keepalive_interval: Duration,
+    /// How long that sign may take; then the connection is closed.
+    #[serde(with = "humantime_serde")]
+    pub keepalive_timeout: Duration,
+    /// After how long a caller is asked to connect anew, give or take a tenth, so that calls spread over new instances
+    /// behind a balancer of connections. What runs is finished. Zero: never.
+    #[serde(with = "humantime_serde")]
+    pub max_connection_age: Duration,
+}
+
+/// `[admission]`: how much is carried at once. What is too much is shed.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admission {
+    /// Calls of the `ConverseService`, each until its answer's end.
+    pub max_calls: NonZeroU32,
+    /// How many of them may be streams. Absent: all.
+    pub max_streams: Option<NonZeroU32>,
 }
 
 /// `[bedrock]`: how Bedrock is reached, over what the AWS SDK finds by itself.
@@ -108,6 +154,25 @@ pub struct Deadline {
     /// The whole call, all attempts included.
     #[serde(with = "humantime_serde")]
     pub call: Duration,
+}
+
+/// `[retry]`: when every model of a task has failed in a way that may pass.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// How often they are asked again; 0: never.
+    pub rounds: u32,
+    /// The longest pause before the first time; it doubles with each. The pause is random below it, but never shorter than
+    /// what Bedrock asks for.
+    #[serde(with = "humantime_serde")]
+    pub base_delay: Duration,
+    /// The longest pause of all.
+    #[serde(with = "humantime_serde")]
+    pub max_delay: Duration,
+    /// How many retries all calls of a model share.
+    pub budget: u32,
+    /// How much of a retry each answer of the model gives back, from 0 to 1.
+    pub refill: f64,
 }
 
 /// `[catalogue]`: what is known of models, over what is compiled in.
@@ -236,7 +301,10 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), (Option<Range<usize>>, String)> {
+        self.server.check().map_err(|problem| (None, format!("[server] {problem}")))?;
+        self.admission.check().map_err(|problem| (None, format!("[admission] {problem}")))?;
         self.deadline.check().map_err(|problem| (None, format!("[deadline] {problem}")))?;
+        self.retry.check().map_err(|problem| (None, format!("[retry] {problem}")))?;
         if self.catalogue.replace && self.catalogue.file.is_none() {
             return Err((None, "[catalogue] replace needs a file to replace it with: set file".to_owned()));
         }
@@ -309,6 +377,62 @@ impl Default for Server {
             drain_timeout: Duration::from_secs(30),
             drain_delay: Duration::ZERO,
             reflection: true,
+            upload_timeout: Duration::from_secs(5 * 60),
+            max_calls_per_connection: const { NonZeroU32::new(2048).expect("is not zero") },
+            max_header_size: ByteSize::kib(16),
+            call_window: ByteSize::mib(4),
+            connection_window: ByteSize::mib(16),
+            keepalive_interval: Duration::from_secs(60),
+            keepalive_timeout: Duration::from_secs(20),
+            max_connection_age: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+impl Server {
+    /// HTTP/2 begins with a window of 65,535 bytes, and knows none larger than 31 bits can count.
+    const WINDOWS: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::b(i32::MAX as u64);
+    /// Below, a token and a trace context do not fit; above, every call could cost what a prompt does.
+    const HEADERS: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::mib(1);
+
+    fn check(&self) -> Result<(), String> {
+        for (name, size, bounds) in [
+            ("max_header_size", self.max_header_size, Self::HEADERS),
+            ("call_window", self.call_window, Self::WINDOWS),
+            ("connection_window", self.connection_window, Self::WINDOWS),
+        ] {
+            if !bounds.contains(&size) {
+                return Err(format!("{name} is {size}: use {} to {}", bounds.start(), bounds.end()));
+            }
+        }
+        if self.call_window > self.connection_window {
+            return Err(format!(
+                "call_window ({}) is larger than connection_window ({}), which holds for all calls together",
+                self.call_window, self.connection_window
+            ));
+        }
+        if self.keepalive_timeout.is_zero() {
+            return Err("keepalive_timeout is zero: no sign of life could come in time".to_owned());
+        }
+        Ok(())
+    }
+}
+
+// === impl Admission ===
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self { max_calls: const { NonZeroU32::new(1024).expect("is not zero") }, max_streams: None }
+    }
+}
+
+impl Admission {
+    fn check(&self) -> Result<(), String> {
+        match self.max_streams {
+            Some(streams) if streams > self.max_calls => {
+                Err(format!("max_streams ({streams}) is more than max_calls ({}): lower it", self.max_calls))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -335,6 +459,45 @@ impl Bedrock {
     pub fn simulated_at(endpoint_url: String) -> Self {
         let region = Some("us-east-1".to_owned());
         Self { region, endpoint_url: Some(endpoint_url), simulated: true, ..Self::default() }
+    }
+}
+
+// === impl Retry ===
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            rounds: 1,
+            base_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(10),
+            budget: 10,
+            refill: 0.1,
+        }
+    }
+}
+
+impl Retry {
+    fn check(&self) -> Result<(), String> {
+        if self.base_delay > self.max_delay {
+            return Err(format!(
+                "base_delay ({:?}) is longer than max_delay ({:?})",
+                self.base_delay, self.max_delay
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.refill) {
+            return Err(format!("refill is {}: use a number from 0 to 1", self.refill));
+        }
+        if self.budget > 1_000_000 {
+            return Err(format!("budget is {}: use at most 1000000", self.budget));
+        }
+        Ok(())
+    }
+
+    /// [`Retry::refill`] as a whole number.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be from 0 to 1")]
+    pub fn refill_thousandths(&self) -> u32 {
+        (self.refill * 1000.0) as u32
     }
 }
 
@@ -498,6 +661,15 @@ models = ["opus"]
                 "[deadline]\nidle = \"10m\"\n[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\"]",
                 "longer than call",
             ),
+            ("[admission]\nmax_calls = 0", "nonzero"),
+            (
+                "[admission]\nmax_calls = 8\nmax_streams = 9",
+                "[admission] max_streams (9) is more than max_calls (8)",
+            ),
+            ("[server]\ncall_window = \"1 KiB\"", "[server] call_window is 1.0 KiB: use 64.0 KiB to 2.0 GiB"),
+            ("[server]\nconnection_window = \"1 MiB\"", "holds for all calls together"),
+            ("[server]\nmax_header_size = \"1 GiB\"", "[server] max_header_size"),
+            ("[server]\nkeepalive_timeout = \"0s\"", "no sign of life"),
             (
                 "[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\"]\nmax_tokens = 0",
                 "not a number of tokens",

@@ -12,13 +12,16 @@ use prost::Message;
 use prost_types::Any;
 use std::{collections::HashMap, time::Duration};
 use switchboard_proto::v1::{self as pb, ErrorReason};
-use tonic::{Code, Status};
+use tonic::{
+    Code, Status,
+    metadata::{MetadataMap, MetadataValue},
+};
 use tonic_types::pb as rpc;
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "switchboard";
 
-/// The least that waiting helps, where Bedrock does not say.
+/// The least that waiting helps, where Bedrock does not say, and where we are full ourselves.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Why a call ended early.
@@ -50,6 +53,9 @@ pub enum CallError {
     /// The stream broke after content had been sent.
     #[error("the answer broke off: {}; what was received is not the whole answer", told(.0))]
     Interrupted(Failure),
+    /// All permits are taken; Bedrock was not called.
+    #[error("Switchboard is at capacity")]
+    Shed,
     /// A fault of our own.
     #[error("a fault of Switchboard's own; the log has it under the request id")]
     Internal,
@@ -91,6 +97,7 @@ impl CallError {
             Self::NoEligibleModel(_) => ErrorReason::NoEligibleModel,
             Self::Failed(failure) => failure.kind.row().reason,
             Self::Interrupted(_) => ErrorReason::StreamInterrupted,
+            Self::Shed => ErrorReason::Shed,
             Self::Internal => ErrorReason::Internal,
         }
     }
@@ -102,7 +109,12 @@ impl CallError {
         let message = self.to_string();
         let status =
             rpc::Status { code: code.into(), message: message.clone(), details: self.details(context) };
-        Status::with_details(code, message, status.encode_to_vec().into())
+        let mut metadata = MetadataMap::new();
+        if matches!(self, Self::Failed(_) | Self::Interrupted(_) | Self::DeadlineExceeded { .. }) {
+            // Whoever retries by gRPC's rules need not: here it was done already.
+            metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
+        }
+        Status::with_details_and_metadata(code, message, status.encode_to_vec().into(), metadata)
     }
 
     fn details(&self, context: &Context) -> Vec<Any> {
@@ -128,6 +140,7 @@ impl CallError {
                 details.push(bad_request(&unmet.iter().map(violation).collect::<Vec<_>>()));
             }
             Self::Failed(failure) => details.extend(failure_details(failure)),
+            Self::Shed => details.push(retry_info(RETRY_DELAY)),
             _ => {}
         }
         if let Some(route) = &context.route {
@@ -167,7 +180,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::ModelNotReady
         | R::BedrockUnreachable
         | R::BedrockProtocol
-        | R::StreamInterrupted => Code::Unavailable,
+        | R::StreamInterrupted
+        | R::Shed => Code::Unavailable,
         R::ModelTimeout | R::DeadlineExceeded => Code::DeadlineExceeded,
         R::ModelAccessDenied | R::ModelNotFound => Code::FailedPrecondition,
         R::Internal | R::Unspecified => Code::Internal,
@@ -230,9 +244,7 @@ fn failure_details(failure: &Failure) -> Vec<Any> {
     let row = failure.kind.row();
     let mut details = Vec::new();
     if row.retry {
-        let delay = failure.retry_after.unwrap_or(RETRY_DELAY);
-        let retry_delay = prost_types::Duration::try_from(delay).ok();
-        details.push(google("RetryInfo", &rpc::RetryInfo { retry_delay }));
+        details.push(retry_info(failure.retry_after.unwrap_or(RETRY_DELAY)));
     }
     if code(row.reason) == Code::ResourceExhausted {
         let violation = rpc::quota_failure::Violation {
@@ -247,6 +259,10 @@ fn failure_details(failure: &Failure) -> Vec<Any> {
         details.push(bad_request(&[Violation { field: blamed_field(&failure.message), problem }]));
     }
     details
+}
+
+fn retry_info(delay: Duration) -> Any {
+    google("RetryInfo", &rpc::RetryInfo { retry_delay: delay.try_into().ok() })
 }
 
 /// The field that Bedrock blames, as far as its words tell.
@@ -302,7 +318,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 18);
+        assert_eq!(compared, 19);
     }
 
     #[test]

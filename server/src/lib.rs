@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!         caller ── HTTP/2, grpc-timeout
-//!   edge    │   what tonic refuses, in our words          edge.rs
+//!   edge    │   is there room for it?                     admission.rs; the permit rides the body
+//!           │   what tonic refuses, in our words          edge.rs
 //!           ▼   pb::ConverseRequest
 //!   service.rs      decode, plan, attempt, relay          record.rs begins here
 //!           ▼
@@ -22,6 +23,7 @@
 //!           ▼   pb::ConverseStreamResponse
 //!         caller    and, as the body ends, the record's one log line
 //! ```
+mod admission;
 pub mod attempt;
 pub mod bedrock;
 pub mod catalogue;
@@ -35,8 +37,11 @@ mod service;
 pub mod shape;
 mod validate;
 
+use admission::AdmissionLayer;
+use attempt::Attempts;
 use bedrock::Models;
-use config::{Config, Server};
+use bytesize::ByteSize;
+use config::Config;
 use futures_util::Stream;
 use route::Routes;
 use service::{Routing, Switchboard};
@@ -57,9 +62,7 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::MapResponseLayer;
-
-/// Idle connections are asked for a sign of life, so that callers who vanished do not hold their streams.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+use uuid::Uuid;
 
 /// How draining ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,13 +93,13 @@ where
 {
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_request_size = config.server.max_request_size;
-    let mut services = services(&config.server, routes, models)?;
+    let mut services = services(config, routes, models)?;
     services.add_service(health_service);
     set_all(&health, ServingStatus::Serving).await;
 
     let (told, draining) = oneshot::channel();
-    let serving = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
+    let serving = connections(config)
+        .layer(AdmissionLayer::new(&config.admission))
         .layer(MapResponseLayer::new(move |response| edge::in_our_words(response, max_request_size)))
         .add_routes(services.routes())
         .serve_with_incoming_shutdown(incoming, async {
@@ -118,19 +121,59 @@ where
     }
 }
 
+/// How connections are treated.
+///
+/// # What tonic does not offer
+///
+/// - A clock for slow headers, and for a connection's first bytes: hyper has them for HTTP/1 only. The keepalive stands in
+///   for the first, for a ping cannot be answered in the midst of a header block. Nothing here ends a connection that
+///   never finishes its handshake: what accepts connections must, a load balancer or `incoming`.
+/// - A bound on connections. What accepts them, and the process's open files, bound them.
+/// - Jitter of the age. Ours is drawn once for each process, so that a fleet which started together does not send its
+///   callers away together.
+/// - A clock for a caller who stops reading: while its window is full its answer is not polled, so no clock of ours runs.
+/// - A grace after the age that can be used. With `max_connection_age_grace` tonic 0.14.9 leaves out the GOAWAY and cuts
+///   whatever runs when the grace is over. Without it the GOAWAY is sent and calls run to their own end.
+fn connections(config: &Config) -> tonic::transport::Server {
+    let server = &config.server;
+    let some = |time: Duration| (!time.is_zero()).then_some(time);
+    let bytes = |size: ByteSize| u32::try_from(size.as_u64()).unwrap_or(u32::MAX); // config.rs has smaller bounds
+    let calls = config.tasks.values().map(|task| task.deadline.over(config.deadline).call);
+    let longest_call = calls.max().unwrap_or(config.deadline.call);
+    let builder = tonic::transport::Server::builder()
+        .timeout(longest_call.saturating_add(server.upload_timeout))
+        .max_concurrent_streams(server.max_calls_per_connection.get())
+        .http2_max_header_list_size(bytes(server.max_header_size))
+        .initial_stream_window_size(bytes(server.call_window))
+        .initial_connection_window_size(bytes(server.connection_window))
+        .http2_keepalive_interval(some(server.keepalive_interval))
+        .http2_keepalive_timeout(Some(server.keepalive_timeout));
+    match some(server.max_connection_age) {
+        Some(age) => builder.max_connection_age(jittered(age, Uuid::new_v4().as_u128())),
+        None => builder,
+    }
+}
+
+/// `age`, give or take up to a tenth, as `draw` has it.
+fn jittered(age: Duration, draw: u128) -> Duration {
+    let thousandths = 900 + u32::try_from(draw % 201).unwrap_or(100);
+    (age / 1000).saturating_mul(thousandths)
+}
+
 /// The contract's services, and reflection.
 fn services<M: Models>(
-    server: &Server,
+    config: &Config,
     routes: Arc<Routes>,
     models: M,
 ) -> Result<RoutesBuilder, tonic_reflection::server::Error> {
-    let limit = usize::try_from(server.max_request_size.as_u64()).unwrap_or(usize::MAX);
-    let calls = Switchboard::new(Arc::clone(&routes), Arc::new(models));
+    let limit = usize::try_from(config.server.max_request_size.as_u64()).unwrap_or(usize::MAX);
+    let attempts = Attempts::new(models, config.retry, &routes);
+    let calls = Switchboard::new(Arc::clone(&routes), attempts);
     let mut services = Services::builder();
     services
         .add_service(ConverseServiceServer::new(calls).max_decoding_message_size(limit))
         .add_service(RoutingServiceServer::new(Routing::new(routes)).max_decoding_message_size(limit));
-    if server.reflection {
+    if config.server.reflection {
         services.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
     Ok(services)
@@ -149,5 +192,16 @@ async fn set_all(health: &HealthReporter, status: ServingStatus) {
     type Explanations = RoutingServiceServer<()>;
     for service in ["", <Calls as NamedService>::NAME, <Explanations as NamedService>::NAME] {
         health.set_service_status(service, status).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_connections_varies_by_a_tenth_at_most() {
+        let age = |draw| jittered(Duration::from_secs(1000), draw).as_secs();
+        assert_eq!([age(0), age(100), age(200), age(201)], [900, 1000, 1100, 900]);
     }
 }

@@ -13,6 +13,7 @@ pub struct Routes {
     tasks: BTreeMap<String, Arc<Task>>,
     unknown: UnknownTasks,
     version: String,
+    targets: usize,
 }
 
 /// A kind of work, and the models that serve it.
@@ -47,6 +48,9 @@ pub struct Candidate {
     pub facts: Arc<ModelFacts>,
     /// Whether the catalogue knows it; if not, the facts are a careful guess.
     pub catalogued: bool,
+    /// Which of [`Routes::targets`] it is: candidates of several tasks that are the same model in the same region share
+    /// what is learned of it.
+    pub target: usize,
 }
 
 /// What one call will try.
@@ -75,11 +79,14 @@ impl Routes {
     /// The routes of a configuration that has been checked. Models without a region are called in `default_region`.
     #[must_use]
     pub fn new(config: &Config, catalogue: &Catalogue, default_region: &str) -> Self {
-        let task = |name| task(config, catalogue, default_region, name);
+        let mut targets = Vec::new();
+        let mut task = |name| task(config, catalogue, default_region, name, &mut targets);
         let tasks = config.tasks.keys().map(|name| (name.clone(), Arc::new(task(name))));
         let digest = Sha256::digest(format!("{config:?}{default_region}{catalogue:?}"));
+        let tasks = tasks.collect();
         Self {
-            tasks: tasks.collect(),
+            tasks,
+            targets: targets.len(),
             unknown: config.routing.unknown_tasks,
             version: digest[..6].iter().map(|byte| format!("{byte:02x}")).collect(),
         }
@@ -114,6 +121,12 @@ impl Routes {
         self.tasks().flat_map(|task| &task.candidates).map(|candidate| candidate.region.clone())
     }
 
+    /// How many models in how many regions there are; a candidate's [`Candidate::target`] is below it.
+    #[must_use]
+    pub fn targets(&self) -> usize {
+        self.targets
+    }
+
     /// A digest that changes with any change of the configuration.
     #[must_use]
     pub fn version(&self) -> &str {
@@ -127,15 +140,28 @@ impl Routes {
     }
 }
 
-fn task(config: &Config, catalogue: &Catalogue, default_region: &str, name: &str) -> Task {
+fn task(
+    config: &Config,
+    catalogue: &Catalogue,
+    default_region: &str,
+    name: &str,
+    targets: &mut Vec<(String, String)>,
+) -> Task {
     let task = &config.tasks[name];
-    let candidate = |name: &String| {
+    let mut candidate = |name: &String| {
         let model = &config.models[name];
         let known = catalogue.resolve(model.base_model.as_deref().unwrap_or(&model.id));
+        let region = model.region.clone().unwrap_or_else(|| default_region.to_owned());
+        let target = (model.id.clone(), region.clone());
+        let known_target = targets.iter().position(|other| *other == target);
         Candidate {
             name: name.clone(),
             model_id: model.id.clone(),
-            region: model.region.clone().unwrap_or_else(|| default_region.to_owned()),
+            region,
+            target: known_target.unwrap_or_else(|| {
+                targets.push(target);
+                targets.len() - 1
+            }),
             max_output_tokens: model.max_output_tokens,
             facts: known.facts,
             catalogued: known.catalogued,

@@ -1,6 +1,6 @@
 //! The RPCs: decode, plan, attempt, relay.
 use crate::{
-    attempt::{self, Call, deadline},
+    attempt::{Attempts, Call, deadline},
     bedrock::Models,
     config::UnknownTasks,
     error::{CallError, Context},
@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct Switchboard<M> {
     routes: Arc<Routes>,
-    models: Arc<M>,
+    attempts: Attempts<M>,
 }
 
 /// Explains what calls would do.
@@ -32,10 +32,10 @@ pub(crate) struct Routing {
 // === impl Switchboard ===
 
 impl<M: Models> Switchboard<M> {
-    /// Answers by `routes` with `models`.
+    /// Answers by `routes` with the models of `attempts`.
     #[must_use]
-    pub(crate) fn new(routes: Arc<Routes>, models: Arc<M>) -> Self {
-        Self { routes, models }
+    pub(crate) fn new(routes: Arc<Routes>, attempts: Attempts<M>) -> Self {
+        Self { routes, attempts }
     }
 
     /// The way into both RPCs: the task, the checks, the deadline.
@@ -46,14 +46,13 @@ impl<M: Models> Switchboard<M> {
         record: &mut CallRecord,
     ) -> Result<Call, CallError> {
         let callers = deadline::callers(request.metadata());
+        let tried_before = request.metadata().contains_key("grpc-previous-rpc-attempts");
         let request = request.into_inner();
         let plan = self.routes.plan(&request.task_type)?;
         record.resolved(&plan.task);
-        if form != Form::Counted || !request.messages.is_empty() {
-            validate::check(&request, &plan.task)?;
-        }
+        validate::check(&request, &plan.task, form)?;
         let deadline = record.arrived() + deadline::of_call(plan.task.deadline.call, callers);
-        Ok(Call::new(request, plan, deadline))
+        Ok(Call::new(request, plan, deadline, !tried_before))
     }
 
     async fn answer(
@@ -62,7 +61,7 @@ impl<M: Models> Switchboard<M> {
         record: &mut CallRecord,
     ) -> Result<pb::ConverseResponse, CallError> {
         let call = self.accept(Form::Whole, without_stream_settings(request), record)?;
-        let answer = attempt::whole(&*self.models, &call, record).await?;
+        let answer = self.attempts.whole(&call, record).await?;
         record.saw_usage(answer.response.usage.as_ref());
         Ok(pb::ConverseResponse {
             route: Some(record.route()),
@@ -80,7 +79,7 @@ impl<M: Models> Switchboard<M> {
         let conversation = conversation(&counted)?;
         let request = Request::from_parts(metadata, extensions, conversation);
         let call = self.accept(Form::Counted, request, record)?;
-        let counted = attempt::count(&*self.models, &call, record, &counted).await?;
+        let counted = self.attempts.count(&call, record, &counted).await?;
         Ok(pb::CountTokensResponse { input_tokens: counted.input_tokens, route: Some(record.route()) })
     }
 
@@ -91,7 +90,7 @@ impl<M: Models> Switchboard<M> {
     ) -> Result<Relay<M::Events>, Status> {
         let begun = async {
             let call = self.accept(Form::Streamed, request, &mut record)?;
-            let begun = attempt::streamed(&*self.models, &call, &mut record).await?;
+            let begun = self.attempts.streamed(&call, &mut record).await?;
             record.saw_first_content();
             Ok((begun, call.task().deadline.idle, call.deadline()))
         };
@@ -197,7 +196,7 @@ impl Routing {
         let task_type = if request.task_type.is_empty() { &asked.task_type } else { &request.task_type };
         let plan = self.routes.plan(task_type)?;
         if whole {
-            validate::check(&request, &plan.task)?;
+            validate::check(&request, &plan.task, Form::Whole)?;
         }
         let inference = request.inference_config.take().unwrap_or_default();
         let asked = Asked { task: &plan.task, request: &request, inference: &inference, form: Form::Whole };

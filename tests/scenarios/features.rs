@@ -47,7 +47,7 @@ async fn a_tool_is_asked_for_with_arguments_that_match_its_schema() {
     let any = pb::ToolChoice { choice: Some(pb::tool_choice::Choice::Any(pb::AnyToolChoice {})) };
     let tool_config = Some(pb::ToolConfiguration { tools, tool_choice: Some(any) });
     let request = pb::ConverseRequest { tool_config, ..asking("coding", "How warm is Rome?") };
-    for blocks in both(request).await {
+    for blocks in Box::pin(both(request)).await {
         let used = blocks.iter().find_map(|block| match block {
             Block::ToolUse(pb::ToolUseBlock {
                 name,
@@ -74,7 +74,7 @@ async fn an_answer_matches_the_schema_that_it_is_asked_for_in() {
     };
     let output_config = Some(pb::OutputConfig { text_format: Some(text_format), effort: None });
     let request = pb::ConverseRequest { output_config, ..asking("coding", "It just works.") };
-    for blocks in both(request).await {
+    for blocks in Box::pin(both(request)).await {
         let [Block::Text(text)] = blocks.as_slice() else { panic!("is not one text: {blocks:?}") };
         let answer: serde_json::Value = serde_json::from_str(text).expect("is JSON");
         assert!(["good", "bad"].contains(&answer["mood"].as_str().expect("has a mood")), "{answer}");
@@ -85,7 +85,7 @@ async fn an_answer_matches_the_schema_that_it_is_asked_for_in() {
 async fn reasoning_comes_signed() {
     let additional_request_fields = extras(r#"{"thinking":{"type":"enabled","budget_tokens":1024}}"#);
     let request = pb::ConverseRequest { additional_request_fields, ..asking("reasoning", "Why?") };
-    for blocks in both(request).await {
+    for blocks in Box::pin(both(request)).await {
         let signed = blocks.iter().any(|block| match block {
             Block::ReasoningContent(pb::ReasoningContentBlock {
                 block: Some(pb::reasoning_content_block::Block::ReasoningText(text)),
@@ -109,7 +109,7 @@ async fn sources_are_cited() {
     };
     let mut request = asking("analysis", "What was Switchboard built in?");
     request.messages[0].content.push(pb::ContentBlock { block: Some(Block::Document(document)) });
-    for blocks in both(request).await {
+    for blocks in Box::pin(both(request)).await {
         let cites =
             |block: &Block| matches!(block, Block::CitationsContent(cited) if !cited.citations.is_empty());
         assert!(blocks.iter().any(cites), "{blocks:?}");

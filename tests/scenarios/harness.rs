@@ -44,6 +44,8 @@ use tonic_health::pb::health_client::HealthClient;
 /// What a fake model does when it is asked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Behaviour {
+    /// What it does in place of the rest when it is asked the first times.
+    first: Vec<Vec<Step>>,
     /// Before it accepts.
     opening: Vec<Step>,
     /// After it has accepted.
@@ -56,12 +58,24 @@ enum Step {
     Wait(Duration),
     Say(Event),
     Fail(FailureKind, String),
+    Throttle(Duration),
     Hang,
+}
+
+/// It fails so many times, and then answers with these words.
+pub(crate) fn recovers(failures: usize, kind: FailureKind, words: &str) -> Behaviour {
+    let failure = vec![Step::Fail(kind, "injected".to_owned())];
+    Behaviour { first: vec![failure; failures], ..says(words) }
+}
+
+/// It is throttled, and says for how long.
+pub(crate) fn asks_to_wait(pause: Duration) -> Behaviour {
+    Behaviour { opening: vec![Step::Throttle(pause)], ..Behaviour::default() }
 }
 
 /// It answers with these words.
 pub(crate) fn says(words: &str) -> Behaviour {
-    Behaviour { opening: Vec::new(), events: [begins(), speaks(words), ends()].concat() }
+    Behaviour { events: [begins(), speaks(words), ends()].concat(), ..Behaviour::default() }
 }
 
 /// It refuses with this failure.
@@ -70,7 +84,7 @@ pub(crate) fn fails(kind: FailureKind) -> Behaviour {
 }
 
 pub(crate) fn fails_saying(kind: FailureKind, words: &str) -> Behaviour {
-    Behaviour { opening: vec![Step::Fail(kind, words.to_owned())], events: Vec::new() }
+    Behaviour { opening: vec![Step::Fail(kind, words.to_owned())], ..Behaviour::default() }
 }
 
 pub(crate) fn throttled() -> Behaviour {
@@ -79,38 +93,38 @@ pub(crate) fn throttled() -> Behaviour {
 
 /// It never even accepts.
 pub(crate) fn hangs() -> Behaviour {
-    Behaviour { opening: vec![Step::Hang], events: Vec::new() }
+    Behaviour { opening: vec![Step::Hang], ..Behaviour::default() }
 }
 
 /// It accepts, begins, and then says nothing.
 pub(crate) fn begins_and_hangs() -> Behaviour {
-    Behaviour { opening: Vec::new(), events: [begins(), vec![Step::Hang]].concat() }
+    Behaviour { events: [begins(), vec![Step::Hang]].concat(), ..Behaviour::default() }
 }
 
 /// It accepts, begins, and then fails before any content.
 pub(crate) fn begins_and_fails(kind: FailureKind) -> Behaviour {
     Behaviour {
-        opening: Vec::new(),
         events: [begins(), vec![Step::Fail(kind, "injected".to_owned())]].concat(),
+        ..Behaviour::default()
     }
 }
 
 /// It says these words and then fails.
 pub(crate) fn says_and_fails(words: &str, kind: FailureKind) -> Behaviour {
     Behaviour {
-        opening: Vec::new(),
         events: [begins(), speaks(words), vec![Step::Fail(kind, "injected".to_owned())]].concat(),
+        ..Behaviour::default()
     }
 }
 
 /// It says these words and then falls silent.
 pub(crate) fn says_and_hangs(words: &str) -> Behaviour {
-    Behaviour { opening: Vec::new(), events: [begins(), speaks(words), vec![Step::Hang]].concat() }
+    Behaviour { events: [begins(), speaks(words), vec![Step::Hang]].concat(), ..Behaviour::default() }
 }
 
 /// It says these words and then the stream ends, quietly, as if that were all.
 pub(crate) fn says_and_ends_early(words: &str) -> Behaviour {
-    Behaviour { opening: Vec::new(), events: [begins(), speaks(words)].concat() }
+    Behaviour { events: [begins(), speaks(words)].concat(), ..Behaviour::default() }
 }
 
 /// Everything but the metadata.
@@ -121,13 +135,13 @@ pub(crate) fn says_without_metadata(words: &str) -> Behaviour {
 /// It accepts, and then opens with pieces that are empty, before it fails.
 pub(crate) fn says_nothing_and_fails(kind: FailureKind) -> Behaviour {
     let failure = vec![Step::Fail(kind, "injected".to_owned())];
-    Behaviour { opening: Vec::new(), events: [begins(), vec![piece("")], failure].concat() }
+    Behaviour { events: [begins(), vec![piece("")], failure].concat(), ..Behaviour::default() }
 }
 
 /// It says each word after a pause.
 pub(crate) fn says_slowly(words: &[&str], pause: Duration) -> Behaviour {
     let spoken = words.iter().flat_map(|word| [Step::Wait(pause), piece(word)]).collect();
-    Behaviour { opening: Vec::new(), events: [begins(), spoken, ends()].concat() }
+    Behaviour { events: [begins(), spoken, ends()].concat(), ..Behaviour::default() }
 }
 
 impl Behaviour {
@@ -195,9 +209,13 @@ pub(crate) struct Asked {
 impl Fakes {
     async fn open(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Vec<Step>, Failure> {
         let asked = Asked { model: candidate.name.clone(), inference: ask.inference.clone() };
-        self.asked.lock().expect("is not poisoned").push(asked);
+        let times = {
+            let mut all = self.asked.lock().expect("is not poisoned");
+            all.push(asked);
+            all.iter().filter(|asked| asked.model == candidate.name).count()
+        };
         let behaviour = self.behaviours[&candidate.name].clone();
-        for step in behaviour.opening {
+        for step in behaviour.first.get(times - 1).cloned().unwrap_or(behaviour.opening) {
             step.play().await?;
         }
         Ok(behaviour.events)
@@ -210,6 +228,10 @@ impl Step {
             Self::Wait(pause) => sleep(pause).await,
             Self::Say(event) => return Ok(Some(event)),
             Self::Fail(kind, words) => return Err(Failure::new(kind, words).of_request("bedrock-request")),
+            Self::Throttle(pause) => {
+                let throttled = Failure::new(FailureKind::Throttled, "injected");
+                return Err(Failure { retry_after: Some(pause), ..throttled });
+            }
             Self::Hang => std::future::pending().await,
         }
         Ok(None)
@@ -292,6 +314,7 @@ impl Scenario {
     pub(crate) fn new() -> Self {
         let mut scenario = Self::default();
         scenario.config.routing.unknown_tasks = UnknownTasks::Refuse;
+        scenario.config.retry.rounds = 0; // those that are about retries say so
         scenario
     }
 

@@ -33,6 +33,7 @@ impl Deref for Simulated {
 impl Simulated {
     async fn start() -> Self {
         let mut config = Config::for_two_models(FIRST, SECOND);
+        config.retry.rounds = 0;
         config.deadline.first_content = Duration::from_millis(400);
         config.deadline.attempt = Duration::from_millis(400);
         config.deadline.idle = Duration::from_millis(400);

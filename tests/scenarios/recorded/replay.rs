@@ -160,6 +160,7 @@ async fn switchboard(
 ) -> (JoinHandle<()>, std::net::SocketAddr) {
     let mut config =
         Config { bedrock: config::Bedrock::simulated_at(format!("http://{control}")), ..Config::default() };
+    config.retry.rounds = 0; // a recording is queued for one request
     for (model_id, task) in tasks {
         config.models.insert(task.clone(), Model::new(model_id));
         let mut entry = Task::new("", []);
