@@ -2,9 +2,9 @@
 use crate::shell::{self, Result, Shell};
 
 pub(crate) fn ci(shell: &Shell) -> Result {
-    for task in ["tools", "lint", "test"] {
+    for task in [&["tools"][..], &["lint"], &["test"], &["fuzz", "--seconds", "20"]] {
         let mut command = shell.command("cargo xtask")?;
-        shell::run(command.arg(task).env("CI", "true").env("SWITCHBOARD_TOOLS", &shell.tools))?;
+        shell::run(command.args(task).env("CI", "true").env("SWITCHBOARD_TOOLS", &shell.tools))?;
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 //!
 //! Every command is shown before it runs, and the first that fails ends the run with a status other than 0. The tools
 //! they need are in one folder outside the checkout, `SWITCHBOARD_TOOLS`, which `cargo xtask tools` fills.
+mod chaos;
 mod ci;
+mod fuzz;
 mod lint;
 mod shell;
 mod test;
@@ -34,10 +36,16 @@ struct Machine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Thousands of calls while the models misbehave in every way the simulator knows
+    Chaos(chaos::Chaos),
     /// Everything, in CI's order: tools, lint, test
     Ci,
+    /// Arbitrary bytes for the codec, for a bounded time
+    Fuzz(fuzz::Fuzz),
     /// Formatting, the contract, the dependencies, clippy and the docs
     Lint,
+    /// Calls as fast as they come, while memory is looked at
+    Soak(chaos::Soak),
     /// Every test, doc tests included
     Test(test::Options),
     /// Install what lint and test need, unless it is there in the right version
@@ -47,8 +55,11 @@ enum Task {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = shell(cli.machine).and_then(|shell| match cli.task {
+        Task::Chaos(options) => chaos::chaos(&shell, &options),
         Task::Ci => ci::ci(&shell),
+        Task::Fuzz(options) => fuzz::fuzz(&shell, &options),
         Task::Lint => lint::lint(&shell),
+        Task::Soak(options) => chaos::soak(&shell, &options),
         Task::Test(options) => test::test(&shell, &options),
         Task::Tools => tools::tools(&shell),
     });
