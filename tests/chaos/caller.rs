@@ -157,8 +157,7 @@ impl Callers {
             Some(Ended::Whole(collected)) => {
                 let (words, route) = (collected.text(), collected.route.unwrap_or_default());
                 let expected = self.expected(&route.model_id, plan.question);
-                // A collector loses the words of a block that begins with something unknown; they were compared above.
-                if words != expected && !heard.has_unknown {
+                if words != expected {
                     heard.complaints.push(format!("the answer is {words:?}, not {expected:?}"));
                 }
                 let by_second = route.fallback_used;

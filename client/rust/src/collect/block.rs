@@ -100,14 +100,13 @@ impl OpenBlock {
     }
 
     /// The kind of block that begins with this piece. Tools name themselves in a start event: without one there is no
-    /// block to add to.
+    /// block to add to. Nor does a piece of an unknown kind begin one: known pieces may follow.
     fn of_kind(delta: &Delta) -> Self {
         match delta {
             Delta::Text(_) | Delta::Citation(_) => Self::Text { words: String::new(), citations: Vec::new() },
             Delta::ReasoningContent(_) => Self::Reasoning(Reasoning::default()),
             Delta::Image(_) => Self::Image { format: String::new(), source: None, error: None },
-            Delta::UnknownJson(_) => Self::Unknown(Vec::new()),
-            Delta::ToolUse(_) | Delta::ToolResult(_) => Self::Empty,
+            Delta::ToolUse(_) | Delta::ToolResult(_) | Delta::UnknownJson(_) => Self::Empty,
         }
     }
 }

@@ -125,10 +125,12 @@ fn a_tool_at_bedrock_answers_in_parts() {
 #[test]
 fn what_is_newer_than_the_contract_is_not_lost() {
     let unknown = Event::Unknown(pb::UnknownEvent { event_type: "sparks".to_owned(), json: "{}".to_owned() });
+    let first = delta(0, Delta::UnknownJson("{\"hue\":1}".to_owned()));
     let odd = delta(0, Delta::UnknownJson("{\"tint\":1}".to_owned()));
 
     let answer = collect(vec![
         unknown.clone(),
+        first.clone(),
         text(0, "Blue"),
         odd.clone(),
         starts(1, Start::UnknownJson("{\"newKind\":{}}".to_owned())),
@@ -140,7 +142,7 @@ fn what_is_newer_than_the_contract_is_not_lost() {
         blocks(&answer),
         [Block::Text("Blue".to_owned()), Block::UnknownJson("{\"newKind\":{}}".to_owned())]
     );
-    assert_eq!(answer.unplaced, [unknown, odd, tool_input(2, "{}")]);
+    assert_eq!(answer.unplaced, [unknown, first, odd, tool_input(2, "{}")]);
 }
 
 #[test]
