@@ -215,6 +215,7 @@ impl CallRecord {
             reason = Some(reason).filter(|reason| !reason.is_empty()),
             model = served.map(|attempt| attempt.model_id.as_str()),
             attempts = self.attempts.len(),
+            adjustments = served.map(|attempt| attempt.adjustments.len()),
             input_tokens = usage.map(|usage| usage.input_tokens),
             output_tokens = usage.map(|usage| usage.output_tokens),
             first_token_ms = self.first_content.map(millis),
