@@ -16,6 +16,9 @@ use tonic::Code;
 const FIRST: &str = "us.anthropic.claude-sonnet-4-6";
 const SECOND: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
+/// Long enough for a well model on a busy machine, short enough to wait for an ill one.
+const CLOCK: Duration = Duration::from_millis(1500);
+
 /// A simulator without waits, and a server on it whose clocks are short: these tests run in real time.
 pub(crate) struct Simulated {
     stage: Stage,
@@ -34,9 +37,9 @@ impl Simulated {
     async fn start() -> Self {
         let mut config = Config::for_two_models(FIRST, SECOND);
         config.retry.rounds = 0;
-        config.deadline.first_content = Duration::from_millis(400);
-        config.deadline.attempt = Duration::from_millis(400);
-        config.deadline.idle = Duration::from_millis(400);
+        config.deadline.first_content = CLOCK;
+        config.deadline.attempt = CLOCK;
+        config.deadline.idle = CLOCK;
         Self::serving(config).await
     }
 
