@@ -5,7 +5,10 @@
 //! the codec. Equal means both ways: what only one of the two has is a difference too.
 mod sdk;
 
-use crate::recorded::compare::{as_bedrock, difference, from_json, neutral};
+use crate::recorded::{
+    compare::{as_bedrock, difference, from_json, neutral},
+    replay,
+};
 use aws_sdk_bedrockruntime::{
     Client, Config,
     config::{
@@ -17,7 +20,7 @@ use aws_sdk_bedrockruntime::{
 use aws_smithy_types::body::SdkBody;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fs, path::PathBuf};
 use switchboard_proto::v1 as pb;
 use switchboard_server::{
     bedrock::{Ask, Bedrock, Models as _},
@@ -26,9 +29,9 @@ use switchboard_server::{
     route::{Candidate, Routes},
 };
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    process::{Child, Command},
+    process::Child,
 };
 
 #[tokio::test]
@@ -99,22 +102,9 @@ struct Oracle {
 impl Oracle {
     /// `None`, with the reason on standard output, where there are no recordings.
     async fn start() -> Option<Self> {
-        let Ok(folder) = std::env::var("SWITCHBOARD_RECORDINGS").map(PathBuf::from) else {
-            println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
-            return None;
-        };
+        let folder = replay::folder()?;
         // Two recorded requests have members that the service model lacks; Bedrock took them.
-        let mut python = Command::new("python3")
-            .arg(folder.join("replay_server.py"))
-            .args(["--port", "0", "--allow-unknown"])
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("python3 is installed");
-        let mut lines = BufReader::new(python.stdout.take().expect("is piped")).lines();
-        let line = lines.next_line().await.expect("speaks").expect("says where it listens");
-        let control = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
-        let control = control.expect("names its address").to_owned();
+        let (python, control) = replay::replay_server(&folder, &["--allow-unknown"]).await;
 
         let sdk = Config::builder()
             .behavior_version(BehaviorVersion::latest())

@@ -4,7 +4,7 @@
 //! The recordings are kept outside the project: `SWITCHBOARD_RECORDINGS` names their folder. Without it these tests say
 //! that they were left out.
 pub(crate) mod compare;
-mod replay;
+pub(crate) mod replay;
 
 use compare::{as_bedrock, neutral};
 use replay::{Exchange, Replay};

@@ -68,7 +68,7 @@ impl Replay {
     /// `None` where there are no recordings.
     pub(crate) async fn start() -> Option<Self> {
         let folder = folder()?;
-        let (python, control) = replay_server(&folder).await;
+        let (python, control) = replay_server(&folder, &[]).await;
         let models = ["converse.jsonl", "converse_stream.jsonl", "other_ops.jsonl", "errors.jsonl"]
             .iter()
             .flat_map(|file| read(&folder, file));
@@ -139,10 +139,12 @@ pub(crate) fn read(folder: &std::path::Path, file: &str) -> Vec<Exchange> {
     lines.lines().map(|line| serde_json::from_str(line).expect("is an exchange")).collect()
 }
 
-async fn replay_server(folder: &std::path::Path) -> (Child, String) {
+/// The replay server, and its address.
+pub(crate) async fn replay_server(folder: &std::path::Path, flags: &[&str]) -> (Child, String) {
     let mut python = Command::new("python3")
         .arg(folder.join("replay_server.py"))
         .args(["--port", "0"])
+        .args(flags)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
