@@ -142,16 +142,15 @@ impl<M: Models> Attempts<M> {
         attempt: &A,
     ) -> Result<A::Reply, CallError> {
         let mut so_far = SoFar::default();
-        let mut candidates: Vec<&Candidate> = call.task().candidates.iter().collect();
+        let most = if attempt.is_for_first_model() { 1 } else { usize::MAX };
+        let mut candidates: Vec<&Candidate> = call.task().candidates.iter().take(most).collect();
         for rounds in 1.. {
             if let Some(reply) = self.round(call, record, attempt, &candidates, &mut so_far).await? {
                 return Ok(reply);
             }
-            let again = call.may_retry.then(|| self.retries.again(rounds, &so_far.failures)).flatten();
-            let Some((pause, passing)) = again.filter(|(pause, _)| Instant::now() + *pause < call.deadline)
-            else {
-                break;
-            };
+            let left = call.deadline.saturating_duration_since(Instant::now());
+            let again = call.may_retry.then(|| self.retries.again(rounds, &so_far.failures, left)).flatten();
+            let Some((pause, passing)) = again else { break };
             sleep(pause).await;
             so_far.failures.clear();
             candidates = passing;

@@ -38,7 +38,7 @@ impl<M: Models> Switchboard<M> {
         Self { routes, attempts }
     }
 
-    /// The way into both RPCs: the task, the checks, the deadline.
+    /// The way into every RPC: the task, the checks, the deadline.
     fn accept(
         &self,
         form: Form,
@@ -191,8 +191,8 @@ impl Routing {
     }
 
     fn explain(&self, asked: pb::ExplainRouteRequest) -> Result<pb::ExplainRouteResponse, CallError> {
+        let whole = asked.request.is_some();
         let mut request = asked.request.unwrap_or_default();
-        let whole = !request.messages.is_empty();
         let task_type = if request.task_type.is_empty() { &asked.task_type } else { &request.task_type };
         let plan = self.routes.plan(task_type)?;
         if whole {

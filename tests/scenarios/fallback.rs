@@ -193,3 +193,23 @@ async fn max_tokens_is_always_sent_and_never_above_the_models_limit() {
     let sent: Vec<_> = switchboard.asked().iter().map(|asked| asked.inference.max_tokens).collect();
     assert_eq!(sent, [Some(1000), Some(5), Some(1000)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_count_falls_back_unless_it_is_in_the_form_of_one_model() {
+    use pb::count_tokens_input::Input;
+    let conversation =
+        pb::ConverseTokensRequest { messages: vec![turn("user", "Shorten this.")], ..Default::default() };
+    let body = pb::InvokeModelTokensRequest { body: "{}".into() };
+    for (input, expected) in
+        [(Input::Converse(conversation), &["sonnet", "haiku"][..]), (Input::InvokeModel(body), &["sonnet"])]
+    {
+        let switchboard = two_models(throttled(), says("Done."));
+        let input = Some(pb::CountTokensInput { input: Some(input) });
+        let request = pb::CountTokensRequest { task_type: "summarization".to_owned(), input };
+        let counted = switchboard.caller().count_tokens(request).await;
+        assert_eq!(
+            (counted.is_ok(), switchboard.models_asked()),
+            (expected.len() == 2, expected.iter().map(ToString::to_string).collect())
+        );
+    }
+}

@@ -49,6 +49,10 @@ async fn a_route_is_explained_without_asking_a_model() {
 async fn an_explained_request_is_checked_like_a_call() {
     let switchboard = switchboard(UnknownTasks::Default);
     let request = pb::ConverseRequest { messages: vec![turn("robot", "Hello")], ..asking("coding", "") };
+    let empty =
+        pb::ExplainRouteRequest { request: Some(pb::ConverseRequest::default()), ..Default::default() };
+    let status = switchboard.routing().explain_route(empty).await.expect_err("is refused");
+    assert_eq!(wrong_fields(&status), ["messages"]);
     let asked = pb::ExplainRouteRequest { request: Some(request), ..Default::default() };
     let status = switchboard.routing().explain_route(asked).await.expect_err("is refused");
     assert_eq!(

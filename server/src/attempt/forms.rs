@@ -34,6 +34,11 @@ pub(super) trait Attempt<M: Models>: Sync {
     fn attempt(&self, on: On<'_, M>) -> impl Future<Output = Result<Self::Reply, Failure>> + Send;
 
     fn request_id(reply: &Self::Reply) -> &str;
+
+    /// Whether only the task's first model can understand it.
+    fn is_for_first_model(&self) -> bool {
+        false
+    }
 }
 
 /// Until the answer is there as a whole.
@@ -95,16 +100,26 @@ impl<M: Models> Attempt<M> for Counting<'_> {
     fn request_id(reply: &Counted) -> &str {
         &reply.request_id
     }
+
+    /// A body of InvokeModel has the form of one family of models.
+    fn is_for_first_model(&self) -> bool {
+        !self.is_conversation()
+    }
 }
 
 impl Counting<'_> {
+    fn is_conversation(&self) -> bool {
+        use pb::count_tokens_input::Input;
+        matches!(self.0.input.as_ref().and_then(|input| input.input.as_ref()), Some(Input::Converse(_)))
+    }
+
     /// What is counted, as this attempt would send it.
     fn request(&self, sent: &pb::ConverseRequest) -> pb::CountTokensRequest {
         use pb::{
             converse_request::AdditionalRequestFields as Sent,
             converse_tokens_request::AdditionalRequestFields as Extra, count_tokens_input::Input,
         };
-        if !matches!(self.0.input.as_ref().and_then(|input| input.input.as_ref()), Some(Input::Converse(_))) {
+        if !self.is_conversation() {
             return self.0.clone();
         }
         let conversation = pb::ConverseTokensRequest {

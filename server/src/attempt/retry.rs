@@ -38,21 +38,22 @@ impl Retries {
         Self { policy, budgets }
     }
 
-    /// The candidates to ask again and the pause before, after the plan has failed `rounds` times. `None`: it is over.
+    /// The candidates to ask again and the pause before, after the plan has failed `rounds` times. `None`: it is over,
+    /// and nothing was paid; also when the pause would take all of the time that is left.
     pub(super) fn again<'a>(
         &self,
         rounds: u32,
         failed: &[(&'a Candidate, Failure)],
+        left: Duration,
     ) -> Option<(Duration, Vec<&'a Candidate>)> {
-        if rounds > self.policy.rounds {
+        let passing = || failed.iter().filter(|(_, failure)| failure.kind.row().retry);
+        let asked = passing().filter_map(|(_, failure)| failure.retry_after).max().unwrap_or_default();
+        let pause = self.backoff(rounds).max(asked);
+        if rounds > self.policy.rounds || pause >= left {
             return None;
         }
-        let passing = failed.iter().filter(|(_, failure)| failure.kind.row().retry);
-        let (mut pause, mut candidates) = (self.backoff(rounds), Vec::new());
-        for (candidate, failure) in passing.filter(|(candidate, _)| self.pay(candidate)) {
-            pause = pause.max(failure.retry_after.unwrap_or_default());
-            candidates.push(*candidate);
-        }
+        let candidates: Vec<_> =
+            passing().map(|(candidate, _)| *candidate).filter(|it| self.pay(it)).collect();
         (!candidates.is_empty()).then_some((pause, candidates))
     }
 
@@ -94,6 +95,9 @@ mod tests {
         (Retries::new(config.retry, &routes), routes)
     }
 
+    /// Time for any pause.
+    const LONG: Duration = Duration::from_secs(3600);
+
     fn candidates(routes: &Routes) -> Vec<Candidate> {
         routes.plan("").expect("is a task").task.candidates.clone()
     }
@@ -107,11 +111,11 @@ mod tests {
             (second, Failure::new(FailureKind::Unavailable, "")),
         ];
         for rounds in [1, 2] {
-            let (_, again) = retries.again(rounds, &failed).expect("goes on");
+            let (_, again) = retries.again(rounds, &failed, LONG).expect("goes on");
             assert_eq!(again.iter().map(|it| it.model_id.as_str()).collect::<Vec<_>>(), ["b"]);
         }
-        assert!(retries.again(3, &failed).is_none());
-        assert!(retries.again(1, &failed[..1]).is_none());
+        assert!(retries.again(3, &failed, LONG).is_none());
+        assert!(retries.again(1, &failed[..1], LONG).is_none());
     }
 
     #[test]
@@ -119,7 +123,9 @@ mod tests {
         let (retries, routes) = retries(|policy| (policy.budget, policy.refill) = (3, 0.5));
         let first = &candidates(&routes)[0];
         let failed = [(first, Failure::new(FailureKind::Throttled, ""))];
-        let paid = |times: usize| (0..times).filter(|_| retries.again(1, &failed).is_some()).count();
+        let paid = |times: usize| (0..times).filter(|_| retries.again(1, &failed, LONG).is_some()).count();
+        let none_left = retries.again(1, &failed, Duration::ZERO);
+        assert!(none_left.is_none(), "what is not begun is not paid");
         assert_eq!(paid(10), 3);
         retries.answered(first);
         assert_eq!(paid(10), 0);
@@ -144,6 +150,6 @@ mod tests {
         let first = &candidates(&routes)[0];
         let asked =
             Failure { retry_after: Some(Duration::from_secs(9)), ..Failure::new(FailureKind::Throttled, "") };
-        assert_eq!(retries.again(1, &[(first, asked)]).expect("goes on").0, Duration::from_secs(9));
+        assert_eq!(retries.again(1, &[(first, asked)], LONG).expect("goes on").0, Duration::from_secs(9));
     }
 }
