@@ -47,6 +47,11 @@ pub trait Models: Send + Sync + 'static {
         ask: Ask<'_>,
     ) -> impl Future<Output = Result<Opened<Self::Events>, Failure>> + Send;
 
+    /// Gets new credentials, for those in use have expired. False: it cannot.
+    fn renew(&self, _: &Candidate) -> impl Future<Output = bool> + Send {
+        async { false }
+    }
+
     /// Asks how many tokens a request has.
     fn count_tokens(
         &self,

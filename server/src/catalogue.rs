@@ -9,7 +9,7 @@
 mod id;
 mod price;
 
-pub use id::base_id;
+pub use id::{base_id, geography, shown};
 pub use price::{PicoUsd, Price, ServiceTier};
 
 use crate::config::{ConfigError, MaxTokens, line};

@@ -2,6 +2,10 @@
 //!
 //! Without a file there is the default table of the contract: two models, of which reasoning, coding, analysis and
 //! everything unnamed go to the first, summarization and classification to the second, each falling back to the other.
+mod health;
+
+pub use health::{AfterContent, Breaker, Floor, Force, Hedging};
+
 use bytesize::ByteSize;
 use serde::Deserialize;
 use std::{
@@ -36,6 +40,10 @@ pub struct Config {
     pub deadline: Deadline,
     /// `[retry]`.
     pub retry: Retry,
+    /// `[breaker]`.
+    pub breaker: Breaker,
+    /// `[hedging]`.
+    pub hedging: Hedging,
     /// `[catalogue]`.
     pub catalogue: Catalogue,
     /// `[models.NAME]`.
@@ -120,11 +128,14 @@ pub struct Bedrock {
 }
 
 /// `[routing]`: what holds for all tasks.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Routing {
     /// What happens to a task type without a table of its own.
     pub unknown_tasks: UnknownTasks,
+    /// The largest share of a task's calls that may go to models other than its first, from 0 to 1, unless the task sets
+    /// its own.
+    pub max_fallback_share: f64,
 }
 
 /// What happens to a task type without a table of its own.
@@ -139,9 +150,15 @@ pub enum UnknownTasks {
 }
 
 /// `[deadline]`: how long we wait, in the order in which the waits happen. A caller's own deadline bounds them all.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+///
+/// The first of the waits, for a new connection, is [`Bedrock::connect_timeout`]: connections belong to all calls.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deadline {
+    /// From an attempt's start to Bedrock's accepting a stream; then the next model is tried. Absent: `first_content`
+    /// bounds that too.
+    #[serde(with = "humantime_serde")]
+    pub headers: Option<Duration>,
     /// From an attempt's start to the first content of a stream; then the next model is tried.
     #[serde(with = "humantime_serde")]
     pub first_content: Duration,
@@ -154,6 +171,8 @@ pub struct Deadline {
     /// The whole call, all attempts included.
     #[serde(with = "humantime_serde")]
     pub call: Duration,
+    /// The least speed of a stream's beginning; a slower model is given up before anything is sent. Absent: any.
+    pub floor: Option<Floor>,
 }
 
 /// `[retry]`: when every model of a task has failed in a way that may pass.
@@ -199,6 +218,27 @@ pub struct Model {
     /// The id under which the catalogue knows it, where `id` does not tell: an application inference profile, a
     /// provisioned model. Absent: `id` tells.
     pub base_model: Option<String>,
+    /// Other ways to the same model, tried in this order before another model is. Empty: none.
+    #[serde(default)]
+    pub ladder: Vec<Rung>,
+    /// What decides whether it is asked: `auto`, or for an operator who knows better `open` (never) or `closed` (always).
+    #[serde(default)]
+    pub breaker: Force,
+    /// Clocks of its own. Those absent are the task's; one that the task sets itself comes before these.
+    #[serde(default)]
+    pub deadline: TaskDeadline,
+}
+
+/// `[[models.NAME.ladder]]`: another way to the same model. What it does not set is as in the model itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// Another id, such as an inference profile of more regions.
+    pub id: Option<String>,
+    /// Another region.
+    pub region: Option<String>,
+    /// A service tier: "priority", "default", "flex" or "reserved". A caller who names one itself gets no such attempt.
+    pub service_tier: Option<String>,
 }
 
 /// `[tasks.NAME]`: a kind of work, and the models that serve it.
@@ -216,9 +256,32 @@ pub struct Task {
     /// What happens to a request that a model accepts only with changes.
     #[serde(default)]
     pub unsupported: Unsupported,
-    /// Clocks of its own. Those absent are the ones of `[deadline]`.
+    /// Clocks of its own. Those absent are the model's, or else the ones of `[deadline]`.
     #[serde(default)]
     pub deadline: TaskDeadline,
+    /// How long the first model may take, to the first content or to the whole answer, before the next is asked beside it.
+    /// Absent: it never is.
+    #[serde(with = "humantime_serde", default)]
+    pub hedge_after: Option<Duration>,
+    /// What happens when a stream breaks after content has been sent.
+    #[serde(default)]
+    pub after_content: AfterContent,
+    /// The largest share of calls that may go to models other than the first. Absent: `[routing] max_fallback_share`.
+    pub max_fallback_share: Option<f64>,
+    /// Whether its models may process what they are sent in a wider geography than the first one does.
+    #[serde(default)]
+    pub residency: Residency,
+}
+
+/// `[tasks.NAME] residency`: where a task's requests may be processed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Residency {
+    /// Where the first model processes them: no model and no rung may leave its geography.
+    #[default]
+    Same,
+    /// Anywhere.
+    Any,
 }
 
 /// What happens to a request that a model accepts only with changes.
@@ -245,6 +308,9 @@ pub struct TaskDeadline {
     pub attempt: Option<Duration>,
     #[serde(with = "humantime_serde")]
     pub call: Option<Duration>,
+    pub floor: Option<Floor>,
+    #[serde(with = "humantime_serde")]
+    pub headers: Option<Duration>,
 }
 
 /// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
@@ -291,10 +357,12 @@ impl Config {
             ("summarization", "shortening text", ["fallback", "primary"]),
             ("classification", "sorting text into kinds", ["fallback", "primary"]),
         ];
+        // Whoever names these two has said that each may stand in for the other.
+        let task = |description, models| Task { residency: Residency::Any, ..Task::new(description, models) };
         Self {
             models: models.map(|(name, model)| (name.to_owned(), model)).into(),
             tasks: tasks
-                .map(|(name, description, models)| (name.to_owned(), Task::new(description, models)))
+                .map(|(name, description, models)| (name.to_owned(), task(description, models)))
                 .into(),
             ..Self::default()
         }
@@ -305,6 +373,10 @@ impl Config {
         self.admission.check().map_err(|problem| (None, format!("[admission] {problem}")))?;
         self.deadline.check().map_err(|problem| (None, format!("[deadline] {problem}")))?;
         self.retry.check().map_err(|problem| (None, format!("[retry] {problem}")))?;
+        self.breaker.check().map_err(|problem| (None, format!("[breaker] {problem}")))?;
+        self.hedging.check().map_err(|problem| (None, format!("[hedging] {problem}")))?;
+        check_share(self.routing.max_fallback_share)
+            .map_err(|problem| (None, format!("[routing] {problem}")))?;
         if self.catalogue.replace && self.catalogue.file.is_none() {
             return Err((None, "[catalogue] replace needs a file to replace it with: set file".to_owned()));
         }
@@ -317,12 +389,9 @@ impl Config {
             return Err((None, problem.to_owned()));
         }
         for (name, model) in &self.models {
-            if model.id.trim().is_empty() {
-                return Err((
-                    None,
-                    format!("[models.{name}] id is empty: set the model id that Bedrock knows"),
-                ));
-            }
+            model.check().map_err(|problem| (None, format!("[models.{name}] {problem}")))?;
+            let deadline = model.deadline.over(Deadline { call: Duration::MAX, ..self.deadline });
+            deadline.check().map_err(|problem| (None, format!("[models.{name}.deadline] {problem}")))?;
         }
         self.tasks.iter().try_for_each(|(name, task)| self.check_task(name, task))
     }
@@ -352,14 +421,29 @@ impl Config {
                 return Err((span(), problem));
             }
         }
-        let deadline = task.deadline.over(self.deadline);
-        deadline.check().map_err(|problem| (whole(), format!("[tasks.{name}.deadline] {problem}")))
+        if let Some(share) = task.max_fallback_share {
+            check_share(share).map_err(|problem| (whole(), format!("[tasks.{name}] {problem}")))?;
+        }
+        let clocks = task.deadline.over(self.deadline); // a model's may be longer than the call: the call bounds them
+        clocks.check().map_err(|problem| (whole(), format!("[tasks.{name}.deadline] {problem}")))?;
+        if task.hedge_after.is_some_and(|after| after >= clocks.call) {
+            let problem = format!("[tasks.{name}] hedge_after is not shorter than the call's clock");
+            return Err((whole(), problem));
+        }
+        Ok(())
     }
 
     fn names(&self) -> String {
         let names: Vec<_> = self.models.keys().map(|name| format!("\"{name}\"")).collect();
         if names.is_empty() { "no models, for there are none yet".to_owned() } else { names.join(", ") }
     }
+}
+
+fn check_share(share: f64) -> Result<(), String> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(format!("max_fallback_share is {share}: use a number from 0 (never fall back) to 1 (always)"))
 }
 
 /// The line of a span's beginning, from 1.
@@ -462,6 +546,14 @@ impl Bedrock {
     }
 }
 
+// === impl Routing ===
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { unknown_tasks: UnknownTasks::default(), max_fallback_share: 1.0 }
+    }
+}
+
 // === impl Retry ===
 
 impl Default for Retry {
@@ -492,13 +584,6 @@ impl Retry {
         }
         Ok(())
     }
-
-    /// [`Retry::refill`] as a whole number.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be from 0 to 1")]
-    pub fn refill_thousandths(&self) -> u32 {
-        (self.refill * 1000.0) as u32
-    }
 }
 
 // === impl Deadline ===
@@ -506,6 +591,8 @@ impl Retry {
 impl Default for Deadline {
     fn default() -> Self {
         Self {
+            headers: None,
+            floor: None,
             first_content: Duration::from_secs(30),
             idle: Duration::from_secs(30),
             attempt: Duration::from_secs(120),
@@ -516,8 +603,14 @@ impl Default for Deadline {
 
 impl Deadline {
     fn check(&self) -> Result<(), String> {
-        let Self { first_content, idle, attempt, call } = self;
-        for (name, clock) in [("first_content", first_content), ("idle", idle), ("attempt", attempt)] {
+        let Self { headers, first_content, idle, attempt, call, floor } = self;
+        let headers = headers.as_ref().unwrap_or(first_content);
+        if let Some(floor) = floor {
+            floor.check()?;
+        }
+        let clocks =
+            [("headers", headers), ("first_content", first_content), ("idle", idle), ("attempt", attempt)];
+        for (name, clock) in clocks {
             if clock.is_zero() {
                 return Err(format!("{name} is zero: nothing could ever answer"));
             }
@@ -540,6 +633,8 @@ impl TaskDeadline {
             idle: self.idle.unwrap_or(all.idle),
             attempt: self.attempt.unwrap_or(all.attempt),
             call: self.call.unwrap_or(all.call),
+            floor: self.floor.or(all.floor),
+            headers: self.headers.or(all.headers),
         }
     }
 }
@@ -550,7 +645,45 @@ impl Model {
     /// A model with the defaults of everything but its id.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), region: None, max_output_tokens: None, base_model: None }
+        Self {
+            id: id.to_owned(),
+            region: None,
+            max_output_tokens: None,
+            base_model: None,
+            ladder: Vec::new(),
+            breaker: Force::default(),
+            deadline: TaskDeadline::default(),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.id.trim().is_empty() {
+            return Err("id is empty: set the model id that Bedrock knows".to_owned());
+        }
+        if self.deadline.call.is_some() {
+            return Err(
+                "deadline.call is the clock of a whole call: set it in a task or in [deadline]".to_owned()
+            );
+        }
+        for (rung, position) in self.ladder.iter().zip(1..) {
+            let Rung { id, region, service_tier } = rung;
+            if [id, region, service_tier].into_iter().all(Option::is_none) {
+                return Err(format!(
+                    "ladder rung {position} changes nothing: set id, region or service_tier"
+                ));
+            }
+            if [id, region].into_iter().flatten().any(|text| text.trim().is_empty()) {
+                return Err(format!("ladder rung {position} has an empty id or region: leave it out"));
+            }
+            if let Some(tier) = service_tier
+                && !["priority", "default", "flex", "reserved"].contains(&tier.as_str())
+            {
+                return Err(format!(
+                    "ladder rung {position} has the service tier \"{tier}\": use priority, default, flex or reserved"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -567,6 +700,10 @@ impl Task {
             max_tokens: MaxTokens::default(),
             unsupported: Unsupported::default(),
             deadline: TaskDeadline::default(),
+            hedge_after: None,
+            after_content: AfterContent::default(),
+            max_fallback_share: None,
+            residency: Residency::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use prost::Message;
 use prost_types::Any;
 use std::{collections::HashMap, time::Duration};
 use switchboard_proto::v1::{self as pb, ErrorReason};
+use tokio::time::Instant;
 use tonic::{
     Code, Status,
     metadata::{MetadataMap, MetadataValue},
@@ -53,6 +54,15 @@ pub enum CallError {
     /// The stream broke after content had been sent.
     #[error("the answer broke off: {}; what was received is not the whole answer", told(.0))]
     Interrupted(Failure),
+    /// Every candidate has failed too often of late, or is shut by the configuration; none was asked.
+    #[error("no model of this task is asked just now: each has failed too often of late")]
+    NoHealthyModel {
+        /// When the next will be asked. Absent: nobody knows.
+        until: Option<Instant>,
+    },
+    /// The first model fails, and no more calls may go to the others.
+    #[error("the task's first model fails, and too many calls have gone to the others already")]
+    FallbackCapped,
     /// All permits are taken; Bedrock was not called.
     #[error("Switchboard is at capacity")]
     Shed,
@@ -77,6 +87,8 @@ pub struct Context {
     pub request_id: String,
     /// Every attempt. Absent: no task had been resolved.
     pub route: Option<pb::Route>,
+    /// What of a stream had been sent. Absent: nothing.
+    pub received: Option<pb::Received>,
 }
 
 // === impl CallError ===
@@ -97,6 +109,8 @@ impl CallError {
             Self::NoEligibleModel(_) => ErrorReason::NoEligibleModel,
             Self::Failed(failure) => failure.kind.row().reason,
             Self::Interrupted(_) => ErrorReason::StreamInterrupted,
+            Self::NoHealthyModel { .. } => ErrorReason::NoHealthyModel,
+            Self::FallbackCapped => ErrorReason::FallbackCapped,
             Self::Shed => ErrorReason::Shed,
             Self::Internal => ErrorReason::Internal,
         }
@@ -110,11 +124,22 @@ impl CallError {
         let status =
             rpc::Status { code: code.into(), message: message.clone(), details: self.details(context) };
         let mut metadata = MetadataMap::new();
-        if matches!(self, Self::Failed(_) | Self::Interrupted(_) | Self::DeadlineExceeded { .. }) {
+        if self.plan_is_exhausted() {
             // Whoever retries by gRPC's rules need not: here it was done already.
             metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
         }
         Status::with_details_and_metadata(code, message, status.encode_to_vec().into(), metadata)
+    }
+
+    fn plan_is_exhausted(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(_)
+                | Self::Interrupted(_)
+                | Self::DeadlineExceeded { .. }
+                | Self::NoHealthyModel { .. }
+                | Self::FallbackCapped
+        )
     }
 
     fn details(&self, context: &Context) -> Vec<Any> {
@@ -140,11 +165,17 @@ impl CallError {
                 details.push(bad_request(&unmet.iter().map(violation).collect::<Vec<_>>()));
             }
             Self::Failed(failure) => details.extend(failure_details(failure)),
-            Self::Shed => details.push(retry_info(RETRY_DELAY)),
+            Self::NoHealthyModel { until } => details.extend(until.map(|until| {
+                retry_info(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
+            })),
+            Self::Shed | Self::FallbackCapped => details.push(retry_info(RETRY_DELAY)),
             _ => {}
         }
         if let Some(route) = &context.route {
             details.push(any("type.googleapis.com/switchboard.v1.Route", route));
+        }
+        if let Some(received) = &context.received {
+            details.push(any("type.googleapis.com/switchboard.v1.Received", received));
         }
         details
     }
@@ -181,6 +212,8 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::BedrockUnreachable
         | R::BedrockProtocol
         | R::StreamInterrupted
+        | R::NoHealthyModel
+        | R::FallbackCapped
         | R::Shed => Code::Unavailable,
         R::ModelTimeout | R::DeadlineExceeded => Code::DeadlineExceeded,
         R::ModelAccessDenied | R::ModelNotFound => Code::FailedPrecondition,
@@ -208,6 +241,7 @@ fn told(failure: &Failure) -> String {
         K::AccessDenied => {
             "Switchboard is not allowed to use the model at Bedrock; its operator must mend that"
         }
+        K::ExpiredCredentials => "Switchboard's credentials at AWS have expired; its operator must mend that",
         K::NotFound => "the configured model does not exist at Bedrock; the operator must mend that",
         K::NeedsProfile => "the configured model needs an inference profile; the operator must mend that",
         K::Unreachable => "Bedrock could not be reached",
@@ -215,7 +249,10 @@ fn told(failure: &Failure) -> String {
         K::Protocol => "Bedrock's answer could not be read",
         K::EndedEarly => "the model's stream ended before its end",
         K::UnknownException => "the model's stream ended with an unknown error",
+        K::HeadersTimeout => "no model accepted the call in time",
         K::FirstContentTimeout => "no model gave any content in time",
+        K::TooSlow => "every model began too slowly",
+        K::ShareUsedUp => "no model answered within its share of the deadline",
         K::IdleTimeout => "the model fell silent",
         K::AttemptTimeout => "no model answered in time",
         K::ModelRefused | K::ContextTooLong | K::Invalid | K::Conflict => {
@@ -305,6 +342,7 @@ mod tests {
     fn the_contract_says_which_code_each_reason_has() {
         let contract = include_str!("../../proto/switchboard/v1/route.proto");
         let reasons = contract.split("enum ErrorReason").nth(1).expect("is in the contract");
+        let reasons = reasons.split("\n}").next().expect("has an end");
         let (mut documented, mut compared) = (None, 0);
         for line in reasons.lines().map(str::trim) {
             if let Some(comment) = line.strip_prefix("// [") {
@@ -318,7 +356,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 19);
+        assert_eq!(compared, 21);
     }
 
     #[test]

@@ -13,7 +13,8 @@
 //!           ▼
 //!   validate.rs     what no model would accept
 //!           ▼   Call
-//!   attempt.rs      for each candidate   shape.rs    what does this model accept of it?
+//!   attempt.rs      for each candidate   targets.rs  may it be asked? what was learned of it?
+//!           │                            shape.rs    what does this model accept of it?
 //!           │                            deadline.rs how long may it take?
 //!           │                            failure.rs  try the next, or tell the caller?
 //!           ▼   Begun: the first content is in hand, so nothing below can fall back
@@ -30,6 +31,7 @@ pub mod catalogue;
 pub mod config;
 mod edge;
 pub mod error;
+mod health;
 pub mod record;
 mod relay;
 pub mod route;
@@ -38,11 +40,12 @@ pub mod shape;
 mod validate;
 
 use admission::AdmissionLayer;
-use attempt::Attempts;
+use attempt::{Attempts, targets::Targets};
 use bedrock::Models;
 use bytesize::ByteSize;
 use config::Config;
 use futures_util::Stream;
+use health::Health;
 use route::Routes;
 use service::{Routing, Switchboard};
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
@@ -56,11 +59,10 @@ use tokio::{
     time::sleep,
 };
 use tonic::{
-    server::NamedService,
     service::{Routes as Services, RoutesBuilder},
     transport::server::Connected,
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::ServingStatus;
 use tower::util::MapResponseLayer;
 use uuid::Uuid;
 
@@ -93,9 +95,11 @@ where
 {
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_request_size = config.server.max_request_size;
-    let mut services = services(config, routes, models)?;
+    let targets = Arc::new(Targets::new(config.breaker, &routes));
+    let mut services = services(config, Arc::clone(&routes), Arc::clone(&targets), models)?;
     services.add_service(health_service);
-    set_all(&health, ServingStatus::Serving).await;
+    let health = Health::new(health, routes, targets);
+    health.set_services(ServingStatus::Serving).await;
 
     let (told, draining) = oneshot::channel();
     let serving = connections(config)
@@ -103,9 +107,8 @@ where
         .layer(MapResponseLayer::new(move |response| edge::in_our_words(response, max_request_size)))
         .add_routes(services.routes())
         .serve_with_incoming_shutdown(incoming, async {
-            drain.await;
+            health.follow(drain).await;
             tracing::info!("draining");
-            set_all(&health, ServingStatus::NotServing).await;
             sleep(config.server.drain_delay).await;
             let _ = told.send(());
         });
@@ -138,7 +141,7 @@ fn connections(config: &Config) -> tonic::transport::Server {
     let server = &config.server;
     let some = |time: Duration| (!time.is_zero()).then_some(time);
     let bytes = |size: ByteSize| u32::try_from(size.as_u64()).unwrap_or(u32::MAX); // config.rs has smaller bounds
-    let calls = config.tasks.values().map(|task| task.deadline.over(config.deadline).call);
+    let calls = config.tasks.values().map(|task| task.deadline.over(config.deadline).call); // models' have no such clock
     let longest_call = calls.max().unwrap_or(config.deadline.call);
     let builder = tonic::transport::Server::builder()
         .timeout(longest_call.saturating_add(server.upload_timeout))
@@ -164,15 +167,16 @@ fn jittered(age: Duration, draw: u128) -> Duration {
 fn services<M: Models>(
     config: &Config,
     routes: Arc<Routes>,
+    targets: Arc<Targets>,
     models: M,
 ) -> Result<RoutesBuilder, tonic_reflection::server::Error> {
     let limit = usize::try_from(config.server.max_request_size.as_u64()).unwrap_or(usize::MAX);
-    let attempts = Attempts::new(models, config.retry, &routes);
+    let attempts = Attempts::new(models, config, &routes, Arc::clone(&targets));
     let calls = Switchboard::new(Arc::clone(&routes), attempts);
     let mut services = Services::builder();
-    services
-        .add_service(ConverseServiceServer::new(calls).max_decoding_message_size(limit))
-        .add_service(RoutingServiceServer::new(Routing::new(routes)).max_decoding_message_size(limit));
+    services.add_service(ConverseServiceServer::new(calls).max_decoding_message_size(limit)).add_service(
+        RoutingServiceServer::new(Routing::new(routes, targets)).max_decoding_message_size(limit),
+    );
     if config.server.reflection {
         services.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
@@ -184,15 +188,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET) // for errors' details
-}
-
-/// The state of the server as a whole and of each service.
-async fn set_all(health: &HealthReporter, status: ServingStatus) {
-    type Calls = ConverseServiceServer<()>;
-    type Explanations = RoutingServiceServer<()>;
-    for service in ["", <Calls as NamedService>::NAME, <Explanations as NamedService>::NAME] {
-        health.set_service_status(service, status).await;
-    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,9 @@ enum Command {
     Check {
         /// The TOML file
         file: PathBuf,
+        /// The region of models that name none, where the file says nothing
+        #[arg(long, env = "AWS_REGION")]
+        region: Option<String>,
     },
     /// Show it all without an AWS account: a simulator and a server on loopback
     Demo(demo::Demo),
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
         _ => DEFAULT_LOG,
     });
     let done = match cli.command {
-        Command::Check { file } => check(&file),
+        Command::Check { file, region } => check(&file, region),
         Command::Serve(settings) => run(serve_calls(settings)),
         Command::Demo(demo) => run(demo.show()),
     };
@@ -108,11 +111,15 @@ fn start_logging(default: &str) {
     }
 }
 
-fn check(file: &PathBuf) -> Result<()> {
+fn check(file: &PathBuf, region: Option<String>) -> Result<()> {
     let config = read(file)?;
     let catalogue = catalogue(&config, Some(file))?;
     for stranger in strangers(&config, &catalogue) {
         println!("note: {stranger}");
+    }
+    match config.bedrock.region.clone().or(region) {
+        Some(region) => keep_residency(&Routes::new(&config, &catalogue, &region))?,
+        None => println!("note: no region is set here, so where requests are processed was not checked"),
     }
     let (tasks, models) = (config.tasks.len(), config.models.len());
     println!("{}: valid, {tasks} tasks on {models} models", file.display());
@@ -133,6 +140,14 @@ fn catalogue(config: &Config, beside: Option<&Path>) -> Result<Catalogue> {
     let toml = fs::read_to_string(&file).map_err(|error| format!("cannot read {name}: {error}"))?;
     let own = Catalogue::parse(&toml).map_err(|error| format!("{name}: {error}"))?;
     Ok(if config.catalogue.replace { own } else { Catalogue::built_in().extend(own) })
+}
+
+/// Candidates that would leave their task's geography are never asked; whoever lists them should know.
+fn keep_residency(routes: &Routes) -> Result<()> {
+    match routes.leaving().collect::<Vec<_>>() {
+        leaving if leaving.is_empty() => Ok(()),
+        leaving => Err(leaving.join("\n").into()),
+    }
 }
 
 /// What the catalogue does not know is treated with care, and said.
@@ -160,6 +175,7 @@ async fn serve_calls(settings: Serve) -> Result<()> {
         tracing::warn!("{stranger}");
     }
     let (routes, bedrock) = connect(&config, &catalogue).await.map_err(|error| both_ways_out(&error))?;
+    keep_residency(&routes)?;
     tracing::info!(address = %listener.local_addr()?, config_version = routes.version(), "serving");
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let drained = serve(&config, routes, bedrock, incoming, asked_to_stop()).await;

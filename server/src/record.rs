@@ -2,12 +2,17 @@
 //!
 //! It writes one log line for each call, whatever became of it: a record that is dropped unfinished belongs to a caller
 //! who left, and says "cancelled".
+mod attempts;
+
+pub use attempts::Running;
+
 use crate::{
-    attempt::failure::Failure,
+    attempt::{failure::Failure, skip::Skip},
     error::{CallError, Context, reason_name},
     route::{Candidate, Routes, Task},
-    shape::{Shaped, Unmet},
+    shape::Shaped,
 };
+use attempts::{AttemptLog, duration};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -19,7 +24,7 @@ use std::{
     task::{Context as Cx, Poll},
     time::Duration,
 };
-use switchboard_proto::v1::{self as pb, Outcome};
+use switchboard_proto::v1 as pb;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -32,9 +37,11 @@ pub struct CallRecord {
     arrived: Instant,
     busy: Busy,
     task: Option<Arc<Task>>,
-    attempts: Vec<pb::Attempt>,
+    attempts: AttemptLog,
     first_content: Option<Duration>,
     usage: Option<pb::TokenUsage>,
+    /// What of a stream has been sent. Absent: nothing.
+    received: Option<pb::Received>,
     ended: bool,
 }
 
@@ -51,9 +58,10 @@ impl CallRecord {
             arrived: Instant::now(),
             busy,
             task: None,
-            attempts: Vec::new(),
+            attempts: AttemptLog::default(),
             first_content: None,
             usage: None,
+            received: None,
             ended: false,
         }
     }
@@ -70,10 +78,21 @@ impl CallRecord {
         &self.busy
     }
 
-    /// How many attempts have ended.
+    /// How many attempts have begun.
     #[must_use]
     pub fn attempts(&self) -> usize {
-        self.attempts.len()
+        self.attempts.begun()
+    }
+
+    /// Whom they asked, as [`Candidate::target`].
+    #[must_use]
+    pub fn targets_asked(&self) -> Vec<usize> {
+        self.attempts
+            .entries()
+            .iter()
+            .filter(|entry| entry.began.is_some())
+            .map(|entry| entry.target)
+            .collect()
     }
 
     /// The task has been resolved.
@@ -81,42 +100,14 @@ impl CallRecord {
         self.task = Some(Arc::clone(task));
     }
 
-    /// An attempt failed.
-    pub fn failed(&mut self, candidate: &Candidate, began: Instant, shaped: &Shaped<'_>, failure: &Failure) {
-        let row = failure.kind.row();
-        tracing::info!(
-            request_id = self.request_id,
-            model = candidate.model_id,
-            region = candidate.region,
-            reason = reason_name(row.reason),
-            kind = ?failure.kind,
-            bedrock_request_id = failure.request_id,
-            "attempt failed"
-        );
-        self.push(candidate, began, shaped, row.outcome, reason_name(row.reason), &failure.request_id);
+    /// An attempt begins.
+    pub fn attempt(&self, candidate: &Candidate, shaped: &Shaped<'_>, hedge: bool) -> Running<'_> {
+        self.attempts.begin(candidate, shaped, hedge)
     }
 
-    /// A candidate cannot serve the request at all.
-    pub fn skipped(&mut self, candidate: &Candidate, unmet: &Unmet) {
-        self.attempts.push(pb::Attempt {
-            model_id: candidate.model_id.clone(),
-            region: candidate.region.clone(),
-            outcome: Outcome::Skipped.into(),
-            reason: reason_name(pb::ErrorReason::NoEligibleModel).to_owned(),
-            unmet_requirement: unmet.lacks.clone(),
-            ..Default::default()
-        });
-    }
-
-    /// The call's deadline ended an attempt.
-    pub fn ran_out(&mut self, candidate: &Candidate, began: Instant, shaped: &Shaped<'_>) {
-        let reason = reason_name(pb::ErrorReason::DeadlineExceeded);
-        self.push(candidate, began, shaped, Outcome::Timeout, reason, "");
-    }
-
-    /// An attempt succeeded: with the whole answer, or with the first content of a stream.
-    pub fn answered(&mut self, candidate: &Candidate, began: Instant, shaped: &Shaped<'_>, request_id: &str) {
-        self.push(candidate, began, shaped, Outcome::Ok, "", request_id);
+    /// A candidate is not asked.
+    pub fn skipped(&self, candidate: &Candidate, skip: &Skip) {
+        self.attempts.skipped(candidate, skip);
     }
 
     /// The first content of a stream is there.
@@ -129,31 +120,17 @@ impl CallRecord {
         self.usage = usage.cloned();
     }
 
-    fn push(
-        &mut self,
-        candidate: &Candidate,
-        began: Instant,
-        shaped: &Shaped<'_>,
-        outcome: Outcome,
-        reason: &str,
-        request_id: &str,
-    ) {
-        self.attempts.push(pb::Attempt {
-            model_id: candidate.model_id.clone(),
-            region: candidate.region.clone(),
-            outcome: outcome.into(),
-            reason: reason.to_owned(),
-            bedrock_request_id: request_id.to_owned(),
-            duration: duration(began.elapsed()),
-            adjustments: shaped.adjustments.clone(),
-            unmet_requirement: String::new(),
-        });
+    /// What of the stream has been sent so far.
+    pub fn sent(&mut self, received: pb::Received) {
+        self.received = Some(received);
     }
 
-    /// Who served and every attempt, so far.
+    /// Who served and every attempt, so far; the one that serves is the last.
     #[must_use]
     pub fn route(&self) -> pb::Route {
-        let served = self.attempts.last().filter(|attempt| attempt.outcome() == Outcome::Ok);
+        let entries = self.attempts.entries();
+        let (serving, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.served);
+        let served = serving.last().map(|entry| &entry.attempt);
         let first = self.task.as_ref().map(|task| &task.candidates[0]);
         pb::Route {
             request_id: self.request_id.clone(),
@@ -162,10 +139,8 @@ impl CallRecord {
             region: served.map(|attempt| attempt.region.clone()).unwrap_or_default(),
             variant: String::new(),
             config_version: self.config_version.clone(),
-            fallback_used: served.zip(first).is_some_and(|(served, first)| {
-                (&served.model_id, &served.region) != (&first.model_id, &first.region)
-            }),
-            attempts: self.attempts.clone(),
+            fallback_used: serving.last().zip(first).is_some_and(|(served, first)| served.name != first.name),
+            attempts: others.into_iter().chain(serving).map(|entry| entry.attempt.clone()).collect(),
         }
     }
 
@@ -188,24 +163,22 @@ impl CallRecord {
     pub fn refused(&mut self, error: CallError) -> Status {
         self.end("ERROR", reason_name(error.reason()));
         let route = self.task.is_some().then(|| self.route());
-        error.into_status(&Context { request_id: self.request_id.clone(), route })
+        let request_id = self.request_id.clone();
+        error.into_status(&Context { request_id, route, received: self.received.clone() })
     }
 
-    /// The stream of the last attempt broke after content had been sent; the call's status.
-    pub fn interrupted(&mut self, failure: Failure) -> Status {
-        if let Some(attempt) = self.attempts.last_mut() {
-            let row = failure.kind.row();
-            attempt.set_outcome(row.outcome);
-            reason_name(row.reason).clone_into(&mut attempt.reason);
-        }
-        self.refused(CallError::Interrupted(failure))
+    /// The stream of the attempt that serves broke after content had been sent.
+    pub fn broke(&mut self, failure: &Failure) {
+        self.attempts.broke(failure);
     }
 
     fn end(&mut self, outcome: &'static str, reason: &str) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let served = self.attempts.last();
+        let entries = self.attempts.entries();
+        let served = entries.iter().rfind(|entry| entry.served).or(entries.last());
+        let served = served.map(|entry| &entry.attempt);
         let usage = self.usage.as_ref();
         tracing::info!(
             method = self.method,
@@ -214,7 +187,7 @@ impl CallRecord {
             outcome,
             reason = Some(reason).filter(|reason| !reason.is_empty()),
             model = served.map(|attempt| attempt.model_id.as_str()),
-            attempts = self.attempts.len(),
+            attempts = entries.len(),
             adjustments = served.map(|attempt| attempt.adjustments.len()),
             input_tokens = usage.map(|usage| usage.input_tokens),
             output_tokens = usage.map(|usage| usage.output_tokens),
@@ -230,10 +203,6 @@ impl Drop for CallRecord {
     fn drop(&mut self) {
         self.end("CANCELLED", "");
     }
-}
-
-fn duration(duration: Duration) -> Option<prost_types::Duration> {
-    duration.try_into().ok()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a call fit a double")]

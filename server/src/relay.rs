@@ -5,17 +5,26 @@
 //! "cancelled".
 //!
 //! A stream ends well in one way only: after its metadata. Whatever else ends it, an exception, a broken connection,
-//! silence, or a quiet end without the metadata, becomes a status; nothing is made to look like an answer.
+//! silence, or a quiet end without the metadata, becomes a status that says what had been sent; nothing is made to look
+//! like an answer. In a task that allows it another model may begin anew instead: then the caller is told to forget what
+//! it has, and never gets two models' words as one answer.
+mod restart;
+mod sent;
+
 use crate::{
     attempt::{
         Begun,
         failure::{Failure, FailureKind},
+        targets::Trial,
     },
     bedrock::ModelEvent,
     error::CallError,
     record::{Busy, CallRecord},
 };
 use futures_util::Stream;
+pub(crate) use restart::{Anew, anew};
+use restart::{Restarted, Restarting};
+use sent::Sent;
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -37,14 +46,20 @@ pub(crate) struct Relay<E> {
     stream: RelayedStream<E>,
 }
 
+type Polled = Poll<Option<Result<ConverseStreamResponse, Status>>>;
+
 #[derive(Debug)]
 struct RelayedStream<E> {
-    /// What was read before the first content was there.
+    /// What is to be sent before anything more is read.
     head: VecDeque<ModelEvent>,
-    /// Absent: nothing more is wanted of the model, and its connection is free.
-    events: Option<E>,
+    from: Source<E>,
     request_id: String,
-    record: CallRecord,
+    /// Absent: a model that begins anew has it.
+    record: Option<CallRecord>,
+    trial: Option<Trial>,
+    /// Absent: no other model may begin anew.
+    anew: Option<Anew<E>>,
+    sent: Sent,
     idle: Duration,
     deadline: Instant,
     /// Since when we have been waiting for Bedrock. Absent: we have not; the caller is reading, or not.
@@ -55,27 +70,41 @@ struct RelayedStream<E> {
     complete: bool,
 }
 
+/// Where the next event comes from.
+#[derive(Debug)]
+enum Source<E> {
+    Model(E),
+    /// The model's stream broke; another one is being asked.
+    Another(Restarting<E>, Failure),
+    /// Nothing more is wanted of any model, and the connection is free.
+    Nowhere,
+}
+
 // === impl Relay ===
 
 impl<E> Relay<E> {
-    /// Relays what has begun, after the route. Bedrock may be silent for `idle` between two events.
+    /// Relays what has begun, after the route, until `deadline`. With `anew` another model may take over.
     #[must_use]
-    pub(crate) fn new(begun: Begun<E>, record: CallRecord, idle: Duration, deadline: Instant) -> Self {
+    pub(crate) fn new(begun: Begun<E>, record: CallRecord, deadline: Instant, anew: Option<Anew<E>>) -> Self {
         let mut head = VecDeque::from(begun.head);
         head.push_front(ModelEvent::Route(record.route()));
-        let timer = Box::pin(sleep_until(deadline.min(Instant::now() + idle)));
+        let timer = Box::pin(sleep_until(deadline.min(Instant::now() + begun.idle)));
+        let busy = record.busy().clone();
         let stream = RelayedStream {
             head,
-            events: Some(begun.rest),
+            from: Source::Model(begun.rest),
             request_id: begun.request_id,
-            idle,
+            record: Some(record),
+            trial: begun.trial,
+            anew,
+            sent: Sent::default(),
+            idle: begun.idle,
             deadline,
             waiting_since: None,
             timer,
             complete: false,
-            record,
         };
-        Self { busy: stream.record.busy().clone(), stream }
+        Self { busy, stream }
     }
 }
 
@@ -91,11 +120,27 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> Stream for Relay<E> 
 // === impl RelayedStream ===
 
 impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ConverseStreamResponse, Status>>> {
-        if let Some(event) = self.head.pop_front() {
-            return Poll::Ready(Some(Ok(self.reply(event))));
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        loop {
+            if let Some(event) = self.head.pop_front() {
+                return Poll::Ready(Some(Ok(self.reply(event))));
+            }
+            match &mut self.from {
+                Source::Model(_) => return self.poll_model(cx),
+                Source::Another(restarting, _) => {
+                    let (record, restarted) = ready!(restarting.as_mut().poll(cx));
+                    self.record = Some(record);
+                    if let Some(broken) = self.restart(restarted) {
+                        return self.end_with(CallError::Interrupted(broken));
+                    }
+                }
+                Source::Nowhere => return Poll::Ready(None),
+            }
         }
-        let Some(events) = &mut self.events else { return Poll::Ready(None) };
+    }
+
+    fn poll_model(&mut self, cx: &mut Context<'_>) -> Polled {
+        let Source::Model(events) = &mut self.from else { return Poll::Ready(None) };
         loop {
             let polled = Pin::new(&mut *events).poll_next(cx);
             match polled {
@@ -105,57 +150,98 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
                     self.waiting_since = None;
                     return Poll::Ready(Some(Ok(self.reply(event))));
                 }
-                Poll::Ready(Some(Err(failure))) => return self.fail(failure),
+                Poll::Ready(Some(Err(failure))) => return self.fail(failure, cx),
                 Poll::Ready(None) => {
                     let early = Failure::new(FailureKind::EndedEarly, "the stream ended without metadata");
                     let early = early.of_request(&self.request_id);
-                    return self.fail(early);
+                    return self.fail(early, cx);
                 }
                 Poll::Pending => return self.poll_clocks(cx),
             }
         }
-        self.events = None;
+        self.from = Source::Nowhere;
         Poll::Ready(None)
     }
 
     /// Nothing is there yet: have we waited for too long?
-    fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<ConverseStreamResponse, Status>>> {
+    fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Polled {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             let patience = if self.complete { END_GRACE } else { self.idle };
             if self.complete && since + patience <= now {
-                self.events = None;
+                self.from = Source::Nowhere;
                 return Poll::Ready(None);
             }
             if self.deadline <= now {
-                self.events = None;
-                let attempts = self.record.attempts();
-                return Poll::Ready(Some(Err(self.record.refused(CallError::DeadlineExceeded { attempts }))));
+                let attempts = self.record.as_ref().map_or(0, CallRecord::attempts);
+                return self.end_with(CallError::DeadlineExceeded { attempts });
             }
             if since + patience <= now {
                 let silence = Failure::new(FailureKind::IdleTimeout, format!("no event within {patience:?}"));
                 let silence = silence.of_request(&self.request_id);
-                return self.fail(silence);
+                return self.fail(silence, cx);
             }
             self.timer.as_mut().reset(self.deadline.min(since + patience));
         }
     }
 
-    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<ConverseStreamResponse, Status>>> {
-        self.events = None;
-        Poll::Ready(Some(Err(self.record.interrupted(failure))))
+    /// The model's stream broke: another one begins anew, where that is allowed and may help, or the call is over.
+    fn fail(&mut self, failure: Failure, cx: &mut Context<'_>) -> Polled {
+        self.from = Source::Nowhere;
+        if let Some(trial) = self.trial.take() {
+            trial.failed(&failure);
+        }
+        if let Some(record) = &mut self.record {
+            record.broke(&failure);
+        }
+        let anew = self.anew.take().filter(|_| failure.kind.row().next);
+        let Some(anew) = anew else { return self.end_with(CallError::Interrupted(failure)) };
+        if let Some(record) = self.record.take() {
+            self.from = Source::Another(anew.begin(record), failure);
+        }
+        self.poll(cx)
+    }
+
+    fn restart(&mut self, restarted: Restarted<E>) -> Option<Failure> {
+        let Source::Another(_, failure) = std::mem::replace(&mut self.from, Source::Nowhere) else {
+            return None;
+        };
+        let Some((begun, anew)) = restarted else { return Some(failure) };
+        let route = self.record.as_ref().map(CallRecord::route);
+        self.head.push_back(restart::told(&failure));
+        self.head.extend(route.map(ModelEvent::Route));
+        self.head.extend(begun.head);
+        self.from = Source::Model(begun.rest);
+        (self.request_id, self.trial, self.anew) = (begun.request_id, begun.trial, Some(anew));
+        (self.idle, self.waiting_since, self.sent) = (begun.idle, None, Sent::default());
+        self.timer.as_mut().reset(self.deadline.min(Instant::now() + self.idle));
+        None
+    }
+
+    fn end_with(&mut self, error: CallError) -> Polled {
+        self.from = Source::Nowhere;
+        let sent = std::mem::take(&mut self.sent);
+        let ended = self.record.as_mut().map(|record| {
+            record.sent(sent.into());
+            Err(record.refused(error))
+        });
+        Poll::Ready(ended)
     }
 
     fn reply(&mut self, mut event: ModelEvent) -> ConverseStreamResponse {
-        if let ModelEvent::Metadata(metadata) = &mut event {
-            metadata.latency = Some(self.record.latency());
-            self.record.saw_usage(metadata.usage.as_ref());
-            self.record.completed();
+        self.sent.note(&event);
+        if let (ModelEvent::Metadata(metadata), Some(record)) = (&mut event, &mut self.record) {
+            metadata.latency = Some(record.latency());
+            record.saw_usage(metadata.usage.as_ref());
+            record.completed();
             self.complete = true;
             self.waiting_since = None;
             self.timer.as_mut().reset(Instant::now() + END_GRACE);
+            if let Some(trial) = self.trial.take() {
+                trial.ended_well();
+            }
         }
         ConverseStreamResponse { event: Some(event) }
     }

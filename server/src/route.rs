@@ -1,11 +1,18 @@
 //! Routing: from a task type to a [`RoutePlan`]. Pure: no clock, no I/O.
+//!
+//! A task's models become its candidates: each with its ladder, the other ways to the same model, behind it.
+pub mod residency;
+
 use crate::{
-    catalogue::{Catalogue, ModelFacts},
-    config::{Config, Deadline, MaxTokens, UnknownTasks, Unsupported},
+    catalogue::{Catalogue, ModelFacts, shown},
+    config::{
+        self, AfterContent, Config, Deadline, Force, MaxTokens, Residency, Rung, UnknownTasks, Unsupported,
+    },
     error::CallError,
 };
+use residency::{is_within, residence};
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Every task that the configuration names.
 #[derive(Debug)]
@@ -13,7 +20,24 @@ pub struct Routes {
     tasks: BTreeMap<String, Arc<Task>>,
     unknown: UnknownTasks,
     version: String,
-    targets: usize,
+    targets: Vec<Target>,
+}
+
+/// A model in a region, in a service tier: what is learned of it holds for all tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What Bedrock calls it, as it may be shown.
+    pub model_id: String,
+    /// The region to call.
+    pub region: String,
+    /// The tier. Absent: the caller's, or Bedrock's default.
+    pub service_tier: Option<String>,
+    /// What decides whether it is asked.
+    pub force: Force,
+    /// The id that Bedrock is given.
+    id: String,
 }
 
 /// A kind of work, and the models that serve it.
@@ -27,10 +51,18 @@ pub struct Task {
     pub candidates: Vec<Candidate>,
     /// Most tokens generated when the caller sets no `max_tokens`.
     pub max_tokens: MaxTokens,
-    /// Its clocks.
-    pub deadline: Deadline,
+    /// How long a call may take, all attempts included. The other clocks are the candidates'.
+    pub call: Duration,
     /// Whether a request may be changed to suit a model.
     pub may_adjust: bool,
+    /// How long a model may take before the next is asked beside it. Absent: it never is.
+    pub hedge_after: Option<Duration>,
+    /// What happens when a stream breaks after content has been sent.
+    pub after_content: AfterContent,
+    /// The largest share of calls that may go to models other than the first, from 0 to 1.
+    pub max_fallback_share: f64,
+    /// Which of the tasks it is, from 0.
+    pub index: usize,
 }
 
 /// A model that may serve a task.
@@ -38,18 +70,25 @@ pub struct Task {
 pub struct Candidate {
     /// Its name in the configuration.
     pub name: String,
-    /// What Bedrock calls it.
+    /// What Bedrock calls it. It may be an ARN, with an account in it: not for logs, traces and callers.
     pub model_id: String,
+    /// The same, as it may be shown.
+    pub shown_id: String,
     /// The region to call.
     pub region: String,
+    /// The service tier to ask for. Absent: the caller's, or Bedrock's default.
+    pub service_tier: Option<String>,
+    /// Its clocks in this task.
+    pub deadline: Deadline,
+    /// The geography that it would carry requests to, out of the one that the task keeps them in. Absent: it keeps them.
+    pub leaves_to: Option<String>,
     /// Most tokens that it may generate, as configured. Absent: what the catalogue says.
     pub max_output_tokens: Option<MaxTokens>,
     /// What is known of it.
     pub facts: Arc<ModelFacts>,
     /// Whether the catalogue knows it; if not, the facts are a careful guess.
     pub catalogued: bool,
-    /// Which of [`Routes::targets`] it is: candidates of several tasks that are the same model in the same region share
-    /// what is learned of it.
+    /// Which of [`Routes::targets`] it is.
     pub target: usize,
 }
 
@@ -79,14 +118,13 @@ impl Routes {
     /// The routes of a configuration that has been checked. Models without a region are called in `default_region`.
     #[must_use]
     pub fn new(config: &Config, catalogue: &Catalogue, default_region: &str) -> Self {
-        let mut targets = Vec::new();
-        let mut task = |name| task(config, catalogue, default_region, name, &mut targets);
-        let tasks = config.tasks.keys().map(|name| (name.clone(), Arc::new(task(name))));
+        let mut making = Making { config, catalogue, default_region, targets: Vec::new() };
+        let names = config.tasks.keys().enumerate();
+        let tasks = names.map(|(index, name)| (name.clone(), Arc::new(making.task(index, name)))).collect();
         let digest = Sha256::digest(format!("{config:?}{default_region}{catalogue:?}"));
-        let tasks = tasks.collect();
         Self {
             tasks,
-            targets: targets.len(),
+            targets: making.targets,
             unknown: config.routing.unknown_tasks,
             version: digest[..6].iter().map(|byte| format!("{byte:02x}")).collect(),
         }
@@ -121,10 +159,27 @@ impl Routes {
         self.tasks().flat_map(|task| &task.candidates).map(|candidate| candidate.region.clone())
     }
 
-    /// How many models in how many regions there are; a candidate's [`Candidate::target`] is below it.
+    /// Every model in its region and tier; a candidate's [`Candidate::target`] is its place here.
     #[must_use]
-    pub fn targets(&self) -> usize {
-        self.targets
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// What would carry requests out of the geography that their task keeps them in, in words.
+    pub fn leaving(&self) -> impl Iterator<Item = String> {
+        self.tasks().flat_map(|task| {
+            task.candidates.iter().filter_map(move |candidate| {
+                let geography = candidate.leaves_to.as_deref()?;
+                let Task { name, candidates, .. } = task;
+                let first = &candidates[0];
+                let home = residence(&first.model_id, &first.region);
+                Some(format!(
+                    "[tasks.{name}] {} ({} in {}) is processed in \"{geography}\", and the task's first model in \"{home}\": \
+                     remove it, or set residency = \"any\"",
+                    candidate.name, candidate.shown_id, candidate.region
+                ))
+            })
+        })
     }
 
     /// A digest that changes with any change of the configuration.
@@ -140,40 +195,105 @@ impl Routes {
     }
 }
 
-fn task(
-    config: &Config,
-    catalogue: &Catalogue,
-    default_region: &str,
-    name: &str,
-    targets: &mut Vec<(String, String)>,
-) -> Task {
-    let task = &config.tasks[name];
-    let mut candidate = |name: &String| {
-        let model = &config.models[name];
-        let known = catalogue.resolve(model.base_model.as_deref().unwrap_or(&model.id));
-        let region = model.region.clone().unwrap_or_else(|| default_region.to_owned());
-        let target = (model.id.clone(), region.clone());
-        let known_target = targets.iter().position(|other| *other == target);
+/// Routes in the making.
+struct Making<'a> {
+    config: &'a Config,
+    catalogue: &'a Catalogue,
+    default_region: &'a str,
+    targets: Vec<Target>,
+}
+
+// === impl Making ===
+
+impl Making<'_> {
+    fn task(&mut self, index: usize, name: &str) -> Task {
+        let config = self.config;
+        let task = &config.tasks[name];
+        let names = task.models.get_ref().iter();
+        let mut candidates: Vec<_> = names.flat_map(|name| self.model(task, name.get_ref())).collect();
+        if task.residency == Residency::Same {
+            keep_home(&mut candidates);
+        }
+        Task {
+            name: name.to_owned(),
+            description: task.description.clone(),
+            candidates,
+            max_tokens: task.max_tokens,
+            call: task.deadline.over(config.deadline).call,
+            may_adjust: task.unsupported == Unsupported::Adjust,
+            hedge_after: task.hedge_after,
+            after_content: task.after_content,
+            max_fallback_share: task.max_fallback_share.unwrap_or(config.routing.max_fallback_share),
+            index,
+        }
+    }
+
+    /// A model and its ladder.
+    fn model(&mut self, task: &config::Task, name: &str) -> Vec<Candidate> {
+        let model = &self.config.models[name];
+        let itself = Rung { id: None, region: None, service_tier: None };
+        let rungs = std::iter::once(&itself).chain(&model.ladder);
+        rungs.map(|rung| self.candidate(task, name, model, rung)).collect()
+    }
+
+    fn candidate(
+        &mut self,
+        task: &config::Task,
+        name: &str,
+        model: &config::Model,
+        rung: &Rung,
+    ) -> Candidate {
+        let model_id = rung.id.as_ref().unwrap_or(&model.id);
+        let known = match (&rung.id, &model.base_model) {
+            (Some(id), Some(base)) if !self.catalogue.resolve(id).catalogued => self.catalogue.resolve(base),
+            (None, Some(base)) => self.catalogue.resolve(base),
+            (_, _) => self.catalogue.resolve(model_id),
+        };
+        let region = rung.region.as_ref().or(model.region.as_ref());
+        let target = Target {
+            name: name.to_owned(),
+            model_id: shown(model_id).to_owned(),
+            region: region.map_or(self.default_region, String::as_str).to_owned(),
+            service_tier: rung.service_tier.clone(),
+            force: model.breaker,
+            id: model_id.clone(),
+        };
         Candidate {
-            name: name.clone(),
-            model_id: model.id.clone(),
-            region,
-            target: known_target.unwrap_or_else(|| {
-                targets.push(target);
-                targets.len() - 1
-            }),
+            name: name.to_owned(),
+            model_id: model_id.clone(),
+            shown_id: target.model_id.clone(),
+            region: target.region.clone(),
+            service_tier: target.service_tier.clone(),
+            deadline: task.deadline.over(model.deadline.over(self.config.deadline)),
+            leaves_to: None,
             max_output_tokens: model.max_output_tokens,
             facts: known.facts,
             catalogued: known.catalogued,
+            target: self.target(target),
         }
-    };
-    Task {
-        name: name.to_owned(),
-        description: task.description.clone(),
-        candidates: task.models.get_ref().iter().map(|name| candidate(name.get_ref())).collect(),
-        max_tokens: task.max_tokens,
-        deadline: task.deadline.over(config.deadline),
-        may_adjust: task.unsupported == Unsupported::Adjust,
+    }
+
+    /// Candidates that are the same to Bedrock share a target.
+    fn target(&mut self, target: Target) -> usize {
+        let same = |other: &Target| {
+            (&other.id, &other.region, &other.service_tier)
+                == (&target.id, &target.region, &target.service_tier)
+        };
+        if let Some(known) = self.targets.iter().position(same) {
+            return known;
+        }
+        self.targets.push(target);
+        self.targets.len() - 1
+    }
+}
+
+/// Marks what would leave the geography of the first.
+fn keep_home(candidates: &mut [Candidate]) {
+    let Some((first, others)) = candidates.split_first_mut() else { return };
+    let home = residence(&first.model_id, &first.region);
+    for other in others {
+        let there = residence(&other.model_id, &other.region);
+        other.leaves_to = (!is_within(there, home)).then(|| there.to_owned());
     }
 }
 

@@ -1,11 +1,11 @@
 //! The RPCs: decode, plan, attempt, relay.
 use crate::{
-    attempt::{Attempts, Call, deadline},
+    attempt::{Attempts, Call, deadline, skip::Skip, targets::Targets},
     bedrock::Models,
-    config::UnknownTasks,
+    config::{AfterContent, Deadline, UnknownTasks},
     error::{CallError, Context},
     record::{Busy, CallRecord},
-    relay::Relay,
+    relay::{Relay, anew},
     route::{Candidate, Routes, Task},
     shape::{Asked, Form, shape},
     validate,
@@ -20,13 +20,14 @@ use tonic::{Request, Response, Status};
 #[derive(Debug)]
 pub(crate) struct Switchboard<M> {
     routes: Arc<Routes>,
-    attempts: Attempts<M>,
+    attempts: Arc<Attempts<M>>,
 }
 
 /// Explains what calls would do.
 #[derive(Debug)]
 pub(crate) struct Routing {
     routes: Arc<Routes>,
+    targets: Arc<Targets>,
 }
 
 // === impl Switchboard ===
@@ -35,7 +36,7 @@ impl<M: Models> Switchboard<M> {
     /// Answers by `routes` with the models of `attempts`.
     #[must_use]
     pub(crate) fn new(routes: Arc<Routes>, attempts: Attempts<M>) -> Self {
-        Self { routes, attempts }
+        Self { routes, attempts: Arc::new(attempts) }
     }
 
     /// The way into every RPC: the task, the checks, the deadline.
@@ -51,7 +52,7 @@ impl<M: Models> Switchboard<M> {
         let plan = self.routes.plan(&request.task_type)?;
         record.resolved(&plan.task);
         validate::check(&request, &plan.task, form)?;
-        let deadline = record.arrived() + deadline::of_call(plan.task.deadline.call, callers);
+        let deadline = record.arrived() + deadline::of_call(plan.task.call, callers);
         Ok(Call::new(request, plan, deadline, !tried_before))
     }
 
@@ -61,7 +62,7 @@ impl<M: Models> Switchboard<M> {
         record: &mut CallRecord,
     ) -> Result<pb::ConverseResponse, CallError> {
         let call = self.accept(Form::Whole, without_stream_settings(request), record)?;
-        let answer = self.attempts.whole(&call, record).await?;
+        let answer = self.attempts.whole(&call, &*record).await?;
         record.saw_usage(answer.response.usage.as_ref());
         Ok(pb::ConverseResponse {
             route: Some(record.route()),
@@ -79,7 +80,7 @@ impl<M: Models> Switchboard<M> {
         let conversation = conversation(&counted)?;
         let request = Request::from_parts(metadata, extensions, conversation);
         let call = self.accept(Form::Counted, request, record)?;
-        let counted = self.attempts.count(&call, record, &counted).await?;
+        let counted = self.attempts.count(&call, &*record, &counted).await?;
         Ok(pb::CountTokensResponse { input_tokens: counted.input_tokens, route: Some(record.route()) })
     }
 
@@ -90,12 +91,17 @@ impl<M: Models> Switchboard<M> {
     ) -> Result<Relay<M::Events>, Status> {
         let begun = async {
             let call = self.accept(Form::Streamed, request, &mut record)?;
-            let begun = self.attempts.streamed(&call, &mut record).await?;
+            let begun = self.attempts.streamed(&call, &record).await?;
             record.saw_first_content();
-            Ok((begun, call.task().deadline.idle, call.deadline()))
+            Ok((begun, call))
         };
         match begun.await {
-            Ok((begun, idle, deadline)) => Ok(Relay::new(begun, record, idle, deadline)),
+            Ok((begun, call)) => {
+                let (deadline, after_content) = (call.deadline(), call.task().after_content);
+                let may_restart = after_content == AfterContent::Restart;
+                let anew = may_restart.then(|| anew(Arc::clone(&self.attempts), call));
+                Ok(Relay::new(begun, record, deadline, anew))
+            }
             Err(error) => Err(record.refused(error)),
         }
     }
@@ -184,10 +190,30 @@ fn conversation(counted: &pb::CountTokensRequest) -> Result<pb::ConverseRequest,
 // === impl Routing ===
 
 impl Routing {
-    /// Explains `routes`.
+    /// Explains `routes`, and what is known of their models.
     #[must_use]
-    pub(crate) fn new(routes: Arc<Routes>) -> Self {
-        Self { routes }
+    pub(crate) fn new(routes: Arc<Routes>, targets: Arc<Targets>) -> Self {
+        Self { routes, targets }
+    }
+
+    fn candidates(&self, asked: Asked<'_>) -> Vec<pb::Candidate> {
+        let candidates = asked.task.candidates.iter();
+        let known = candidates.map(|candidate| pb::Candidate {
+            health: self.targets.health(candidate),
+            ..candidate_for(asked, candidate)
+        });
+        known.collect()
+    }
+
+    fn task(&self, task: &Task) -> pb::Task {
+        let (request, inference) = Default::default();
+        let asked = Asked { task, request: &request, inference: &inference, form: Form::Whole };
+        pb::Task {
+            task_type: task.name.clone(),
+            description: task.description.clone(),
+            candidates: self.candidates(asked),
+            max_tokens: task.max_tokens.get(),
+        }
     }
 
     fn explain(&self, asked: pb::ExplainRouteRequest) -> Result<pb::ExplainRouteResponse, CallError> {
@@ -200,22 +226,18 @@ impl Routing {
         }
         let inference = request.inference_config.take().unwrap_or_default();
         let asked = Asked { task: &plan.task, request: &request, inference: &inference, form: Form::Whole };
-        let clocks = plan.task.deadline;
+        let task = &plan.task;
         Ok(pb::ExplainRouteResponse {
-            task_type: plan.task.name.clone(),
+            task_type: task.name.clone(),
             resolution: plan.resolution.word().to_owned(),
-            candidates: plan
-                .task
-                .candidates
-                .iter()
-                .map(|candidate| candidate_for(asked, candidate))
-                .collect(),
-            deadlines: Some(pb::TaskDeadlines {
-                first_content: clocks.first_content.try_into().ok(),
-                idle: clocks.idle.try_into().ok(),
-                attempt: clocks.attempt.try_into().ok(),
-                call: clocks.call.try_into().ok(),
-            }),
+            candidates: self.candidates(asked),
+            deadlines: task.candidates.first().map(|first| clocks(&first.deadline, task)),
+            hedge_after: task.hedge_after.and_then(|after| after.try_into().ok()),
+            after_content: match task.after_content {
+                AfterContent::Fail => "fail".to_owned(),
+                AfterContent::Restart => "restart".to_owned(),
+            },
+            max_fallback_share: task.max_fallback_share,
             config_version: self.routes.version().to_owned(),
         })
     }
@@ -232,7 +254,7 @@ impl RoutingService for Routing {
             UnknownTasks::Refuse => "refuse",
         };
         Ok(Response::new(pb::ListTasksResponse {
-            tasks: self.routes.tasks().map(task).collect(),
+            tasks: self.routes.tasks().map(|task| self.task(task)).collect(),
             unknown_tasks: unknown_tasks.to_owned(),
             config_version: self.routes.version().to_owned(),
         }))
@@ -247,14 +269,14 @@ impl RoutingService for Routing {
     }
 }
 
-fn task(task: &Task) -> pb::Task {
-    let (request, inference) = Default::default();
-    let asked = Asked { task, request: &request, inference: &inference, form: Form::Whole };
-    pb::Task {
-        task_type: task.name.clone(),
-        description: task.description.clone(),
-        candidates: task.candidates.iter().map(|candidate| candidate_for(asked, candidate)).collect(),
-        max_tokens: task.max_tokens.get(),
+fn clocks(clocks: &Deadline, task: &Task) -> pb::TaskDeadlines {
+    pb::TaskDeadlines {
+        headers: clocks.headers.and_then(|headers| headers.try_into().ok()),
+        first_content: clocks.first_content.try_into().ok(),
+        idle: clocks.idle.try_into().ok(),
+        attempt: clocks.attempt.try_into().ok(),
+        call: task.call.try_into().ok(),
+        floor_tokens_per_second: clocks.floor.map(|floor| floor.tokens_per_second),
     }
 }
 
@@ -262,11 +284,16 @@ fn task(task: &Task) -> pb::Task {
 fn candidate_for(asked: Asked<'_>, candidate: &Candidate) -> pb::Candidate {
     let known = pb::Candidate {
         name: candidate.name.clone(),
-        model_id: candidate.model_id.clone(),
+        model_id: candidate.shown_id.clone(),
         region: candidate.region.clone(),
+        service_tier: candidate.service_tier.clone().unwrap_or_default(),
+        deadlines: Some(clocks(&candidate.deadline, asked.task)),
         catalogue_entry: if candidate.catalogued { candidate.facts.id.clone() } else { String::new() },
         ..Default::default()
     };
+    if let Some(skip) = Skip::for_residency(candidate) {
+        return pb::Candidate { unmet_requirement: skip.words(), ..known };
+    }
     match shape(asked, candidate) {
         Ok(shaped) => pb::Candidate {
             max_tokens: shaped.inference.max_tokens.unwrap_or_default(),

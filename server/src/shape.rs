@@ -66,12 +66,14 @@ pub enum Form {
 pub fn shape<'a>(asked: Asked<'a>, candidate: &Candidate) -> Result<Shaped<'a>, Unmet> {
     let facts = &*candidate.facts;
     needs::check(asked, facts)?;
+    needs::check_tier(asked.request, candidate)?;
     let mut draft = Draft { facts, shaped: Shaped::new(asked) };
     draft.shape_history(asked.task);
     draft.shape_tools();
     draft.shape_extras(first_family(asked.task));
     if asked.form != Form::Counted {
         draft.shape_parameters(asked, candidate);
+        draft.shape_tier(candidate);
     }
     if asked.task.may_adjust { Ok(draft.shaped) } else { draft.shaped.unchanged() }
 }

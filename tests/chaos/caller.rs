@@ -1,5 +1,6 @@
 //! The callers: each makes one call, and holds what comes of it against what the simulator is bound to answer.
 use crate::{
+    faults::ACCOUNT,
     plan::{Patience, Plan, QUESTIONS},
     stage::{Stage, WELL},
 };
@@ -181,9 +182,10 @@ impl Callers {
     }
 }
 
-/// How every answer of the simulator's begins.
+/// How every answer of the simulator's begins. A route shows an ARN without the account in it.
 fn mark(model_id: &str) -> String {
-    format!("[simulated {model_id}] ")
+    let account = if model_id.starts_with("application-inference-profile/") { ACCOUNT } else { "" };
+    format!("[simulated {account}{model_id}] ")
 }
 
 /// A status must be Switchboard's own and say why. Only a caller who set a deadline may be the first to notice that it

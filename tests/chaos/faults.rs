@@ -13,6 +13,9 @@ const LATE: [u32; 2] = [5, 9];
 /// A wait that no clock of the server's allows.
 const FOR_EVER: Duration = Duration::from_secs(600);
 
+/// How the ids of the ills begin.
+pub(crate) const ACCOUNT: &str = "arn:aws:bedrock:us-east-1:123456789012:";
+
 /// The name of the ill whose fault changes.
 const WEATHER: &str = "weather";
 
@@ -151,7 +154,7 @@ impl Ill {
     /// What Bedrock calls the model.
     pub(crate) fn model_id(&self) -> String {
         let name = self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        format!("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/{name}")
+        format!("{ACCOUNT}application-inference-profile/{name}")
     }
 
     pub(crate) fn rule(&self) -> Option<FaultRule> {

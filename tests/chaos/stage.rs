@@ -176,6 +176,7 @@ fn configuration(ills: &[Ill], endpoint_url: String) -> Config {
         toml += &format!("[tasks.{name:?}]\nmodels = {models:?}\n");
     }
     toml += "[routing]\nunknown_tasks = \"refuse\"\n";
+    toml += "[breaker]\nenabled = false\n"; // each call shall meet its fault
     toml += "[retry]\nbase_delay = \"50ms\"\nmax_delay = \"200ms\"\n";
     let config = Config::parse(&toml).expect("is valid");
     Config { bedrock: config::Bedrock::simulated_at(endpoint_url), ..config }

@@ -151,6 +151,11 @@ impl Behaviour {
         self
     }
 
+    /// It begins with what this one does when it is asked the first times.
+    pub(crate) fn with_first_of(self, other: Self) -> Self {
+        Self { first: other.first, ..self }
+    }
+
     /// It waits before it accepts.
     pub(crate) fn after(mut self, pause: Duration) -> Self {
         self.opening.insert(0, Step::Wait(pause));
@@ -204,11 +209,13 @@ struct Fakes {
 pub(crate) struct Asked {
     pub(crate) model: String,
     pub(crate) inference: pb::InferenceConfiguration,
+    pub(crate) service_tier: Option<String>,
 }
 
 impl Fakes {
     async fn open(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Vec<Step>, Failure> {
-        let asked = Asked { model: candidate.name.clone(), inference: ask.inference.clone() };
+        let service_tier = ask.request.service_tier.as_ref().map(|tier| tier.r#type.clone());
+        let asked = Asked { model: candidate.name.clone(), inference: ask.inference.clone(), service_tier };
         let times = {
             let mut all = self.asked.lock().expect("is not poisoned");
             all.push(asked);
@@ -270,6 +277,10 @@ impl Models for Fakes {
         Ok(Opened { events, request_id: "bedrock-request".to_owned() })
     }
 
+    async fn renew(&self, _: &Candidate) -> bool {
+        true
+    }
+
     async fn count_tokens(
         &self,
         candidate: &Candidate,
@@ -315,6 +326,7 @@ impl Scenario {
         let mut scenario = Self::default();
         scenario.config.routing.unknown_tasks = UnknownTasks::Refuse;
         scenario.config.retry.rounds = 0; // those that are about retries say so
+        scenario.config.breaker.enabled = false; // and so do those about breakers
         scenario
     }
 

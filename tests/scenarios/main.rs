@@ -6,14 +6,19 @@
 #![expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it, and waits for no one")]
 
 mod bad_input;
+mod breaker;
 mod cancellation;
+mod clocks;
 mod drain;
 mod fallback;
 mod features;
 mod harness;
+mod hedging;
+mod ladder;
 mod oracle;
 mod overload;
 mod recorded;
+mod restart;
 mod retries;
 mod routing;
 mod shaping;

@@ -133,7 +133,7 @@ async fn the_tasks_deadline_ends_a_stream_that_never_stops() {
 #[tokio::test(start_paused = true)]
 async fn the_callers_deadline_holds_over_the_whole_stream_and_over_every_attempt() {
     for behaviour in [hangs(), says_and_hangs("Half an ")] {
-        let switchboard = one_model(behaviour);
+        let switchboard = Scenario::new().route("coding", ["one"]).model("one", behaviour).start();
         let mut request = tonic::Request::new(asking("coding", "Write a program."));
         request.metadata_mut().insert("grpc-timeout", "20S".parse().expect("is a header"));
         let began = Instant::now();

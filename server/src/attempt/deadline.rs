@@ -3,6 +3,10 @@
 //! tonic reads the caller's `grpc-timeout` too, but stops it at the response's headers and answers CANCELLED. So the
 //! header is read here, the deadline holds until the last event, and it ends a little before the caller's, so that our
 //! DEADLINE_EXCEEDED, with its route, gets there first.
+//!
+//! What is left of it is split over the attempts: each leaves the next one the time that that one usually needs, so that
+//! a model that hangs does not take the whole call with it.
+use super::failure::{Failure, FailureKind};
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
 
@@ -33,6 +37,34 @@ pub fn callers(metadata: &MetadataMap) -> Option<Duration> {
 #[must_use]
 pub fn of_call(task: Duration, callers: Option<Duration>) -> Duration {
     callers.map_or(task, |callers| task.min(callers - RESERVE.min(callers / 10)))
+}
+
+/// How long an attempt may take until there is something for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clock {
+    pub(super) patience: Duration,
+    /// What it is when it takes longer.
+    kind: FailureKind,
+}
+
+// === impl Clock ===
+
+impl Clock {
+    pub(super) fn new(patience: Duration, kind: FailureKind) -> Self {
+        Self { patience, kind }
+    }
+
+    /// The same, but out of the time that is `left` of the call the next model keeps what it usually needs: a quarter where
+    /// nobody knows, and never more than half.
+    pub(super) fn leaving_time_for(self, usual: Option<Duration>, left: Duration) -> Self {
+        let share = left - usual.unwrap_or(left / 4).min(left / 2);
+        if share < self.patience { Self { patience: share, kind: FailureKind::ShareUsedUp } } else { self }
+    }
+
+    /// It is over.
+    pub(super) fn ran_out(self, of_what: &str) -> Failure {
+        Failure::new(self.kind, format!("no {of_what} within {:?}", self.patience))
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +100,20 @@ mod tests {
         assert_eq!(of_call(second, Some(minute)), second);
         assert_eq!(of_call(minute, Some(second)), Duration::from_millis(950));
         assert_eq!(of_call(minute, Some(Duration::from_millis(10))), Duration::from_millis(9));
+    }
+
+    #[test]
+    fn an_attempt_leaves_the_next_what_it_usually_needs_and_at_least_half_to_itself() {
+        let (second, clock) =
+            (Duration::from_secs, Clock::new(Duration::from_secs(8), FailureKind::AttemptTimeout));
+        for (usual, left, expected) in [
+            (Some(second(3)), second(100), (second(8), FailureKind::AttemptTimeout)),
+            (Some(second(3)), second(10), (second(7), FailureKind::ShareUsedUp)),
+            (Some(second(9)), second(10), (second(5), FailureKind::ShareUsedUp)),
+            (None, second(8), (second(6), FailureKind::ShareUsedUp)),
+        ] {
+            let split = clock.leaving_time_for(usual, left);
+            assert_eq!((split.patience, split.kind), expected, "{usual:?} of {left:?}");
+        }
     }
 }

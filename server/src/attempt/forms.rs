@@ -1,28 +1,34 @@
 //! What is tried: an answer whole, the beginning of a stream, a count of tokens.
+mod floor;
+
 use super::{
     Begun,
+    deadline::Clock,
     failure::{Failure, FailureKind},
+    targets::Trial,
 };
 use crate::{
     bedrock::{Answer, Ask, Counted, ModelEvent, Models},
-    route::{Candidate, Task},
+    route::Candidate,
     shape::Form,
 };
 use futures_util::StreamExt as _;
 use std::future::Future;
-use switchboard_proto::v1::{self as pb, content_block_delta::Delta};
+use switchboard_proto::v1::{
+    self as pb, content_block_delta::Delta, reasoning_content_block_delta::Delta as Reasoning,
+};
 use tokio::time::timeout;
 
 /// An answer that stalls before its content must not fill our memory either.
 const MAX_HEAD: usize = 64;
 
-/// Who is asked what.
+/// Who is asked what, for how long.
 #[derive(Clone, Copy)]
 pub(super) struct On<'a, M> {
     pub(super) models: &'a M,
-    pub(super) task: &'a Task,
     pub(super) candidate: &'a Candidate,
     pub(super) ask: Ask<'a>,
+    pub(super) clock: Clock,
 }
 
 /// One try of one model, until there is something that can be given to the caller.
@@ -35,9 +41,9 @@ pub(super) trait Attempt<M: Models>: Sync {
 
     fn request_id(reply: &Self::Reply) -> &str;
 
-    /// Whether only the task's first model can understand it.
-    fn is_for_first_model(&self) -> bool {
-        false
+    /// The answer takes the trial with it, or ends it.
+    fn hand_over(&self, _: &mut Self::Reply, trial: Trial) {
+        trial.ended_well();
     }
 }
 
@@ -49,11 +55,8 @@ impl<M: Models> Attempt<M> for Whole {
     const FORM: Form = Form::Whole;
 
     async fn attempt(&self, on: On<'_, M>) -> Result<Answer, Failure> {
-        let patience = on.task.deadline.attempt;
-        let answer = timeout(patience, on.models.converse(on.candidate, on.ask)).await;
-        answer.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(FailureKind::AttemptTimeout, format!("no answer within {patience:?}")))
-        })
+        let answer = timeout(on.clock.patience, on.models.converse(on.candidate, on.ask)).await;
+        answer.unwrap_or_else(|_elapsed| Err(on.clock.ran_out("answer")))
     }
 
     fn request_id(reply: &Answer) -> &str {
@@ -69,15 +72,21 @@ impl<M: Models> Attempt<M> for Streamed {
     const FORM: Form = Form::Streamed;
 
     async fn attempt(&self, on: On<'_, M>) -> Result<Self::Reply, Failure> {
-        let patience = on.task.deadline.first_content;
-        let begun = timeout(patience, begin(on)).await;
-        begun.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(FailureKind::FirstContentTimeout, format!("no content within {patience:?}")))
-        })
+        let (clock, floor) = (on.clock, on.candidate.deadline.floor);
+        let begun = timeout(clock.patience, begin(on)).await;
+        let mut begun = begun.unwrap_or_else(|_elapsed| Err(clock.ran_out("content")))?;
+        if let Some(floor) = floor {
+            floor::hold(&mut begun, floor).await?;
+        }
+        Ok(begun)
     }
 
     fn request_id(reply: &Self::Reply) -> &str {
         &reply.request_id
+    }
+
+    fn hand_over(&self, reply: &mut Self::Reply, trial: Trial) {
+        reply.trial = Some(trial);
     }
 }
 
@@ -89,26 +98,20 @@ impl<M: Models> Attempt<M> for Counting<'_> {
     const FORM: Form = Form::Counted;
 
     async fn attempt(&self, on: On<'_, M>) -> Result<Counted, Failure> {
-        let patience = on.task.deadline.attempt;
         let request = self.request(on.ask.request);
-        let counted = timeout(patience, on.models.count_tokens(on.candidate, &request)).await;
-        counted.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(FailureKind::AttemptTimeout, format!("no count within {patience:?}")))
-        })
+        let counted = timeout(on.clock.patience, on.models.count_tokens(on.candidate, &request)).await;
+        counted.unwrap_or_else(|_elapsed| Err(on.clock.ran_out("count")))
     }
 
     fn request_id(reply: &Counted) -> &str {
         &reply.request_id
     }
-
-    /// A body of InvokeModel has the form of one family of models.
-    fn is_for_first_model(&self) -> bool {
-        !self.is_conversation()
-    }
 }
 
 impl Counting<'_> {
-    fn is_conversation(&self) -> bool {
+    /// A body of InvokeModel, which is not one, has the form of one family of models: only the task's first model can
+    /// understand it.
+    pub(super) fn is_conversation(&self) -> bool {
         use pb::count_tokens_input::Input;
         matches!(self.0.input.as_ref().and_then(|input| input.input.as_ref()), Some(Input::Converse(_)))
     }
@@ -137,7 +140,14 @@ impl Counting<'_> {
 }
 
 async fn begin<M: Models>(on: On<'_, M>) -> Result<Begun<M::Events>, Failure> {
-    let opened = on.models.converse_stream(on.candidate, on.ask).await?;
+    let clocks = &on.candidate.deadline;
+    let opening = on.models.converse_stream(on.candidate, on.ask);
+    let opened = match clocks.headers {
+        None => opening.await?,
+        Some(patience) => timeout(patience, opening).await.unwrap_or_else(|_elapsed| {
+            Err(Failure::new(FailureKind::HeadersTimeout, format!("not accepted within {patience:?}")))
+        })?,
+    };
     let (mut rest, request_id, mut head) = (opened.events, opened.request_id, Vec::new());
     loop {
         let Some(event) = rest.next().await.transpose()? else {
@@ -146,7 +156,7 @@ async fn begin<M: Models>(on: On<'_, M>) -> Result<Begun<M::Events>, Failure> {
         };
         head.push(event);
         if head.last().is_some_and(is_content) || head.len() >= MAX_HEAD {
-            return Ok(Begun { head, rest, request_id });
+            return Ok(Begun { head, rest, request_id, idle: clocks.idle, trial: None });
         }
     }
 }
@@ -164,5 +174,19 @@ fn is_content(event: &ModelEvent) -> bool {
         }
         ModelEvent::ContentBlockStop(_) | ModelEvent::MessageStop(_) | ModelEvent::Metadata(_) => true,
         _ => false,
+    }
+}
+
+/// What the model has written in this event, in bytes.
+pub(crate) fn bytes_in(event: &ModelEvent) -> usize {
+    let ModelEvent::ContentBlockDelta(piece) = event else { return 0 };
+    match piece.delta.as_ref().and_then(|delta| delta.delta.as_ref()) {
+        Some(Delta::Text(text)) => text.len(),
+        Some(Delta::ToolUse(piece)) => piece.input.len(),
+        Some(Delta::ReasoningContent(piece)) => match &piece.delta {
+            Some(Reasoning::Text(text)) => text.len(),
+            _ => 0,
+        },
+        _ => 0,
     }
 }

@@ -8,25 +8,19 @@
 //! When Bedrock is ill every call fails, and every call's retry would double the load that made it ill. So retries are
 //! paid from a budget that all calls of a model share and that only its answers refill: a healthy model's rare failure
 //! is always retried, an ill model's flood is not.
-use super::failure::Failure;
+use super::{budget::Budgets, failure::Failure};
 use crate::{
     config::Retry,
     route::{Candidate, Routes},
 };
-use std::{
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
-    time::Duration,
-};
-
-/// What a retry takes out of a budget, in thousandths; an answer puts [`Retry::refill`] back.
-const RETRY: u32 = 1000;
+use std::time::Duration;
 
 /// When, and how often, the plan is tried again.
 #[derive(Debug)]
 pub(super) struct Retries {
     policy: Retry,
     /// By [`Candidate::target`].
-    budgets: Vec<AtomicU32>,
+    budgets: Budgets,
 }
 
 // === impl Retries ===
@@ -34,7 +28,7 @@ pub(super) struct Retries {
 impl Retries {
     /// Full budgets for every candidate of the routes.
     pub(super) fn new(policy: Retry, routes: &Routes) -> Self {
-        let budgets = (0..routes.targets()).map(|_| AtomicU32::new(policy.budget * RETRY)).collect();
+        let budgets = Budgets::new(routes.targets().len(), policy.budget, policy.refill);
         Self { policy, budgets }
     }
 
@@ -53,27 +47,13 @@ impl Retries {
             return None;
         }
         let candidates: Vec<_> =
-            passing().map(|(candidate, _)| *candidate).filter(|it| self.pay(it)).collect();
+            passing().map(|(candidate, _)| *candidate).filter(|it| self.budgets.pay(it.target)).collect();
         (!candidates.is_empty()).then_some((pause, candidates))
     }
 
     /// An answer: the model is well.
     pub(super) fn answered(&self, candidate: &Candidate) {
-        if let Some(budget) = self.budgets.get(candidate.target) {
-            let full = self.policy.budget * RETRY;
-            if budget.load(Relaxed) < full {
-                let refill =
-                    |left: u32| Some(left.saturating_add(self.policy.refill_thousandths()).min(full));
-                let _ = budget.fetch_update(Relaxed, Relaxed, refill);
-            }
-        }
-    }
-
-    fn pay(&self, candidate: &Candidate) -> bool {
-        let budget = self.budgets.get(candidate.target);
-        budget.is_some_and(|budget| {
-            budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(RETRY)).is_ok()
-        })
+        self.budgets.refill(candidate.target);
     }
 
     /// Exponential, with full jitter: callers that failed together must not come back together.

@@ -21,17 +21,24 @@ use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use switchboard_proto::v1 as pb;
+use tokio::time::Instant;
 
 /// Amazon Bedrock: one SDK client for each region.
 #[derive(Debug)]
 pub struct Bedrock {
-    clients: HashMap<String, Client>,
+    clients: RwLock<HashMap<String, Client>>,
+    /// Where the clients came from, and when that was last looked at anew.
+    source: tokio::sync::Mutex<(Source, Option<Instant>)>,
     known_gaps: Arc<KnownGaps>,
 }
+
+/// Calls that find their credentials expired together renew them once.
+const RENEWED_FOR: Duration = Duration::from_secs(5);
 
 // === impl Bedrock ===
 
@@ -62,13 +69,16 @@ impl Bedrock {
             let client = source.client(&region);
             clients.insert(region, client);
         }
-        Ok(Self { clients, known_gaps: Arc::default() })
+        let (clients, source) = (RwLock::new(clients), tokio::sync::Mutex::new((source, None)));
+        Ok(Self { clients, source, known_gaps: Arc::default() })
     }
 
-    fn client(&self, region: &str) -> Result<&Client, Failure> {
+    /// A handle; all of a region's share their connections.
+    fn client(&self, region: &str) -> Result<Client, Failure> {
         let unknown =
             || Failure::new(FailureKind::Misconfigured, format!("no client for the region {region}"));
-        self.clients.get(region).ok_or_else(unknown)
+        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
+        clients.get(region).cloned().ok_or_else(unknown)
     }
 
     /// Reads a whole answer as the message `switchboard.v1.{name}`.
@@ -115,6 +125,20 @@ impl Models for Bedrock {
             known_gaps: Arc::clone(&self.known_gaps),
         };
         Ok(Opened { events, request_id })
+    }
+
+    async fn renew(&self, candidate: &Candidate) -> bool {
+        let mut source = self.source.lock().await;
+        if source.1.is_some_and(|renewed| renewed.elapsed() < RENEWED_FOR) {
+            return true;
+        }
+        tracing::warn!(region = candidate.region, "the credentials have expired: looking for new ones");
+        *source = (source.0.reload().await, Some(Instant::now()));
+        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
+        for (region, client) in clients.iter_mut() {
+            *client = source.0.client(region);
+        }
+        true
     }
 
     async fn count_tokens(

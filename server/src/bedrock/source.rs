@@ -15,6 +15,7 @@ use aws_sdk_bedrockruntime::{
     },
 };
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::{net::TcpStream, time::timeout};
 
 /// Why Bedrock cannot be used at all.
@@ -52,6 +53,18 @@ impl Source {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
+        Self::load_over(settings, http).await
+    }
+
+    /// Everything anew, but for the connections: profiles are read again, roles assumed again.
+    pub(super) async fn reload(&self) -> Self {
+        match self.sdk.http_client() {
+            Some(http) => Self::load_over(&self.settings, http).await,
+            None => Self::load(&self.settings).await,
+        }
+    }
+
+    async fn load_over(settings: &config::Bedrock, http: SharedHttpClient) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(RetryConfig::disabled())

@@ -35,3 +35,19 @@ pub fn base_id(model_id: &str) -> &str {
         _ => name,
     }
 }
+
+/// The geography in a model id. Absent: it names none that we know.
+#[must_use]
+pub fn geography(model_id: &str) -> Option<&str> {
+    let (geography, _) = split_geography(named_model(model_id)?)?;
+    GEOGRAPHIES.contains(&geography).then_some(geography)
+}
+
+/// A model id as it may be shown: an ARN without the account that is in it.
+#[must_use]
+pub fn shown(model_id: &str) -> &str {
+    match model_id.strip_prefix("arn:") {
+        Some(arn) => arn.splitn(5, ':').nth(4).unwrap_or("[unreadable ARN]"),
+        None => model_id,
+    }
+}

@@ -1,6 +1,9 @@
 //! What a request needs of its model, whatever is changed of it.
 use super::{Asked, Form};
-use crate::catalogue::{Capability, ModelFacts};
+use crate::{
+    catalogue::{Capability, ModelFacts},
+    route::Candidate,
+};
 use switchboard_proto::v1::{
     self as pb, content_block::Block, document_source::Source as DocumentSource, reasoning_content_block,
     tool_result_content_block as result,
@@ -17,6 +20,17 @@ pub struct Unmet {
 
 /// Bytes of text that make a token, generously: a model is skipped only when the request is surely too long for it.
 const BYTES_PER_TOKEN: usize = 5;
+
+/// A rung that is a service tier is no other way to serve a caller who has chosen the tier itself.
+pub(super) fn check_tier(request: &pb::ConverseRequest, candidate: &Candidate) -> Result<(), Unmet> {
+    match (&candidate.service_tier, &request.service_tier) {
+        (Some(rung), Some(callers)) if *rung != callers.r#type => {
+            let lacks = format!("the tier \"{}\", which the caller asks for", callers.r#type);
+            Err(Unmet { field: "service_tier".to_owned(), lacks })
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The first need that the model does not meet.
 pub(super) fn check(asked: Asked<'_>, facts: &ModelFacts) -> Result<(), Unmet> {

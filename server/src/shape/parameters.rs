@@ -5,7 +5,7 @@ use crate::{
     route::Candidate,
 };
 use prost::Message as _;
-use switchboard_proto::v1::{content_block::Block, system_content_block, tool as tool_entry};
+use switchboard_proto::v1::{self as pb, content_block::Block, system_content_block, tool as tool_entry};
 
 /// What every call is given that sets no limit; it is told, but it is no change.
 pub(super) const ADDED: &str = "added";
@@ -39,6 +39,14 @@ impl Draft<'_, '_> {
                 );
             }
             Some(_) => {}
+        }
+    }
+
+    /// A rung of a model's ladder may be a service tier.
+    pub(super) fn shape_tier(&mut self, candidate: &Candidate) {
+        if let Some(tier) = &candidate.service_tier {
+            self.shaped.request.to_mut().service_tier = Some(pb::ServiceTier { r#type: tier.clone() });
+            self.note("service_tier", ADDED, format!("this rung of the model's ladder asks for {tier}"));
         }
     }
 

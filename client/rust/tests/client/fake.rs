@@ -173,6 +173,7 @@ impl RoutingService for Script {
                 ..Default::default()
             }),
             config_version: "c0ffee".to_owned(),
+            ..Default::default()
         }))
     }
 }
