@@ -173,6 +173,10 @@ pub struct Deadline {
     pub call: Duration,
     /// The least speed of a stream's beginning; a slower model is given up before anything is sent. Absent: any.
     pub floor: Option<Floor>,
+    /// How long a caller may take nothing of an answer that is ready; then it is given up. May be longer than `call`, which
+    /// then comes first.
+    #[serde(with = "humantime_serde")]
+    pub reader: Duration,
 }
 
 /// `[retry]`: when every model of a task has failed in a way that may pass.
@@ -311,6 +315,8 @@ pub struct TaskDeadline {
     pub floor: Option<Floor>,
     #[serde(with = "humantime_serde")]
     pub headers: Option<Duration>,
+    #[serde(with = "humantime_serde")]
+    pub reader: Option<Duration>,
 }
 
 /// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
@@ -597,13 +603,14 @@ impl Default for Deadline {
             idle: Duration::from_secs(30),
             attempt: Duration::from_secs(120),
             call: Duration::from_secs(300),
+            reader: Duration::from_secs(60),
         }
     }
 }
 
 impl Deadline {
     fn check(&self) -> Result<(), String> {
-        let Self { headers, first_content, idle, attempt, call, floor } = self;
+        let Self { headers, first_content, idle, attempt, call, floor, reader } = self;
         let headers = headers.as_ref().unwrap_or(first_content);
         if let Some(floor) = floor {
             floor.check()?;
@@ -620,6 +627,9 @@ impl Deadline {
                 ));
             }
         }
+        if reader.is_zero() {
+            return Err("reader is zero: no answer could ever be read".to_owned());
+        }
         Ok(())
     }
 }
@@ -635,6 +645,7 @@ impl TaskDeadline {
             call: self.call.unwrap_or(all.call),
             floor: self.floor.or(all.floor),
             headers: self.headers.or(all.headers),
+            reader: self.reader.unwrap_or(all.reader),
         }
     }
 }
@@ -660,10 +671,9 @@ impl Model {
         if self.id.trim().is_empty() {
             return Err("id is empty: set the model id that Bedrock knows".to_owned());
         }
-        if self.deadline.call.is_some() {
-            return Err(
-                "deadline.call is the clock of a whole call: set it in a task or in [deadline]".to_owned()
-            );
+        if self.deadline.call.is_some() || self.deadline.reader.is_some() {
+            let problem = "deadline.call and deadline.reader are clocks of a whole call: set them in a task or in [deadline]";
+            return Err(problem.to_owned());
         }
         for (rung, position) in self.ladder.iter().zip(1..) {
             let Rung { id, region, service_tier } = rung;
@@ -794,6 +804,7 @@ models = ["opus"]
             ("[models.a]\nid = \" \"\n[tasks.default]\nmodels = [\"a\"]", "[models.a] id is empty"),
             ("[models.a]\nid = \"x\"\n[tasks.default]\nmodels = []", "names no model"),
             ("[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\", \"a\"]", "twice"),
+            ("[deadline]\nreader = \"0s\"", "[deadline] reader is zero"),
             (
                 "[deadline]\nidle = \"10m\"\n[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\"]",
                 "longer than call",

@@ -63,6 +63,14 @@ pub enum CallError {
     /// The first model fails, and no more calls may go to the others.
     #[error("the task's first model fails, and too many calls have gone to the others already")]
     FallbackCapped,
+    /// The answer was ready, and the caller did not take it.
+    #[error(
+        "the answer was ready, and nothing of it was taken for {patience:?}; what was received is not all of it"
+    )]
+    ReaderStalled {
+        /// How long that may take.
+        patience: Duration,
+    },
     /// All permits are taken; Bedrock was not called.
     #[error("Switchboard is at capacity")]
     Shed,
@@ -111,6 +119,7 @@ impl CallError {
             Self::Interrupted(_) => ErrorReason::StreamInterrupted,
             Self::NoHealthyModel { .. } => ErrorReason::NoHealthyModel,
             Self::FallbackCapped => ErrorReason::FallbackCapped,
+            Self::ReaderStalled { .. } => ErrorReason::ReaderStalled,
             Self::Shed => ErrorReason::Shed,
             Self::Internal => ErrorReason::Internal,
         }
@@ -139,6 +148,7 @@ impl CallError {
                 | Self::DeadlineExceeded { .. }
                 | Self::NoHealthyModel { .. }
                 | Self::FallbackCapped
+                | Self::ReaderStalled { .. }
         )
     }
 
@@ -215,7 +225,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::NoHealthyModel
         | R::FallbackCapped
         | R::Shed => Code::Unavailable,
-        R::ModelTimeout | R::DeadlineExceeded => Code::DeadlineExceeded,
+        R::ModelTimeout | R::DeadlineExceeded | R::ReaderStalled => Code::DeadlineExceeded,
         R::ModelAccessDenied | R::ModelNotFound => Code::FailedPrecondition,
         R::Internal | R::Unspecified => Code::Internal,
     }
@@ -356,7 +366,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 21);
+        assert_eq!(compared, 22);
     }
 
     #[test]

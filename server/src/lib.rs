@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!         caller ── HTTP/2, grpc-timeout
-//!   edge    │   is there room for it?                     admission.rs; the permit rides the body
+//!   edge    │   does its reader read?                     reader.rs; beside the body, until it ends
+//!           │   is there room for it?                     admission.rs; the permit rides the body
 //!           │   what tonic refuses, in our words          edge.rs
 //!           ▼   pb::ConverseRequest
 //!   service.rs      decode, plan, attempt, relay          record.rs begins here
@@ -32,6 +33,7 @@ pub mod config;
 mod edge;
 pub mod error;
 mod health;
+mod reader;
 pub mod record;
 mod relay;
 pub mod route;
@@ -103,6 +105,7 @@ where
 
     let (told, draining) = oneshot::channel();
     let serving = connections(config)
+        .layer(MapResponseLayer::new(reader::watched))
         .layer(AdmissionLayer::new(&config.admission))
         .layer(MapResponseLayer::new(move |response| edge::in_our_words(response, max_request_size)))
         .add_routes(services.routes())
@@ -134,7 +137,6 @@ where
 /// - A bound on connections. What accepts them, and the process's open files, bound them.
 /// - Jitter of the age. Ours is drawn once for each process, so that a fleet which started together does not send its
 ///   callers away together.
-/// - A clock for a caller who stops reading: while its window is full its answer is not polled, so no clock of ours runs.
 /// - A grace after the age that can be used. With `max_connection_age_grace` tonic 0.14.9 leaves out the GOAWAY and cuts
 ///   whatever runs when the grace is over. Without it the GOAWAY is sent and calls run to their own end.
 fn connections(config: &Config) -> tonic::transport::Server {

@@ -1,7 +1,7 @@
 //! The record of a call: begun when the call arrives, moved along with it, closed when its body ends.
 //!
 //! It writes one log line for each call, whatever became of it: a record that is dropped unfinished belongs to a caller
-//! who left, and says "cancelled".
+//! who left, and says "cancelled", or to one who was given up ([`crate::reader`]).
 mod attempts;
 
 pub use attempts::Running;
@@ -9,6 +9,7 @@ pub use attempts::Running;
 use crate::{
     attempt::{failure::Failure, skip::Skip},
     error::{CallError, Context, reason_name},
+    reader::Reader,
     route::{Candidate, Routes, Task},
     shape::Shaped,
 };
@@ -42,6 +43,7 @@ pub struct CallRecord {
     usage: Option<pb::TokenUsage>,
     /// What of a stream has been sent. Absent: nothing.
     received: Option<pb::Received>,
+    reader: Option<Reader>,
     ended: bool,
 }
 
@@ -62,6 +64,7 @@ impl CallRecord {
             first_content: None,
             usage: None,
             received: None,
+            reader: None,
             ended: false,
         }
     }
@@ -98,6 +101,16 @@ impl CallRecord {
     /// The task has been resolved.
     pub fn resolved(&mut self, task: &Arc<Task>) {
         self.task = Some(Arc::clone(task));
+    }
+
+    /// The answer will have this reader.
+    pub(crate) fn read_by(&mut self, reader: Reader) {
+        self.reader = Some(reader);
+    }
+
+    /// The reader of the answer. Absent: the call was not accepted yet.
+    pub(crate) fn reader(&self) -> Option<&Reader> {
+        self.reader.as_ref()
     }
 
     /// An attempt begins.
@@ -164,7 +177,11 @@ impl CallRecord {
         self.end("ERROR", reason_name(error.reason()));
         let route = self.task.is_some().then(|| self.route());
         let request_id = self.request_id.clone();
-        error.into_status(&Context { request_id, route, received: self.received.clone() })
+        let status = error.into_status(&Context { request_id, route, received: self.received.clone() });
+        if let Some(reader) = &self.reader {
+            reader.learns(&status);
+        }
+        status
     }
 
     /// The stream of the attempt that serves broke after content had been sent.
@@ -201,7 +218,11 @@ impl CallRecord {
 
 impl Drop for CallRecord {
     fn drop(&mut self) {
-        self.end("CANCELLED", "");
+        let reader = self.reader.as_ref().filter(|_| !self.ended);
+        match reader.and_then(|reader| reader.given_up(self.attempts())) {
+            Some(error) => drop(self.refused(error)),
+            None => self.end("CANCELLED", ""),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is spawned or buffered: HTTP/2 flow control decides when tonic polls us, and only then do we read from
 //! Bedrock. A caller who hangs up drops this stream and Bedrock's with it; the record, dropped unfinished, says
-//! "cancelled".
+//! "cancelled". A caller who does not read is the concern of reader.rs: no clock here runs then.
 //!
 //! A stream ends well in one way only: after its metadata. Whatever else ends it, an exception, a broken connection,
 //! silence, or a quiet end without the metadata, becomes a status that says what had been sent; nothing is made to look

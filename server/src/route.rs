@@ -53,6 +53,8 @@ pub struct Task {
     pub max_tokens: MaxTokens,
     /// How long a call may take, all attempts included. The other clocks are the candidates'.
     pub call: Duration,
+    /// How long a caller may take nothing of an answer that is ready.
+    pub reader: Duration,
     /// Whether a request may be changed to suit a model.
     pub may_adjust: bool,
     /// How long a model may take before the next is asked beside it. Absent: it never is.
@@ -210,6 +212,7 @@ impl Making<'_> {
         let config = self.config;
         let task = &config.tasks[name];
         let names = task.models.get_ref().iter();
+        let clocks = task.deadline.over(config.deadline);
         let mut candidates: Vec<_> = names.flat_map(|name| self.model(task, name.get_ref())).collect();
         if task.residency == Residency::Same {
             keep_home(&mut candidates);
@@ -219,7 +222,8 @@ impl Making<'_> {
             description: task.description.clone(),
             candidates,
             max_tokens: task.max_tokens,
-            call: task.deadline.over(config.deadline).call,
+            call: clocks.call,
+            reader: clocks.reader,
             may_adjust: task.unsupported == Unsupported::Adjust,
             hedge_after: task.hedge_after,
             after_content: task.after_content,

@@ -4,6 +4,7 @@ use crate::{
     bedrock::Models,
     config::{AfterContent, Deadline, UnknownTasks},
     error::{CallError, Context},
+    reader::{self, Reader},
     record::{Busy, CallRecord},
     relay::{Relay, anew},
     route::{Candidate, Routes, Task},
@@ -53,6 +54,7 @@ impl<M: Models> Switchboard<M> {
         record.resolved(&plan.task);
         validate::check(&request, &plan.task, form)?;
         let deadline = record.arrived() + deadline::of_call(plan.task.call, callers);
+        record.read_by(Reader::new(plan.task.reader, deadline));
         Ok(Call::new(request, plan, deadline, !tried_before))
     }
 
@@ -88,7 +90,7 @@ impl<M: Models> Switchboard<M> {
         &self,
         request: Request<pb::ConverseRequest>,
         mut record: CallRecord,
-    ) -> Result<Relay<M::Events>, Status> {
+    ) -> Result<Response<Relay<M::Events>>, Status> {
         let begun = async {
             let call = self.accept(Form::Streamed, request, &mut record)?;
             let begun = self.attempts.streamed(&call, &record).await?;
@@ -100,7 +102,8 @@ impl<M: Models> Switchboard<M> {
                 let (deadline, after_content) = (call.deadline(), call.task().after_content);
                 let may_restart = after_content == AfterContent::Restart;
                 let anew = may_restart.then(|| anew(Arc::clone(&self.attempts), call));
-                Ok(Relay::new(begun, record, deadline, anew))
+                let reader = record.reader().cloned();
+                Ok(reader::streamed(Relay::new(begun, record, deadline, anew), reader))
             }
             Err(error) => Err(record.refused(error)),
         }
@@ -116,10 +119,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
         let busy = Busy::new();
         let mut record = CallRecord::begin("Converse", &self.routes, busy.clone());
         match busy.track(self.answer(request, &mut record)).await {
-            Ok(response) => {
-                record.completed();
-                Ok(Response::new(response))
-            }
+            Ok(response) => Ok(reader::whole(response, record)),
             Err(error) => Err(record.refused(error)),
         }
     }
@@ -131,10 +131,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
         let busy = Busy::new();
         let mut record = CallRecord::begin("CountTokens", &self.routes, busy.clone());
         match busy.track(self.count(request, &mut record)).await {
-            Ok(response) => {
-                record.completed();
-                Ok(Response::new(response))
-            }
+            Ok(response) => Ok(reader::whole(response, record)),
             Err(error) => Err(record.refused(error)),
         }
     }
@@ -147,7 +144,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
     ) -> Result<Response<Relay<M::Events>>, Status> {
         let busy = Busy::new();
         let record = CallRecord::begin("ConverseStream", &self.routes, busy.clone());
-        busy.track(self.stream(request, record)).await.map(Response::new)
+        busy.track(self.stream(request, record)).await
     }
 }
 
@@ -276,6 +273,7 @@ fn clocks(clocks: &Deadline, task: &Task) -> pb::TaskDeadlines {
         idle: clocks.idle.try_into().ok(),
         attempt: clocks.attempt.try_into().ok(),
         call: task.call.try_into().ok(),
+        reader: task.reader.try_into().ok(),
         floor_tokens_per_second: clocks.floor.map(|floor| floor.tokens_per_second),
     }
 }

@@ -423,11 +423,15 @@ impl Stage {
         let connections = self.connections.clone();
         Endpoint::from_static("http://switchboard.test").connect_with_connector_lazy(tower::service_fn(
             move |_| {
-                let (near, far) = tokio::io::duplex(1 << 20);
-                let sent = connections.send(Ok(far));
-                async move { sent.map(|()| TokioIo::new(near)).map_err(io::Error::other) }
+                let connected = connect(&connections);
+                async move { connected.map(TokioIo::new) }
             },
         ))
+    }
+
+    /// A new connection, for a test that speaks HTTP/2 by itself.
+    pub(crate) fn connection(&self) -> DuplexStream {
+        connect(&self.connections).expect("the server runs")
     }
 
     pub(crate) fn caller(&self) -> ConverseServiceClient<Channel> {
@@ -458,6 +462,11 @@ impl Stage {
         drop(self.drain.take());
         async { (&mut self.server).await.expect("ends") }.boxed()
     }
+}
+
+fn connect(connections: &mpsc::UnboundedSender<io::Result<DuplexStream>>) -> io::Result<DuplexStream> {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    connections.send(Ok(far)).map(|()| near).map_err(io::Error::other)
 }
 
 // === the caller ===

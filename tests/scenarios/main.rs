@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod breaker;
+mod by_hand;
 mod cancellation;
 mod clocks;
 mod drain;
@@ -15,8 +16,10 @@ mod features;
 mod harness;
 mod hedging;
 mod ladder;
+mod log;
 mod oracle;
 mod overload;
+mod reader;
 mod recorded;
 mod restart;
 mod retries;
@@ -24,4 +27,5 @@ mod routing;
 mod shaping;
 mod shipped_config;
 mod simulated;
+mod sockets;
 mod streaming;

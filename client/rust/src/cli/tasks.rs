@@ -60,6 +60,7 @@ fn explanation(reply: &pb::ExplainRouteResponse) -> String {
         ("idle", clocks.idle),
         ("attempt", clocks.attempt),
         ("call", clocks.call),
+        ("reader", clocks.reader),
     ] {
         let _ = writeln!(
             text,

@@ -349,6 +349,7 @@ async fn explain_says_models_and_clocks() {
          idle           no limit\n\
          attempt        no limit\n\
          call           no limit\n\
+         reader         no limit\n\
          configuration  c0ffee\n"
     );
 }

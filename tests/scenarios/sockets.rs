@@ -1,0 +1,65 @@
+//! A server on a socket of its own, and the true AWS SDK under it: for promises that only the network can break.
+use std::net::SocketAddr;
+use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
+use switchboard_server::{
+    Drained,
+    bedrock::Bedrock,
+    catalogue::Catalogue,
+    config::{self, Config},
+    route::Routes,
+    serve,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+use tonic::transport::{Channel, Endpoint, server::TcpIncoming};
+
+/// A server that runs; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct OnSockets {
+    address: SocketAddr,
+    server: JoinHandle<Drained>,
+    _drain: oneshot::Sender<()>,
+}
+
+impl OnSockets {
+    /// A server with this configuration, on the simulator at `bedrock`.
+    pub(crate) async fn serving(mut config: Config, bedrock: String) -> Self {
+        config.bedrock = config::Bedrock::simulated_at(bedrock);
+        let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1").into();
+        let models = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("has an address");
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let (drain, drained) = oneshot::channel::<()>();
+        let server = tokio::spawn(async move {
+            let drained = async { drop(drained.await) };
+            serve(&config, routes, models, incoming, drained).await.expect("serves")
+        });
+        Self { address, server, _drain: drain }
+    }
+
+    /// Where callers find it.
+    pub(crate) fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A caller with a connection of its own.
+    pub(crate) fn caller(&self) -> ConverseServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(self.address()).expect("is an address");
+        ConverseServiceClient::new(endpoint.connect_lazy())
+    }
+
+    /// A connection, for a test that speaks HTTP/2 by itself.
+    pub(crate) async fn connection(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.expect("connects")
+    }
+}
+
+impl Drop for OnSockets {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
