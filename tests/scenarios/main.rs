@@ -11,6 +11,7 @@ mod by_hand;
 mod cancellation;
 mod clocks;
 mod drain;
+mod drain_under_load;
 mod fallback;
 mod features;
 mod harness;

@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint, server::TcpIncoming};
 pub(crate) struct OnSockets {
     address: SocketAddr,
     server: JoinHandle<Drained>,
-    _drain: oneshot::Sender<()>,
+    drain: Option<oneshot::Sender<()>>,
 }
 
 impl OnSockets {
@@ -38,7 +38,7 @@ impl OnSockets {
             let drained = async { drop(drained.await) };
             serve(&config, routes, models, incoming, drained).await.expect("serves")
         });
-        Self { address, server, _drain: drain }
+        Self { address, server, drain: Some(drain) }
     }
 
     /// Where callers find it.
@@ -55,6 +55,12 @@ impl OnSockets {
     /// A connection, for a test that speaks HTTP/2 by itself.
     pub(crate) async fn connection(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("connects")
+    }
+
+    /// Asks the server to drain; resolves when it has.
+    pub(crate) async fn drain(&mut self) -> Drained {
+        drop(self.drain.take());
+        (&mut self.server).await.expect("ends")
     }
 }
 
