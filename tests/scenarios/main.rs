@@ -18,6 +18,7 @@ mod harness;
 mod hedging;
 mod ladder;
 mod log;
+mod lost_bedrock;
 mod oracle;
 mod overload;
 mod reader;
