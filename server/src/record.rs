@@ -1,7 +1,7 @@
 //! The record of a call: begun when the call arrives, moved along with it, closed when its body ends.
 //!
 //! It writes one log line for each call, whatever became of it: a record that is dropped unfinished belongs to a caller
-//! who left, and says "cancelled", or to one who was given up ([`crate::reader`]).
+//! who left, and says "cancelled", or to one who was given up (reader.rs).
 mod attempts;
 
 pub use attempts::Running;

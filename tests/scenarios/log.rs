@@ -1,22 +1,35 @@
 //! The log of a test: what was written about each call.
+//!
+//! One subscriber serves all tests, and gives each line to the log of the thread that wrote it. One for each thread would
+//! be simpler, but `tracing` asks whoever first meets a line whether anybody wants it, and remembers the answer for all.
 use serde_json::Value;
 use std::{
+    cell::RefCell,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt as _};
 
-/// The log of this thread, on which all of a test runs.
+thread_local! {
+    static OF_THIS_THREAD: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// The log of this thread, on which all of a test runs that uses it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// What the log is written by. Where nobody reads, nothing is kept.
+struct Writer;
+
 impl Log {
-    /// Written until the guard is dropped.
-    pub(crate) fn begin() -> (Self, DefaultGuard) {
+    pub(crate) fn begin() -> Self {
+        static SUBSCRIBED: Once = Once::new();
+        SUBSCRIBED.call_once(|| {
+            tracing_subscriber::fmt().json().with_writer(|| Writer).init();
+            tracing::callsite::rebuild_interest_cache(); // of lines that were met meanwhile
+        });
         let log = Self::default();
-        let subscriber = tracing_subscriber::fmt().json().with_writer(log.clone()).finish();
-        (log, subscriber.set_default())
+        OF_THIS_THREAD.set(Some(log.clone()));
+        log
     }
 
     /// How the calls ended so far, as `ConverseStream ERROR SHED`.
@@ -30,21 +43,17 @@ impl Log {
     }
 }
 
-impl io::Write for Log {
+impl io::Write for Writer {
     fn write(&mut self, words: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("is not poisoned").extend_from_slice(words);
+        OF_THIS_THREAD.with_borrow(|log| {
+            if let Some(Log(written)) = log {
+                written.lock().expect("is not poisoned").extend_from_slice(words);
+            }
+        });
         Ok(words.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }

@@ -91,7 +91,7 @@ fn assert_given_up(status: &Status, expected: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_nobody_reads_ends_bedrocks_request_gives_its_place_back_and_says_why() {
     for window in [0, NARROW] {
-        let (log, _logging) = Log::begin();
+        let log = Log::begin();
         let switchboard = room_for_one(talks_on()).start();
         let answer = ask(&switchboard, window, "ConverseStream").await;
         assert_eq!(switchboard.open_streams(), 1);
@@ -112,7 +112,7 @@ async fn a_stream_that_nobody_reads_ends_bedrocks_request_gives_its_place_back_a
 
 #[tokio::test(start_paused = true)]
 async fn a_whole_answer_that_nobody_reads_is_given_up_too() {
-    let (log, _logging) = Log::begin();
+    let log = Log::begin();
     let switchboard = room_for_one(says(&long_words())).start();
     let answer = ask(&switchboard, 65_535, "Converse").await;
 
@@ -130,7 +130,7 @@ async fn the_calls_deadline_holds_for_a_reader_who_has_stopped() {
     let deadline = Duration::from_secs(40);
     for (method, behaviour) in [("ConverseStream", talks_on()), ("Converse", says(&long_words()))] {
         for (callers, ends) in [(None, deadline), (Some("20S"), Duration::from_millis(19_950))] {
-            let (log, _logging) = Log::begin();
+            let log = Log::begin();
             let switchboard = room_for_one(behaviour.clone())
                 .deadline(|clocks| (clocks.reader, clocks.call) = (4 * deadline, deadline))
                 .deadline(|clocks| {
@@ -155,7 +155,7 @@ async fn the_calls_deadline_holds_for_a_reader_who_has_stopped() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_who_is_slow_but_steady_gets_all_of_it() {
     for method in ["ConverseStream", "Converse"] {
-        let (log, _logging) = Log::begin();
+        let log = Log::begin();
         let switchboard = room_for_one(says(&long_words()))
             .deadline(|clocks| clocks.call = Duration::from_secs(24 * 3600))
             .start();
@@ -190,7 +190,7 @@ async fn a_reader_who_waits_for_bedrock_is_not_taken_for_one_who_does_not_read()
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_broke_off_before_its_reader_stopped_says_so() {
-    let (log, _logging) = Log::begin();
+    let log = Log::begin();
     let broken = says_and_fails(&more_than_a_piece(), FailureKind::ModelError);
     let switchboard = room_for_one(broken).start();
     let answer = ask(&switchboard, NARROW, "ConverseStream").await;
@@ -207,7 +207,7 @@ async fn a_stream_that_broke_off_before_its_reader_stopped_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_of_which_all_was_fetched_is_whole_however_slowly_it_is_read() {
     for words in ["Done.".to_owned(), more_than_a_piece()] {
-        let (log, _logging) = Log::begin();
+        let log = Log::begin();
         let switchboard = room_for_one(says(&words)).start();
         let answer = ask(&switchboard, NARROW, "ConverseStream").await;
         held_for(&switchboard).await;
@@ -224,7 +224,7 @@ async fn a_stream_of_which_all_was_fetched_is_whole_however_slowly_it_is_read() 
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_leaves_while_its_answer_waits_has_left_and_was_not_given_up() {
-    let (log, _logging) = Log::begin();
+    let log = Log::begin();
     let switchboard = room_for_one(talks_on()).start();
     let answer = ask(&switchboard, NARROW, "ConverseStream").await;
     sleep(PATIENCE / 2).await;
