@@ -37,7 +37,19 @@ pub(crate) struct Called {
     /// The fault was seen, in the way in which it shows.
     pub(crate) attempt_failed: bool,
     pub(crate) has_unknown: bool,
+    pub(crate) rescue: Rescue,
     pub(crate) complaints: Vec<String>,
+}
+
+/// What was done for a call beyond asking one model after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rescue {
+    /// A model was passed over, for it had failed too often.
+    pub(crate) passed_over: bool,
+    /// A second model was asked beside the first.
+    pub(crate) hedged: bool,
+    /// A second model began anew after content of the first.
+    pub(crate) restarted: bool,
 }
 
 /// How a call ended.
@@ -58,6 +70,7 @@ struct Heard {
     collector: Collector,
     is_whole: bool,
     has_unknown: bool,
+    restarted: bool,
     complaints: Vec<String>,
 }
 
@@ -138,13 +151,22 @@ impl Callers {
         let end = self.end(&plan, ended, &mut heard);
         let attempts = heard.route.map(|route| route.attempts).unwrap_or_default();
         let first = attempts.first().map_or(Outcome::Unspecified, pb::Attempt::outcome);
-        let attempt_failed = !matches!(first, Outcome::Ok | Outcome::Unspecified);
-        let broke_off = end == End::Failed("STREAM_INTERRUPTED".to_owned()) && attempts.len() == 1;
+        let passed =
+            matches!(first, Outcome::Ok | Outcome::Unspecified | Outcome::Cancelled | Outcome::Skipped);
+        let attempt_failed = !passed;
+        let asked = attempts.iter().filter(|attempt| attempt.outcome() != Outcome::Cancelled).count();
+        let broke_off = end == End::Failed("STREAM_INTERRUPTED".to_owned()) && asked == 1;
+        let rescue = Rescue {
+            passed_over: attempts.iter().any(|attempt| attempt.reason == "NO_HEALTHY_MODEL"),
+            hedged: attempts.iter().any(|attempt| attempt.hedge),
+            restarted: heard.restarted,
+        };
         let could_be_rescued =
             attempt_failed && first != Outcome::Rejected && !broke_off && plan.patience == Patience::ToTheEnd;
         let complain = |it| format!("call {} ({}): {it}", plan.number, plan.task);
         let complaints = heard.complaints.into_iter().map(complain).collect();
-        Called { end, could_be_rescued, attempt_failed, has_unknown: heard.has_unknown, complaints, plan }
+        let has_unknown = heard.has_unknown;
+        Called { end, could_be_rescued, attempt_failed, has_unknown, rescue, complaints, plan }
     }
 
     /// How it ended; the route of the end is the one that counts.
@@ -242,7 +264,7 @@ impl Heard {
             }
             Event::Restart(_) => {
                 let complaints = mem::take(&mut self.complaints);
-                *self = Self { complaints, ..Self::default() };
+                *self = Self { complaints, restarted: true, ..Self::default() };
             }
             other if self.route.is_none() => self.complaints.push(format!("before the route: {other:?}")),
             Event::ContentBlockDelta(piece) => {

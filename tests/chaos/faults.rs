@@ -144,6 +144,22 @@ fn breaks(at: u32) -> Vec<Ill> {
     ills
 }
 
+/// One of each way to be ill, and one that is well.
+pub(crate) fn few() -> Vec<Ill> {
+    const NAMES: [&str; 9] = [
+        "well",
+        "first token never",
+        "throttle",
+        "cut at 1",
+        "cut at 5",
+        "stall at 0",
+        "stall at 5",
+        "frame InternalServerException at 5",
+        "ServiceUnavailableException",
+    ];
+    all().into_iter().filter(|ill| NAMES.contains(&ill.name.as_str())).collect()
+}
+
 // === impl Ill ===
 
 impl Ill {

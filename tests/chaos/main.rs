@@ -25,10 +25,10 @@ mod watch;
 use caller::{Called, Callers};
 use futures_util::{StreamExt as _, stream};
 use plan::{Phase, Plan};
-use stage::Stage;
+use stage::{Guards, Stage};
 use std::str::FromStr;
 use tally::Tally;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 use watch::Watch;
 
 /// Calls that run at the same time.
@@ -43,9 +43,10 @@ const SPEED: f64 = 20.0;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_ends_well_or_says_why_whatever_the_models_do() {
     let (calls, seed): (u32, u64) = (set("SWITCHBOARD_CHAOS_CALLS", 2000), set("SWITCHBOARD_CHAOS_SEED", 1));
+    let _turn = TURN.lock().await;
     println!("{calls} calls, {AT_ONCE} at once, seed {seed}");
     let (began, ills) = (Instant::now(), faults::all());
-    let stage = Stage::start(&ills, SPEED).await;
+    let stage = Stage::start(&ills, SPEED, Guards::Off).await;
     let watch = Watch::new(stage.simulator());
     let callers = Callers::of(&stage).await;
     let idle = stage.settled_at_the_start().await;
@@ -74,6 +75,40 @@ async fn every_call_ends_well_or_says_why_whatever_the_models_do() {
     println!("took {:.1?}", began.elapsed());
     assert!(complaints.is_empty(), "with seed {seed}:\n{}", complaints.join("\n"));
 }
+
+/// With few ills, so that each model is asked often enough to be judged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn breakers_hedges_and_restarts_lose_and_mix_nothing_either() {
+    let (calls, seed): (u32, u64) =
+        (set("SWITCHBOARD_CHAOS_CALLS", 2000) / 2, set("SWITCHBOARD_CHAOS_SEED", 1));
+    let _turn = TURN.lock().await;
+    println!("{calls} calls, {AT_ONCE} at once, seed {seed}, with breakers, hedges and restarts");
+    let (began, ills) = (Instant::now(), faults::few());
+    let stage = Stage::start(&ills, SPEED, Guards::On).await;
+    let watch = Watch::new(stage.simulator());
+    let callers = Callers::of(&stage).await;
+    let idle = stage.settled_at_the_start().await;
+    let mut tally = Tally::default();
+    let plans = (0..calls).map(|number| Plan::new(seed, number, Phase::SecondIsWell, &ills));
+    let calls = run(&callers, plans, |called| {
+        watch.is_over(called.plan.number);
+        tally.add(called);
+    });
+    tokio::select! {
+        () = calls => {}
+        never = watch.look_on() => match never {},
+    }
+    println!("\nafter {:.1?}\n{tally}", began.elapsed());
+    let mut complaints = tally.complaints_of_guarded();
+    complaints.extend(stage.settled(idle, &watch).await);
+    complaints.extend(watch.complaints());
+    drop(callers);
+    complaints.extend(stage.leave().await);
+    assert!(complaints.is_empty(), "with seed {seed}:\n{}", complaints.join("\n"));
+}
+
+/// What is open is counted for the whole process, so its tests take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Makes the calls, some at a time.
 async fn run(callers: &Callers, plans: impl Iterator<Item = Plan>, mut ended: impl FnMut(Called)) {

@@ -1,7 +1,15 @@
 //! The soak: calls as fast as they come, for long, while memory is looked at.
 //!
 //! Simulator and callers are in the same process, so what they keep would show too; they keep nothing but counts.
-use crate::{AT_ONCE, caller::Callers, faults, plan::Plan, run, set, stage::Stage, tally::Tally};
+use crate::{
+    AT_ONCE,
+    caller::Callers,
+    faults,
+    plan::Plan,
+    run, set,
+    stage::{Guards, Stage},
+    tally::Tally,
+};
 use std::fs;
 use tokio::time::Instant;
 
@@ -18,7 +26,7 @@ async fn memory_does_not_grow_with_the_calls() {
     let (calls, seed): (u32, u64) = (set("SWITCHBOARD_SOAK_CALLS", 100_000), 1);
     println!("{calls} calls, {AT_ONCE} at once");
     let (began, ills) = (Instant::now(), faults::all());
-    let stage = Stage::start(&ills, 0.0).await;
+    let stage = Stage::start(&ills, 0.0, Guards::Off).await;
     let callers = Callers::of(&stage).await;
     let (mut tally, mut used) = (Tally::default(), Vec::new());
 

@@ -50,6 +50,15 @@ pub(crate) struct Stage {
     ill: String,
 }
 
+/// Whether tasks do all that they can for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guards {
+    /// One model after the other, whatever they answered before: each call meets its fault.
+    Off,
+    /// Breakers, hedges, and another model from the beginning where one breaks off.
+    On,
+}
+
 /// What of this process is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
@@ -60,7 +69,7 @@ pub(crate) struct Open {
 // === impl Stage ===
 
 impl Stage {
-    pub(crate) async fn start(ills: &[Ill], speed: f64) -> Self {
+    pub(crate) async fn start(ills: &[Ill], speed: f64, guards: Guards) -> Self {
         let simulator = Simulator::start(bedrock_sim::Config {
             speed,
             faults: ills.iter().filter_map(Ill::rule).collect(),
@@ -72,7 +81,7 @@ impl Stage {
         sleep(Duration::from_millis(50)).await; // until its tasks run
         let before = Open::now();
 
-        let config = configuration(ills, simulator.endpoint_url());
+        let config = configuration(ills, guards, simulator.endpoint_url());
         let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1").into();
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
@@ -166,7 +175,7 @@ impl Stage {
 }
 
 /// Each ill before the well model, and pairs of ills. The clocks are short, but long enough for a busy machine.
-fn configuration(ills: &[Ill], endpoint_url: String) -> Config {
+fn configuration(ills: &[Ill], guards: Guards, endpoint_url: String) -> Config {
     let clocks = r#"deadline = { first_content = "1s", idle = "1s", attempt = "1s", call = "10s" }"#;
     let mut toml = format!("{clocks}\n[models.{WELL_MODEL}]\nid = {WELL:?}\n");
     for ill in ills {
@@ -174,9 +183,18 @@ fn configuration(ills: &[Ill], endpoint_url: String) -> Config {
     }
     for (name, models) in plan::tasks(ills) {
         toml += &format!("[tasks.{name:?}]\nmodels = {models:?}\n");
+        if guards == Guards::On {
+            toml += "after_content = \"restart\"\nhedge_after = \"400ms\"\n";
+        }
     }
     toml += "[routing]\nunknown_tasks = \"refuse\"\n";
-    toml += "[breaker]\nenabled = false\n"; // each call shall meet its fault
+    toml += match guards {
+        Guards::Off => "[breaker]\nenabled = false\n",
+        Guards::On => {
+            "[breaker]\nmin_attempts = 10\nwindow = \"5s\"\nopen = \"200ms\"\nmax_open = \"1s\"\ncool_down = \"100ms\"\n\
+             [hedging]\nbudget = 100\nrefill = 0.1\n"
+        }
+    };
     toml += "[retry]\nbase_delay = \"50ms\"\nmax_delay = \"200ms\"\n";
     let config = Config::parse(&toml).expect("is valid");
     Config { bedrock: config::Bedrock::simulated_at(endpoint_url), ..config }

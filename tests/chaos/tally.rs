@@ -19,6 +19,9 @@ pub(crate) struct Tally {
     /// Calls that one model could not answer but another could, and those of them that were answered.
     could_be_rescued: u64,
     rescued: u64,
+    passed_over: u64,
+    hedged: u64,
+    restarted: u64,
     complaints: Vec<String>,
 }
 
@@ -44,7 +47,22 @@ impl Tally {
             self.could_be_rescued += 1;
             self.rescued += u64::from(matches!(called.end, End::ByFirst | End::BySecond));
         }
+        self.passed_over += u64::from(called.rescue.passed_over);
+        self.hedged += u64::from(called.rescue.hedged);
+        self.restarted += u64::from(called.rescue.restarted);
         self.complaints.extend(called.complaints);
+    }
+
+    /// The same where everything is on that a task can have: then all of it must have been of use.
+    pub(crate) fn complaints_of_guarded(mut self) -> Vec<String> {
+        let Self { passed_over, hedged, restarted, .. } = self;
+        for (what, times) in [("passed over", passed_over), ("hedged", hedged), ("restarted", restarted)] {
+            if times == 0 {
+                self.complaints.push(format!("no call was {what}, so nothing was tested"));
+            }
+        }
+        self.check_rescues();
+        self.into_complaints()
     }
 
     /// What of this must not be.
@@ -87,8 +105,9 @@ impl fmt::Display for Tally {
         writeln!(f, "{:40} {}", "total", self.total)?;
         write!(
             f,
-            "first model failed before content, and another could answer: {} calls, of which {} were answered",
-            self.could_be_rescued, self.rescued
+            "first model failed before content, and another could answer: {} calls, of which {} were answered\n\
+             {} calls passed a model over, {} were hedged, {} restarted",
+            self.could_be_rescued, self.rescued, self.passed_over, self.hedged, self.restarted
         )
     }
 }
