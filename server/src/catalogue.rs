@@ -10,7 +10,7 @@ mod id;
 mod price;
 
 pub use id::{base_id, geography, shown};
-pub use price::{PicoUsd, Price, ServiceTier};
+pub use price::{Price, ServiceTier};
 
 use crate::config::{ConfigError, MaxTokens, line};
 use serde::Deserialize;

@@ -39,6 +39,7 @@ mod relay;
 pub mod route;
 mod service;
 pub mod shape;
+pub mod units;
 mod validate;
 
 use admission::AdmissionLayer;

@@ -1,15 +1,6 @@
-//! Prices: what a token costs, exactly.
-//!
-//! A price list says dollars for a million tokens, with up to six decimals. So one token costs a whole number of
-//! millionths of a millionth of a dollar, and no bill is ever rounded before its sum.
+//! Prices: what a token costs, for each way to call a model.
+use crate::units::PicoUsd;
 use serde::Deserialize;
-use std::fmt;
-
-/// Money in picodollars, millionths of a millionth of a US dollar; `u64` holds 18 million dollars of them. A price
-/// list's `"0.035"` for a million tokens is 35,000 of them for one.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[serde(try_from = "String")]
-pub struct PicoUsd(pub u64);
 
 /// `prices`: what one token costs, for some of the ways to call a model.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -64,89 +55,5 @@ impl Price {
         self.tier == other.tier
             && self.above_input_tokens == other.above_input_tokens
             && self.profiles.iter().any(|profile| other.profiles.contains(profile))
-    }
-}
-
-// === impl PicoUsd ===
-
-impl TryFrom<String> for PicoUsd {
-    type Error = String;
-
-    fn try_from(written: String) -> Result<Self, String> {
-        picodollars(&written).map(Self).ok_or_else(|| {
-            format!(
-                "\"{written}\" is no price: write US dollars for a million tokens, with at most six decimals"
-            )
-        })
-    }
-}
-
-impl fmt::Display for PicoUsd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:012} USD", self.0 / 1_000_000_000_000, self.0 % 1_000_000_000_000)
-    }
-}
-
-/// Dollars for a million tokens as picodollars for one.
-fn picodollars(written: &str) -> Option<u64> {
-    let (whole, decimals) = written.split_once('.').unwrap_or((written, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) || decimals.len() > 6 {
-        return None;
-    }
-    let millionths: u64 = format!("{decimals:0<6}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(millionths)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_read_exactly() {
-        for (written, expected) in [
-            ("0.00875", 8_750),
-            ("0.035", 35_000),
-            ("5", 5_000_000),
-            ("27.50", 27_500_000),
-            ("5.79425", 5_794_250),
-            ("0.000001", 1),
-            ("0", 0),
-            ("18446744073709.551615", u64::MAX),
-        ] {
-            assert_eq!(PicoUsd::try_from(written.to_owned()), Ok(PicoUsd(expected)), "{written}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_price_is_refused() {
-        for written in [
-            "",
-            ".",
-            "1.",
-            ".5",
-            "-1",
-            "+1",
-            "1e3",
-            "1,5",
-            "1.0.0",
-            " 1",
-            "0.0000001",
-            "1.-5",
-            "x",
-            "18446744073709.551616",
-            "99999999999999999999",
-            "NaN",
-            "１",
-        ] {
-            let problem = PicoUsd::try_from(written.to_owned()).expect_err(written);
-            assert!(problem.starts_with(&format!("\"{written}\" is no price")), "{problem}");
-        }
-    }
-
-    #[test]
-    fn money_is_shown_in_dollars() {
-        assert_eq!(PicoUsd(5_794_250).to_string(), "0.000005794250 USD");
-        assert_eq!(PicoUsd(12_000_000_000_001).to_string(), "12.000000000001 USD");
     }
 }

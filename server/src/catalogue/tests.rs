@@ -1,4 +1,5 @@
 use super::*;
+use crate::units::PicoUsd;
 use toml::Value;
 
 const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
