@@ -4,7 +4,7 @@
 //! included, for reflection and for tools that read messages they were not compiled with.
 
 /// `switchboard.v1`.
-#[expect(clippy::allow_attributes, reason = "generated")]
+#[expect(clippy::allow_attributes, clippy::large_enum_variant, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("switchboard.v1");
 }

@@ -40,7 +40,6 @@ use crate::{
 };
 use budget::Budgets;
 use failure::{Failure, FailureKind};
-pub(crate) use forms::bytes_in;
 use forms::{Attempt, Counting, On, Streamed, Whole};
 use retry::Retries;
 use share::Shares;
@@ -322,7 +321,7 @@ impl<M: Models> Attempts<M> {
         let Try { candidate, mut shaped, mut trial, next, hedge } = asked;
         let (mut may_repair, mut may_renew) = (call.task().may_adjust, true);
         loop {
-            let running = record.attempt(candidate, &shaped, hedge);
+            let running = record.attempt(candidate, &shaped, A::FORM, hedge);
             let ask = Ask { request: &shaped.request, inference: &shaped.inference };
             let clock = self.clock(call, A::FORM, candidate, next);
             let on = On { models: &self.models, candidate, ask, clock };

@@ -30,6 +30,7 @@ pub mod attempt;
 pub mod bedrock;
 pub mod catalogue;
 pub mod config;
+pub mod cost;
 mod edge;
 pub mod error;
 mod health;

@@ -11,7 +11,7 @@ use crate::{
     error::{CallError, Context, reason_name},
     reader::Reader,
     route::{Candidate, Routes, Task},
-    shape::Shaped,
+    shape::{Form, Shaped},
 };
 use attempts::{AttemptLog, duration};
 use pin_project_lite::pin_project;
@@ -114,8 +114,14 @@ impl CallRecord {
     }
 
     /// An attempt begins.
-    pub fn attempt(&self, candidate: &Candidate, shaped: &Shaped<'_>, hedge: bool) -> Running<'_> {
-        self.attempts.begin(candidate, shaped, hedge)
+    pub fn attempt(
+        &self,
+        candidate: &Candidate,
+        shaped: &Shaped<'_>,
+        form: Form,
+        hedge: bool,
+    ) -> Running<'_> {
+        self.attempts.begin(candidate, shaped, form, hedge)
     }
 
     /// A candidate is not asked.
@@ -128,9 +134,21 @@ impl CallRecord {
         self.first_content = Some(self.arrived.elapsed());
     }
 
-    /// The model has told what it read and wrote.
-    pub fn saw_usage(&mut self, usage: Option<&pb::TokenUsage>) {
+    /// The model has told what it read and wrote, and Bedrock how it was served.
+    pub fn saw_usage(
+        &mut self,
+        usage: Option<&pb::TokenUsage>,
+        tier: Option<&pb::ServiceTier>,
+        performance: Option<&pb::PerformanceConfiguration>,
+    ) {
         self.usage = usage.cloned();
+        self.attempts.told(usage, tier, performance);
+    }
+
+    /// What the call has cost so far. Absent: nothing, or the price of a part is unknown.
+    #[must_use]
+    pub fn cost(&self) -> Option<pb::Cost> {
+        self.attempts.bills().total().and_then(|cost| cost.to_pb())
     }
 
     /// What of the stream has been sent so far.
@@ -186,13 +204,15 @@ impl CallRecord {
 
     /// The stream of the attempt that serves broke after content had been sent.
     pub fn broke(&mut self, failure: &Failure) {
-        self.attempts.broke(failure);
+        self.attempts.broke(failure, self.received.as_ref());
     }
 
     fn end(&mut self, outcome: &'static str, reason: &str) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.attempts.settle(self.received.as_ref());
+        let (cost, unpriced) = (self.cost(), self.attempts.bills().unpriced());
         let entries = self.attempts.entries();
         let served = entries.iter().rfind(|entry| entry.served).or(entries.last());
         let served = served.map(|entry| &entry.attempt);
@@ -208,6 +228,9 @@ impl CallRecord {
             adjustments = served.map(|attempt| attempt.adjustments.len()),
             input_tokens = usage.map(|usage| usage.input_tokens),
             output_tokens = usage.map(|usage| usage.output_tokens),
+            cost_pico_usd = cost.map(|cost| cost.pico_usd),
+            cost_estimated = cost.map(|cost| cost.estimated),
+            unpriced_attempts = unpriced,
             first_token_ms = self.first_content.map(millis),
             total_ms = millis(self.arrived.elapsed()),
             switchboard_us = u64::try_from(self.busy.so_far().as_micros()).ok(),
@@ -309,5 +332,87 @@ impl<F: Future> Future for Tracked<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Cx<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.busy.count(|| this.work.poll(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{attempt::failure::FailureKind, catalogue::Catalogue, config::Config};
+    use std::borrow::Cow;
+
+    const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+
+    fn begun() -> (CallRecord, Arc<Task>) {
+        let routes = Routes::new(&Config::for_two_models(HAIKU, HAIKU), &Catalogue::built_in(), "us-east-1");
+        let task = routes.plan("coding").expect("is a task").task;
+        (CallRecord::begin("ConverseStream", &routes, Busy::new()), task)
+    }
+
+    fn sends(text: &str) -> Shaped<'static> {
+        let text = pb::content_block::Block::Text(text.to_owned());
+        let content = vec![pb::ContentBlock { block: Some(text) }];
+        let messages = vec![pb::Message { role: "user".to_owned(), content }];
+        let request = Cow::Owned(pb::ConverseRequest { messages, ..Default::default() });
+        Shaped { request, inference: pb::InferenceConfiguration::default(), adjustments: Vec::new() }
+    }
+
+    fn received(text_bytes: i64) -> pb::Received {
+        pb::Received { text_bytes, ..Default::default() }
+    }
+
+    #[test]
+    fn a_caller_who_leaves_before_any_content_has_cost_the_prompt() {
+        let (mut record, task) = begun();
+        drop(record.attempt(&task.candidates[0], &sends("eight by"), Form::Streamed, false));
+        record.end("CANCELLED", "");
+        let cost = record.cost().expect("has a price");
+        assert_eq!((cost.pico_usd, cost.estimated), (2 * 1_100_000, true));
+        assert_eq!(record.route().attempts[0].cost, Some(cost));
+    }
+
+    #[test]
+    fn a_caller_who_leaves_in_the_midst_has_cost_what_was_heard_too() {
+        let (mut record, task) = begun();
+        record.attempt(&task.candidates[0], &sends("eight by"), Form::Streamed, false).answered("");
+        assert_eq!(record.cost(), None);
+        record.sent(received(4));
+        record.end("CANCELLED", "");
+        let cost = record.cost().expect("has a price");
+        assert_eq!((cost.pico_usd, cost.estimated), (2 * 1_100_000 + 5_500_000, true));
+        assert_eq!(record.route().attempts[0].cost, Some(cost));
+    }
+
+    #[test]
+    fn a_hedge_that_lost_is_part_of_the_bill() {
+        let (mut record, task) = begun();
+        let (first, second) = (&task.candidates[0], &task.candidates[1]);
+        let slow = record.attempt(first, &sends("eight by"), Form::Streamed, false);
+        record.attempt(second, &sends("eight by"), Form::Streamed, true).answered("");
+        drop(slow);
+        let usage = pb::TokenUsage { input_tokens: 2, output_tokens: 1, ..Default::default() };
+        record.saw_usage(Some(&usage), None, None);
+        record.end("OK", "");
+        let cost = record.cost().expect("has a price");
+        assert_eq!((cost.pico_usd, cost.estimated), (2 * 2 * 1_100_000 + 5_500_000, true));
+    }
+
+    #[test]
+    fn a_stream_that_broke_and_the_one_that_began_anew_are_both_paid() {
+        let (mut record, task) = begun();
+        record.attempt(&task.candidates[0], &sends("eight by"), Form::Streamed, false).answered("");
+        record.sent(received(4));
+        record.broke(&Failure::new(FailureKind::ModelError, ""));
+        record.attempt(&task.candidates[1], &sends("eight by"), Form::Streamed, false).answered("");
+        record.saw_usage(Some(&pb::TokenUsage { input_tokens: 2, ..Default::default() }), None, None);
+        assert_eq!(record.cost().expect("has a price").pico_usd, 2 * 2 * 1_100_000 + 5_500_000);
+    }
+
+    #[test]
+    fn counting_tokens_is_free() {
+        let (mut record, task) = begun();
+        drop(record.attempt(&task.candidates[0], &sends("eight by"), Form::Counted, false));
+        record.end("OK", "");
+        assert_eq!((record.cost(), record.attempts.bills().unpriced()), (None, 0));
     }
 }

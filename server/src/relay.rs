@@ -119,6 +119,15 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> Stream for Relay<E> 
 
 // === impl RelayedStream ===
 
+impl<E> Drop for RelayedStream<E> {
+    /// The caller left, perhaps: then what it was sent is part of the bill.
+    fn drop(&mut self) {
+        if let Some(record) = self.record.as_mut().filter(|_| !self.complete) {
+            record.sent(self.sent.clone().into());
+        }
+    }
+}
+
 impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
         loop {
@@ -194,6 +203,7 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
             trial.failed(&failure);
         }
         if let Some(record) = &mut self.record {
+            record.sent(self.sent.clone().into());
             record.broke(&failure);
         }
         let anew = self.anew.take().filter(|_| failure.kind.row().next);
@@ -222,9 +232,9 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
 
     fn end_with(&mut self, error: CallError) -> Polled {
         self.from = Source::Nowhere;
-        let sent = std::mem::take(&mut self.sent);
+        let sent = &self.sent;
         let ended = self.record.as_mut().map(|record| {
-            record.sent(sent.into());
+            record.sent(sent.clone().into());
             Err(record.refused(error))
         });
         Poll::Ready(ended)
@@ -234,7 +244,12 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
         self.sent.note(&event);
         if let (ModelEvent::Metadata(metadata), Some(record)) = (&mut event, &mut self.record) {
             metadata.latency = Some(record.latency());
-            record.saw_usage(metadata.usage.as_ref());
+            record.saw_usage(
+                metadata.usage.as_ref(),
+                metadata.service_tier.as_ref(),
+                metadata.performance_config.as_ref(),
+            );
+            metadata.cost = record.cost();
             record.completed();
             self.complete = true;
             self.waiting_since = None;

@@ -88,6 +88,8 @@ pub struct Candidate {
     pub max_output_tokens: Option<MaxTokens>,
     /// What is known of it.
     pub facts: Arc<ModelFacts>,
+    /// The id by whose price it is charged: the configured `base_model`, where the id that is called hides its model.
+    pub priced_as: String,
     /// Whether the catalogue knows it; if not, the facts are a careful guess.
     pub catalogued: bool,
     /// Which of [`Routes::targets`] it is.
@@ -248,11 +250,12 @@ impl Making<'_> {
         rung: &Rung,
     ) -> Candidate {
         let model_id = rung.id.as_ref().unwrap_or(&model.id);
-        let known = match (&rung.id, &model.base_model) {
-            (Some(id), Some(base)) if !self.catalogue.resolve(id).catalogued => self.catalogue.resolve(base),
-            (None, Some(base)) => self.catalogue.resolve(base),
-            (_, _) => self.catalogue.resolve(model_id),
+        let priced_as = match (&rung.id, &model.base_model) {
+            (Some(id), Some(base)) if !self.catalogue.resolve(id).catalogued => base,
+            (None, Some(base)) => base,
+            (_, _) => model_id,
         };
+        let known = self.catalogue.resolve(priced_as);
         let region = rung.region.as_ref().or(model.region.as_ref());
         let target = Target {
             name: name.to_owned(),
@@ -272,6 +275,7 @@ impl Making<'_> {
             leaves_to: None,
             max_output_tokens: model.max_output_tokens,
             facts: known.facts,
+            priced_as: priced_as.clone(),
             catalogued: known.catalogued,
             target: self.target(target),
         }

@@ -65,11 +65,17 @@ impl<M: Models> Switchboard<M> {
     ) -> Result<pb::ConverseResponse, CallError> {
         let call = self.accept(Form::Whole, without_stream_settings(request), record)?;
         let answer = self.attempts.whole(&call, &*record).await?;
-        record.saw_usage(answer.response.usage.as_ref());
+        let response = answer.response;
+        record.saw_usage(
+            response.usage.as_ref(),
+            response.service_tier.as_ref(),
+            response.performance_config.as_ref(),
+        );
         Ok(pb::ConverseResponse {
             route: Some(record.route()),
             latency: Some(record.latency()),
-            ..answer.response
+            cost: record.cost(),
+            ..response
         })
     }
 

@@ -11,7 +11,37 @@ use std::fmt;
 #[serde(try_from = "String")]
 pub struct PicoUsd(pub u64);
 
+/// Tokens, as the model that served counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tokens(pub u64);
+
+// === impl Tokens ===
+
+impl Tokens {
+    /// What they cost at a price for one of them. Absent: more than can be counted.
+    #[must_use]
+    pub fn cost(self, each: PicoUsd) -> Option<PicoUsd> {
+        self.0.checked_mul(each.0).map(PicoUsd)
+    }
+}
+
 // === impl PicoUsd ===
+
+impl PicoUsd {
+    /// A price for one token as price lists and the catalogue write it: dollars for a million.
+    #[must_use]
+    pub fn per_million(self) -> String {
+        let (dollars, millionths) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let written = format!("{dollars}.{millionths:06}");
+        written.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
+    /// The sum. Absent: more than can be counted.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
 
 impl TryFrom<String> for PicoUsd {
     type Error = String;
@@ -86,6 +116,21 @@ mod tests {
             let problem = PicoUsd::try_from(written.to_owned()).expect_err(written);
             assert!(problem.starts_with(&format!("\"{written}\" is no price")), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_price_is_written_as_it_is_read() {
+        for written in ["0.00875", "0.035", "5", "27.5", "5.79425", "0.000001", "0", "10", "100"] {
+            let price = PicoUsd::try_from(written.to_owned()).expect("is a price");
+            assert_eq!(price.per_million(), written);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_no_amount() {
+        assert_eq!(Tokens(3).cost(PicoUsd(5)), Some(PicoUsd(15)));
+        assert_eq!(Tokens(2).cost(PicoUsd(u64::MAX)), None);
+        assert_eq!(PicoUsd(u64::MAX).checked_add(PicoUsd(1)), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod breaker;
 mod by_hand;
 mod cancellation;
 mod clocks;
+mod cost;
 mod drain;
 mod drain_under_load;
 mod fallback;

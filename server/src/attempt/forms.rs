@@ -14,9 +14,7 @@ use crate::{
 };
 use futures_util::StreamExt as _;
 use std::future::Future;
-use switchboard_proto::v1::{
-    self as pb, content_block_delta::Delta, reasoning_content_block_delta::Delta as Reasoning,
-};
+use switchboard_proto::v1::{self as pb, content_block_delta::Delta};
 use tokio::time::timeout;
 
 /// An answer that stalls before its content must not fill our memory either.
@@ -174,19 +172,5 @@ fn is_content(event: &ModelEvent) -> bool {
         }
         ModelEvent::ContentBlockStop(_) | ModelEvent::MessageStop(_) | ModelEvent::Metadata(_) => true,
         _ => false,
-    }
-}
-
-/// What the model has written in this event, in bytes.
-pub(crate) fn bytes_in(event: &ModelEvent) -> usize {
-    let ModelEvent::ContentBlockDelta(piece) = event else { return 0 };
-    match piece.delta.as_ref().and_then(|delta| delta.delta.as_ref()) {
-        Some(Delta::Text(text)) => text.len(),
-        Some(Delta::ToolUse(piece)) => piece.input.len(),
-        Some(Delta::ReasoningContent(piece)) => match &piece.delta {
-            Some(Reasoning::Text(text)) => text.len(),
-            _ => 0,
-        },
-        _ => 0,
     }
 }

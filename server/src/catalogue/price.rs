@@ -42,6 +42,22 @@ pub enum ServiceTier {
     Reserved,
 }
 
+// === impl ServiceTier ===
+
+impl ServiceTier {
+    /// The tier of Bedrock's word for it. Absent: a tier that we do not know.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "default" => Some(Self::Default),
+            "flex" => Some(Self::Flex),
+            "priority" => Some(Self::Priority),
+            "reserved" => Some(Self::Reserved),
+            _ => None,
+        }
+    }
+}
+
 // === impl Price ===
 
 impl Price {

@@ -1,9 +1,10 @@
 //! The attempts of a call, each from its begin to its end.
 use crate::{
     attempt::{failure::Failure, skip::Skip},
+    cost::{Bill, Bills, Cost},
     error::reason_name,
     route::Candidate,
-    shape::Shaped,
+    shape::{Form, Shaped},
 };
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -27,6 +28,10 @@ pub(super) struct Entry {
     pub(super) began: Option<Instant>,
     /// It answered, at least with its first content.
     pub(super) served: bool,
+    /// What it will cost. Absent: that is known, or there is nothing to pay.
+    bill: Option<Bill>,
+    /// What it cost. The outer absent: nothing, or not known yet; the inner: something, and nobody knows what.
+    charged: Option<Option<Cost>>,
 }
 
 /// An attempt that is under way. Dropped before its end it was given up: another one was faster, or the caller left.
@@ -40,7 +45,14 @@ pub struct Running<'a> {
 // === impl AttemptLog ===
 
 impl AttemptLog {
-    pub(super) fn begin(&self, candidate: &Candidate, shaped: &Shaped<'_>, hedge: bool) -> Running<'_> {
+    /// Tokens are counted free of charge.
+    pub(super) fn begin(
+        &self,
+        candidate: &Candidate,
+        shaped: &Shaped<'_>,
+        form: Form,
+        hedge: bool,
+    ) -> Running<'_> {
         let attempt = pb::Attempt {
             model_id: candidate.shown_id.clone(),
             region: candidate.region.clone(),
@@ -49,13 +61,8 @@ impl AttemptLog {
             hedge,
             ..Default::default()
         };
-        let entry = Entry {
-            attempt,
-            name: candidate.name.clone(),
-            target: candidate.target,
-            began: Some(Instant::now()),
-            served: false,
-        };
+        let bill = (form != Form::Counted).then(|| Bill::of(candidate, &shaped.request));
+        let entry = Entry { began: Some(Instant::now()), bill, ..Entry::new(candidate, attempt) };
         let mut entries = self.entries();
         entries.push(entry);
         Running { log: self, place: entries.len() - 1, ended: false }
@@ -71,22 +78,45 @@ impl AttemptLog {
             service_tier: candidate.service_tier.clone().unwrap_or_default(),
             ..Default::default()
         };
-        self.entries().push(Entry {
-            attempt,
-            name: candidate.name.clone(),
-            target: candidate.target,
-            began: None,
-            served: false,
-        });
+        self.entries().push(Entry::new(candidate, attempt));
     }
 
-    /// The stream of the attempt that serves broke.
-    pub(super) fn broke(&self, failure: &Failure) {
+    /// The stream of the attempt that serves broke, after so much of it.
+    pub(super) fn broke(&self, failure: &Failure, received: Option<&pb::Received>) {
         if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
             let row = failure.kind.row();
             entry.served = false;
             entry.end(row.outcome, reason_name(row.reason), &failure.request_id);
+            entry.estimate(received);
         }
+    }
+
+    /// The model that serves has told what it read and wrote, and Bedrock how it was served.
+    pub(super) fn told(
+        &self,
+        usage: Option<&pb::TokenUsage>,
+        tier: Option<&pb::ServiceTier>,
+        performance: Option<&pb::PerformanceConfiguration>,
+    ) {
+        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
+            entry.attempt.usage = usage.cloned();
+            if let Some(mut bill) = entry.bill.take() {
+                bill.served_in(tier, performance);
+                entry.charge(usage.and_then(|usage| bill.cost(usage)));
+            }
+        }
+    }
+
+    /// The call is over: what nobody will count any more is estimated.
+    pub(super) fn settle(&self, received: Option<&pb::Received>) {
+        self.entries().iter_mut().for_each(|entry| entry.estimate(received));
+    }
+
+    /// What all of them cost so far.
+    pub(super) fn bills(&self) -> Bills {
+        let mut bills = Bills::default();
+        self.entries().iter().filter_map(|entry| entry.charged).for_each(|cost| bills.add(cost));
+        bills
     }
 
     /// How many have begun.
@@ -109,6 +139,24 @@ impl AttemptLog {
 // === impl Entry ===
 
 impl Entry {
+    fn new(candidate: &Candidate, attempt: pb::Attempt) -> Self {
+        let (name, target) = (candidate.name.clone(), candidate.target);
+        Self { attempt, name, target, began: None, served: false, bill: None, charged: None }
+    }
+
+    fn charge(&mut self, cost: Option<Cost>) {
+        self.attempt.cost = cost.and_then(|cost| cost.to_pb());
+        self.charged = Some(cost);
+    }
+
+    /// It worked, nobody says how much: what it read and what was received of it is charged.
+    fn estimate(&mut self, received: Option<&pb::Received>) {
+        if let Some(mut bill) = self.bill.take() {
+            bill.received(received.and_then(|it| u64::try_from(it.text_bytes).ok()).unwrap_or(0));
+            self.charge(bill.estimate());
+        }
+    }
+
     fn end(&mut self, outcome: Outcome, reason: &str, request_id: &str) {
         self.attempt.set_outcome(outcome);
         reason.clone_into(&mut self.attempt.reason);
@@ -129,7 +177,13 @@ impl Running<'_> {
     pub(crate) fn failed(mut self, failure: &Failure) {
         let row = failure.kind.row();
         self.end(row.outcome, reason_name(row.reason), &failure.request_id);
-        let entries = self.log.entries();
+        let mut entries = self.log.entries();
+        if let Some(entry) = entries.get_mut(self.place) {
+            match failure.kind.is_charged() {
+                true => entry.estimate(None),
+                false => entry.bill = None,
+            }
+        }
         let attempt = entries.get(self.place).map(|entry| &entry.attempt);
         tracing::info!(
             model = attempt.map(|attempt| attempt.model_id.as_str()),
@@ -144,6 +198,13 @@ impl Running<'_> {
     /// The call's deadline ended it.
     pub(crate) fn ran_out(mut self) {
         self.end(Outcome::Timeout, reason_name(ErrorReason::DeadlineExceeded), "");
+        self.estimate();
+    }
+
+    fn estimate(&self) {
+        if let Some(entry) = self.log.entries().get_mut(self.place) {
+            entry.estimate(None);
+        }
     }
 
     fn end(&mut self, outcome: Outcome, reason: &str, request_id: &str) {
@@ -156,6 +217,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.end(Outcome::Cancelled, "", "");
+            self.estimate();
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What has been sent: so that a caller whose stream breaks off learns how much of an answer it holds.
-use crate::{attempt::bytes_in, bedrock::ModelEvent};
+use crate::{bedrock::ModelEvent, cost::received_bytes};
 use switchboard_proto::v1 as pb;
 
 /// A count of what the caller was sent of one model's answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sent {
     /// The highest index seen, and one.
     content_blocks: i32,
     deltas: i64,
-    text_bytes: usize,
+    text_bytes: u64,
     raw_stop_reason: String,
 }
 
@@ -21,7 +21,7 @@ impl Sent {
             ModelEvent::ContentBlockDelta(piece) => {
                 self.saw_block(piece.content_block_index);
                 self.deltas += 1;
-                self.text_bytes += bytes_in(event);
+                self.text_bytes += received_bytes(event);
             }
             ModelEvent::MessageStop(stop) => self.raw_stop_reason.clone_from(&stop.raw_stop_reason),
             _ => {}

@@ -2,12 +2,10 @@
 use super::{Asked, Form};
 use crate::{
     catalogue::{Capability, ModelFacts},
+    cost::text_bytes,
     route::Candidate,
 };
-use switchboard_proto::v1::{
-    self as pb, content_block::Block, document_source::Source as DocumentSource, reasoning_content_block,
-    tool_result_content_block as result,
-};
+use switchboard_proto::v1::{self as pb, content_block::Block, tool_result_content_block as result};
 
 /// A need that a model does not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +17,7 @@ pub struct Unmet {
 }
 
 /// Bytes of text that make a token, generously: a model is skipped only when the request is surely too long for it.
-const BYTES_PER_TOKEN: usize = 5;
+const BYTES_PER_TOKEN: u64 = 5;
 
 /// A rung that is a service tier is no other way to serve a caller who has chosen the tier itself.
 pub(super) fn check_tier(request: &pb::ConverseRequest, candidate: &Candidate) -> Result<(), Unmet> {
@@ -41,7 +39,7 @@ pub(super) fn check(asked: Asked<'_>, facts: &ModelFacts) -> Result<(), Unmet> {
         }
     }
     let tokens = text_bytes(request) / BYTES_PER_TOKEN;
-    match facts.context_tokens.and_then(|limit| usize::try_from(limit).ok()) {
+    match facts.context_tokens.map(u64::from) {
         Some(limit) if tokens > limit => Err(Unmet {
             field: "messages".to_owned(),
             lacks: format!("context: about {tokens} tokens do not fit into {limit}"),
@@ -140,43 +138,4 @@ pub(super) fn used_tools(request: &pb::ConverseRequest) -> impl Iterator<Item = 
         Some(Block::ToolResult(_)) => Some(""),
         _ => None,
     })
-}
-
-/// All text of a request. Pictures and files are left out: what they come to only the model knows.
-fn text_bytes(request: &pb::ConverseRequest) -> usize {
-    let system = request.system.iter().map(|block| match &block.block {
-        Some(pb::system_content_block::Block::Text(text)) => text.len(),
-        _ => 0,
-    });
-    let blocks = request.messages.iter().flat_map(|message| &message.content);
-    system.sum::<usize>() + blocks.map(|block| block_bytes(block.block.as_ref())).sum::<usize>()
-}
-
-fn block_bytes(block: Option<&Block>) -> usize {
-    match block {
-        Some(Block::Text(text)) => text.len(),
-        Some(Block::ToolUse(tool_use)) => match &tool_use.arguments {
-            Some(pb::tool_use_block::Arguments::InputJson(json)) => json.len(),
-            _ => 0,
-        },
-        Some(Block::ToolResult(answer)) => answer
-            .content
-            .iter()
-            .map(|part| match &part.block {
-                Some(result::Block::Text(text) | result::Block::JsonText(text)) => text.len(),
-                _ => 0,
-            })
-            .sum(),
-        Some(Block::Document(document)) => {
-            match document.source.as_ref().and_then(|source| source.source.as_ref()) {
-                Some(DocumentSource::Text(text)) => text.len(),
-                _ => 0,
-            }
-        }
-        Some(Block::ReasoningContent(reasoning)) => match &reasoning.block {
-            Some(reasoning_content_block::Block::ReasoningText(text)) => text.text.len(),
-            _ => 0,
-        },
-        _ => 0,
-    }
 }

@@ -19,13 +19,15 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 });
 
 /// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 6] = [
+const OURS: [&str; 8] = [
     "CountTokensRequest.task_type",
     "CountTokensResponse.route",
     "ConverseRequest.task_type",
     "ConverseResponse.route",
     "ConverseResponse.latency",
+    "ConverseResponse.cost",
     "ConverseStreamMetadataEvent.latency",
+    "ConverseStreamMetadataEvent.cost",
 ];
 
 /// A union that protobuf cannot write as one, since one of its members is a list.

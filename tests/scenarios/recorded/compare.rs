@@ -27,7 +27,7 @@ pub(crate) fn as_bedrock(name: &str, message: &impl Message) -> Value {
     let options = SerializeOptions::new().skip_default_fields(false).stringify_64_bit_integers(false);
     let mut json: Value =
         dynamic.serialize_with_options(serde_json::value::Serializer, &options).expect("is JSON");
-    for ours in ["/metadata/latency", "/latency", "/route"] {
+    for ours in ["/metadata/latency", "/metadata/cost", "/latency", "/cost", "/route"] {
         if let Some(value) = json.pointer_mut(ours) {
             *value = Value::Null;
         }

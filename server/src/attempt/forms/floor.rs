@@ -2,17 +2,15 @@
 //!
 //! So it is held back for as long as it takes to know: until the model has written what the floor asks of the whole time,
 //! or that time is over. A model that is fast enough is held no longer than that much output takes it.
-use super::{Begun, bytes_in};
+use super::Begun;
 use crate::{
     attempt::failure::{Failure, FailureKind},
     bedrock::ModelEvent,
     config::Floor,
+    cost::{BYTES_PER_TOKEN, received_bytes},
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
-
-/// How many bytes of text are taken for a token; the true number comes only with the metadata, at the end.
-const BYTES_PER_TOKEN: f64 = 4.0;
 
 /// Holds `begun` back until it is known to be fast enough.
 ///
@@ -22,7 +20,8 @@ pub(super) async fn hold<E>(begun: &mut Begun<E>, floor: Floor) -> Result<(), Fa
 where
     E: Stream<Item = Result<ModelEvent, Failure>> + Unpin,
 {
-    let enough = floor.tokens_per_second * floor.over.as_secs_f64() * BYTES_PER_TOKEN;
+    #[expect(clippy::cast_precision_loss, reason = "it is 4")]
+    let enough = floor.tokens_per_second * floor.over.as_secs_f64() * BYTES_PER_TOKEN as f64;
     match timeout(floor.over, gather(begun, enough)).await {
         Ok(gathered) => gathered,
         Err(_elapsed) => {
@@ -37,7 +36,7 @@ async fn gather<E>(begun: &mut Begun<E>, enough: f64) -> Result<(), Failure>
 where
     E: Stream<Item = Result<ModelEvent, Failure>> + Unpin,
 {
-    let mut written: usize = begun.head.iter().map(bytes_in).sum();
+    let mut written: u64 = begun.head.iter().map(received_bytes).sum();
     #[expect(clippy::cast_precision_loss, reason = "bytes of a stream's first seconds fit a double")]
     while (written as f64) < enough {
         if matches!(begun.head.last(), Some(ModelEvent::MessageStop(_) | ModelEvent::Metadata(_))) {
@@ -47,7 +46,7 @@ where
             let early = Failure::new(FailureKind::EndedEarly, "the stream ended before the end of its turn");
             return Err(early.of_request(&begun.request_id));
         };
-        written += bytes_in(&event);
+        written += received_bytes(&event);
         begun.head.push(event);
     }
     Ok(())

@@ -14,13 +14,15 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as ProtoKind, MessageD
 use std::{collections::HashMap, sync::LazyLock};
 
 /// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 6] = [
+const OURS: [&str; 8] = [
     "switchboard.v1.CountTokensRequest.task_type",
     "switchboard.v1.CountTokensResponse.route",
     "switchboard.v1.ConverseRequest.task_type",
     "switchboard.v1.ConverseResponse.route",
     "switchboard.v1.ConverseResponse.latency",
+    "switchboard.v1.ConverseResponse.cost",
     "switchboard.v1.ConverseStreamMetadataEvent.latency",
+    "switchboard.v1.ConverseStreamMetadataEvent.cost",
 ];
 
 /// Lists that Bedrock wants even when they are empty.
