@@ -41,6 +41,9 @@ pub struct Known {
 pub struct ModelFacts {
     /// Its id, without a geography.
     pub id: String,
+    /// What AWS's price list calls it.
+    #[serde(default)]
+    pub price_list: Vec<String>,
     /// Geographies that ids of its inference profiles are known to wear: `us`, `eu`, `global`, …
     #[serde(default)]
     pub profiles: Vec<String>,
@@ -304,6 +307,12 @@ impl Catalogue {
         self.find(base).map(|facts| Known { facts: Arc::clone(facts), catalogued: true })
     }
 
+    /// The table that is compiled in, as it is written.
+    #[must_use]
+    pub fn built_in_text() -> &'static str {
+        BUILT_IN
+    }
+
     /// All models, in the order of their ids.
     pub fn models(&self) -> impl Iterator<Item = &Arc<ModelFacts>> {
         self.models.values()
@@ -355,6 +364,7 @@ impl ModelFacts {
         let family = if careful { Family::Claude } else { Family::of_maker(name) };
         Self {
             id: name.to_owned(),
+            price_list: Vec::new(),
             profiles: Vec::new(),
             on_demand: false,
             family,

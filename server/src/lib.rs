@@ -34,6 +34,7 @@ pub mod cost;
 mod edge;
 pub mod error;
 mod health;
+pub mod prices;
 mod reader;
 pub mod record;
 mod relay;

@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use std::{
     error::Error,
     fs,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,6 +16,7 @@ use switchboard_server::{
     bedrock::{Bedrock, ConnectError},
     catalogue::Catalogue,
     config::{Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
+    prices,
     route::Routes,
     serve,
 };
@@ -51,8 +53,31 @@ enum Command {
         #[arg(long, env = "AWS_REGION")]
         region: Option<String>,
     },
+    /// Read prices into the catalogue's form
+    #[command(subcommand)]
+    Prices(Prices),
     /// Show it all without an AWS account: a simulator and a server on loopback
     Demo(demo::Demo),
+}
+
+#[derive(Debug, Subcommand)]
+enum Prices {
+    /// Print a catalogue file with the prices of AWS's price lists, and on standard error each row that has no place in it
+    ///
+    /// The lists are public: https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json, with
+    /// AmazonBedrock and AmazonBedrockFoundationModels as OFFER. What is printed belongs into a file that [catalogue] file
+    /// of the configuration names.
+    Import {
+        /// The lists, in JSON
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The region that models are called from
+        #[arg(long, default_value = "us-east-1")]
+        region: String,
+        /// The catalogue whose models get the prices [default: the one compiled in]
+        #[arg(long, value_name = "FILE")]
+        catalogue: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -79,6 +104,9 @@ fn main() -> ExitCode {
     });
     let done = match cli.command {
         Command::Check { file, region } => check(&file, region),
+        Command::Prices(Prices::Import { files, region, catalogue }) => {
+            import_prices(&files, &region, catalogue.as_deref())
+        }
         Command::Serve(settings) => run(serve_calls(settings)),
         Command::Demo(demo) => run(demo.show()),
     };
@@ -111,7 +139,7 @@ fn start_logging(default: &str) {
     }
 }
 
-fn check(file: &PathBuf, region: Option<String>) -> Result<()> {
+fn check(file: &Path, region: Option<String>) -> Result<()> {
     let config = read(file)?;
     let catalogue = catalogue(&config, Some(file))?;
     for stranger in strangers(&config, &catalogue) {
@@ -126,19 +154,38 @@ fn check(file: &PathBuf, region: Option<String>) -> Result<()> {
     Ok(())
 }
 
-fn read(file: &PathBuf) -> Result<Config> {
-    let name = file.display();
-    let toml = fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    Ok(Config::parse(&toml).map_err(|error| format!("{name}: {error}"))?)
+fn import_prices(files: &[PathBuf], region: &str, catalogue: Option<&Path>) -> Result<()> {
+    let lists =
+        files.iter().map(|file| Ok(prices::File { name: file.display().to_string(), json: text(file)? }));
+    let lists = lists.collect::<Result<Vec<_>>>()?;
+    let catalogue = catalogue.map(text).transpose()?;
+    let catalogue = catalogue.as_deref().unwrap_or(Catalogue::built_in_text());
+    let imported = prices::import(catalogue, &lists, region)?;
+    let prices::Imported { toml, models, placed, left_out, elsewhere } = imported;
+    for row in &left_out {
+        eprintln!("left out: {row}");
+    }
+    eprintln!(
+        "{placed} prices of {models} models in {region}; {} rows left out, {elsewhere} of other regions",
+        left_out.len()
+    );
+    std::io::stdout().write_all(toml.as_bytes())?;
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Config> {
+    Ok(Config::parse(&text(file)?).map_err(|error| format!("{}: {error}", file.display()))?)
+}
+
+fn text(file: &Path) -> Result<String> {
+    Ok(fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?)
 }
 
 /// What is known of models: compiled in, and from the configuration's own file.
 fn catalogue(config: &Config, beside: Option<&Path>) -> Result<Catalogue> {
     let Some(file) = &config.catalogue.file else { return Ok(Catalogue::built_in()) };
     let file = beside.and_then(Path::parent).unwrap_or(Path::new("")).join(file);
-    let name = file.display();
-    let toml = fs::read_to_string(&file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let own = Catalogue::parse(&toml).map_err(|error| format!("{name}: {error}"))?;
+    let own = Catalogue::parse(&text(&file)?).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(if config.catalogue.replace { own } else { Catalogue::built_in().extend(own) })
 }
 

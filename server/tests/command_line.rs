@@ -44,6 +44,53 @@ async fn checked(toml: &str) -> (bool, String) {
     said(&mut switchboard(&["check", &file.to_string_lossy()])).await
 }
 
+/// A list with two prices of Nova Micro and one of something else.
+const PRICE_LIST: &str = r#"{
+  "offerCode": "AmazonBedrock", "publicationDate": "2026-11-20T19:54:33Z",
+  "products": {
+    "A": { "attributes": { "regionCode": "us-east-1", "model": "Nova Micro", "usagetype": "USE1-NovaMicro-input-tokens" } },
+    "B": { "attributes": { "regionCode": "us-east-1", "model": "Nova Micro", "usagetype": "USE1-NovaMicro-output-tokens" } },
+    "C": { "attributes": { "regionCode": "us-east-1", "model": "Nova Canvas", "usagetype": "USE1-NovaCanvas-T2I-1024-Standard" } }
+  },
+  "terms": { "OnDemand": {
+    "A": { "A.J": { "priceDimensions": { "A.J.6": { "unit": "1K tokens", "pricePerUnit": { "USD": "0.0000410000" } } } } },
+    "B": { "B.J": { "priceDimensions": { "B.J.6": { "unit": "1K tokens", "pricePerUnit": { "USD": "0.0001640000" } } } } },
+    "C": { "C.J": { "priceDimensions": { "C.J.6": { "unit": "image", "pricePerUnit": { "USD": "0.0400000000" } } } } }
+  } }
+}"#;
+
+#[tokio::test]
+async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
+    let folder = TempDir::new().expect("is writable");
+    let list = folder.path().join("list.json");
+    fs::write(&list, PRICE_LIST).expect("is writable");
+    let list = list.to_string_lossy();
+
+    let output = switchboard(&["prices", "import", &list]).output().await.expect("runs");
+    let words = String::from_utf8(output.stderr).expect("is text");
+    assert!(output.status.success(), "{words}");
+    assert_eq!(
+        words,
+        "left out: C (USE1-NovaCanvas-T2I-1024-Standard): it is not charged by the token\n\
+         2 prices of 1 models in us-east-1; 1 rows left out, 0 of other regions\n"
+    );
+    fs::write(folder.path().join("models.toml"), output.stdout).expect("is writable");
+    let config = written(&folder, &(VALID.to_owned() + "[catalogue]\nfile = \"models.toml\"\n"));
+    let (valid, words) = said(&mut switchboard(&["check", &config.to_string_lossy()])).await;
+    assert!(valid, "{words}");
+
+    for (arguments, expected) in [
+        (["prices", "import", "/nonexistent"], "switchboard: cannot read /nonexistent: No such file"),
+        (["prices", "import", &config.to_string_lossy()], "is no price list of AWS in JSON"),
+    ] {
+        let (content, words) = said(&mut switchboard(&arguments)).await;
+        assert!(!content && words.contains(expected), "{words}");
+    }
+    let (content, words) =
+        said(&mut switchboard(&["prices", "import", &list, "--region", "eu-west-1"])).await;
+    assert!(!content && words.contains("no price was found for region eu-west-1"), "{words}");
+}
+
 #[tokio::test]
 async fn check_names_the_line_and_the_fix() {
     let (valid, words) = checked(VALID).await;

@@ -28,7 +28,7 @@ pub struct Price {
 }
 
 /// Bedrock's service tiers.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceTier {
     /// Everyone's.
@@ -45,16 +45,23 @@ pub enum ServiceTier {
 // === impl ServiceTier ===
 
 impl ServiceTier {
+    const WORDS: [(&str, Self); 4] = [
+        ("default", Self::Default),
+        ("flex", Self::Flex),
+        ("priority", Self::Priority),
+        ("reserved", Self::Reserved),
+    ];
+
     /// The tier of Bedrock's word for it. Absent: a tier that we do not know.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
-        match word {
-            "default" => Some(Self::Default),
-            "flex" => Some(Self::Flex),
-            "priority" => Some(Self::Priority),
-            "reserved" => Some(Self::Reserved),
-            _ => None,
-        }
+        Self::WORDS.iter().find(|(other, _)| *other == word).map(|&(_, tier)| tier)
+    }
+
+    /// Bedrock's word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize].0
     }
 }
 
