@@ -3,7 +3,11 @@ use protox::prost::Message as _;
 use std::{env, error::Error, fs, path::Path};
 
 /// The files that nobody else imports; the rest of `proto/` follows from them.
-const ROOTS: [&str; 2] = ["proto/switchboard/v1/converse.proto", "proto/switchboard/v1/routing.proto"];
+const ROOTS: [&str; 3] = [
+    "proto/switchboard/v1/converse.proto",
+    "proto/switchboard/v1/feedback.proto",
+    "proto/switchboard/v1/routing.proto",
+];
 
 #[expect(clippy::disallowed_methods, reason = "Cargo tells a build script where to write in no other way")]
 fn main() -> Result<(), Box<dyn Error>> {

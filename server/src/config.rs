@@ -46,6 +46,8 @@ pub struct Config {
     pub hedging: Hedging,
     /// `[catalogue]`.
     pub catalogue: Catalogue,
+    /// `[feedback]`.
+    pub feedback: Feedback,
     /// `[models.NAME]`.
     pub models: BTreeMap<String, Model>,
     /// `[tasks.NAME]`.
@@ -207,6 +209,19 @@ pub struct Catalogue {
     pub file: Option<PathBuf>,
     /// Whether only the file counts.
     pub replace: bool,
+}
+
+/// `[feedback]`: which answers are remembered, so that they can be judged.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feedback {
+    /// The SQLite file, beside the configuration unless its path is absolute. Absent: in memory, until the process ends.
+    pub file: Option<PathBuf>,
+    /// For how long an answer can be judged, and what was said of it is kept.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// Answers that are remembered at most, and judgements; the oldest go first.
+    pub max_answers: NonZeroU32,
 }
 
 /// `[models.NAME]`: a model, under the name by which tasks call it.
@@ -383,6 +398,7 @@ impl Config {
         self.hedging.check().map_err(|problem| (None, format!("[hedging] {problem}")))?;
         check_share(self.routing.max_fallback_share)
             .map_err(|problem| (None, format!("[routing] {problem}")))?;
+        self.feedback.check().map_err(|problem| (None, format!("[feedback] {problem}")))?;
         if self.catalogue.replace && self.catalogue.file.is_none() {
             return Err((None, "[catalogue] replace needs a file to replace it with: set file".to_owned()));
         }
@@ -557,6 +573,33 @@ impl Bedrock {
 impl Default for Routing {
     fn default() -> Self {
         Self { unknown_tasks: UnknownTasks::default(), max_fallback_share: 1.0 }
+    }
+}
+
+// === impl Feedback ===
+
+impl Default for Feedback {
+    fn default() -> Self {
+        Self {
+            file: None,
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            max_answers: const { NonZeroU32::new(100_000).expect("is not zero") },
+        }
+    }
+}
+
+impl Feedback {
+    /// Longer, it would be an archive, which is someone else's.
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+    fn check(&self) -> Result<(), String> {
+        if self.retention.is_zero() || self.retention > Self::LONGEST {
+            return Err(format!(
+                "retention is {:?}: use more than nothing and at most ten years",
+                self.retention
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -818,6 +861,9 @@ models = ["opus"]
             ("[server]\nconnection_window = \"1 MiB\"", "holds for all calls together"),
             ("[server]\nmax_header_size = \"1 GiB\"", "[server] max_header_size"),
             ("[server]\nkeepalive_timeout = \"0s\"", "no sign of life"),
+            ("[feedback]\nretention = \"0s\"", "[feedback] retention is 0ns"),
+            ("[feedback]\nretention = \"20y\"", "at most ten years"),
+            ("[feedback]\nmax_answers = 0", "nonzero"),
             (
                 "[models.a]\nid = \"x\"\n[tasks.default]\nmodels = [\"a\"]\nmax_tokens = 0",
                 "not a number of tokens",

@@ -74,6 +74,12 @@ pub enum CallError {
     /// All permits are taken; Bedrock was not called.
     #[error("Switchboard is at capacity")]
     Shed,
+    /// Feedback to an answer that we do not know.
+    #[error(
+        "no answer with this request id is remembered: use the request_id of the answer's route, at the instance that \
+         gave it, within the time that feedback is taken for"
+    )]
+    UnknownRequest,
     /// A fault of our own.
     #[error("a fault of Switchboard's own; the log has it under the request id")]
     Internal,
@@ -121,6 +127,7 @@ impl CallError {
             Self::FallbackCapped => ErrorReason::FallbackCapped,
             Self::ReaderStalled { .. } => ErrorReason::ReaderStalled,
             Self::Shed => ErrorReason::Shed,
+            Self::UnknownRequest => ErrorReason::UnknownRequest,
             Self::Internal => ErrorReason::Internal,
         }
     }
@@ -227,6 +234,7 @@ pub fn code(reason: ErrorReason) -> Code {
         | R::Shed => Code::Unavailable,
         R::ModelTimeout | R::DeadlineExceeded | R::ReaderStalled => Code::DeadlineExceeded,
         R::ModelAccessDenied | R::ModelNotFound => Code::FailedPrecondition,
+        R::UnknownRequest => Code::NotFound,
         R::Internal | R::Unspecified => Code::Internal,
     }
 }
@@ -366,7 +374,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 22);
+        assert_eq!(compared, 23);
     }
 
     #[test]

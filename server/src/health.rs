@@ -12,7 +12,8 @@ use std::{
     sync::Arc,
 };
 use switchboard_proto::v1::{
-    converse_service_server::ConverseServiceServer, routing_service_server::RoutingServiceServer,
+    converse_service_server::ConverseServiceServer, feedback_service_server::FeedbackServiceServer,
+    routing_service_server::RoutingServiceServer,
 };
 use tokio::time::sleep;
 use tonic::server::NamedService;
@@ -36,7 +37,14 @@ impl Health {
     pub(crate) async fn set_services(&self, status: ServingStatus) {
         type Calls = ConverseServiceServer<()>;
         type Explanations = RoutingServiceServer<()>;
-        for service in ["", <Calls as NamedService>::NAME, <Explanations as NamedService>::NAME] {
+        type Judgements = FeedbackServiceServer<()>;
+        let services = [
+            "",
+            <Calls as NamedService>::NAME,
+            <Explanations as NamedService>::NAME,
+            <Judgements as NamedService>::NAME,
+        ];
+        for service in services {
             self.reporter.set_service_status(service, status).await;
         }
     }

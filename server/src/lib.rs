@@ -24,6 +24,8 @@
 //!   relay.rs        polled by HTTP/2 flow control; dropped means cancelled
 //!           ▼   pb::ConverseStreamResponse
 //!         caller    and, as the body ends, the record's one log line
+//!           │
+//!           ▼         later, by request id: how good was it?   feedback.rs
 //! ```
 mod admission;
 pub mod attempt;
@@ -33,6 +35,7 @@ pub mod config;
 pub mod cost;
 mod edge;
 pub mod error;
+pub mod feedback;
 mod health;
 pub mod prices;
 mod reader;
@@ -49,6 +52,7 @@ use attempt::{Attempts, targets::Targets};
 use bedrock::Models;
 use bytesize::ByteSize;
 use config::Config;
+use feedback::{Feedback, LogJudged};
 use futures_util::Stream;
 use health::Health;
 use route::Routes;
@@ -56,7 +60,10 @@ use service::{Routing, Switchboard};
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use switchboard_proto::{
     FILE_DESCRIPTOR_SET,
-    v1::{converse_service_server::ConverseServiceServer, routing_service_server::RoutingServiceServer},
+    v1::{
+        converse_service_server::ConverseServiceServer, feedback_service_server::FeedbackServiceServer,
+        routing_service_server::RoutingServiceServer,
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -80,6 +87,9 @@ pub enum Drained {
     Cut,
 }
 
+/// How long what is to be remembered may still take once nothing is served any more.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// Serves `incoming` until `drain` resolves; then health says NOT_SERVING, no new connection is taken, and what runs may
 /// finish within the configured time.
 ///
@@ -100,8 +110,9 @@ where
 {
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_request_size = config.server.max_request_size;
+    let (feedback, writer) = Feedback::open(&config.feedback, Arc::new(LogJudged))?;
     let targets = Arc::new(Targets::new(config.breaker, &routes));
-    let mut services = services(config, Arc::clone(&routes), Arc::clone(&targets), models)?;
+    let mut services = services(config, Arc::clone(&routes), Arc::clone(&targets), models, feedback)?;
     services.add_service(health_service);
     let health = Health::new(health, routes, targets);
     health.set_services(ServingStatus::Serving).await;
@@ -124,10 +135,12 @@ where
             Err(_) => std::future::pending().await, // the server ended by itself
         }
     };
-    tokio::select! {
+    let drained = tokio::select! {
         served = serving => served.map(|()| Drained::Clean).map_err(Into::into),
         () = time_is_over => Ok(Drained::Cut),
-    }
+    };
+    writer.finish(LAST_WRITES).await;
+    drained
 }
 
 /// How connections are treated.
@@ -174,14 +187,17 @@ fn services<M: Models>(
     routes: Arc<Routes>,
     targets: Arc<Targets>,
     models: M,
+    feedback: Feedback,
 ) -> Result<RoutesBuilder, tonic_reflection::server::Error> {
     let limit = usize::try_from(config.server.max_request_size.as_u64()).unwrap_or(usize::MAX);
     let attempts = Attempts::new(models, config, &routes, Arc::clone(&targets));
-    let calls = Switchboard::new(Arc::clone(&routes), attempts);
+    let calls = Switchboard::new(Arc::clone(&routes), attempts, feedback.clone());
+    let explanations = Routing::new(routes, targets);
     let mut services = Services::builder();
-    services.add_service(ConverseServiceServer::new(calls).max_decoding_message_size(limit)).add_service(
-        RoutingServiceServer::new(Routing::new(routes, targets)).max_decoding_message_size(limit),
-    );
+    services
+        .add_service(ConverseServiceServer::new(calls).max_decoding_message_size(limit))
+        .add_service(RoutingServiceServer::new(explanations).max_decoding_message_size(limit))
+        .add_service(FeedbackServiceServer::new(feedback));
     if config.server.reflection {
         services.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }

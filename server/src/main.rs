@@ -184,7 +184,7 @@ fn text(file: &Path) -> Result<String> {
 /// What is known of models: compiled in, and from the configuration's own file.
 fn catalogue(config: &Config, beside: Option<&Path>) -> Result<Catalogue> {
     let Some(file) = &config.catalogue.file else { return Ok(Catalogue::built_in()) };
-    let file = beside.and_then(Path::parent).unwrap_or(Path::new("")).join(file);
+    let file = self::beside(beside, file);
     let own = Catalogue::parse(&text(&file)?).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(if config.catalogue.replace { own } else { Catalogue::built_in().extend(own) })
 }
@@ -195,6 +195,11 @@ fn keep_residency(routes: &Routes) -> Result<()> {
         leaving if leaving.is_empty() => Ok(()),
         leaving => Err(leaving.join("\n").into()),
     }
+}
+
+/// A file that the configuration names: beside it, unless its path is absolute.
+fn beside(config: Option<&Path>, file: &Path) -> PathBuf {
+    config.and_then(Path::parent).unwrap_or(Path::new("")).join(file)
 }
 
 /// What the catalogue does not know is treated with care, and said.
@@ -216,6 +221,7 @@ async fn serve_calls(settings: Serve) -> Result<()> {
         None => Config::for_two_models(&settings.primary, &settings.fallback),
     };
     config.server.listen = settings.listen.unwrap_or(config.server.listen);
+    config.feedback.file = config.feedback.file.map(|file| beside(settings.config.as_deref(), &file));
     let listener = listen(config.server.listen).await?;
     let catalogue = catalogue(&config, settings.config.as_deref())?;
     for stranger in strangers(&config, &catalogue) {

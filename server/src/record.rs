@@ -9,6 +9,7 @@ pub use attempts::Running;
 use crate::{
     attempt::{failure::Failure, skip::Skip},
     error::{CallError, Context, reason_name},
+    feedback::{Feedback, Remembered},
     reader::Reader,
     route::{Candidate, Routes, Task},
     shape::{Form, Shaped},
@@ -23,7 +24,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context as Cx, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use switchboard_proto::v1 as pb;
 use tokio::time::Instant;
@@ -44,6 +45,8 @@ pub struct CallRecord {
     /// What of a stream has been sent. Absent: nothing.
     received: Option<pb::Received>,
     reader: Option<Reader>,
+    /// Who remembers the answer. Absent: nobody, for it is none that could be judged.
+    feedback: Option<Feedback>,
     ended: bool,
 }
 
@@ -65,8 +68,16 @@ impl CallRecord {
             usage: None,
             received: None,
             reader: None,
+            feedback: None,
             ended: false,
         }
+    }
+
+    /// The same, of a call whose answer can be judged.
+    #[must_use]
+    pub fn to_be_judged(mut self, feedback: &Feedback) -> Self {
+        self.feedback = Some(feedback.clone());
+        self
     }
 
     /// When the call arrived.
@@ -127,6 +138,24 @@ impl CallRecord {
     /// A candidate is not asked.
     pub fn skipped(&self, candidate: &Candidate, skip: &Skip) {
         self.attempts.skipped(candidate, skip);
+    }
+
+    /// A model answers the caller: from now on its answer can be judged.
+    pub fn served(&self) {
+        let route = self.route();
+        if let Some(feedback) = self.feedback.as_ref().filter(|_| !route.model_id.is_empty()) {
+            feedback.remember(Remembered {
+                request_id: route.request_id,
+                at: SystemTime::now(),
+                task_type: route.task_type,
+                model_id: route.model_id,
+                region: route.region,
+                variant: route.variant,
+                config_version: route.config_version,
+                trace_id: String::new(),
+                span_id: String::new(),
+            });
+        }
     }
 
     /// The first content of a stream is there.

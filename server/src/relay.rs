@@ -219,6 +219,7 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
             return None;
         };
         let Some((begun, anew)) = restarted else { return Some(failure) };
+        self.record.iter().for_each(CallRecord::served);
         let route = self.record.as_ref().map(CallRecord::route);
         self.head.push_back(restart::told(&failure));
         self.head.extend(route.map(ModelEvent::Route));

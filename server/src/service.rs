@@ -4,6 +4,7 @@ use crate::{
     bedrock::Models,
     config::{AfterContent, Deadline, UnknownTasks},
     error::{CallError, Context},
+    feedback::Feedback,
     reader::{self, Reader},
     record::{Busy, CallRecord},
     relay::{Relay, anew},
@@ -22,6 +23,7 @@ use tonic::{Request, Response, Status};
 pub(crate) struct Switchboard<M> {
     routes: Arc<Routes>,
     attempts: Arc<Attempts<M>>,
+    feedback: Feedback,
 }
 
 /// Explains what calls would do.
@@ -34,10 +36,10 @@ pub(crate) struct Routing {
 // === impl Switchboard ===
 
 impl<M: Models> Switchboard<M> {
-    /// Answers by `routes` with the models of `attempts`.
+    /// Answers by `routes` with the models of `attempts`; `feedback` remembers the answers.
     #[must_use]
-    pub(crate) fn new(routes: Arc<Routes>, attempts: Attempts<M>) -> Self {
-        Self { routes, attempts: Arc::new(attempts) }
+    pub(crate) fn new(routes: Arc<Routes>, attempts: Attempts<M>, feedback: Feedback) -> Self {
+        Self { routes, attempts: Arc::new(attempts), feedback }
     }
 
     /// The way into every RPC: the task, the checks, the deadline.
@@ -66,6 +68,7 @@ impl<M: Models> Switchboard<M> {
         let call = self.accept(Form::Whole, without_stream_settings(request), record)?;
         let answer = self.attempts.whole(&call, &*record).await?;
         let response = answer.response;
+        record.served();
         record.saw_usage(
             response.usage.as_ref(),
             response.service_tier.as_ref(),
@@ -101,6 +104,7 @@ impl<M: Models> Switchboard<M> {
             let call = self.accept(Form::Streamed, request, &mut record)?;
             let begun = self.attempts.streamed(&call, &record).await?;
             record.saw_first_content();
+            record.served();
             Ok((begun, call))
         };
         match begun.await {
@@ -123,7 +127,8 @@ impl<M: Models> ConverseService for Switchboard<M> {
         request: Request<pb::ConverseRequest>,
     ) -> Result<Response<pb::ConverseResponse>, Status> {
         let busy = Busy::new();
-        let mut record = CallRecord::begin("Converse", &self.routes, busy.clone());
+        let record = CallRecord::begin("Converse", &self.routes, busy.clone());
+        let mut record = record.to_be_judged(&self.feedback);
         match busy.track(self.answer(request, &mut record)).await {
             Ok(response) => Ok(reader::whole(response, record)),
             Err(error) => Err(record.refused(error)),
@@ -150,6 +155,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
     ) -> Result<Response<Relay<M::Events>>, Status> {
         let busy = Busy::new();
         let record = CallRecord::begin("ConverseStream", &self.routes, busy.clone());
+        let record = record.to_be_judged(&self.feedback);
         busy.track(self.stream(request, record)).await
     }
 }

@@ -5,7 +5,8 @@ use switchboard_server::Drained;
 use tokio::time::{Instant, timeout};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 
-const SERVICES: [&str; 3] = ["", "switchboard.v1.ConverseService", "switchboard.v1.RoutingService"];
+const SERVICES: [&str; 4] =
+    ["", "switchboard.v1.ConverseService", "switchboard.v1.FeedbackService", "switchboard.v1.RoutingService"];
 
 fn talking_for(seconds: u64) -> Running {
     let words: Vec<&'static str> =

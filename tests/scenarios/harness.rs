@@ -15,7 +15,8 @@ use std::{
 };
 use switchboard_proto::v1::{
     self as pb, content_block::Block, converse_service_client::ConverseServiceClient,
-    converse_stream_response::Event, routing_service_client::RoutingServiceClient,
+    converse_stream_response::Event, feedback_service_client::FeedbackServiceClient,
+    routing_service_client::RoutingServiceClient,
 };
 use switchboard_server::{
     Drained,
@@ -440,6 +441,10 @@ impl Stage {
 
     pub(crate) fn routing(&self) -> RoutingServiceClient<Channel> {
         RoutingServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn feedback(&self) -> FeedbackServiceClient<Channel> {
+        FeedbackServiceClient::new(self.channel())
     }
 
     pub(crate) fn health(&self) -> HealthClient<Channel> {

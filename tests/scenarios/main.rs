@@ -15,6 +15,7 @@ mod drain;
 mod drain_under_load;
 mod fallback;
 mod features;
+mod feedback;
 mod harness;
 mod hedging;
 mod ladder;

@@ -14,6 +14,7 @@ mod args;
 mod chat;
 mod closing_line;
 mod failure;
+mod feedback;
 mod json;
 mod prompt;
 mod tasks;
@@ -44,6 +45,7 @@ fn run_told(args: Args, terminal: &Terminal) -> Result<(), Failure> {
         }
         Some(Command::Tasks) => runtime.block_on(interruptible(tasks::list(&args))),
         Some(Command::Explain { task }) => runtime.block_on(interruptible(tasks::explain(&args, task))),
+        Some(Command::Feedback(said)) => runtime.block_on(interruptible(feedback::record(&args, said))),
         Some(Command::Chat(generation)) => runtime.block_on(chat::chat(&args, generation, terminal)),
     };
     runtime.shutdown_background(); // a read of standard input may be waiting, and cannot be called off

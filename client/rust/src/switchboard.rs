@@ -1,7 +1,10 @@
 //! The calls themselves: metadata, deadline, and the one retry that is always safe.
 
 use crate::{Collected, Error, EventStream, Options, Result, connect::MAX_MESSAGE_BYTES, pb, request};
-use pb::{converse_service_client::ConverseServiceClient, routing_service_client::RoutingServiceClient};
+use pb::{
+    converse_service_client::ConverseServiceClient, feedback_service_client::FeedbackServiceClient,
+    routing_service_client::RoutingServiceClient,
+};
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tonic::{
@@ -98,6 +101,19 @@ impl Switchboard {
         };
         let question = pb::ExplainRouteRequest { task_type: task.to_owned(), request: None };
         self.send(question, self.ends_at(), call).await
+    }
+
+    /// Says what became of an answer, which the request id of its route names. Said again by the same judge it takes the
+    /// place of what was said before.
+    pub async fn record_feedback(
+        &self,
+        feedback: pb::RecordFeedbackRequest,
+    ) -> Result<pb::RecordFeedbackResponse> {
+        let call = |request| {
+            let mut stub = FeedbackServiceClient::new(self.channel.clone());
+            async move { stub.record_feedback(request).await }
+        };
+        self.send(feedback, self.ends_at(), call).await
     }
 
     /// Sends once, and once more if the connection was closing and gave the call back untouched, which costs nothing.

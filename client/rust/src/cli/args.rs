@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use switchboard_client::{DEFAULT_ADDRESS, Options, task};
+use switchboard_client::{DEFAULT_ADDRESS, Options, pb, task};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -18,6 +18,7 @@ Examples:
   converse --request body.json --json        a Bedrock Converse body, with taskType
   converse chat -t reasoning
   converse tasks
+  converse feedback 3f1c… --thumb up --by human:alice
   converse -- tasks                          asks the model; `--` ends options and subcommands
 
 The answer goes to standard output, everything else to standard error.
@@ -61,9 +62,43 @@ pub(super) enum Command {
         /// The task
         task: String,
     },
+    /// Says how good an answer was, or what became of it; said again by the same judge it replaces what was said before
+    Feedback(Feedback),
     /// Talks: each line is a turn, and the conversation is kept
     #[command(after_help = super::chat::HELP)]
     Chat(Generation),
+}
+
+/// What is said of an answer.
+#[derive(Group)]
+#[group(id = "judgement")]
+pub(super) struct Feedback {
+    /// The request id of the answer, which --json prints in its route
+    pub(super) request_id: String,
+    /// Who judges: human:ID, model:ID or check:ID
+    #[arg(long, env = "SWITCHBOARD_JUDGE", value_name = "KIND:ID", value_parser = judge)]
+    pub(super) by: pb::Judge,
+    /// What is judged, such as helpfulness [default: overall]
+    #[arg(long, value_name = "WORD")]
+    pub(super) criterion: Option<String>,
+    /// A thumb
+    #[arg(long, value_parser = ["up", "down"])]
+    pub(super) thumb: Option<String>,
+    /// Points on the scale
+    #[arg(long, value_name = "X", requires = "scale", allow_negative_numbers = true)]
+    pub(super) score: Option<f64>,
+    /// The worst and the best that can be given, such as 1..5
+    #[arg(long, value_name = "MIN..MAX", requires = "score", value_parser = scale, allow_hyphen_values = true)]
+    pub(super) scale: Option<(f64, f64)>,
+    /// One of a few words, such as relevant
+    #[arg(long, value_name = "WORD")]
+    pub(super) label: Option<String>,
+    /// Why, in words
+    #[arg(long, value_name = "TEXT")]
+    pub(super) comment: Option<String>,
+    /// Whether the work that the answer was for succeeded
+    #[arg(long, value_name = "BOOL")]
+    pub(super) success: Option<bool>,
 }
 
 /// What makes one request.
@@ -166,6 +201,18 @@ impl Ask {
         let named = file.is_some() || request.is_some() || *no_stream || *show_reasoning;
         prompt.is_empty() && !named && generation.is_empty()
     }
+}
+
+// === impl Feedback ===
+
+fn judge(word: &str) -> Result<pb::Judge, String> {
+    let (kind, id) = word.split_once(':').ok_or("write KIND:ID, such as human:alice")?;
+    Ok(pb::Judge { kind: kind.to_owned(), id: id.to_owned() })
+}
+
+fn scale(word: &str) -> Result<(f64, f64), String> {
+    let ends = word.split_once("..").and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
+    ends.ok_or_else(|| "write MIN..MAX, such as 1..5".to_owned())
 }
 
 // === impl Generation ===

@@ -25,6 +25,7 @@ pub(crate) fn start(address: &str, args: &[&str]) -> Child {
         .args(args)
         .env("SWITCHBOARD_ADDRESS", address)
         .env_remove("SWITCHBOARD_TOKEN")
+        .env_remove("SWITCHBOARD_JUDGE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -333,6 +334,81 @@ async fn tasks_are_a_table() {
     );
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["tasks"][0]["taskType"], "coding");
+}
+
+#[tokio::test]
+async fn feedback_sends_what_is_said_of_an_answer() {
+    let fake = Fake::playing([]).await;
+    let everything = [
+        "feedback",
+        "some-id",
+        "--by",
+        "human:alice",
+        "--criterion",
+        "tone",
+        "--thumb",
+        "down",
+        "--score",
+        "-1",
+        "--scale",
+        "-2..2.5",
+        "--label",
+        "rude",
+        "--comment",
+        "It shouts.",
+        "--success",
+        "false",
+    ];
+
+    let first = run(&fake.address, &everything, "").await;
+    let again =
+        run(&fake.address, &["feedback", "some-id", "--by", "check:ci", "--success", "true", "--json"], "")
+            .await;
+
+    assert_eq!(
+        (first.code, first.stdout.as_str()),
+        (Some(0), "recorded for the first time: us.opus for coding\n")
+    );
+    let json: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(json["replaced"], true);
+    let judge = |kind: &str, id: &str| Some(pb::Judge { kind: kind.to_owned(), id: id.to_owned() });
+    let expected = [
+        pb::RecordFeedbackRequest {
+            request_id: "some-id".to_owned(),
+            judge: judge("human", "alice"),
+            criterion: Some("tone".to_owned()),
+            thumb: Some("down".to_owned()),
+            score: Some(pb::Score { value: -1.0, min: -2.0, max: 2.5 }),
+            label: Some("rude".to_owned()),
+            comment: Some("It shouts.".to_owned()),
+            task_success: Some(false),
+        },
+        pb::RecordFeedbackRequest {
+            request_id: "some-id".to_owned(),
+            judge: judge("check", "ci"),
+            task_success: Some(true),
+            ..Default::default()
+        },
+    ];
+    assert_eq!(fake.judged(), expected);
+}
+
+#[tokio::test]
+async fn feedback_that_cannot_be_meant_is_a_usage_error() {
+    let fake = Fake::playing([]).await;
+    for args in [
+        &["feedback", "some-id", "--thumb", "up"][..],
+        &["feedback", "some-id", "--by", "alice", "--thumb", "up"],
+        &["feedback", "some-id", "--by", "human:alice", "--thumb", "sideways"],
+        &["feedback", "some-id", "--by", "human:alice", "--score", "4"],
+        &["feedback", "some-id", "--by", "human:alice", "--scale", "1..5"],
+        &["feedback", "some-id", "--by", "human:alice", "--score", "4", "--scale", "5"],
+        &["feedback", "--by", "human:alice", "--thumb", "up"],
+    ] {
+        let done = run(&fake.address, args, "").await;
+        assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{args:?}: {}", done.stderr);
+    }
+    assert_eq!(fake.judged(), []);
 }
 
 #[tokio::test]

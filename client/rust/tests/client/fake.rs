@@ -3,6 +3,7 @@
 use futures_util::{Stream, StreamExt as _, stream};
 use pb::{
     converse_service_server::{ConverseService, ConverseServiceServer},
+    feedback_service_server::{FeedbackService, FeedbackServiceServer},
     routing_service_server::{RoutingService, RoutingServiceServer},
 };
 use std::{
@@ -41,6 +42,7 @@ pub(crate) struct Seen {
 struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    judged: Arc<Mutex<Vec<pb::RecordFeedbackRequest>>>,
 }
 
 /// Runs until it is dropped.
@@ -70,6 +72,7 @@ impl Fake {
         let served = server
             .add_service(calls)
             .add_service(RoutingServiceServer::new(script.clone()))
+            .add_service(FeedbackServiceServer::new(script.clone()))
             .serve_with_incoming(TcpIncoming::from(listener));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { served.await.unwrap() });
@@ -86,6 +89,10 @@ impl Fake {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.script.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn judged(&self) -> Vec<pb::RecordFeedbackRequest> {
+        self.script.judged.lock().unwrap().clone()
     }
 }
 
@@ -189,5 +196,22 @@ fn candidate(name: &str) -> pb::Candidate {
         region: "us-east-1".to_owned(),
         max_tokens: 4096,
         ..Default::default()
+    }
+}
+
+#[tonic::async_trait]
+impl FeedbackService for Script {
+    async fn record_feedback(
+        &self,
+        request: Request<pb::RecordFeedbackRequest>,
+    ) -> Result<Response<pb::RecordFeedbackResponse>, Status> {
+        let mut judged = self.judged.lock().unwrap();
+        judged.push(request.into_inner());
+        Ok(Response::new(pb::RecordFeedbackResponse {
+            replaced: judged.len() > 1,
+            task_type: "coding".to_owned(),
+            model_id: "us.opus".to_owned(),
+            variant: String::new(),
+        }))
     }
 }

@@ -1,0 +1,125 @@
+//! Every answer can be judged by the request id of its route, once for each judge, and nothing else can.
+//!
+//! The clock runs here: the store is a thread of its own, for which a paused clock would not wait.
+use crate::harness::{Running, Scenario, asking, attempts, fails, reason, says, throttled, wrong_fields};
+use std::path::Path;
+use switchboard_proto::v1 as pb;
+use switchboard_server::attempt::failure::FailureKind;
+use tonic::{Code, Status};
+
+fn two_models() -> Scenario {
+    Scenario::new().route("work", ["first", "second"]).model("second", says("Done."))
+}
+
+fn thumb(request_id: &str, judge_id: &str, thumb: &str) -> pb::RecordFeedbackRequest {
+    pb::RecordFeedbackRequest {
+        request_id: request_id.to_owned(),
+        judge: Some(pb::Judge { kind: "human".to_owned(), id: judge_id.to_owned() }),
+        thumb: Some(thumb.to_owned()),
+        ..Default::default()
+    }
+}
+
+async fn judged(
+    switchboard: &Running,
+    request: pb::RecordFeedbackRequest,
+) -> Result<pb::RecordFeedbackResponse, Status> {
+    switchboard.feedback().record_feedback(request).await.map(tonic::Response::into_inner)
+}
+
+async fn answered(switchboard: &Running) -> String {
+    let reply = switchboard.converse("work", "Hello.").await.expect("answers");
+    reply.route.expect("has a route").request_id
+}
+
+#[tokio::test]
+async fn an_answer_is_judged_under_the_model_that_gave_it() {
+    let switchboard = two_models().model("first", throttled()).start();
+
+    let heard = switchboard.converse_stream("work", "Hello.").await;
+    assert_eq!(attempts(heard.route()), ["first THROTTLED", "second OK"]);
+    let recorded = judged(&switchboard, thumb(&heard.route().request_id, "alice", "up")).await;
+
+    let expected = pb::RecordFeedbackResponse {
+        replaced: false,
+        task_type: "work".to_owned(),
+        model_id: "test.second".to_owned(),
+        variant: String::new(),
+    };
+    assert_eq!(recorded.expect("is recorded"), expected);
+}
+
+#[tokio::test]
+async fn a_judge_who_speaks_again_is_heard_once() {
+    let switchboard = two_models().model("first", says("Hello.")).start();
+    let request_id = answered(&switchboard).await;
+    let replaced = async |judge, up| {
+        judged(&switchboard, thumb(&request_id, judge, up)).await.expect("is recorded").replaced
+    };
+    assert!(!replaced("alice", "up").await);
+    assert!(!replaced("bob", "up").await);
+    assert!(replaced("alice", "down").await);
+}
+
+#[tokio::test]
+async fn what_no_model_answered_cannot_be_judged() {
+    let broken = || fails(FailureKind::AccessDenied);
+    let switchboard = two_models().model("first", broken()).model("second", broken()).start();
+    let refused = switchboard.converse("work", "Hello.").await.expect_err("no model answers");
+    let request_id = crate::harness::route_of(&refused).expect("has a route").request_id;
+
+    for unknown in [request_id.as_str(), "3f1c0000-0000-4000-8000-000000000000", "' OR 1 = 1 --"] {
+        let status = judged(&switchboard, thumb(unknown, "alice", "up")).await.expect_err("is unknown");
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "UNKNOWN_REQUEST"));
+    }
+}
+
+#[tokio::test]
+async fn a_count_of_tokens_cannot_be_judged() {
+    let switchboard = two_models().model("first", says("Hello.")).start();
+    let conversation =
+        pb::ConverseTokensRequest { messages: asking("work", "Hello.").messages, ..Default::default() };
+    let input = Some(pb::count_tokens_input::Input::Converse(conversation));
+    let request =
+        pb::CountTokensRequest { task_type: "work".to_owned(), input: Some(pb::CountTokensInput { input }) };
+    let counted = switchboard.caller().count_tokens(request).await.expect("counts").into_inner();
+    let request_id = counted.route.expect("has a route").request_id;
+    let status = judged(&switchboard, thumb(&request_id, "alice", "up")).await.expect_err("is no answer");
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_judgement_that_is_wrong_is_told_every_field() {
+    let switchboard = two_models().model("first", says("Hello.")).start();
+    let request = pb::RecordFeedbackRequest {
+        request_id: answered(&switchboard).await,
+        judge: Some(pb::Judge { kind: "dog".to_owned(), id: "rex".to_owned() }),
+        score: Some(pb::Score { value: 7.0, min: 1.0, max: 5.0 }),
+        label: Some("very good indeed".to_owned()),
+        ..Default::default()
+    };
+    let status = judged(&switchboard, request).await.expect_err("is wrong");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_FIELD"));
+    assert_eq!(wrong_fields(&status), ["judge.kind", "score.value", "label"]);
+}
+
+#[tokio::test]
+async fn a_file_remembers_answers_across_a_restart() {
+    let folder = tempfile::TempDir::new().expect("is writable");
+    let file = folder.path().join("feedback.db");
+    let start = |file: &Path| {
+        let file = file.to_owned();
+        two_models()
+            .model("first", says("Hello."))
+            .configure(move |config| config.feedback.file = Some(file))
+            .start()
+    };
+    let mut before = start(&file);
+    let request_id = answered(&before).await;
+    judged(&before, thumb(&request_id, "alice", "up")).await.expect("is recorded");
+    before.drain().await;
+
+    let after = start(&file);
+    let recorded = judged(&after, thumb(&request_id, "alice", "down")).await.expect("is recorded");
+    assert!(recorded.replaced);
+}
