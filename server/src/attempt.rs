@@ -200,28 +200,40 @@ impl<M: Models> Attempts<M> {
     /// [`CallError::DeadlineExceeded`] when the call's deadline passes; [`CallError::NoEligibleModel`],
     /// [`CallError::NoHealthyModel`] and [`CallError::FallbackCapped`] when no candidate could be asked at all; else
     /// [`CallError::Failed`]: with the failure that stopped the plan, or with the one that tells most when all failed.
-    async fn first_answer<A: Attempt<M>>(
+    async fn first_answer<'a, A: Attempt<M>>(
         &self,
-        call: &Call,
+        call: &'a Call,
         record: &CallRecord,
         attempt: &A,
-        candidates: Vec<&Candidate>,
+        candidates: Vec<&'a Candidate>,
     ) -> Result<A::Reply, CallError> {
         let mut so_far = SoFar::default();
-        let mut candidates = self.targets.cooling_last(candidates);
-        let mut answered = None;
-        for rounds in 1.. {
-            answered = self.round(call, record, attempt, &candidates, &mut so_far).await?;
-            let again = || self.retries.again(rounds, &so_far.failures, call.left());
-            let again = (answered.is_none() && call.may_retry).then(again).flatten();
-            let Some((pause, passing)) = again else { break };
-            sleep(pause).await;
-            candidates = passing;
-        }
+        let answered = self.rounds(call, record, attempt, candidates, &mut so_far).await;
         if !so_far.fell_back {
             self.shares.stayed(call.task());
         }
-        answered.ok_or_else(|| so_far.into_error(record))
+        answered?.ok_or_else(|| so_far.into_error(record))
+    }
+
+    /// Asks all, and those whose failure may pass again. `None`: all failed.
+    async fn rounds<'a, A: Attempt<M>>(
+        &self,
+        call: &'a Call,
+        record: &CallRecord,
+        attempt: &A,
+        candidates: Vec<&'a Candidate>,
+        so_far: &mut SoFar<'a>,
+    ) -> Result<Option<A::Reply>, CallError> {
+        let mut candidates = self.targets.cooling_last(candidates);
+        for rounds in 1.. {
+            let answered = self.round(call, record, attempt, &candidates, so_far).await?;
+            let again = || self.retries.again(rounds, &so_far.failures, call.left());
+            let again = (answered.is_none() && call.may_retry).then(again).flatten();
+            let Some((pause, passing)) = again else { return Ok(answered) };
+            sleep(pause).await;
+            candidates = passing;
+        }
+        Ok(None)
     }
 
     /// Asks each candidate once. `None`: all failed.
