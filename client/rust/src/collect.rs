@@ -35,6 +35,8 @@ pub struct Collected {
     pub route: Option<pb::Route>,
     /// Where the time went.
     pub latency: Option<pb::Latency>,
+    /// What the call cost, every attempt included. `None`: nobody knows; it is not nothing.
+    pub cost: Option<pb::Cost>,
     /// Events that have no place in the message: newer than this client, or of no known block.
     pub unplaced: Vec<Event>,
 }
@@ -98,6 +100,7 @@ impl From<pb::ConverseResponse> for Collected {
             additional_model_response_fields_json: response.additional_model_response_fields_json,
             route: response.route,
             latency: response.latency,
+            cost: response.cost,
             unplaced: Vec::new(),
         }
     }
@@ -162,5 +165,6 @@ impl Collector {
         collected.performance_config = metadata.performance_config;
         collected.service_tier = metadata.service_tier;
         collected.latency = metadata.latency;
+        collected.cost = metadata.cost;
     }
 }

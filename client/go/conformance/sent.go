@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+
+	"google.golang.org/grpc/stats"
+)
+
+// sentKey finds, in the context of a call, what to do once its request was sent.
+type sentKey struct{}
+
+// sentWatch learns from gRPC when a request was sent.
+type sentWatch struct{}
+
+func (sentWatch) HandleRPC(ctx context.Context, event stats.RPCStats) {
+	if _, sent := event.(*stats.OutPayload); !sent {
+		return
+	}
+	if cancel, wanted := ctx.Value(sentKey{}).(context.CancelFunc); wanted {
+		cancel()
+	}
+}
+
+func (sentWatch) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+func (sentWatch) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (sentWatch) HandleConn(context.Context, stats.ConnStats) {}
