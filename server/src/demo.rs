@@ -9,7 +9,7 @@ use switchboard_client::{Event, Switchboard, ask, pb, task};
 use switchboard_server::{
     bedrock::Bedrock,
     catalogue::Catalogue,
-    config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY, Model, Task},
+    config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY, Force, Model, Task},
     route::Routes,
     serve,
 };
@@ -89,7 +89,9 @@ impl Demo {
 }
 
 fn with_a_throttled_model(mut config: Config) -> Config {
-    config.models.insert("throttled".to_owned(), Model::new(THROTTLED));
+    // "closed": otherwise it would cool down, and the next call would not show what the README promises.
+    let throttled = Model { breaker: Force::Closed, ..Model::new(THROTTLED) };
+    config.models.insert("throttled".to_owned(), throttled);
     let task = Task::new("its first model is always throttled", ["throttled", "fallback"]);
     config.tasks.insert(FALLBACK.to_owned(), task);
     config

@@ -2,8 +2,14 @@
 use crate::shell::{self, Result, Shell};
 
 pub(crate) fn ci(shell: &Shell) -> Result {
-    let tasks: [&[&str]; 5] =
-        [&["tools"], &["lint"], &["test"], &["soak", "--calls", "100000"], &["fuzz", "--seconds", "20"]];
+    let tasks: [&[&str]; 6] = [
+        &["tools"],
+        &["generate", "--check"],
+        &["lint"],
+        &["test"],
+        &["soak", "--calls", "100000"],
+        &["fuzz", "--seconds", "20"],
+    ];
     for task in tasks {
         let mut command = shell.command("cargo xtask")?;
         shell::run(command.args(task).env("CI", "true").env("SWITCHBOARD_TOOLS", &shell.tools))?;

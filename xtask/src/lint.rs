@@ -64,6 +64,57 @@ fn docs(shell: &Shell) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{env, fs, path::PathBuf, process::Command};
+
+    fn git(folder: &PathBuf, words: &str) {
+        let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+        let done =
+            Command::new("git").current_dir(folder).args(identity).args(words.split(' ')).output().unwrap();
+        assert!(done.status.success(), "git {words}: {done:?}");
+    }
+
+    /// The gate, on a copy of the contract of which one field is changed.
+    #[test]
+    fn the_gate_lets_a_new_field_pass_and_stops_one_that_others_rely_on() {
+        let path: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+        let buf = path.iter().map(|folder| folder.join("buf")).find(|program| program.is_file());
+        let Some(buf) = buf else {
+            assert!(env::var_os("CI").is_none(), "buf is missing: run `cargo xtask tools`");
+            eprintln!("left out: buf is not on PATH");
+            return;
+        };
+        let folder = env::temp_dir().join(format!("switchboard-gate-{}", std::process::id()));
+        let contract = folder.join("proto/switchboard/v1");
+        fs::create_dir_all(&contract).unwrap();
+        let ours = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../proto");
+        fs::copy(ours.join("buf.yaml"), folder.join("proto/buf.yaml")).unwrap();
+        for file in fs::read_dir(ours.join("switchboard/v1")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), contract.join(file.file_name())).unwrap();
+        }
+        for words in ["init -q -b main", "add -A", "commit -q -m first"] {
+            git(&folder, words);
+        }
+        let routing = contract.join("routing.proto");
+        let original = fs::read_to_string(&routing).unwrap();
+        for (from, to, passes) in [
+            ("  string task_type = 1;", "  string task_type = 1;\n  string new = 1000;", true),
+            ("  string task_type = 1;", "  string task_type = 1001;", false), // another number
+            ("  string task_type = 1;", "  string task_name = 1;", false),    // another name in JSON
+            ("  string task_type = 1;", "  int32 task_type = 1;", false),     // another type
+        ] {
+            assert!(original.contains(from));
+            fs::write(&routing, original.replacen(from, to, 1)).unwrap();
+            let against = ".git#ref=HEAD,subdir=proto";
+            let gate = Command::new(&buf)
+                .current_dir(&folder)
+                .args(["breaking", "proto", "--against", against])
+                .output();
+            let gate = gate.unwrap();
+            assert_eq!(gate.status.success(), passes, "{to}: {gate:?}");
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn the_earlier_contract_is_mains() {

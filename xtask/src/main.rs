@@ -5,6 +5,7 @@
 mod chaos;
 mod ci;
 mod fuzz;
+mod generate;
 mod lint;
 mod shell;
 mod test;
@@ -42,6 +43,8 @@ enum Task {
     Ci,
     /// Arbitrary bytes for the codec, for a bounded time
     Fuzz(fuzz::Fuzz),
+    /// The clients' generated code, from the contract
+    Generate(generate::Options),
     /// Formatting, the contract, the dependencies, clippy and the docs
     Lint,
     /// Calls as fast as they come, while memory is looked at
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Chaos(options) => chaos::chaos(&shell, &options),
         Task::Ci => ci::ci(&shell),
         Task::Fuzz(options) => fuzz::fuzz(&shell, &options),
+        Task::Generate(options) => generate::generate(&shell, &options),
         Task::Lint => lint::lint(&shell),
         Task::Soak(options) => chaos::soak(&shell, &options),
         Task::Test(options) => test::test(&shell, &options),

@@ -20,10 +20,19 @@ struct Suite {
     run: fn(&Shell, &Options) -> Result,
 }
 
-const SUITES: &[Suite] = &[Suite { name: "rust", needs: "cargo", run: rust }];
+/// The first builds the programs that the others call.
+const SUITES: &[Suite] = &[
+    Suite { name: "rust", needs: "cargo", run: rust },
+    Suite { name: "python", needs: "python3", run: python },
+    Suite { name: "typescript", needs: "npm", run: typescript },
+    Suite { name: "go", needs: "go", run: go },
+    Suite { name: "java", needs: "mvn", run: java },
+];
 
 pub(crate) fn test(shell: &Shell, options: &Options) -> Result {
-    let report = run_all(SUITES, shell, options)?;
+    // A filter is one for Rust's tests.
+    let suites = if options.filter.is_empty() { SUITES } else { &SUITES[..1] };
+    let report = run_all(suites, shell, options)?;
     eprintln!("\n{}", report.join("\n"));
     if options.recordings.is_none() {
         eprintln!("left out: tests of recorded traffic, for SWITCHBOARD_RECORDINGS does not name its folder");
@@ -55,6 +64,32 @@ fn rust(shell: &Shell, options: &Options) -> Result {
         command.env("SWITCHBOARD_RECORDINGS", shell.root.join(folder));
     }
     shell::run(&mut command)
+}
+
+/// Style, types and tests, in an environment of its own.
+fn python(shell: &Shell, options: &Options) -> Result {
+    let mut command = shell.command("sh client/python/check")?;
+    if let Some(folder) = &options.recordings {
+        command.env("SWITCHBOARD_RECORDINGS", shell.root.join(folder));
+    }
+    shell::run(command.env("SWITCHBOARD_TOOLS", &shell.tools))
+}
+
+/// Its build is its type check.
+fn typescript(shell: &Shell, _: &Options) -> Result {
+    shell.run("npm --prefix client/typescript ci --no-audit --no-fund --loglevel=error")?;
+    shell.run("npm --prefix client/typescript test")
+}
+
+fn go(shell: &Shell, _: &Options) -> Result {
+    for words in ["go vet ./...", "go test ./..."] {
+        shell::run(shell.command(words)?.current_dir(shell.root.join("client/go")))?;
+    }
+    Ok(())
+}
+
+fn java(shell: &Shell, _: &Options) -> Result {
+    shell.run("mvn --quiet --batch-mode --file client/java/pom.xml verify")
 }
 
 #[cfg(test)]

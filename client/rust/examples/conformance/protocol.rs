@@ -1,0 +1,110 @@
+//! What the runner says, and what it wants to hear.
+use crate::{Result, json};
+use prost::Message;
+use serde_json::{Map, Value};
+use std::time::Duration;
+use switchboard_client::pb;
+use tonic::Code;
+
+/// One call, as the runner wants it made.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) rpc: String,
+    pub(crate) request: Value,
+    pub(crate) deadline: Option<Duration>,
+    /// After how many events of a stream it is given up.
+    pub(crate) cancel_after_events: Option<usize>,
+    /// Whether the answer is sent back as history, and the second answer reported.
+    pub(crate) then_history: bool,
+}
+
+/// What the caller saw. Members that say nothing are left out.
+#[derive(Debug, Default)]
+pub(crate) struct Reply(Map<String, Value>);
+
+// === impl Call ===
+
+impl Call {
+    pub(crate) fn parse(line: &str) -> Result<Self> {
+        let mut line: Value = serde_json::from_str(line)?;
+        let events = line["cancel_after_events"].as_u64();
+        Ok(Self {
+            rpc: line["rpc"].as_str().ok_or("a call without rpc")?.to_owned(),
+            request: line["request"].take(),
+            deadline: line["deadline_ms"].as_u64().map(Duration::from_millis),
+            cancel_after_events: events.map(usize::try_from).transpose()?,
+            then_history: line["then"] == "history",
+        })
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    pub(crate) fn response<M: Message>(name: &str, response: &M) -> Result<Self> {
+        let mut reply = Self::default();
+        reply.set("response", json::write(name, response)?);
+        Ok(reply)
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        let mut reply = Self::default();
+        reply.set_error(Code::Cancelled, "given up by the driver");
+        reply
+    }
+
+    pub(crate) fn set(&mut self, member: &str, value: impl Into<Value>) {
+        self.0.insert(member.to_owned(), value.into());
+    }
+
+    pub(crate) fn push_event(&mut self, event: &pb::ConverseStreamResponse) -> Result<()> {
+        let event = json::write("ConverseStreamResponse", event)?;
+        let events = self.0.entry("events").or_insert_with(|| Value::Array(Vec::new()));
+        events.as_array_mut().ok_or("events are a list")?.push(event);
+        Ok(())
+    }
+
+    pub(crate) fn set_error(&mut self, code: Code, message: &str) {
+        let error = Map::from_iter([
+            ("code".to_owned(), Value::from(code_name(code))),
+            ("message".to_owned(), Value::from(message)),
+        ]);
+        self.set("error", error);
+    }
+
+    /// Adds to the error that was set before. What is empty is left out.
+    pub(crate) fn add_to_error(&mut self, member: &str, value: impl Into<Value>) {
+        let value = value.into();
+        let is_empty = value.is_null() || value == "" || value == Value::Array(Vec::new());
+        if let (false, Some(Value::Object(error))) = (is_empty, self.0.get_mut("error")) {
+            error.insert(member.to_owned(), value);
+        }
+    }
+
+    pub(crate) fn to_line(&self) -> String {
+        format!("{}\n", Value::Object(self.0.clone()))
+    }
+}
+
+/// The code as gRPC writes it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether a reply is what a scenario expects.
+//!
+//! Every member that is expected must be there and be equal; others may be there too. Lists are equal item by item. In
+//! the place of a value may stand a question, an object with one member:
+//!
+//! | question | true for |
+//! |---|---|
+//! | `{"$exists": true}` | anything that is there |
+//! | `{"$absent": true}` | what is not there |
+//! | `{"$starts": "a"}`, `{"$holds": "a"}` | texts that begin with it, or hold it |
+//! | `{"$length": 3}` | lists of so many items, texts of so many bytes |
+//! | `{"$some": […]}` | lists in which each of these is matched by an item, in this order |
+//! | `{"$first": …}`, `{"$last": …}` | lists that begin or end with it |
+//! | `{"$every": …}` | lists whose items all match |
+//! | `{"$atLeast": 3}` | numbers |
+//! | `{"$in": […]}` | what is equal to one of them |
+//! | `{"$all": […]}` | what satisfies each |
+use serde_json::Value;
+
+/// Says where and how they differ.
+pub(crate) fn check(expected: &Value, actual: &Value) -> Result<(), String> {
+    compare(expected, Some(actual), "reply")
+}
+
+fn compare(expected: &Value, actual: Option<&Value>, path: &str) -> Result<(), String> {
+    if let Some((question, wanted)) = question(expected) {
+        let holds = ask(question, wanted, actual, path)?;
+        return if holds { Ok(()) } else { Err(differs(expected, actual, path)) };
+    }
+    match (expected, actual) {
+        (Value::Object(expected), Some(Value::Object(actual))) => {
+            let mut members = expected.iter();
+            members.try_for_each(|(name, value)| compare(value, actual.get(name), &format!("{path}.{name}")))
+        }
+        (Value::Array(expected), Some(Value::Array(items))) if expected.len() == items.len() => {
+            let mut pairs = expected.iter().zip(items).enumerate();
+            pairs.try_for_each(|(at, (expected, item))| {
+                compare(expected, Some(item), &format!("{path}[{at}]"))
+            })
+        }
+        (Value::Number(expected), Some(Value::Number(actual))) if expected.as_f64() == actual.as_f64() => {
+            Ok(())
+        }
+        (expected, Some(actual)) if expected == actual => Ok(()),
+        _ => Err(differs(expected, actual, path)),
+    }
+}
+
+fn question(value: &Value) -> Option<(&str, &Value)> {
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    let (name, wanted) = members.iter().next()?;
+    name.starts_with('$').then_some((name.as_str(), wanted))
+}
+
+fn ask(question: &str, wanted: &Value, actual: Option<&Value>, path: &str) -> Result<bool, String> {
+    let Some(actual) = actual else { return Ok(question == "$absent") };
+    let matches = |wanted: &Value, item: &Value| compare(wanted, Some(item), path).is_ok();
+    let items = || actual.as_array().map_or(&[][..], Vec::as_slice);
+    let wanted_items = || wanted.as_array().ok_or(format!("{question} needs a list"));
+    let text = || actual.as_str().unwrap_or_default();
+    let wanted_text = || wanted.as_str().ok_or(format!("{question} needs a text"));
+    Ok(match question {
+        "$exists" => true,
+        "$absent" => false,
+        "$starts" => text().starts_with(wanted_text()?),
+        "$holds" => text().contains(wanted_text()?),
+        "$length" => {
+            let length = actual.as_str().map(str::len).or(actual.as_array().map(Vec::len));
+            length.map(Value::from).as_ref() == Some(wanted)
+        }
+        "$some" => {
+            let mut rest = items().iter();
+            wanted_items()?.iter().all(|wanted| rest.any(|item| matches(wanted, item)))
+        }
+        "$first" => items().first().is_some_and(|item| matches(wanted, item)),
+        "$last" => items().last().is_some_and(|item| matches(wanted, item)),
+        "$every" => items().iter().all(|item| matches(wanted, item)),
+        "$atLeast" => actual.as_f64() >= wanted.as_f64() && actual.is_number(),
+        "$in" => wanted_items()?.contains(actual),
+        "$all" => {
+            wanted_items()?.iter().try_for_each(|wanted| compare(wanted, Some(actual), path))?;
+            true
+        }
+        _ => return Err(format!("{path}: there is no question {question}")),
+    })
+}
+
+fn differs(expected: &Value, actual: Option<&Value>, path: &str) -> String {
+    let actual = actual.map_or("nothing".to_owned(), |actual| shortened(&actual.to_string()));
+    format!("{path}: expected {}, found {actual}", shortened(&expected.to_string()))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(600) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_expected_must_be_there_and_the_rest_may() {
+        let reply = json!({"text": "Grüße", "events": [{"a": 1}, {"b": {"c": 2}}], "error": {"code": "X"}});
+        for expected in [
+            json!({}),
+            json!({"text": "Grüße"}),
+            json!({"events": [{}, {"b": {"c": 2.0}}]}),
+            json!({"text": {"$starts": "Gr"}, "none": {"$absent": true}, "error": {"$exists": true}}),
+            json!({"text": {"$holds": "ü"}, "events": {"$length": 2}}),
+            json!({"events": {"$some": [{"a": 1}, {"b": {}}]}}),
+            json!({"events": {"$first": {"a": {"$atLeast": 1}}}}),
+            json!({"events": {"$all": [{"$last": {"b": {}}}, {"$length": 2}]}}),
+            json!({"error": {"code": {"$in": ["W", "X"]}}}),
+        ] {
+            assert_eq!(check(&expected, &reply), Ok(()), "{expected}");
+        }
+        for expected in [
+            json!({"text": "Gruß"}),
+            json!({"events": [{}]}),
+            json!({"events": {"$some": [{"b": {}}, {"a": 1}]}}),
+            json!({"error": {"$absent": true}}),
+            json!({"none": {"$exists": true}}),
+            json!({"none": {"$starts": ""}}),
+            json!({"text": {"$length": 5}}),
+            json!({"events": {"$every": {"a": 1}}}),
+            json!({"text": {"$atLeast": 0}}),
+            json!({"text": {"$unheard": 0}}),
+        ] {
+            assert!(check(&expected, &reply).is_err(), "{expected}");
+        }
+    }
+}
