@@ -4,6 +4,7 @@
 //! month finds what it pinned. Builds happen in temporary folders: nothing of them stays.
 use crate::shell::{self, Result, Shell};
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,10 +18,11 @@ struct Tool {
     install: fn(&Shell, &Tool, &Path) -> Result<Command>,
 }
 
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 4] = [
     Tool { name: "buf", version: "1.75.0", needs: "npm", install: buf },
     Tool { name: "grpcurl", version: "1.9.4", needs: "go", install: grpcurl },
     Tool { name: "cargo-deny", version: "0.20.2", needs: "cargo", install: cargo_deny },
+    Tool { name: "otelcol", version: "0.155.0", needs: "go", install: otelcol },
 ];
 
 /// Installs what is missing. A tool whose toolchain is missing is left out, or an error in CI.
@@ -70,6 +72,20 @@ fn cargo_deny(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// Built from the modules that deploy/collector/builder.yaml pins, which takes minutes. What the builder writes beside
+/// the program is small, and tells what is in it.
+///
+/// `-e`: the builder tidies its module, for which Go wants the modules that only tests of its modules need. Not all of
+/// them can be had, and none is compiled; what is compiled is still verified.
+fn otelcol(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
+    let mut command = shell.command("go run")?;
+    command.arg(format!("go.opentelemetry.io/collector/cmd/builder@v{}", tool.version));
+    command.args(["--config", "deploy/collector/builder.yaml"]);
+    fs::create_dir_all(folder)?; // the builder makes only the last folder of its path
+    command.env("dist.output_path", folder.join("bin")).env("GOFLAGS", "-e");
+    Ok(command)
+}
+
 // === impl Tool ===
 
 impl Tool {
@@ -86,5 +102,16 @@ mod tests {
     fn a_new_version_is_a_new_folder() {
         let tool = Tool { version: "1.0.0", ..TOOLS[0] };
         assert_eq!(tool.folder(Path::new("/tools")), Path::new("/tools/buf-1.0.0"));
+    }
+
+    #[test]
+    fn the_collector_is_of_the_version_in_its_manifest() {
+        let manifest = include_str!("../../deploy/collector/builder.yaml");
+        let tool = TOOLS.iter().find(|tool| tool.name == "otelcol").unwrap();
+        assert!(manifest.contains(&format!("\n  version: {}\n", tool.version)));
+        let components =
+            manifest.lines().filter(|line| line.contains("gomod: ") && !line.contains("/confmap/"));
+        assert!(components.clone().count() > 5);
+        assert!(components.clone().all(|line| line.ends_with(&format!(" v{}", tool.version))));
     }
 }
