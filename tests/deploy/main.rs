@@ -4,12 +4,16 @@
 //! metrics      the table of metrics in deploy/README.md, held against the program's own names
 //! dashboards   every query and alarm asks for a metric that exists, by attributes that it has
 //! collector    both configurations, run by `otelcol`
+//! image        what the image is built from
+//! policies     what the IAM policies allow
 //! ```
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 
 mod collector;
 mod dashboards;
+mod image;
 mod metrics;
+mod policies;
 
 use serde_json::Value;
 use std::fs;
