@@ -188,6 +188,8 @@ fn configuration(ills: &[Ill], guards: Guards, endpoint_url: String) -> Config {
             toml += "after_content = \"restart\"\nhedge_after = \"400ms\"\n";
         }
     }
+    // What is remembered for feedback is bounded; a soak must reach that bound while it warms up.
+    toml += "[feedback]\nmax_answers = 5000\n";
     toml += "[routing]\nunknown_tasks = \"refuse\"\n";
     toml += match guards {
         Guards::Off => "[breaker]\nenabled = false\n",
