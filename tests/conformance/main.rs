@@ -21,6 +21,7 @@
 mod clients;
 mod driver;
 mod grpcurl;
+mod health_probe;
 mod matching;
 mod prepared;
 mod programs;

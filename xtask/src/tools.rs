@@ -18,9 +18,10 @@ struct Tool {
     install: fn(&Shell, &Tool, &Path) -> Result<Command>,
 }
 
-const TOOLS: [Tool; 4] = [
+const TOOLS: [Tool; 5] = [
     Tool { name: "buf", version: "1.75.0", needs: "npm", install: buf },
     Tool { name: "grpcurl", version: "1.9.4", needs: "go", install: grpcurl },
+    Tool { name: "grpc-health-probe", version: "0.4.61", needs: "go", install: grpc_health_probe },
     Tool { name: "cargo-deny", version: "0.20.2", needs: "cargo", install: cargo_deny },
     Tool { name: "otelcol", version: "0.155.0", needs: "go", install: otelcol },
 ];
@@ -57,9 +58,16 @@ fn buf(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
 }
 
 fn grpcurl(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
+    go_install(shell, folder, &format!("github.com/fullstorydev/grpcurl/cmd/grpcurl@v{}", tool.version))
+}
+
+fn grpc_health_probe(shell: &Shell, tool: &Tool, folder: &Path) -> Result<Command> {
+    go_install(shell, folder, &format!("github.com/grpc-ecosystem/grpc-health-probe@v{}", tool.version))
+}
+
+fn go_install(shell: &Shell, folder: &Path, package: &str) -> Result<Command> {
     let mut command = shell.command("go install")?;
-    command.arg(format!("github.com/fullstorydev/grpcurl/cmd/grpcurl@v{}", tool.version));
-    command.env("GOBIN", folder.join("bin"));
+    command.arg(package).env("GOBIN", folder.join("bin"));
     Ok(command)
 }
 

@@ -48,6 +48,8 @@ export class Collected {
   route: pb.Route | undefined;
   /** Where the time went. */
   latency: pb.Latency | undefined;
+  /** What the call cost, every attempt included. Absent: the price of a part is unknown; it is not zero. */
+  cost: pb.Cost | undefined;
   /** Events that have no place in the message: newer than this client, or of no known block. */
   unplaced: Event[] = [];
 
@@ -144,7 +146,7 @@ export class Collector {
 
 type Measures = Pick<
   pb.ConverseResponse,
-  "usage" | "metrics" | "trace" | "performanceConfig" | "serviceTier" | "latency"
+  "usage" | "metrics" | "trace" | "performanceConfig" | "serviceTier" | "latency" | "cost"
 >;
 
 /** What a whole answer and a stream's last event have alike. */
@@ -155,6 +157,7 @@ function takeMeasures(collected: Collected, from: Partial<Measures>): void {
   collected.performanceConfig = from.performanceConfig;
   collected.serviceTier = from.serviceTier;
   collected.latency = from.latency;
+  collected.cost = from.cost;
 }
 
 function wordsOf({ block }: pb.ContentBlock): string {

@@ -105,6 +105,17 @@ export class Switchboard {
     return this.call(pb.RoutingService.method.explainRoute, question, options);
   }
 
+  /**
+   * Says what became of an answer, which the request id of its route names. Said again by the same judge it takes the
+   * place of what was said before.
+   */
+  recordFeedback(
+    feedback: MessageInitShape<typeof pb.RecordFeedbackRequestSchema>,
+    options?: CallOptions,
+  ): Promise<pb.RecordFeedbackResponse> {
+    return this.call(pb.FeedbackService.method.recordFeedback, feedback, options);
+  }
+
   /** Any other method of the contract that answers once, such as `pb.RoutingService.method.explainRoute`. */
   async call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

@@ -232,6 +232,42 @@ test("a Bedrock body is a request", async () => {
   assert.equal(answer.stopReason, pb.StopReason.MAX_TOKENS);
 });
 
+test("a call's cost comes with the answer, whole or streamed", async () => {
+  const question = ask(task.SUMMARIZATION, "Summarize: all is well.");
+  const whole = Collected.from(await switchboard.converse(question));
+  const streamed = await switchboard.stream(question).collectMessage();
+
+  assert.ok(whole.cost && whole.cost.picoUsd > 0n);
+  assert.deepEqual(streamed.cost, whole.cost);
+});
+
+test("what became of an answer is said by its request id, and said again takes its place", async () => {
+  const answer = await switchboard.stream(ask(task.CODING, "Reverse a list.")).collectMessage();
+  const judge = { kind: "check", id: "compiler" };
+  const requestId = answer.route?.requestId ?? "";
+
+  const first = await switchboard.recordFeedback({ requestId, judge, taskSuccess: false });
+  const second = await switchboard.recordFeedback({
+    requestId,
+    judge,
+    taskSuccess: true,
+    score: { value: 4.5, min: 1, max: 5 },
+  });
+
+  assert.deepEqual([first.replaced, first.taskType, first.modelId], [false, task.CODING, FIRST]);
+  assert.equal(second.replaced, true);
+});
+
+test("feedback on an answer that nobody gave is refused", async () => {
+  const judge = { kind: "human", id: "alice" };
+
+  const error = await errorOf(
+    switchboard.recordFeedback({ requestId: "3f1c2a4e-0000-4000-8000-000000000000", judge, thumb: "up" }),
+  );
+
+  assert.deepEqual([error.code, error.reason], ["NOT_FOUND", "UNKNOWN_REQUEST"]);
+});
+
 test("tasks, routes and tokens can be asked for", async () => {
   const { tasks } = await switchboard.tasks();
   const explained = await switchboard.explain(task.CODING);

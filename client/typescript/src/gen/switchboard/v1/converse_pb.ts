@@ -12,13 +12,15 @@ import type { ConverseTrace } from "./guardrail_pb.js";
 import { file_switchboard_v1_guardrail } from "./guardrail_pb.js";
 import type { Route } from "./route_pb.js";
 import { file_switchboard_v1_route } from "./route_pb.js";
+import type { Cost, TokenUsage } from "./usage_pb.js";
+import { file_switchboard_v1_usage } from "./usage_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file switchboard/v1/converse.proto.
  */
 export const file_switchboard_v1_converse: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zd2l0Y2hib2FyZC92MS9jb252ZXJzZS5wcm90bxIOc3dpdGNoYm9hcmQudjEi8wcKD0NvbnZlcnNlUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSKQoIbWVzc2FnZXMYAiADKAsyFy5zd2l0Y2hib2FyZC52MS5NZXNzYWdlEjIKBnN5c3RlbRgDIAMoCzIiLnN3aXRjaGJvYXJkLnYxLlN5c3RlbUNvbnRlbnRCbG9jaxJAChBpbmZlcmVuY2VfY29uZmlnGAUgASgLMiYuc3dpdGNoYm9hcmQudjEuSW5mZXJlbmNlQ29uZmlndXJhdGlvbhI2Cgt0b29sX2NvbmZpZxgGIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xDb25maWd1cmF0aW9uEkAKEGd1YXJkcmFpbF9jb25maWcYByABKAsyJi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb25maWd1cmF0aW9uEkIKH2FkZGl0aW9uYWxfbW9kZWxfcmVxdWVzdF9maWVsZHMYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASLgokYWRkaXRpb25hbF9tb2RlbF9yZXF1ZXN0X2ZpZWxkc19qc29uGAkgASgJSAASTgoQcHJvbXB0X3ZhcmlhYmxlcxgKIAMoCzI0LnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlUmVxdWVzdC5Qcm9tcHRWYXJpYWJsZXNFbnRyeRItCiVhZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkX3BhdGhzGAsgAygJEk4KEHJlcXVlc3RfbWV0YWRhdGEYDCADKAsyNC5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QuUmVxdWVzdE1ldGFkYXRhRW50cnkSRAoScGVyZm9ybWFuY2VfY29uZmlnGA0gASgLMiguc3dpdGNoYm9hcmQudjEuUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEjEKDHNlcnZpY2VfdGllchgOIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlNlcnZpY2VUaWVyEjMKDW91dHB1dF9jb25maWcYDyABKAsyHC5zd2l0Y2hib2FyZC52MS5PdXRwdXRDb25maWcaXAoUUHJvbXB0VmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEjMKBXZhbHVlGAIgASgLMiQuc3dpdGNoYm9hcmQudjEuUHJvbXB0VmFyaWFibGVWYWx1ZXM6AjgBGjYKFFJlcXVlc3RNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCGwoZYWRkaXRpb25hbF9yZXF1ZXN0X2ZpZWxkc0oECAQQBVIIbW9kZWxfaWQioAEKFkluZmVyZW5jZUNvbmZpZ3VyYXRpb24SFwoKbWF4X3Rva2VucxgBIAEoBUgAiAEBEhgKC3RlbXBlcmF0dXJlGAIgASgBSAGIAQESEgoFdG9wX3AYAyABKAFIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCUINCgtfbWF4X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCCAoGX3RvcF9wIugBChZHdWFyZHJhaWxDb25maWd1cmF0aW9uEiEKFGd1YXJkcmFpbF9pZGVudGlmaWVyGAEgASgJSACIAQESHgoRZ3VhcmRyYWlsX3ZlcnNpb24YAiABKAlIAYgBARISCgV0cmFjZRgDIAEoCUgCiAEBEiMKFnN0cmVhbV9wcm9jZXNzaW5nX21vZGUYBCABKAlIA4gBAUIXChVfZ3VhcmRyYWlsX2lkZW50aWZpZXJCFAoSX2d1YXJkcmFpbF92ZXJzaW9uQggKBl90cmFjZUIZChdfc3RyZWFtX3Byb2Nlc3NpbmdfbW9kZSIvChRQcm9tcHRWYXJpYWJsZVZhbHVlcxIOCgR0ZXh0GAEgASgJSABCBwoFdmFsdWUiPAoYUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEhQKB2xhdGVuY3kYASABKAlIAIgBAUIKCghfbGF0ZW5jeSIbCgtTZXJ2aWNlVGllchIMCgR0eXBlGAEgASgJImEKDE91dHB1dENvbmZpZxIxCgt0ZXh0X2Zvcm1hdBgBIAEoCzIcLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdBITCgZlZmZvcnQYAiABKAlIAIgBAUIJCgdfZWZmb3J0IlYKDE91dHB1dEZvcm1hdBIMCgR0eXBlGAEgASgJEjgKCXN0cnVjdHVyZRgCIAEoCzIlLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdFN0cnVjdHVyZSJhChVPdXRwdXRGb3JtYXRTdHJ1Y3R1cmUSOwoLanNvbl9zY2hlbWEYASABKAsyJC5zd2l0Y2hib2FyZC52MS5Kc29uU2NoZW1hRGVmaW5pdGlvbkgAQgsKCXN0cnVjdHVyZSJsChRKc29uU2NoZW1hRGVmaW5pdGlvbhIOCgZzY2hlbWEYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEhgKC2Rlc2NyaXB0aW9uGAMgASgJSAGIAQFCBwoFX25hbWVCDgoMX2Rlc2NyaXB0aW9uIr4EChBDb252ZXJzZVJlc3BvbnNlEi4KBm91dHB1dBgBIAEoCzIeLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlT3V0cHV0Ei8KC3N0b3BfcmVhc29uGAIgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAyABKAkSKQoFdXNhZ2UYBCABKAsyGi5zd2l0Y2hib2FyZC52MS5Ub2tlblVzYWdlEjAKB21ldHJpY3MYBSABKAsyHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZU1ldHJpY3MSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgGIAEoCUgAiAEBEiwKBXRyYWNlGAcgASgLMh0uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUcmFjZRJEChJwZXJmb3JtYW5jZV9jb25maWcYCCABKAsyKC5zd2l0Y2hib2FyZC52MS5QZXJmb3JtYW5jZUNvbmZpZ3VyYXRpb24SMQoMc2VydmljZV90aWVyGAkgASgLMhsuc3dpdGNoYm9hcmQudjEuU2VydmljZVRpZXISJAoFcm91dGUYCiABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZRIoCgdsYXRlbmN5GAsgASgLMhcuc3dpdGNoYm9hcmQudjEuTGF0ZW5jeUIoCiZfYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbiJGCg5Db252ZXJzZU91dHB1dBIqCgdtZXNzYWdlGAEgASgLMhcuc3dpdGNoYm9hcmQudjEuTWVzc2FnZUgAQggKBm91dHB1dCLJAgoKVG9rZW5Vc2FnZRIUCgxpbnB1dF90b2tlbnMYASABKAUSFQoNb3V0cHV0X3Rva2VucxgCIAEoBRIUCgx0b3RhbF90b2tlbnMYAyABKAUSJAoXY2FjaGVfcmVhZF9pbnB1dF90b2tlbnMYBCABKAVIAIgBARIlChhjYWNoZV93cml0ZV9pbnB1dF90b2tlbnMYBSABKAVIAYgBARIyCg1jYWNoZV9kZXRhaWxzGAYgAygLMhsuc3dpdGNoYm9hcmQudjEuQ2FjaGVEZXRhaWwSIwoWc2VydmVyX3Rvb2xfdXNhZ2VfanNvbhgHIAEoCUgCiAEBQhoKGF9jYWNoZV9yZWFkX2lucHV0X3Rva2Vuc0IbChlfY2FjaGVfd3JpdGVfaW5wdXRfdG9rZW5zQhkKF19zZXJ2ZXJfdG9vbF91c2FnZV9qc29uIjAKC0NhY2hlRGV0YWlsEgsKA3R0bBgBIAEoCRIUCgxpbnB1dF90b2tlbnMYAiABKAUiJQoPQ29udmVyc2VNZXRyaWNzEhIKCmxhdGVuY3lfbXMYASABKAMikwEKB0xhdGVuY3kSLgoLZmlyc3RfdG9rZW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFdG90YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLc3dpdGNoYm9hcmQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24itQQKFkNvbnZlcnNlU3RyZWFtUmVzcG9uc2USJgoFcm91dGUYASABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZUgAEjoKDW1lc3NhZ2Vfc3RhcnQYAiABKAsyIS5zd2l0Y2hib2FyZC52MS5NZXNzYWdlU3RhcnRFdmVudEgAEkUKE2NvbnRlbnRfYmxvY2tfc3RhcnQYAyABKAsyJi5zd2l0Y2hib2FyZC52MS5Db250ZW50QmxvY2tTdGFydEV2ZW50SAASRQoTY29udGVudF9ibG9ja19kZWx0YRgEIAEoCzImLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja0RlbHRhRXZlbnRIABJDChJjb250ZW50X2Jsb2NrX3N0b3AYBSABKAsyJS5zd2l0Y2hib2FyZC52MS5Db250ZW50QmxvY2tTdG9wRXZlbnRIABI4CgxtZXNzYWdlX3N0b3AYBiABKAsyIC5zd2l0Y2hib2FyZC52MS5NZXNzYWdlU3RvcEV2ZW50SAASLwoHcmVzdGFydBgHIAEoCzIcLnN3aXRjaGJvYXJkLnYxLlJlc3RhcnRFdmVudEgAEj8KCG1ldGFkYXRhGAggASgLMisuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VTdHJlYW1NZXRhZGF0YUV2ZW50SAASLwoHdW5rbm93bhgJIAEoCzIcLnN3aXRjaGJvYXJkLnYxLlVua25vd25FdmVudEgAQgcKBWV2ZW50IiEKEU1lc3NhZ2VTdGFydEV2ZW50EgwKBHJvbGUYASABKAkiZwoWQ29udGVudEJsb2NrU3RhcnRFdmVudBIwCgVzdGFydBgBIAEoCzIhLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0YXJ0EhsKE2NvbnRlbnRfYmxvY2tfaW5kZXgYAiABKAUi2gEKEUNvbnRlbnRCbG9ja1N0YXJ0EjUKCHRvb2xfdXNlGAEgASgLMiEuc3dpdGNoYm9hcmQudjEuVG9vbFVzZUJsb2NrU3RhcnRIABI7Cgt0b29sX3Jlc3VsdBgCIAEoCzIkLnN3aXRjaGJvYXJkLnYxLlRvb2xSZXN1bHRCbG9ja1N0YXJ0SAASMAoFaW1hZ2UYAyABKAsyHy5zd2l0Y2hib2FyZC52MS5JbWFnZUJsb2NrU3RhcnRIABIWCgx1bmtub3duX2pzb24YZCABKAlIAEIHCgVzdGFydCJSChFUb29sVXNlQmxvY2tTdGFydBITCgt0b29sX3VzZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKBHR5cGUYAyABKAlIAIgBAUIHCgVfdHlwZSJnChRUb29sUmVzdWx0QmxvY2tTdGFydBITCgt0b29sX3VzZV9pZBgBIAEoCRIRCgR0eXBlGAIgASgJSACIAQESEwoGc3RhdHVzGAMgASgJSAGIAQFCBwoFX3R5cGVCCQoHX3N0YXR1cyIhCg9JbWFnZUJsb2NrU3RhcnQSDgoGZm9ybWF0GAEgASgJImcKFkNvbnRlbnRCbG9ja0RlbHRhRXZlbnQSMAoFZGVsdGEYASABKAsyIS5zd2l0Y2hib2FyZC52MS5Db250ZW50QmxvY2tEZWx0YRIbChNjb250ZW50X2Jsb2NrX2luZGV4GAIgASgFIuICChFDb250ZW50QmxvY2tEZWx0YRIOCgR0ZXh0GAEgASgJSAASNQoIdG9vbF91c2UYAiABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sVXNlQmxvY2tEZWx0YUgAEjYKC3Rvb2xfcmVzdWx0GAMgASgLMh8uc3dpdGNoYm9hcmQudjEuVG9vbFJlc3VsdERlbHRhSAASRwoRcmVhc29uaW5nX2NvbnRlbnQYBCABKAsyKi5zd2l0Y2hib2FyZC52MS5SZWFzb25pbmdDb250ZW50QmxvY2tEZWx0YUgAEjIKCGNpdGF0aW9uGAUgASgLMh4uc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25zRGVsdGFIABIwCgVpbWFnZRgGIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkltYWdlQmxvY2tEZWx0YUgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBWRlbHRhIiIKEVRvb2xVc2VCbG9ja0RlbHRhEg0KBWlucHV0GAEgASgJIkcKD1Rvb2xSZXN1bHREZWx0YRI0CgZibG9ja3MYASADKAsyJC5zd2l0Y2hib2FyZC52MS5Ub29sUmVzdWx0QmxvY2tEZWx0YSJcChRUb29sUmVzdWx0QmxvY2tEZWx0YRIOCgR0ZXh0GAEgASgJSAASEwoJanNvbl90ZXh0GAIgASgJSAASFgoMdW5rbm93bl9qc29uGGQgASgJSABCBwoFYmxvY2sifgoaUmVhc29uaW5nQ29udGVudEJsb2NrRGVsdGESDgoEdGV4dBgBIAEoCUgAEhoKEHJlZGFjdGVkX2NvbnRlbnQYAiABKAxIABITCglzaWduYXR1cmUYAyABKAlIABIWCgx1bmtub3duX2pzb24YZCABKAlIAEIHCgVkZWx0YSLGAQoOQ2l0YXRpb25zRGVsdGESEgoFdGl0bGUYASABKAlIAIgBARITCgZzb3VyY2UYAiABKAlIAYgBARJCCg5zb3VyY2VfY29udGVudBgDIAMoCzIqLnN3aXRjaGJvYXJkLnYxLkNpdGF0aW9uU291cmNlQ29udGVudERlbHRhEjIKCGxvY2F0aW9uGAQgASgLMiAuc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25Mb2NhdGlvbkIICgZfdGl0bGVCCQoHX3NvdXJjZSI4ChpDaXRhdGlvblNvdXJjZUNvbnRlbnREZWx0YRIRCgR0ZXh0GAEgASgJSACIAQFCBwoFX3RleHQiaQoPSW1hZ2VCbG9ja0RlbHRhEisKBnNvdXJjZRgBIAEoCzIbLnN3aXRjaGJvYXJkLnYxLkltYWdlU291cmNlEikKBWVycm9yGAIgASgLMhouc3dpdGNoYm9hcmQudjEuRXJyb3JCbG9jayI0ChVDb250ZW50QmxvY2tTdG9wRXZlbnQSGwoTY29udGVudF9ibG9ja19pbmRleBgBIAEoBSK6AQoQTWVzc2FnZVN0b3BFdmVudBIvCgtzdG9wX3JlYXNvbhgBIAEoDjIaLnN3aXRjaGJvYXJkLnYxLlN0b3BSZWFzb24SFwoPcmF3X3N0b3BfcmVhc29uGAIgASgJEjIKJWFkZGl0aW9uYWxfbW9kZWxfcmVzcG9uc2VfZmllbGRzX2pzb24YAyABKAlIAIgBAUIoCiZfYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbiIeCgxSZXN0YXJ0RXZlbnQSDgoGcmVhc29uGAEgASgJIssCChtDb252ZXJzZVN0cmVhbU1ldGFkYXRhRXZlbnQSKQoFdXNhZ2UYASABKAsyGi5zd2l0Y2hib2FyZC52MS5Ub2tlblVzYWdlEjAKB21ldHJpY3MYAiABKAsyHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZU1ldHJpY3MSLAoFdHJhY2UYAyABKAsyHS5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVRyYWNlEkQKEnBlcmZvcm1hbmNlX2NvbmZpZxgEIAEoCzIoLnN3aXRjaGJvYXJkLnYxLlBlcmZvcm1hbmNlQ29uZmlndXJhdGlvbhIxCgxzZXJ2aWNlX3RpZXIYBSABKAsyGy5zd2l0Y2hib2FyZC52MS5TZXJ2aWNlVGllchIoCgdsYXRlbmN5GAYgASgLMhcuc3dpdGNoYm9hcmQudjEuTGF0ZW5jeSIwCgxVbmtub3duRXZlbnQSEgoKZXZlbnRfdHlwZRgBIAEoCRIMCgRqc29uGAIgASgJIlgKEkNvdW50VG9rZW5zUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSLwoFaW5wdXQYAiABKAsyIC5zd2l0Y2hib2FyZC52MS5Db3VudFRva2Vuc0lucHV0IpgBChBDb3VudFRva2Vuc0lucHV0EkAKDGludm9rZV9tb2RlbBgBIAEoCzIoLnN3aXRjaGJvYXJkLnYxLkludm9rZU1vZGVsVG9rZW5zUmVxdWVzdEgAEjkKCGNvbnZlcnNlGAIgASgLMiUuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUb2tlbnNSZXF1ZXN0SABCBwoFaW5wdXQiKAoYSW52b2tlTW9kZWxUb2tlbnNSZXF1ZXN0EgwKBGJvZHkYASABKAwivwIKFUNvbnZlcnNlVG9rZW5zUmVxdWVzdBIpCghtZXNzYWdlcxgBIAMoCzIXLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2USMgoGc3lzdGVtGAIgAygLMiIuc3dpdGNoYm9hcmQudjEuU3lzdGVtQ29udGVudEJsb2NrEjYKC3Rvb2xfY29uZmlnGAMgASgLMiEuc3dpdGNoYm9hcmQudjEuVG9vbENvbmZpZ3VyYXRpb24SQgofYWRkaXRpb25hbF9tb2RlbF9yZXF1ZXN0X2ZpZWxkcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RIABIuCiRhZGRpdGlvbmFsX21vZGVsX3JlcXVlc3RfZmllbGRzX2pzb24YBSABKAlIAEIbChlhZGRpdGlvbmFsX3JlcXVlc3RfZmllbGRzIlEKE0NvdW50VG9rZW5zUmVzcG9uc2USFAoMaW5wdXRfdG9rZW5zGAEgASgFEiQKBXJvdXRlGAIgASgLMhUuc3dpdGNoYm9hcmQudjEuUm91dGUq2wIKClN0b3BSZWFzb24SGwoXU1RPUF9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRTVE9QX1JFQVNPTl9FTkRfVFVSThABEhgKFFNUT1BfUkVBU09OX1RPT0xfVVNFEAISGgoWU1RPUF9SRUFTT05fTUFYX1RPS0VOUxADEh0KGVNUT1BfUkVBU09OX1NUT1BfU0VRVUVOQ0UQBBIkCiBTVE9QX1JFQVNPTl9HVUFSRFJBSUxfSU5URVJWRU5FRBAFEiAKHFNUT1BfUkVBU09OX0NPTlRFTlRfRklMVEVSRUQQBhImCiJTVE9QX1JFQVNPTl9NQUxGT1JNRURfTU9ERUxfT1VUUFVUEAcSIgoeU1RPUF9SRUFTT05fTUFMRk9STUVEX1RPT0xfVVNFEAgSLQopU1RPUF9SRUFTT05fTU9ERUxfQ09OVEVYVF9XSU5ET1dfRVhDRUVERUQQCTKVAgoPQ29udmVyc2VTZXJ2aWNlEk0KCENvbnZlcnNlEh8uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VSZXF1ZXN0GiAuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VSZXNwb25zZRJbCg5Db252ZXJzZVN0cmVhbRIfLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlUmVxdWVzdBomLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlU3RyZWFtUmVzcG9uc2UwARJWCgtDb3VudFRva2VucxIiLnN3aXRjaGJvYXJkLnYxLkNvdW50VG9rZW5zUmVxdWVzdBojLnN3aXRjaGJvYXJkLnYxLkNvdW50VG9rZW5zUmVzcG9uc2VCYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_struct, file_switchboard_v1_content, file_switchboard_v1_guardrail, file_switchboard_v1_route]);
+  fileDesc("Ch1zd2l0Y2hib2FyZC92MS9jb252ZXJzZS5wcm90bxIOc3dpdGNoYm9hcmQudjEi8wcKD0NvbnZlcnNlUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSKQoIbWVzc2FnZXMYAiADKAsyFy5zd2l0Y2hib2FyZC52MS5NZXNzYWdlEjIKBnN5c3RlbRgDIAMoCzIiLnN3aXRjaGJvYXJkLnYxLlN5c3RlbUNvbnRlbnRCbG9jaxJAChBpbmZlcmVuY2VfY29uZmlnGAUgASgLMiYuc3dpdGNoYm9hcmQudjEuSW5mZXJlbmNlQ29uZmlndXJhdGlvbhI2Cgt0b29sX2NvbmZpZxgGIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xDb25maWd1cmF0aW9uEkAKEGd1YXJkcmFpbF9jb25maWcYByABKAsyJi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb25maWd1cmF0aW9uEkIKH2FkZGl0aW9uYWxfbW9kZWxfcmVxdWVzdF9maWVsZHMYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASLgokYWRkaXRpb25hbF9tb2RlbF9yZXF1ZXN0X2ZpZWxkc19qc29uGAkgASgJSAASTgoQcHJvbXB0X3ZhcmlhYmxlcxgKIAMoCzI0LnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlUmVxdWVzdC5Qcm9tcHRWYXJpYWJsZXNFbnRyeRItCiVhZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkX3BhdGhzGAsgAygJEk4KEHJlcXVlc3RfbWV0YWRhdGEYDCADKAsyNC5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QuUmVxdWVzdE1ldGFkYXRhRW50cnkSRAoScGVyZm9ybWFuY2VfY29uZmlnGA0gASgLMiguc3dpdGNoYm9hcmQudjEuUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEjEKDHNlcnZpY2VfdGllchgOIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlNlcnZpY2VUaWVyEjMKDW91dHB1dF9jb25maWcYDyABKAsyHC5zd2l0Y2hib2FyZC52MS5PdXRwdXRDb25maWcaXAoUUHJvbXB0VmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEjMKBXZhbHVlGAIgASgLMiQuc3dpdGNoYm9hcmQudjEuUHJvbXB0VmFyaWFibGVWYWx1ZXM6AjgBGjYKFFJlcXVlc3RNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCGwoZYWRkaXRpb25hbF9yZXF1ZXN0X2ZpZWxkc0oECAQQBVIIbW9kZWxfaWQioAEKFkluZmVyZW5jZUNvbmZpZ3VyYXRpb24SFwoKbWF4X3Rva2VucxgBIAEoBUgAiAEBEhgKC3RlbXBlcmF0dXJlGAIgASgBSAGIAQESEgoFdG9wX3AYAyABKAFIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCUINCgtfbWF4X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCCAoGX3RvcF9wIugBChZHdWFyZHJhaWxDb25maWd1cmF0aW9uEiEKFGd1YXJkcmFpbF9pZGVudGlmaWVyGAEgASgJSACIAQESHgoRZ3VhcmRyYWlsX3ZlcnNpb24YAiABKAlIAYgBARISCgV0cmFjZRgDIAEoCUgCiAEBEiMKFnN0cmVhbV9wcm9jZXNzaW5nX21vZGUYBCABKAlIA4gBAUIXChVfZ3VhcmRyYWlsX2lkZW50aWZpZXJCFAoSX2d1YXJkcmFpbF92ZXJzaW9uQggKBl90cmFjZUIZChdfc3RyZWFtX3Byb2Nlc3NpbmdfbW9kZSIvChRQcm9tcHRWYXJpYWJsZVZhbHVlcxIOCgR0ZXh0GAEgASgJSABCBwoFdmFsdWUiPAoYUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEhQKB2xhdGVuY3kYASABKAlIAIgBAUIKCghfbGF0ZW5jeSIbCgtTZXJ2aWNlVGllchIMCgR0eXBlGAEgASgJImEKDE91dHB1dENvbmZpZxIxCgt0ZXh0X2Zvcm1hdBgBIAEoCzIcLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdBITCgZlZmZvcnQYAiABKAlIAIgBAUIJCgdfZWZmb3J0IlYKDE91dHB1dEZvcm1hdBIMCgR0eXBlGAEgASgJEjgKCXN0cnVjdHVyZRgCIAEoCzIlLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdFN0cnVjdHVyZSJhChVPdXRwdXRGb3JtYXRTdHJ1Y3R1cmUSOwoLanNvbl9zY2hlbWEYASABKAsyJC5zd2l0Y2hib2FyZC52MS5Kc29uU2NoZW1hRGVmaW5pdGlvbkgAQgsKCXN0cnVjdHVyZSJsChRKc29uU2NoZW1hRGVmaW5pdGlvbhIOCgZzY2hlbWEYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEhgKC2Rlc2NyaXB0aW9uGAMgASgJSAGIAQFCBwoFX25hbWVCDgoMX2Rlc2NyaXB0aW9uIuIEChBDb252ZXJzZVJlc3BvbnNlEi4KBm91dHB1dBgBIAEoCzIeLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlT3V0cHV0Ei8KC3N0b3BfcmVhc29uGAIgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAyABKAkSKQoFdXNhZ2UYBCABKAsyGi5zd2l0Y2hib2FyZC52MS5Ub2tlblVzYWdlEjAKB21ldHJpY3MYBSABKAsyHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZU1ldHJpY3MSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgGIAEoCUgAiAEBEiwKBXRyYWNlGAcgASgLMh0uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUcmFjZRJEChJwZXJmb3JtYW5jZV9jb25maWcYCCABKAsyKC5zd2l0Y2hib2FyZC52MS5QZXJmb3JtYW5jZUNvbmZpZ3VyYXRpb24SMQoMc2VydmljZV90aWVyGAkgASgLMhsuc3dpdGNoYm9hcmQudjEuU2VydmljZVRpZXISJAoFcm91dGUYCiABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZRIoCgdsYXRlbmN5GAsgASgLMhcuc3dpdGNoYm9hcmQudjEuTGF0ZW5jeRIiCgRjb3N0GAwgASgLMhQuc3dpdGNoYm9hcmQudjEuQ29zdEIoCiZfYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbiJGCg5Db252ZXJzZU91dHB1dBIqCgdtZXNzYWdlGAEgASgLMhcuc3dpdGNoYm9hcmQudjEuTWVzc2FnZUgAQggKBm91dHB1dCIlCg9Db252ZXJzZU1ldHJpY3MSEgoKbGF0ZW5jeV9tcxgBIAEoAyKTAQoHTGF0ZW5jeRIuCgtmaXJzdF90b2tlbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtzd2l0Y2hib2FyZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1BAoWQ29udmVyc2VTdHJlYW1SZXNwb25zZRImCgVyb3V0ZRgBIAEoCzIVLnN3aXRjaGJvYXJkLnYxLlJvdXRlSAASOgoNbWVzc2FnZV9zdGFydBgCIAEoCzIhLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2VTdGFydEV2ZW50SAASRQoTY29udGVudF9ibG9ja19zdGFydBgDIAEoCzImLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0YXJ0RXZlbnRIABJFChNjb250ZW50X2Jsb2NrX2RlbHRhGAQgASgLMiYuc3dpdGNoYm9hcmQudjEuQ29udGVudEJsb2NrRGVsdGFFdmVudEgAEkMKEmNvbnRlbnRfYmxvY2tfc3RvcBgFIAEoCzIlLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0b3BFdmVudEgAEjgKDG1lc3NhZ2Vfc3RvcBgGIAEoCzIgLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2VTdG9wRXZlbnRIABIvCgdyZXN0YXJ0GAcgASgLMhwuc3dpdGNoYm9hcmQudjEuUmVzdGFydEV2ZW50SAASPwoIbWV0YWRhdGEYCCABKAsyKy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVN0cmVhbU1ldGFkYXRhRXZlbnRIABIvCgd1bmtub3duGAkgASgLMhwuc3dpdGNoYm9hcmQudjEuVW5rbm93bkV2ZW50SABCBwoFZXZlbnQiIQoRTWVzc2FnZVN0YXJ0RXZlbnQSDAoEcm9sZRgBIAEoCSJnChZDb250ZW50QmxvY2tTdGFydEV2ZW50EjAKBXN0YXJ0GAEgASgLMiEuc3dpdGNoYm9hcmQudjEuQ29udGVudEJsb2NrU3RhcnQSGwoTY29udGVudF9ibG9ja19pbmRleBgCIAEoBSLaAQoRQ29udGVudEJsb2NrU3RhcnQSNQoIdG9vbF91c2UYASABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sVXNlQmxvY2tTdGFydEgAEjsKC3Rvb2xfcmVzdWx0GAIgASgLMiQuc3dpdGNoYm9hcmQudjEuVG9vbFJlc3VsdEJsb2NrU3RhcnRIABIwCgVpbWFnZRgDIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkltYWdlQmxvY2tTdGFydEgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBXN0YXJ0IlIKEVRvb2xVc2VCbG9ja1N0YXJ0EhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoEdHlwZRgDIAEoCUgAiAEBQgcKBV90eXBlImcKFFRvb2xSZXN1bHRCbG9ja1N0YXJ0EhMKC3Rvb2xfdXNlX2lkGAEgASgJEhEKBHR5cGUYAiABKAlIAIgBARITCgZzdGF0dXMYAyABKAlIAYgBAUIHCgVfdHlwZUIJCgdfc3RhdHVzIiEKD0ltYWdlQmxvY2tTdGFydBIOCgZmb3JtYXQYASABKAkiZwoWQ29udGVudEJsb2NrRGVsdGFFdmVudBIwCgVkZWx0YRgBIAEoCzIhLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja0RlbHRhEhsKE2NvbnRlbnRfYmxvY2tfaW5kZXgYAiABKAUi4gIKEUNvbnRlbnRCbG9ja0RlbHRhEg4KBHRleHQYASABKAlIABI1Cgh0b29sX3VzZRgCIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xVc2VCbG9ja0RlbHRhSAASNgoLdG9vbF9yZXN1bHQYAyABKAsyHy5zd2l0Y2hib2FyZC52MS5Ub29sUmVzdWx0RGVsdGFIABJHChFyZWFzb25pbmdfY29udGVudBgEIAEoCzIqLnN3aXRjaGJvYXJkLnYxLlJlYXNvbmluZ0NvbnRlbnRCbG9ja0RlbHRhSAASMgoIY2l0YXRpb24YBSABKAsyHi5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbnNEZWx0YUgAEjAKBWltYWdlGAYgASgLMh8uc3dpdGNoYm9hcmQudjEuSW1hZ2VCbG9ja0RlbHRhSAASFgoMdW5rbm93bl9qc29uGGQgASgJSABCBwoFZGVsdGEiIgoRVG9vbFVzZUJsb2NrRGVsdGESDQoFaW5wdXQYASABKAkiRwoPVG9vbFJlc3VsdERlbHRhEjQKBmJsb2NrcxgBIAMoCzIkLnN3aXRjaGJvYXJkLnYxLlRvb2xSZXN1bHRCbG9ja0RlbHRhIlwKFFRvb2xSZXN1bHRCbG9ja0RlbHRhEg4KBHRleHQYASABKAlIABITCglqc29uX3RleHQYAiABKAlIABIWCgx1bmtub3duX2pzb24YZCABKAlIAEIHCgVibG9jayJ+ChpSZWFzb25pbmdDb250ZW50QmxvY2tEZWx0YRIOCgR0ZXh0GAEgASgJSAASGgoQcmVkYWN0ZWRfY29udGVudBgCIAEoDEgAEhMKCXNpZ25hdHVyZRgDIAEoCUgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBWRlbHRhIsYBCg5DaXRhdGlvbnNEZWx0YRISCgV0aXRsZRgBIAEoCUgAiAEBEhMKBnNvdXJjZRgCIAEoCUgBiAEBEkIKDnNvdXJjZV9jb250ZW50GAMgAygLMiouc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25Tb3VyY2VDb250ZW50RGVsdGESMgoIbG9jYXRpb24YBCABKAsyIC5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbkxvY2F0aW9uQggKBl90aXRsZUIJCgdfc291cmNlIjgKGkNpdGF0aW9uU291cmNlQ29udGVudERlbHRhEhEKBHRleHQYASABKAlIAIgBAUIHCgVfdGV4dCJpCg9JbWFnZUJsb2NrRGVsdGESKwoGc291cmNlGAEgASgLMhsuc3dpdGNoYm9hcmQudjEuSW1hZ2VTb3VyY2USKQoFZXJyb3IYAiABKAsyGi5zd2l0Y2hib2FyZC52MS5FcnJvckJsb2NrIjQKFUNvbnRlbnRCbG9ja1N0b3BFdmVudBIbChNjb250ZW50X2Jsb2NrX2luZGV4GAEgASgFIroBChBNZXNzYWdlU3RvcEV2ZW50Ei8KC3N0b3BfcmVhc29uGAEgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAiABKAkSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgDIAEoCUgAiAEBQigKJl9hZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkc19qc29uIh4KDFJlc3RhcnRFdmVudBIOCgZyZWFzb24YASABKAki7wIKG0NvbnZlcnNlU3RyZWFtTWV0YWRhdGFFdmVudBIpCgV1c2FnZRgBIAEoCzIaLnN3aXRjaGJvYXJkLnYxLlRva2VuVXNhZ2USMAoHbWV0cmljcxgCIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlTWV0cmljcxIsCgV0cmFjZRgDIAEoCzIdLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlVHJhY2USRAoScGVyZm9ybWFuY2VfY29uZmlnGAQgASgLMiguc3dpdGNoYm9hcmQudjEuUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEjEKDHNlcnZpY2VfdGllchgFIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlNlcnZpY2VUaWVyEigKB2xhdGVuY3kYBiABKAsyFy5zd2l0Y2hib2FyZC52MS5MYXRlbmN5EiIKBGNvc3QYCSABKAsyFC5zd2l0Y2hib2FyZC52MS5Db3N0IjAKDFVua25vd25FdmVudBISCgpldmVudF90eXBlGAEgASgJEgwKBGpzb24YAiABKAkiWAoSQ291bnRUb2tlbnNSZXF1ZXN0EhEKCXRhc2tfdHlwZRgBIAEoCRIvCgVpbnB1dBgCIAEoCzIgLnN3aXRjaGJvYXJkLnYxLkNvdW50VG9rZW5zSW5wdXQimAEKEENvdW50VG9rZW5zSW5wdXQSQAoMaW52b2tlX21vZGVsGAEgASgLMiguc3dpdGNoYm9hcmQudjEuSW52b2tlTW9kZWxUb2tlbnNSZXF1ZXN0SAASOQoIY29udmVyc2UYAiABKAsyJS5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVRva2Vuc1JlcXVlc3RIAEIHCgVpbnB1dCIoChhJbnZva2VNb2RlbFRva2Vuc1JlcXVlc3QSDAoEYm9keRgBIAEoDCK/AgoVQ29udmVyc2VUb2tlbnNSZXF1ZXN0EikKCG1lc3NhZ2VzGAEgAygLMhcuc3dpdGNoYm9hcmQudjEuTWVzc2FnZRIyCgZzeXN0ZW0YAiADKAsyIi5zd2l0Y2hib2FyZC52MS5TeXN0ZW1Db250ZW50QmxvY2sSNgoLdG9vbF9jb25maWcYAyABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sQ29uZmlndXJhdGlvbhJCCh9hZGRpdGlvbmFsX21vZGVsX3JlcXVlc3RfZmllbGRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEi4KJGFkZGl0aW9uYWxfbW9kZWxfcmVxdWVzdF9maWVsZHNfanNvbhgFIAEoCUgAQhsKGWFkZGl0aW9uYWxfcmVxdWVzdF9maWVsZHMiUQoTQ291bnRUb2tlbnNSZXNwb25zZRIUCgxpbnB1dF90b2tlbnMYASABKAUSJAoFcm91dGUYAiABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZSrbAgoKU3RvcFJlYXNvbhIbChdTVE9QX1JFQVNPTl9VTlNQRUNJRklFRBAAEhgKFFNUT1BfUkVBU09OX0VORF9UVVJOEAESGAoUU1RPUF9SRUFTT05fVE9PTF9VU0UQAhIaChZTVE9QX1JFQVNPTl9NQVhfVE9LRU5TEAMSHQoZU1RPUF9SRUFTT05fU1RPUF9TRVFVRU5DRRAEEiQKIFNUT1BfUkVBU09OX0dVQVJEUkFJTF9JTlRFUlZFTkVEEAUSIAocU1RPUF9SRUFTT05fQ09OVEVOVF9GSUxURVJFRBAGEiYKIlNUT1BfUkVBU09OX01BTEZPUk1FRF9NT0RFTF9PVVRQVVQQBxIiCh5TVE9QX1JFQVNPTl9NQUxGT1JNRURfVE9PTF9VU0UQCBItCilTVE9QX1JFQVNPTl9NT0RFTF9DT05URVhUX1dJTkRPV19FWENFRURFRBAJMpUCCg9Db252ZXJzZVNlcnZpY2USTQoIQ29udmVyc2USHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QaIC5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlc3BvbnNlElsKDkNvbnZlcnNlU3RyZWFtEh8uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VSZXF1ZXN0GiYuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VTdHJlYW1SZXNwb25zZTABElYKC0NvdW50VG9rZW5zEiIuc3dpdGNoYm9hcmQudjEuQ291bnRUb2tlbnNSZXF1ZXN0GiMuc3dpdGNoYm9hcmQudjEuQ291bnRUb2tlbnNSZXNwb25zZUJjChFhaS5zd2l0Y2hib2FyZC52MVABWkxnaXRodWIuY29tL3N3aXRjaGJvYXJkLWFpL3N3aXRjaGJvYXJkL2NsaWVudC9nby9zd2l0Y2hib2FyZC92MTtzd2l0Y2hib2FyZHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_switchboard_v1_content, file_switchboard_v1_guardrail, file_switchboard_v1_route, file_switchboard_v1_usage]);
 
 /**
  * Asks for an answer, whole or as it is generated. The protobuf JSON of this message is the body of a Bedrock Converse
@@ -503,6 +505,14 @@ export type ConverseResponse = Message<"switchboard.v1.ConverseResponse"> & {
    * @generated from field: switchboard.v1.Latency latency = 11;
    */
   latency?: Latency | undefined;
+
+  /**
+   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
+   * part is unknown; it is not zero.
+   *
+   * @generated from field: switchboard.v1.Cost cost = 12;
+   */
+  cost?: Cost | undefined;
 };
 
 /**
@@ -542,98 +552,6 @@ export const ConverseOutputSchema: GenMessage<ConverseOutput> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 11);
 
 /**
- * What was read and written, in tokens as the serving model counts them. Bedrock's input_tokens leaves out what was read
- * from or written to the prompt cache: all input is input_tokens + cache_read_input_tokens + cache_write_input_tokens.
- *
- * @generated from message switchboard.v1.TokenUsage
- */
-export type TokenUsage = Message<"switchboard.v1.TokenUsage"> & {
-  /**
-   * Input, without the cached part.
-   *
-   * @generated from field: int32 input_tokens = 1;
-   */
-  inputTokens: number;
-
-  /**
-   * Output, reasoning included.
-   *
-   * @generated from field: int32 output_tokens = 2;
-   */
-  outputTokens: number;
-
-  /**
-   * The sum that Bedrock gives.
-   *
-   * @generated from field: int32 total_tokens = 3;
-   */
-  totalTokens: number;
-
-  /**
-   * Input read from the prompt cache. Absent: the model does not say.
-   *
-   * @generated from field: optional int32 cache_read_input_tokens = 4;
-   */
-  cacheReadInputTokens?: number | undefined;
-
-  /**
-   * Input written to the prompt cache. Absent: the model does not say.
-   *
-   * @generated from field: optional int32 cache_write_input_tokens = 5;
-   */
-  cacheWriteInputTokens?: number | undefined;
-
-  /**
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
-   *
-   * @generated from field: repeated switchboard.v1.CacheDetail cache_details = 6;
-   */
-  cacheDetails: CacheDetail[];
-
-  /**
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
-   *
-   * @generated from field: optional string server_tool_usage_json = 7;
-   */
-  serverToolUsageJson?: string | undefined;
-};
-
-/**
- * Describes the message switchboard.v1.TokenUsage.
- * Use `create(TokenUsageSchema)` to create a new message.
- */
-export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 12);
-
-/**
- * Input written to the prompt cache for one lifetime.
- *
- * @generated from message switchboard.v1.CacheDetail
- */
-export type CacheDetail = Message<"switchboard.v1.CacheDetail"> & {
-  /**
-   * "5m" or "1h".
-   *
-   * @generated from field: string ttl = 1;
-   */
-  ttl: string;
-
-  /**
-   * In tokens.
-   *
-   * @generated from field: int32 input_tokens = 2;
-   */
-  inputTokens: number;
-};
-
-/**
- * Describes the message switchboard.v1.CacheDetail.
- * Use `create(CacheDetailSchema)` to create a new message.
- */
-export const CacheDetailSchema: GenMessage<CacheDetail> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 13);
-
-/**
  * Bedrock's own measure.
  *
  * @generated from message switchboard.v1.ConverseMetrics
@@ -652,7 +570,7 @@ export type ConverseMetrics = Message<"switchboard.v1.ConverseMetrics"> & {
  * Use `create(ConverseMetricsSchema)` to create a new message.
  */
 export const ConverseMetricsSchema: GenMessage<ConverseMetrics> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 14);
+  messageDesc(file_switchboard_v1_converse, 12);
 
 /**
  * Where the time went, on Switchboard's clock.
@@ -688,7 +606,7 @@ export type Latency = Message<"switchboard.v1.Latency"> & {
  * Use `create(LatencySchema)` to create a new message.
  */
 export const LatencySchema: GenMessage<Latency> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 15);
+  messageDesc(file_switchboard_v1_converse, 13);
 
 /**
  * One event of an answer that is being generated.
@@ -781,7 +699,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
  * Use `create(ConverseStreamResponseSchema)` to create a new message.
  */
 export const ConverseStreamResponseSchema: GenMessage<ConverseStreamResponse> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 16);
+  messageDesc(file_switchboard_v1_converse, 14);
 
 /**
  * A turn begins.
@@ -802,7 +720,7 @@ export type MessageStartEvent = Message<"switchboard.v1.MessageStartEvent"> & {
  * Use `create(MessageStartEventSchema)` to create a new message.
  */
 export const MessageStartEventSchema: GenMessage<MessageStartEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 17);
+  messageDesc(file_switchboard_v1_converse, 15);
 
 /**
  * A block begins.
@@ -830,7 +748,7 @@ export type ContentBlockStartEvent = Message<"switchboard.v1.ContentBlockStartEv
  * Use `create(ContentBlockStartEventSchema)` to create a new message.
  */
 export const ContentBlockStartEventSchema: GenMessage<ContentBlockStartEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 18);
+  messageDesc(file_switchboard_v1_converse, 16);
 
 /**
  * How a block begins.
@@ -883,7 +801,7 @@ export type ContentBlockStart = Message<"switchboard.v1.ContentBlockStart"> & {
  * Use `create(ContentBlockStartSchema)` to create a new message.
  */
 export const ContentBlockStartSchema: GenMessage<ContentBlockStart> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 19);
+  messageDesc(file_switchboard_v1_converse, 17);
 
 /**
  * The model asks for a tool; its arguments follow as deltas.
@@ -918,7 +836,7 @@ export type ToolUseBlockStart = Message<"switchboard.v1.ToolUseBlockStart"> & {
  * Use `create(ToolUseBlockStartSchema)` to create a new message.
  */
 export const ToolUseBlockStartSchema: GenMessage<ToolUseBlockStart> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 20);
+  messageDesc(file_switchboard_v1_converse, 18);
 
 /**
  * A tool that runs at Bedrock answers; its content follows as deltas.
@@ -953,7 +871,7 @@ export type ToolResultBlockStart = Message<"switchboard.v1.ToolResultBlockStart"
  * Use `create(ToolResultBlockStartSchema)` to create a new message.
  */
 export const ToolResultBlockStartSchema: GenMessage<ToolResultBlockStart> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 21);
+  messageDesc(file_switchboard_v1_converse, 19);
 
 /**
  * A picture begins.
@@ -974,7 +892,7 @@ export type ImageBlockStart = Message<"switchboard.v1.ImageBlockStart"> & {
  * Use `create(ImageBlockStartSchema)` to create a new message.
  */
 export const ImageBlockStartSchema: GenMessage<ImageBlockStart> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 22);
+  messageDesc(file_switchboard_v1_converse, 20);
 
 /**
  * A piece of a block.
@@ -1002,7 +920,7 @@ export type ContentBlockDeltaEvent = Message<"switchboard.v1.ContentBlockDeltaEv
  * Use `create(ContentBlockDeltaEventSchema)` to create a new message.
  */
 export const ContentBlockDeltaEventSchema: GenMessage<ContentBlockDeltaEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 23);
+  messageDesc(file_switchboard_v1_converse, 21);
 
 /**
  * A piece of a block, to be appended to the pieces before.
@@ -1079,7 +997,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
  * Use `create(ContentBlockDeltaSchema)` to create a new message.
  */
 export const ContentBlockDeltaSchema: GenMessage<ContentBlockDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 24);
+  messageDesc(file_switchboard_v1_converse, 22);
 
 /**
  * A piece of a tool's arguments.
@@ -1100,7 +1018,7 @@ export type ToolUseBlockDelta = Message<"switchboard.v1.ToolUseBlockDelta"> & {
  * Use `create(ToolUseBlockDeltaSchema)` to create a new message.
  */
 export const ToolUseBlockDeltaSchema: GenMessage<ToolUseBlockDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 25);
+  messageDesc(file_switchboard_v1_converse, 23);
 
 /**
  * A piece of what a tool at Bedrock answered: a list, which a oneof cannot hold bare.
@@ -1121,7 +1039,7 @@ export type ToolResultDelta = Message<"switchboard.v1.ToolResultDelta"> & {
  * Use `create(ToolResultDeltaSchema)` to create a new message.
  */
 export const ToolResultDeltaSchema: GenMessage<ToolResultDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 26);
+  messageDesc(file_switchboard_v1_converse, 24);
 
 /**
  * A part of what a tool at Bedrock answered.
@@ -1166,7 +1084,7 @@ export type ToolResultBlockDelta = Message<"switchboard.v1.ToolResultBlockDelta"
  * Use `create(ToolResultBlockDeltaSchema)` to create a new message.
  */
 export const ToolResultBlockDeltaSchema: GenMessage<ToolResultBlockDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 27);
+  messageDesc(file_switchboard_v1_converse, 25);
 
 /**
  * A piece of reasoning.
@@ -1219,7 +1137,7 @@ export type ReasoningContentBlockDelta = Message<"switchboard.v1.ReasoningConten
  * Use `create(ReasoningContentBlockDeltaSchema)` to create a new message.
  */
 export const ReasoningContentBlockDeltaSchema: GenMessage<ReasoningContentBlockDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 28);
+  messageDesc(file_switchboard_v1_converse, 26);
 
 /**
  * A citation of the block's words.
@@ -1261,7 +1179,7 @@ export type CitationsDelta = Message<"switchboard.v1.CitationsDelta"> & {
  * Use `create(CitationsDeltaSchema)` to create a new message.
  */
 export const CitationsDeltaSchema: GenMessage<CitationsDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 29);
+  messageDesc(file_switchboard_v1_converse, 27);
 
 /**
  * Words cited from a source.
@@ -1282,7 +1200,7 @@ export type CitationSourceContentDelta = Message<"switchboard.v1.CitationSourceC
  * Use `create(CitationSourceContentDeltaSchema)` to create a new message.
  */
 export const CitationSourceContentDeltaSchema: GenMessage<CitationSourceContentDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 30);
+  messageDesc(file_switchboard_v1_converse, 28);
 
 /**
  * A picture, or why there is none.
@@ -1310,7 +1228,7 @@ export type ImageBlockDelta = Message<"switchboard.v1.ImageBlockDelta"> & {
  * Use `create(ImageBlockDeltaSchema)` to create a new message.
  */
 export const ImageBlockDeltaSchema: GenMessage<ImageBlockDelta> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 31);
+  messageDesc(file_switchboard_v1_converse, 29);
 
 /**
  * A block ends.
@@ -1331,7 +1249,7 @@ export type ContentBlockStopEvent = Message<"switchboard.v1.ContentBlockStopEven
  * Use `create(ContentBlockStopEventSchema)` to create a new message.
  */
 export const ContentBlockStopEventSchema: GenMessage<ContentBlockStopEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 32);
+  messageDesc(file_switchboard_v1_converse, 30);
 
 /**
  * The turn ends.
@@ -1366,7 +1284,7 @@ export type MessageStopEvent = Message<"switchboard.v1.MessageStopEvent"> & {
  * Use `create(MessageStopEventSchema)` to create a new message.
  */
 export const MessageStopEventSchema: GenMessage<MessageStopEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 33);
+  messageDesc(file_switchboard_v1_converse, 31);
 
 /**
  * Forget what you received: another model starts over.
@@ -1387,7 +1305,7 @@ export type RestartEvent = Message<"switchboard.v1.RestartEvent"> & {
  * Use `create(RestartEventSchema)` to create a new message.
  */
 export const RestartEventSchema: GenMessage<RestartEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 34);
+  messageDesc(file_switchboard_v1_converse, 32);
 
 /**
  * What the answer took.
@@ -1436,6 +1354,14 @@ export type ConverseStreamMetadataEvent = Message<"switchboard.v1.ConverseStream
    * @generated from field: switchboard.v1.Latency latency = 6;
    */
   latency?: Latency | undefined;
+
+  /**
+   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
+   * of a part is unknown; it is not zero.
+   *
+   * @generated from field: switchboard.v1.Cost cost = 9;
+   */
+  cost?: Cost | undefined;
 };
 
 /**
@@ -1443,7 +1369,7 @@ export type ConverseStreamMetadataEvent = Message<"switchboard.v1.ConverseStream
  * Use `create(ConverseStreamMetadataEventSchema)` to create a new message.
  */
 export const ConverseStreamMetadataEventSchema: GenMessage<ConverseStreamMetadataEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 35);
+  messageDesc(file_switchboard_v1_converse, 33);
 
 /**
  * An event of Bedrock's that this contract does not know yet.
@@ -1471,7 +1397,7 @@ export type UnknownEvent = Message<"switchboard.v1.UnknownEvent"> & {
  * Use `create(UnknownEventSchema)` to create a new message.
  */
 export const UnknownEventSchema: GenMessage<UnknownEvent> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 36);
+  messageDesc(file_switchboard_v1_converse, 34);
 
 /**
  * Asks how many tokens a request has. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
@@ -1500,7 +1426,7 @@ export type CountTokensRequest = Message<"switchboard.v1.CountTokensRequest"> & 
  * Use `create(CountTokensRequestSchema)` to create a new message.
  */
 export const CountTokensRequestSchema: GenMessage<CountTokensRequest> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 37);
+  messageDesc(file_switchboard_v1_converse, 35);
 
 /**
  * What to count.
@@ -1537,7 +1463,7 @@ export type CountTokensInput = Message<"switchboard.v1.CountTokensInput"> & {
  * Use `create(CountTokensInputSchema)` to create a new message.
  */
 export const CountTokensInputSchema: GenMessage<CountTokensInput> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 38);
+  messageDesc(file_switchboard_v1_converse, 36);
 
 /**
  * A body of InvokeModel.
@@ -1558,7 +1484,7 @@ export type InvokeModelTokensRequest = Message<"switchboard.v1.InvokeModelTokens
  * Use `create(InvokeModelTokensRequestSchema)` to create a new message.
  */
 export const InvokeModelTokensRequestSchema: GenMessage<InvokeModelTokensRequest> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 39);
+  messageDesc(file_switchboard_v1_converse, 37);
 
 /**
  * A conversation to count. Each field is the one of the same name of ConverseRequest.
@@ -1616,7 +1542,7 @@ export type ConverseTokensRequest = Message<"switchboard.v1.ConverseTokensReques
  * Use `create(ConverseTokensRequestSchema)` to create a new message.
  */
 export const ConverseTokensRequestSchema: GenMessage<ConverseTokensRequest> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 40);
+  messageDesc(file_switchboard_v1_converse, 38);
 
 /**
  * How many tokens a request has.
@@ -1644,7 +1570,7 @@ export type CountTokensResponse = Message<"switchboard.v1.CountTokensResponse"> 
  * Use `create(CountTokensResponseSchema)` to create a new message.
  */
 export const CountTokensResponseSchema: GenMessage<CountTokensResponse> = /*@__PURE__*/
-  messageDesc(file_switchboard_v1_converse, 41);
+  messageDesc(file_switchboard_v1_converse, 39);
 
 /**
  * Why a model stopped. In Bedrock's JSON: the lower-case word without the prefix.
