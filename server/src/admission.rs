@@ -12,6 +12,7 @@
 use crate::{
     config::Admission as Limits,
     error::{CallError, Context as Said},
+    telemetry::{Arrival, Signals, method},
 };
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -31,6 +32,7 @@ use tower::{Layer, Service};
 #[derive(Clone, Debug)]
 pub(crate) struct AdmissionLayer {
     permits: Permits,
+    signals: Arc<Signals>,
 }
 
 /// Carries as many calls as there are permits, and sheds the others.
@@ -38,6 +40,7 @@ pub(crate) struct AdmissionLayer {
 pub(crate) struct Admission<S> {
     inner: S,
     permits: Permits,
+    signals: Arc<Signals>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,12 +53,14 @@ struct Permits {
 /// What a call holds while it runs; free again when dropped.
 #[derive(Debug)]
 struct Permit {
+    method: &'static str,
     _call: OwnedSemaphorePermit,
     _stream: Option<OwnedSemaphorePermit>,
 }
 
-/// There is no permit left.
-struct Full;
+/// There is no permit left for a call of this method.
+#[derive(Debug)]
+struct Full(&'static str);
 
 pin_project! {
     /// The response of a call, if it was admitted.
@@ -65,6 +70,8 @@ pin_project! {
             #[pin]
             response: F,
             permit: Option<Permit>,
+            // Of a call that may never reach its RPC.
+            arrival: Option<Arrival>,
         },
         Shed,
     }
@@ -85,16 +92,20 @@ pin_project! {
 impl AdmissionLayer {
     /// Admits what `limits` allow.
     #[must_use]
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, signals: Arc<Signals>) -> Self {
+        Self { permits: Permits::new(limits), signals }
+    }
+}
+
+impl Permits {
+    fn new(limits: &Limits) -> Self {
         let semaphore = |permits: u32| {
             let permits = usize::try_from(permits).unwrap_or(usize::MAX);
             Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
         };
         Self {
-            permits: Permits {
-                calls: semaphore(limits.max_calls.get()),
-                streams: limits.max_streams.map(|most| semaphore(most.get())),
-            },
+            calls: semaphore(limits.max_calls.get()),
+            streams: limits.max_streams.map(|most| semaphore(most.get())),
         }
     }
 }
@@ -103,7 +114,7 @@ impl<S> Layer<S> for AdmissionLayer {
     type Service = Admission<S>;
 
     fn layer(&self, inner: S) -> Admission<S> {
-        Admission { inner, permits: self.permits.clone() }
+        Admission { inner, permits: self.permits.clone(), signals: Arc::clone(&self.signals) }
     }
 }
 
@@ -122,10 +133,20 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
         match self.permits.admit(request.uri().path()) {
-            Ok(permit) => Admitted::Running { response: self.inner.call(request), permit },
-            Err(Full) => Admitted::Shed,
+            Ok(permit) => {
+                let arrival =
+                    permit.as_ref().map(|it| Arrival::new(&self.signals, it.method, request.headers()));
+                if let Some(arrival) = &arrival {
+                    request.extensions_mut().insert(arrival.reached());
+                }
+                Admitted::Running { response: self.inner.call(request), permit, arrival }
+            }
+            Err(Full(method)) => {
+                self.signals.shed(method, request.headers());
+                Admitted::Shed
+            }
         }
     }
 }
@@ -140,14 +161,13 @@ impl Permits {
             Some((<Calls as NamedService>::NAME, method)) => method,
             _ => return Ok(None),
         };
+        let method = self::method(method);
+        let take =
+            |permits: &Arc<Semaphore>| Arc::clone(permits).try_acquire_owned().map_err(|_| Full(method));
         let call = take(&self.calls)?;
         let streams = self.streams.as_ref().filter(|_| method == "ConverseStream");
-        Ok(Some(Permit { _call: call, _stream: streams.map(take).transpose()? }))
+        Ok(Some(Permit { method, _call: call, _stream: streams.map(take).transpose()? }))
     }
-}
-
-fn take(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Full> {
-    Arc::clone(permits).try_acquire_owned().map_err(|_| Full)
 }
 
 // === impl Admitted ===
@@ -161,8 +181,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(Ok(match self.project() {
-            AdmittedProjection::Running { response, permit } => {
-                ready!(response.poll(cx))?.map(|body| Held { body, permit: permit.take() })
+            AdmittedProjection::Running { response, permit, arrival } => {
+                let response = ready!(response.poll(cx))?;
+                if let Some(mut arrival) = arrival.take() {
+                    arrival.answered(response.headers());
+                }
+                response.map(|body| Held { body, permit: permit.take() })
             }
             AdmittedProjection::Shed => {
                 let status = CallError::Shed.into_status(&Said::default());
@@ -210,7 +234,7 @@ mod tests {
 
     fn permits(max_calls: u32, max_streams: u32) -> Permits {
         let max_calls = NonZeroU32::new(max_calls).expect("is not zero");
-        AdmissionLayer::new(&Limits { max_calls, max_streams: NonZeroU32::new(max_streams) }).permits
+        Permits::new(&Limits { max_calls, max_streams: NonZeroU32::new(max_streams) })
     }
 
     #[test]

@@ -22,7 +22,10 @@ pub use source::ConnectError;
 
 use crate::{attempt::failure::Failure, route::Candidate};
 use futures_util::Stream;
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::{Arc, atomic::AtomicU64},
+};
 use switchboard_proto::v1 as pb;
 
 /// One event of a model's answer: the contract's own, since any other vocabulary would only be copied into it.
@@ -46,6 +49,11 @@ pub trait Models: Send + Sync + 'static {
         candidate: &Candidate,
         ask: Ask<'_>,
     ) -> impl Future<Output = Result<Opened<Self::Events>, Failure>> + Send;
+
+    /// Counts the members of answers that the contract has no room for.
+    fn gaps(&self) -> Arc<AtomicU64> {
+        Arc::default()
+    }
 
     /// Gets new credentials, for those in use have expired. False: it cannot.
     fn renew(&self, _: &Candidate) -> impl Future<Output = bool> + Send {

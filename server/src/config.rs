@@ -3,8 +3,10 @@
 //! Without a file there is the default table of the contract: two models, of which reasoning, coding, analysis and
 //! everything unnamed go to the first, summarization and classification to the second, each falling back to the other.
 mod health;
+mod telemetry;
 
 pub use health::{AfterContent, Breaker, Floor, Force, Hedging};
+pub use telemetry::{GenAi, Telemetry};
 
 use bytesize::ByteSize;
 use serde::Deserialize;
@@ -48,6 +50,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// `[feedback]`.
     pub feedback: Feedback,
+    /// `[telemetry]`.
+    pub telemetry: Telemetry,
     /// `[models.NAME]`.
     pub models: BTreeMap<String, Model>,
     /// `[tasks.NAME]`.

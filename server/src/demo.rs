@@ -1,7 +1,9 @@
 //! The demonstration: all of Switchboard on loopback, with a simulator in the place of Bedrock.
 //!
 //! It is a command of its own, so that nobody serves simulated answers by accident: no setting leads here.
-use super::{Result, asked_to_stop, listen};
+mod measured;
+
+use super::{LAST_EXPORTS, Result, asked_to_stop, listen, start_logging, start_telemetry};
 use bedrock_sim::{Fault, FaultRule, Simulator};
 use clap::Args;
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
@@ -11,7 +13,8 @@ use switchboard_server::{
     catalogue::Catalogue,
     config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY, Force, Model, Task},
     route::Routes,
-    serve,
+    serve_seen,
+    telemetry::{Telemetry, settings::Settings},
 };
 use tokio::sync::oneshot;
 use tonic::transport::server::TcpIncoming;
@@ -51,24 +54,34 @@ impl Demo {
             bedrock: config::Bedrock::simulated_at(simulator.endpoint_url()),
             ..Config::for_two_models(DEFAULT_PRIMARY, DEFAULT_FALLBACK)
         });
+        let (telemetry, settings) = start_telemetry(&config, true)?;
+        start_logging("warn", &telemetry); // the show is on the same terminal
         simulator.handle().inject(FaultRule::on(THROTTLED, Fault::throttle()));
         let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
         let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await?;
         println!(
-            "Switchboard listens on {address}; a simulator at {} stands in for Bedrock.\n",
-            simulator.endpoint_url()
+            "Switchboard listens on {address}; a simulator at {} stands in for Bedrock.\n{}\n",
+            simulator.endpoint_url(),
+            where_traces_go(&settings)
         );
 
         let (over, show_is_over) = oneshot::channel();
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = serve(&config, routes, bedrock, incoming, async { drop(show_is_over.await) });
-        let (served, shown) = tokio::join!(serving, self.play(address, over));
+        let ends = async { drop(show_is_over.await) };
+        let serving = serve_seen(&config, routes, bedrock, &telemetry, incoming, ends);
+        let (served, shown) = tokio::join!(serving, self.play(address, &telemetry, over));
+        telemetry.finish(LAST_EXPORTS).await;
         served.map_err(|error| format!("the server failed: {error}"))?;
         shown
     }
 
     /// The show, and then whatever callers bring. The server ends when `over` is dropped.
-    async fn play(&self, address: SocketAddr, over: oneshot::Sender<()>) -> Result<()> {
+    async fn play(
+        &self,
+        address: SocketAddr,
+        telemetry: &Telemetry,
+        over: oneshot::Sender<()>,
+    ) -> Result<()> {
         let switchboard = Switchboard::connect(format!("http://{address}")).await?;
         println!("One question for each well-known task:");
         for (task, question) in QUESTIONS {
@@ -78,6 +91,7 @@ impl Demo {
             "\nBedrock throttles the first model of the task \"{FALLBACK}\"; the caller sees it in the route only:"
         );
         tell(&switchboard, FALLBACK, "What happens when a model is throttled?").await?;
+        println!("\nWhat was measured:\n\n{}", measured::table(&telemetry.page().gather()));
         drop(switchboard); // its connection must not hold the drain
         if !self.once {
             println!("{}", lines_to_paste(address));
@@ -85,6 +99,14 @@ impl Demo {
         }
         drop(over);
         Ok(())
+    }
+}
+
+fn where_traces_go(settings: &Settings) -> String {
+    match &settings.traces {
+        Some(otlp) => format!("Traces go to {}.", otlp.endpoint),
+        None => "Traces go nowhere; set OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4317) to see them."
+            .to_owned(),
     }
 }
 

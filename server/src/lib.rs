@@ -23,7 +23,7 @@
 //!           ▼   Stream<ModelEvent>
 //!   relay.rs        polled by HTTP/2 flow control; dropped means cancelled
 //!           ▼   pb::ConverseStreamResponse
-//!         caller    and, as the body ends, the record's one log line
+//!         caller    and, as the body ends, the record tells of it: span, metrics, one log line      telemetry.rs
 //!           │
 //!           ▼         later, by request id: how good was it?   feedback.rs
 //! ```
@@ -44,6 +44,7 @@ mod relay;
 pub mod route;
 mod service;
 pub mod shape;
+pub mod telemetry;
 pub mod units;
 mod validate;
 
@@ -52,7 +53,7 @@ use attempt::{Attempts, targets::Targets};
 use bedrock::Models;
 use bytesize::ByteSize;
 use config::Config;
-use feedback::{Feedback, LogJudged};
+use feedback::Feedback;
 use futures_util::Stream;
 use health::Health;
 use route::Routes;
@@ -65,6 +66,7 @@ use switchboard_proto::{
         routing_service_server::RoutingServiceServer,
     },
 };
+use telemetry::Telemetry;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::oneshot,
@@ -108,11 +110,36 @@ where
     IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
+    serve_seen(config, routes, models, &Telemetry::default(), incoming, drain).await
+}
+
+/// The same, and tells `telemetry` of it.
+///
+/// # Errors
+/// See [`serve`].
+pub async fn serve_seen<M, I, IO, E>(
+    config: &Config,
+    routes: Arc<Routes>,
+    models: M,
+    telemetry: &Telemetry,
+    incoming: I,
+    drain: impl Future<Output = ()>,
+) -> Result<Drained, Box<dyn Error + Send + Sync>>
+where
+    M: Models,
+    I: Stream<Item = Result<IO, E>>,
+    IO: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
     let (health, health_service) = tonic_health::server::health_reporter();
     let max_request_size = config.server.max_request_size;
-    let (feedback, writer) = Feedback::open(&config.feedback, Arc::new(LogJudged))?;
+    let (feedback, writer) = Feedback::open(&config.feedback, telemetry.judgements(&routes))?;
     let targets = Arc::new(Targets::new(config.breaker, &routes));
-    let mut services = services(config, Arc::clone(&routes), Arc::clone(&targets), models, feedback)?;
+    let signals = Arc::new(telemetry.signals(config, &routes, &targets, models.gaps()));
+    let attempts = Attempts::new(models, config, &routes, Arc::clone(&targets));
+    let calls = Switchboard::new(Arc::clone(&routes), attempts, feedback.clone(), Arc::clone(&signals));
+    let explanations = Routing::new(Arc::clone(&routes), Arc::clone(&targets));
+    let mut services = services(config, calls, explanations, feedback)?;
     services.add_service(health_service);
     let health = Health::new(health, routes, targets);
     health.set_services(ServingStatus::Serving).await;
@@ -120,7 +147,7 @@ where
     let (told, draining) = oneshot::channel();
     let serving = connections(config)
         .layer(MapResponseLayer::new(reader::watched))
-        .layer(AdmissionLayer::new(&config.admission))
+        .layer(AdmissionLayer::new(&config.admission, signals))
         .layer(MapResponseLayer::new(move |response| edge::in_our_words(response, max_request_size)))
         .add_routes(services.routes())
         .serve_with_incoming_shutdown(incoming, async {
@@ -184,15 +211,11 @@ fn jittered(age: Duration, draw: u128) -> Duration {
 /// The contract's services, and reflection.
 fn services<M: Models>(
     config: &Config,
-    routes: Arc<Routes>,
-    targets: Arc<Targets>,
-    models: M,
+    calls: Switchboard<M>,
+    explanations: Routing,
     feedback: Feedback,
 ) -> Result<RoutesBuilder, tonic_reflection::server::Error> {
     let limit = usize::try_from(config.server.max_request_size.as_u64()).unwrap_or(usize::MAX);
-    let attempts = Attempts::new(models, config, &routes, Arc::clone(&targets));
-    let calls = Switchboard::new(Arc::clone(&routes), attempts, feedback.clone());
-    let explanations = Routing::new(routes, targets);
     let mut services = Services::builder();
     services
         .add_service(ConverseServiceServer::new(calls).max_decoding_message_size(limit))

@@ -3,6 +3,7 @@ mod demo;
 
 use clap::{Args, Parser, Subcommand};
 use std::{
+    convert::Infallible,
     error::Error,
     fs,
     io::Write as _,
@@ -10,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 use switchboard_server::{
     Drained,
@@ -18,18 +20,29 @@ use switchboard_server::{
     config::{Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
     prices,
     route::Routes,
-    serve,
+    serve_seen,
+    telemetry::{Telemetry, is_for_traces, settings::Settings},
 };
-use tokio::{net::TcpListener, runtime};
+use tokio::{
+    net::TcpListener,
+    runtime::{self, Handle},
+};
 use tonic::transport::server::TcpIncoming;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The SDK's own lines double the cost of a call when they are on, so they are asked for by name.
 const DEFAULT_LOG: &str = "info,aws_config=warn,aws_runtime=warn,aws_sdk_bedrockruntime=warn,aws_smithy_runtime=warn,\
-                           aws_smithy_runtime_api=warn,hyper=warn,h2=warn";
+                           aws_smithy_runtime_api=warn,hyper=warn,h2=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -98,10 +111,6 @@ struct Serve {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(match cli.command {
-        Command::Demo(_) => "warn", // the show is on the same terminal
-        _ => DEFAULT_LOG,
-    });
     let done = match cli.command {
         Command::Check { file, region } => check(&file, region),
         Command::Prices(Prices::Import { files, region, catalogue }) => {
@@ -128,15 +137,26 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
     done
 }
 
-fn start_logging(default: &str) {
+/// The log goes to standard error, by `RUST_LOG`; the spans of calls to whoever collects traces, whatever `RUST_LOG` says.
+fn start_logging(default: &str, telemetry: &Telemetry) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = filter.and(filter_fn(|metadata| !is_for_traces(metadata)));
     // A line that cannot be written is lost; told on standard error, which may be what broke, it would be a panic.
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        lines.init();
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        lines.boxed()
     } else {
-        lines.json().flatten_event(true).init();
-    }
+        lines.json().flatten_event(true).boxed()
+    };
+    registry().with(telemetry.layer()).with(lines.with_filter(filter)).init();
+}
+
+/// Telemetry as the configuration and the environment have it.
+fn start_telemetry(config: &Config, keep_page: bool) -> Result<(Telemetry, Settings)> {
+    #[expect(clippy::disallowed_methods, reason = "here the environment is read")]
+    let settings = Settings::from_env(|name| std::env::var(name).ok())?;
+    let settings = Settings { keep_page, ..settings };
+    Ok((Telemetry::start(&settings, config.telemetry, &Handle::current())?, settings))
 }
 
 fn check(file: &Path, region: Option<String>) -> Result<()> {
@@ -215,6 +235,9 @@ fn strangers(config: &Config, catalogue: &Catalogue) -> Vec<String> {
     unknown.collect()
 }
 
+/// How long the last traces and metrics may take once nothing is served any more.
+const LAST_EXPORTS: Duration = Duration::from_secs(5);
+
 async fn serve_calls(settings: Serve) -> Result<()> {
     let mut config = match &settings.config {
         Some(file) => read(file)?,
@@ -222,7 +245,14 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     };
     config.server.listen = settings.listen.unwrap_or(config.server.listen);
     config.feedback.file = config.feedback.file.map(|file| beside(settings.config.as_deref(), &file));
+    let (telemetry, environment) = start_telemetry(&config, false)?;
+    start_logging(DEFAULT_LOG, &telemetry);
     let listener = listen(config.server.listen).await?;
+    let page = match config.telemetry.prometheus.or(environment.prometheus).filter(|_| !environment.disabled)
+    {
+        Some(address) => Some(listen_for_prometheus(address).await?),
+        None => None,
+    };
     let catalogue = catalogue(&config, settings.config.as_deref())?;
     for stranger in strangers(&config, &catalogue) {
         tracing::warn!("{stranger}");
@@ -231,12 +261,32 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     keep_residency(&routes)?;
     tracing::info!(address = %listener.local_addr()?, config_version = routes.version(), "serving");
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let drained = serve(&config, routes, bedrock, incoming, asked_to_stop()).await;
+    let drained = tokio::select! {
+        drained = serve_seen(&config, routes, bedrock, &telemetry, incoming, asked_to_stop()) => drained,
+        never = serve_page(&telemetry, page) => match never {},
+    };
+    telemetry.finish(LAST_EXPORTS).await;
     match drained.map_err(|error| format!("the server failed: {error}"))? {
         Drained::Clean => tracing::info!("drained"),
         Drained::Cut => tracing::warn!("the drain timeout is over: what still ran was cut"),
     }
     Ok(())
+}
+
+/// The page for Prometheus, for ever; without a listener there is none.
+async fn serve_page(telemetry: &Telemetry, listener: Option<TcpListener>) -> Infallible {
+    if let Some(listener) = listener {
+        telemetry.serve_page(listener).await;
+    }
+    std::future::pending().await
+}
+
+async fn listen_for_prometheus(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen for Prometheus on {address}: {error}; set another [telemetry] prometheus")
+    })?;
+    tracing::info!(address = %listener.local_addr()?, "metrics for prometheus at /metrics");
+    Ok(listener)
 }
 
 async fn connect(

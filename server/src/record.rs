@@ -1,6 +1,6 @@
 //! The record of a call: begun when the call arrives, moved along with it, closed when its body ends.
 //!
-//! It writes one log line for each call, whatever became of it: a record that is dropped unfinished belongs to a caller
+//! It tells of each call once, whatever became of it ([`crate::telemetry`]): a record that is dropped unfinished belongs to a caller
 //! who left, and says "cancelled", or to one who was given up (reader.rs).
 mod attempts;
 
@@ -8,11 +8,13 @@ pub use attempts::Running;
 
 use crate::{
     attempt::{failure::Failure, skip::Skip},
-    error::{CallError, Context, reason_name},
+    bedrock::ModelEvent,
+    error::{CallError, Context, code, reason_name},
     feedback::{Feedback, Remembered},
     reader::Reader,
-    route::{Candidate, Routes, Task},
+    route::{Candidate, Resolution, RoutePlan, Routes, Task},
     shape::{Form, Shaped},
+    telemetry::{CallEnd, Ended, Last, Seen, Signals, blame::FaultDomain},
 };
 use attempts::{AttemptLog, duration};
 use pin_project_lite::pin_project;
@@ -28,7 +30,7 @@ use std::{
 };
 use switchboard_proto::v1 as pb;
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status, metadata::MetadataMap};
 
 /// What became of a call so far.
 #[derive(Debug)]
@@ -39,9 +41,13 @@ pub struct CallRecord {
     arrived: Instant,
     busy: Busy,
     task: Option<Arc<Task>>,
+    resolution: Option<Resolution>,
     attempts: AttemptLog,
     first_content: Option<Duration>,
+    /// When the last piece of a stream was there. Absent: there was none yet.
+    last_chunk: Option<Instant>,
     usage: Option<pb::TokenUsage>,
+    stop: Option<pb::StopReason>,
     /// What of a stream has been sent. Absent: nothing.
     received: Option<pb::Received>,
     reader: Option<Reader>,
@@ -55,7 +61,13 @@ pub struct CallRecord {
 impl CallRecord {
     /// Begins when the call arrives.
     #[must_use]
-    pub fn begin(method: &'static str, routes: &Routes, busy: Busy) -> Self {
+    pub fn begin(
+        method: &'static str,
+        routes: &Routes,
+        signals: &Arc<Signals>,
+        headers: &MetadataMap,
+        busy: Busy,
+    ) -> Self {
         Self {
             method,
             request_id: uuid::Uuid::new_v4().to_string(),
@@ -63,9 +75,12 @@ impl CallRecord {
             arrived: Instant::now(),
             busy,
             task: None,
-            attempts: AttemptLog::default(),
+            resolution: None,
+            attempts: AttemptLog::new(Seen::begin(signals, method, headers.as_ref())),
             first_content: None,
+            last_chunk: None,
             usage: None,
+            stop: None,
             received: None,
             reader: None,
             feedback: None,
@@ -110,8 +125,10 @@ impl CallRecord {
     }
 
     /// The task has been resolved.
-    pub fn resolved(&mut self, task: &Arc<Task>) {
-        self.task = Some(Arc::clone(task));
+    pub fn resolved(&mut self, plan: &RoutePlan) {
+        self.task = Some(Arc::clone(&plan.task));
+        self.resolution = Some(plan.resolution);
+        self.attempts.seen().resolved(&plan.task);
     }
 
     /// The answer will have this reader.
@@ -144,6 +161,7 @@ impl CallRecord {
     pub fn served(&self) {
         let route = self.route();
         if let Some(feedback) = self.feedback.as_ref().filter(|_| !route.model_id.is_empty()) {
+            let (trace_id, span_id) = self.attempts.seen().ids(None);
             feedback.remember(Remembered {
                 request_id: route.request_id,
                 at: SystemTime::now(),
@@ -152,15 +170,45 @@ impl CallRecord {
                 region: route.region,
                 variant: route.variant,
                 config_version: route.config_version,
-                trace_id: String::new(),
-                span_id: String::new(),
+                trace_id: trace_id.unwrap_or_default(),
+                span_id: span_id.unwrap_or_default(),
             });
         }
     }
 
     /// The first content of a stream is there.
     pub fn saw_first_content(&mut self) {
-        self.first_content = Some(self.arrived.elapsed());
+        let took = self.arrived.elapsed();
+        self.first_content = Some(took);
+        self.attempts.seen().first_content(took);
+    }
+
+    /// Something of the answer is about to be sent.
+    pub(crate) fn saw_event(&mut self, event: &ModelEvent) {
+        match event {
+            ModelEvent::ContentBlockDelta(_) => {
+                let now = Instant::now();
+                let since = self.last_chunk.replace(now).map(|last| now - last);
+                self.attempts.saw_chunk(event, since);
+            }
+            ModelEvent::MessageStop(stop) => self.saw_stop(stop.stop_reason(), &stop.raw_stop_reason),
+            ModelEvent::Restart(_) => {
+                (self.last_chunk, self.stop) = (None, None);
+                self.attempts.seen().restarts();
+            }
+            _ => {}
+        }
+    }
+
+    /// The whole answer is there.
+    pub(crate) fn saw_answer(&mut self, answer: &pb::ConverseResponse) {
+        self.saw_stop(answer.stop_reason(), &answer.raw_stop_reason);
+        self.attempts.saw_answer(answer);
+    }
+
+    fn saw_stop(&mut self, reason: pb::StopReason, in_bedrocks_words: &str) {
+        self.stop = Some(reason);
+        self.attempts.saw_stop(in_bedrocks_words);
     }
 
     /// The model has told what it read and wrote, and Bedrock how it was served.
@@ -216,12 +264,13 @@ impl CallRecord {
 
     /// The call has ended well.
     pub fn completed(&mut self) {
-        self.end("OK", "");
+        self.end(Ended::Ok, "", FaultDomain::of_stop(self.stop), Code::Ok);
     }
 
     /// The call has ended with an error; its status.
     pub fn refused(&mut self, error: CallError) -> Status {
-        self.end("ERROR", reason_name(error.reason()));
+        let (reason, domain) = (error.reason(), FaultDomain::of_error(&error));
+        self.end(Ended::Error, reason_name(reason), domain, code(reason));
         let route = self.task.is_some().then(|| self.route());
         let request_id = self.request_id.clone();
         let status = error.into_status(&Context { request_id, route, received: self.received.clone() });
@@ -236,35 +285,44 @@ impl CallRecord {
         self.attempts.broke(failure, self.received.as_ref());
     }
 
-    fn end(&mut self, outcome: &'static str, reason: &str) {
+    fn end(&mut self, ended: Ended, reason: &'static str, domain: FaultDomain, code: Code) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         self.attempts.settle(self.received.as_ref());
+        self.attempts.close(ended, reason);
         let (cost, unpriced) = (self.cost(), self.attempts.bills().unpriced());
         let entries = self.attempts.entries();
-        let served = entries.iter().rfind(|entry| entry.served).or(entries.last());
-        let served = served.map(|entry| &entry.attempt);
-        let usage = self.usage.as_ref();
-        tracing::info!(
-            method = self.method,
-            request_id = self.request_id,
-            task = self.task.as_ref().map(|task| task.name.as_str()),
-            outcome,
-            reason = Some(reason).filter(|reason| !reason.is_empty()),
-            model = served.map(|attempt| attempt.model_id.as_str()),
-            attempts = entries.len(),
-            adjustments = served.map(|attempt| attempt.adjustments.len()),
-            input_tokens = usage.map(|usage| usage.input_tokens),
-            output_tokens = usage.map(|usage| usage.output_tokens),
-            cost_pico_usd = cost.map(|cost| cost.pico_usd),
-            cost_estimated = cost.map(|cost| cost.estimated),
-            unpriced_attempts = unpriced,
-            first_token_ms = self.first_content.map(millis),
-            total_ms = millis(self.arrived.elapsed()),
-            switchboard_us = u64::try_from(self.busy.so_far().as_micros()).ok(),
-            "call ended"
-        );
+        let last = entries.iter().rfind(|entry| entry.served).or(entries.last());
+        let first = self.task.as_ref().map(|task| &task.candidates[0].name);
+        let fell_back = last.is_some_and(|last| last.served && Some(&last.name) != first);
+        let others = || entries.iter().find(|entry| !entry.attempt.reason.is_empty());
+        self.attempts.seen().ended(&CallEnd {
+            method: self.method,
+            request_id: &self.request_id,
+            config_version: &self.config_version,
+            task: self.task.as_deref(),
+            resolution: self.resolution.map(Resolution::word),
+            ended,
+            reason,
+            domain,
+            code,
+            last: last.map(|last| Last {
+                attempt: &last.attempt,
+                name: &last.name,
+                target: last.target,
+                served: last.served,
+            }),
+            fell_back: fell_back.then(|| others().map_or("", |other| other.attempt.reason.as_str())),
+            attempts: entries.len(),
+            stop: self.stop,
+            usage: self.usage.as_ref(),
+            cost,
+            unpriced,
+            first_content: self.first_content,
+            total: self.arrived.elapsed(),
+            own_time: self.busy.so_far(),
+        });
     }
 }
 
@@ -273,14 +331,9 @@ impl Drop for CallRecord {
         let reader = self.reader.as_ref().filter(|_| !self.ended);
         match reader.and_then(|reader| reader.given_up(self.attempts())) {
             Some(error) => drop(self.refused(error)),
-            None => self.end("CANCELLED", ""),
+            None => self.end(Ended::Cancelled, "", FaultDomain::Caller, Code::Cancelled),
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds of a call fit a double")]
-fn millis(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1000.0
 }
 
 // === impl Busy ===
@@ -367,15 +420,28 @@ impl<F: Future> Future for Tracked<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{attempt::failure::FailureKind, catalogue::Catalogue, config::Config};
+    use crate::{
+        attempt::{failure::FailureKind, targets::Targets},
+        catalogue::Catalogue,
+        config::Config,
+        telemetry::Telemetry,
+    };
     use std::borrow::Cow;
 
     const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
     fn begun() -> (CallRecord, Arc<Task>) {
-        let routes = Routes::new(&Config::for_two_models(HAIKU, HAIKU), &Catalogue::built_in(), "us-east-1");
+        let config = Config::for_two_models(HAIKU, HAIKU);
+        let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1");
+        let targets = Arc::new(Targets::new(config.breaker, &routes));
+        let signals = Arc::new(Telemetry::default().signals(&config, &routes, &targets, Arc::default()));
         let task = routes.plan("coding").expect("is a task").task;
-        (CallRecord::begin("ConverseStream", &routes, Busy::new()), task)
+        let headers = MetadataMap::new();
+        (CallRecord::begin("ConverseStream", &routes, &signals, &headers, Busy::new()), task)
+    }
+
+    fn leave(record: &mut CallRecord) {
+        record.end(Ended::Cancelled, "", FaultDomain::Caller, Code::Cancelled);
     }
 
     fn sends(text: &str) -> Shaped<'static> {
@@ -394,7 +460,7 @@ mod tests {
     fn a_caller_who_leaves_before_any_content_has_cost_the_prompt() {
         let (mut record, task) = begun();
         drop(record.attempt(&task.candidates[0], &sends("eight by"), Form::Streamed, false));
-        record.end("CANCELLED", "");
+        leave(&mut record);
         let cost = record.cost().expect("has a price");
         assert_eq!((cost.pico_usd, cost.estimated), (2 * 1_100_000, true));
         assert_eq!(record.route().attempts[0].cost, Some(cost));
@@ -406,7 +472,7 @@ mod tests {
         record.attempt(&task.candidates[0], &sends("eight by"), Form::Streamed, false).answered("");
         assert_eq!(record.cost(), None);
         record.sent(received(4));
-        record.end("CANCELLED", "");
+        leave(&mut record);
         let cost = record.cost().expect("has a price");
         assert_eq!((cost.pico_usd, cost.estimated), (2 * 1_100_000 + 5_500_000, true));
         assert_eq!(record.route().attempts[0].cost, Some(cost));
@@ -421,7 +487,7 @@ mod tests {
         drop(slow);
         let usage = pb::TokenUsage { input_tokens: 2, output_tokens: 1, ..Default::default() };
         record.saw_usage(Some(&usage), None, None);
-        record.end("OK", "");
+        record.completed();
         let cost = record.cost().expect("has a price");
         assert_eq!((cost.pico_usd, cost.estimated), (2 * 2 * 1_100_000 + 5_500_000, true));
     }
@@ -441,7 +507,7 @@ mod tests {
     fn counting_tokens_is_free() {
         let (mut record, task) = begun();
         drop(record.attempt(&task.candidates[0], &sends("eight by"), Form::Counted, false));
-        record.end("OK", "");
+        record.completed();
         assert_eq!((record.cost(), record.attempts.bills().unpriced()), (None, 0));
     }
 }

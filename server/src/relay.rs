@@ -243,6 +243,9 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
 
     fn reply(&mut self, mut event: ModelEvent) -> ConverseStreamResponse {
         self.sent.note(&event);
+        if let Some(record) = &mut self.record {
+            record.saw_event(&event);
+        }
         if let (ModelEvent::Metadata(metadata), Some(record)) = (&mut event, &mut self.record) {
             metadata.latency = Some(record.latency());
             record.saw_usage(

@@ -10,6 +10,7 @@ use crate::{
     relay::{Relay, anew},
     route::{Candidate, Routes, Task},
     shape::{Asked, Form, shape},
+    telemetry::{Reached, Signals},
     validate,
 };
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) struct Switchboard<M> {
     routes: Arc<Routes>,
     attempts: Arc<Attempts<M>>,
     feedback: Feedback,
+    signals: Arc<Signals>,
 }
 
 /// Explains what calls would do.
@@ -38,8 +40,21 @@ pub(crate) struct Routing {
 impl<M: Models> Switchboard<M> {
     /// Answers by `routes` with the models of `attempts`; `feedback` remembers the answers.
     #[must_use]
-    pub(crate) fn new(routes: Arc<Routes>, attempts: Attempts<M>, feedback: Feedback) -> Self {
-        Self { routes, attempts: Arc::new(attempts), feedback }
+    pub(crate) fn new(
+        routes: Arc<Routes>,
+        attempts: Attempts<M>,
+        feedback: Feedback,
+        signals: Arc<Signals>,
+    ) -> Self {
+        Self { routes, attempts: Arc::new(attempts), feedback, signals }
+    }
+
+    /// A call has reached its RPC.
+    fn begin<T>(&self, method: &'static str, request: &Request<T>, busy: &Busy) -> CallRecord {
+        if let Some(reached) = request.extensions().get::<Reached>() {
+            reached.mark();
+        }
+        CallRecord::begin(method, &self.routes, &self.signals, request.metadata(), busy.clone())
     }
 
     /// The way into every RPC: the task, the checks, the deadline.
@@ -53,7 +68,7 @@ impl<M: Models> Switchboard<M> {
         let tried_before = request.metadata().contains_key("grpc-previous-rpc-attempts");
         let request = request.into_inner();
         let plan = self.routes.plan(&request.task_type)?;
-        record.resolved(&plan.task);
+        record.resolved(&plan);
         validate::check(&request, &plan.task, form)?;
         let deadline = record.arrived() + deadline::of_call(plan.task.call, callers);
         record.read_by(Reader::new(plan.task.reader, deadline));
@@ -69,6 +84,7 @@ impl<M: Models> Switchboard<M> {
         let answer = self.attempts.whole(&call, &*record).await?;
         let response = answer.response;
         record.served();
+        record.saw_answer(&response);
         record.saw_usage(
             response.usage.as_ref(),
             response.service_tier.as_ref(),
@@ -127,7 +143,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
         request: Request<pb::ConverseRequest>,
     ) -> Result<Response<pb::ConverseResponse>, Status> {
         let busy = Busy::new();
-        let record = CallRecord::begin("Converse", &self.routes, busy.clone());
+        let record = self.begin("Converse", &request, &busy);
         let mut record = record.to_be_judged(&self.feedback);
         match busy.track(self.answer(request, &mut record)).await {
             Ok(response) => Ok(reader::whole(response, record)),
@@ -140,7 +156,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
         request: Request<pb::CountTokensRequest>,
     ) -> Result<Response<pb::CountTokensResponse>, Status> {
         let busy = Busy::new();
-        let mut record = CallRecord::begin("CountTokens", &self.routes, busy.clone());
+        let mut record = self.begin("CountTokens", &request, &busy);
         match busy.track(self.count(request, &mut record)).await {
             Ok(response) => Ok(reader::whole(response, record)),
             Err(error) => Err(record.refused(error)),
@@ -154,7 +170,7 @@ impl<M: Models> ConverseService for Switchboard<M> {
         request: Request<pb::ConverseRequest>,
     ) -> Result<Response<Relay<M::Events>>, Status> {
         let busy = Busy::new();
-        let record = CallRecord::begin("ConverseStream", &self.routes, busy.clone());
+        let record = self.begin("ConverseStream", &request, &busy);
         let record = record.to_be_judged(&self.feedback);
         busy.track(self.stream(request, record)).await
     }

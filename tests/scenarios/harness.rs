@@ -25,7 +25,8 @@ use switchboard_server::{
     catalogue::Catalogue,
     config::{Config, Deadline, Model, Task, UnknownTasks},
     route::{Candidate, Routes},
-    serve,
+    serve_seen,
+    telemetry::Telemetry,
 };
 use tokio::{
     io::DuplexStream,
@@ -77,6 +78,18 @@ pub(crate) fn asks_to_wait(pause: Duration) -> Behaviour {
 /// It answers with these words.
 pub(crate) fn says(words: &str) -> Behaviour {
     Behaviour { events: [begins(), speaks(words), ends()].concat(), ..Behaviour::default() }
+}
+
+/// It says these words and stops for this reason.
+pub(crate) fn says_and_stops(words: &str, reason: pb::StopReason, in_bedrocks_words: &str) -> Behaviour {
+    let mut behaviour = says(words);
+    for step in &mut behaviour.events {
+        if let Step::Say(Event::MessageStop(stop)) = step {
+            stop.set_stop_reason(reason);
+            in_bedrocks_words.clone_into(&mut stop.raw_stop_reason);
+        }
+    }
+    behaviour
 }
 
 /// It refuses with this failure.
@@ -320,6 +333,7 @@ impl Drop for FakeEvents {
 pub(crate) struct Scenario {
     config: Config,
     behaviours: BTreeMap<String, Behaviour>,
+    telemetry: Telemetry,
 }
 
 impl Scenario {
@@ -356,9 +370,14 @@ impl Scenario {
         self
     }
 
+    pub(crate) fn seen_by(mut self, telemetry: &Telemetry) -> Self {
+        self.telemetry = telemetry.clone();
+        self
+    }
+
     pub(crate) fn start(self) -> Running {
         let fakes = Fakes { behaviours: Arc::new(self.behaviours), ..Fakes::default() };
-        Running { stage: Stage::start(self.config, fakes.clone()), fakes }
+        Running { stage: Stage::start_seen(self.config, fakes.clone(), self.telemetry), fakes }
     }
 }
 
@@ -409,12 +428,17 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn start(config: Config, models: impl Models) -> Self {
+        Self::start_seen(config, models, Telemetry::default())
+    }
+
+    pub(crate) fn start_seen(config: Config, models: impl Models, telemetry: Telemetry) -> Self {
         let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
         let (connections, incoming) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
         let (drain, drained) = oneshot::channel::<()>();
         let server = tokio::task::spawn(async move {
             let incoming = UnboundedReceiverStream::new(incoming);
-            serve(&config, routes, models, incoming, drained.map(drop)).await.expect("serves")
+            let drained = drained.map(drop);
+            serve_seen(&config, routes, models, &telemetry, incoming, drained).await.expect("serves")
         });
         Self { connections, drain: Some(drain), server }
     }

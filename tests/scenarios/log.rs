@@ -18,7 +18,7 @@ thread_local! {
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 /// What the log is written by. Where nobody reads, nothing is kept.
-struct Writer;
+pub(crate) struct Writer;
 
 impl Log {
     pub(crate) fn begin() -> Self {
@@ -30,6 +30,18 @@ impl Log {
         let log = Self::default();
         OF_THIS_THREAD.set(Some(log.clone()));
         log
+    }
+
+    /// The lines that say this, with their fields.
+    pub(crate) fn lines(&self, message: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().expect("is not poisoned").clone()).expect("is text");
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("is JSON"));
+        lines.map(|line| line["fields"].clone()).filter(|fields| fields["message"] == message).collect()
+    }
+
+    /// The same of those that were admitted.
+    pub(crate) fn admitted(&self) -> Vec<String> {
+        self.calls().into_iter().filter(|call| !call.ends_with(" SHED")).collect()
     }
 
     /// How the calls ended so far, as `ConverseStream ERROR SHED`.

@@ -33,3 +33,4 @@ mod shipped_config;
 mod simulated;
 mod sockets;
 mod streaming;
+mod telemetry;

@@ -101,7 +101,7 @@ async fn a_stream_that_nobody_reads_ends_bedrocks_request_gives_its_place_back_a
         // The model says a word each second; the second word is the first that is not fetched.
         assert!((PATIENCE..PATIENCE + Duration::from_secs(2)).contains(&held), "it was held for {held:?}");
         assert_eq!(switchboard.open_streams(), 0, "Bedrock's request has ended");
-        assert_eq!(log.calls()[0], "ConverseStream ERROR READER_STALLED");
+        assert_eq!(log.admitted()[0], "ConverseStream ERROR READER_STALLED");
         if window > 0 {
             let (messages, status) = answer.read_on().await;
             assert_given_up(&status, "READER_STALLED");
@@ -119,7 +119,7 @@ async fn a_whole_answer_that_nobody_reads_is_given_up_too() {
     let held = held_for(&switchboard).await;
 
     assert!((PATIENCE..PATIENCE + 2 * MOMENT).contains(&held), "it was held for {held:?}");
-    assert_eq!(log.calls()[0], "Converse ERROR READER_STALLED");
+    assert_eq!(log.admitted()[0], "Converse ERROR READER_STALLED");
     let (messages, status) = answer.read_on().await;
     assert_given_up(&status, "READER_STALLED");
     assert!(messages.is_empty(), "half an answer is none");
@@ -145,7 +145,7 @@ async fn the_calls_deadline_holds_for_a_reader_who_has_stopped() {
 
             let took = began.elapsed();
             assert!((ends..ends + 2 * MOMENT).contains(&took), "{method} {callers:?}: it took {took:?}");
-            assert_eq!(log.calls()[0], format!("{method} ERROR DEADLINE_EXCEEDED"));
+            assert_eq!(log.admitted()[0], format!("{method} ERROR DEADLINE_EXCEEDED"));
             let (_, status) = answer.read_on().await;
             assert_given_up(&status, "DEADLINE_EXCEEDED");
         }
@@ -199,7 +199,7 @@ async fn a_stream_that_broke_off_before_its_reader_stopped_says_so() {
     let (messages, status) = answer.read_on().await;
 
     assert!(held >= PATIENCE, "it was held for {held:?}");
-    assert_eq!(log.calls()[0], "ConverseStream ERROR STREAM_INTERRUPTED");
+    assert_eq!(log.admitted()[0], "ConverseStream ERROR STREAM_INTERRUPTED");
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "STREAM_INTERRUPTED"));
     assert!(route_of(&status).is_some() && heard(&messages, status).metadata().is_none());
 }
@@ -218,7 +218,7 @@ async fn a_stream_of_which_all_was_fetched_is_whole_however_slowly_it_is_read() 
         assert_eq!(status.code(), Code::Ok, "{status:?}");
         let heard = heard(&messages, status);
         assert!(heard.text() == words && heard.metadata().is_some());
-        assert_eq!(log.calls()[0], "ConverseStream OK");
+        assert_eq!(log.admitted()[0], "ConverseStream OK");
     }
 }
 

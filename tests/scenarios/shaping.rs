@@ -25,7 +25,7 @@ async fn served_by(models: &[&str], unsupported: Unsupported) -> Simulated {
     config.tasks.insert("work".to_owned(), task);
     config.models.insert("primary".to_owned(), Model::new(models[0]));
     config.breaker.enabled = false; // one fault says nothing of the next call
-    Simulated::serving(config).await
+    Box::pin(Simulated::serving(config)).await
 }
 
 async fn answered(

@@ -21,7 +21,10 @@ use prost::Message;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -98,6 +101,10 @@ impl Bedrock {
 
 impl Models for Bedrock {
     type Events = BedrockEvents;
+
+    fn gaps(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.known_gaps.all)
+    }
 
     async fn converse(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Answer, Failure> {
         let swap = Swap::new(codec::request_body(ask.request, ask.inference));
@@ -200,14 +207,18 @@ impl Stream for BedrockEvents {
 
 /// Members that the contract has no room for, counted. Each is told of once; a stream repeats them with every event.
 #[derive(Debug, Default)]
-struct KnownGaps(Mutex<BTreeMap<(&'static str, String), u64>>);
+struct KnownGaps {
+    each: Mutex<BTreeMap<(&'static str, String), u64>>,
+    all: Arc<AtomicU64>,
+}
 
 impl KnownGaps {
     fn report(&self, gaps: Vec<Gap>) {
         if gaps.is_empty() {
             return;
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.all.fetch_add(gaps.len() as u64, Relaxed);
+        let mut known = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         for Gap { message, member } in gaps {
             if let Some(count) = known.get_mut(&(message, member.clone())) {
                 *count += 1;

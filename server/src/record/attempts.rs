@@ -1,10 +1,12 @@
 //! The attempts of a call, each from its begin to its end.
 use crate::{
     attempt::{failure::Failure, skip::Skip},
+    bedrock::ModelEvent,
     cost::{Bill, Bills, Cost},
     error::reason_name,
     route::Candidate,
     shape::{Form, Shaped},
+    telemetry::{AttemptBegin, AttemptEnd, AttemptSeen, Ended, Seen, blame::FaultDomain},
 };
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,10 +16,14 @@ use switchboard_proto::v1::{self as pb, ErrorReason, Outcome};
 use tokio::time::Instant;
 
 /// Every attempt, in the order in which they began. Two may run at once, so it can be written to by several.
-#[derive(Debug, Default)]
-pub(super) struct AttemptLog(Mutex<Vec<Entry>>);
+#[derive(Debug)]
+pub(super) struct AttemptLog {
+    entries: Mutex<Vec<Entry>>,
+    /// The call, as it is watched.
+    seen: Seen,
+}
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) attempt: pb::Attempt,
     /// The candidate's name.
@@ -32,6 +38,7 @@ pub(super) struct Entry {
     bill: Option<Bill>,
     /// What it cost. The outer absent: nothing, or not known yet; the inner: something, and nobody knows what.
     charged: Option<Option<Cost>>,
+    seen: AttemptSeen,
 }
 
 /// An attempt that is under way. Dropped before its end it was given up: another one was faster, or the caller left.
@@ -45,6 +52,14 @@ pub struct Running<'a> {
 // === impl AttemptLog ===
 
 impl AttemptLog {
+    pub(super) fn new(seen: Seen) -> Self {
+        Self { entries: Mutex::default(), seen }
+    }
+
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
     /// Tokens are counted free of charge.
     pub(super) fn begin(
         &self,
@@ -62,7 +77,12 @@ impl AttemptLog {
             ..Default::default()
         };
         let bill = (form != Form::Counted).then(|| Bill::of(candidate, &shaped.request));
-        let entry = Entry { began: Some(Instant::now()), bill, ..Entry::new(candidate, attempt) };
+        let (request, inference) = (&*shaped.request, &shaped.inference);
+        let seen = self.seen.attempt(
+            &AttemptBegin { candidate, request, inference, adjustments: &shaped.adjustments, hedge },
+            form,
+        );
+        let entry = Entry { began: Some(Instant::now()), bill, seen, ..Entry::new(candidate, attempt) };
         let mut entries = self.entries();
         entries.push(entry);
         Running { log: self, place: entries.len() - 1, ended: false }
@@ -78,7 +98,38 @@ impl AttemptLog {
             service_tier: candidate.service_tier.clone().unwrap_or_default(),
             ..Default::default()
         };
+        self.seen.skipped(&candidate.name, reason_name(skip.reason()));
         self.entries().push(Entry::new(candidate, attempt));
+    }
+
+    /// A piece of a stream is there; so long after the one before it. Absent: it is the first.
+    pub(super) fn saw_chunk(&self, piece: &ModelEvent, since: Option<Duration>) {
+        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
+            entry.seen.heard_piece(piece);
+            if let Some(since) = since {
+                self.seen.chunk(entry.target, since);
+            }
+        }
+    }
+
+    pub(super) fn saw_stop(&self, reason: &str) {
+        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
+            reason.clone_into(&mut entry.seen.finish_reason);
+        }
+    }
+
+    pub(super) fn saw_answer(&self, answer: &pb::ConverseResponse) {
+        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
+            entry.seen.heard_answer(answer);
+        }
+    }
+
+    /// The call is over, and so is the attempt that serves.
+    pub(super) fn close(&self, ended: Ended, reason: &str) {
+        for entry in self.entries().iter_mut().filter(|entry| entry.seen.is_open()) {
+            let (outcome, reason) = if ended == Ended::Ok { ("ok", "") } else { (ended.word(), reason) };
+            entry.told(&self.seen, outcome, reason);
+        }
     }
 
     /// The stream of the attempt that serves broke, after so much of it.
@@ -88,6 +139,7 @@ impl AttemptLog {
             entry.served = false;
             entry.end(row.outcome, reason_name(row.reason), &failure.request_id);
             entry.estimate(received);
+            entry.told(&self.seen, outcome_word(row.outcome), reason_name(row.reason));
         }
     }
 
@@ -125,13 +177,16 @@ impl AttemptLog {
     }
 
     pub(super) fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self, place: usize, outcome: Outcome, reason: &str, request_id: &str) {
         if let Some(entry) = self.entries().get_mut(place) {
             entry.end(outcome, reason, request_id);
             entry.served = outcome == Outcome::Ok;
+            if entry.served {
+                entry.seen.has_answered(entry.began);
+            }
         }
     }
 }
@@ -141,7 +196,26 @@ impl AttemptLog {
 impl Entry {
     fn new(candidate: &Candidate, attempt: pb::Attempt) -> Self {
         let (name, target) = (candidate.name.clone(), candidate.target);
-        Self { attempt, name, target, began: None, served: false, bill: None, charged: None }
+        let seen = AttemptSeen::default();
+        Self { attempt, name, target, began: None, served: false, bill: None, charged: None, seen }
+    }
+
+    /// It is over.
+    fn told(&mut self, call: &Seen, outcome: &'static str, reason: &str) {
+        let Some(began) = self.began else { return };
+        let mut seen = std::mem::take(&mut self.seen);
+        let end = AttemptEnd {
+            attempt: &self.attempt,
+            target: self.target,
+            outcome,
+            reason,
+            took: seen.whole_after.unwrap_or_else(|| began.elapsed()),
+            first_chunk: seen.first_chunk,
+            finish_reason: &std::mem::take(&mut seen.finish_reason),
+            is_unpriced: self.charged == Some(None),
+            answer: seen.answer.take(),
+        };
+        call.attempt_ended(&mut seen, &end);
     }
 
     fn charge(&mut self, cost: Option<Cost>) {
@@ -184,12 +258,19 @@ impl Running<'_> {
                 false => entry.bill = None,
             }
         }
+        let ids = self.log.seen.ids(entries.get(self.place).map(|entry| &entry.seen));
+        if let Some(entry) = entries.get_mut(self.place) {
+            entry.told(&self.log.seen, outcome_word(row.outcome), reason_name(row.reason));
+        }
         let attempt = entries.get(self.place).map(|entry| &entry.attempt);
         tracing::info!(
+            trace_id = ids.0,
+            span_id = ids.1,
             model = attempt.map(|attempt| attempt.model_id.as_str()),
             region = attempt.map(|attempt| attempt.region.as_str()),
             reason = reason_name(row.reason),
             kind = ?failure.kind,
+            fault_domain = FaultDomain::of_failure(failure.kind).word(),
             bedrock_request_id = failure.request_id,
             "attempt failed"
         );
@@ -198,12 +279,14 @@ impl Running<'_> {
     /// The call's deadline ended it.
     pub(crate) fn ran_out(mut self) {
         self.end(Outcome::Timeout, reason_name(ErrorReason::DeadlineExceeded), "");
-        self.estimate();
+        self.estimate(Outcome::Timeout, reason_name(ErrorReason::DeadlineExceeded));
     }
 
-    fn estimate(&self) {
+    /// It was given up: what it cost is not known, and nothing more will be heard of it.
+    fn estimate(&self, outcome: Outcome, reason: &str) {
         if let Some(entry) = self.log.entries().get_mut(self.place) {
             entry.estimate(None);
+            entry.told(&self.log.seen, outcome_word(outcome), reason);
         }
     }
 
@@ -217,11 +300,27 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.ended {
             self.end(Outcome::Cancelled, "", "");
-            self.estimate();
+            self.estimate(Outcome::Cancelled, "");
         }
     }
 }
 
 pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
+}
+
+/// An outcome as metrics have it: `model_error`.
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Throttled => "throttled",
+        Outcome::Timeout => "timeout",
+        Outcome::Unavailable => "unavailable",
+        Outcome::ModelError => "model_error",
+        Outcome::Misconfigured => "misconfigured",
+        Outcome::Rejected => "rejected",
+        Outcome::Cancelled => "cancelled",
+        Outcome::Skipped => "skipped",
+        _ => "unknown",
+    }
 }

@@ -1,0 +1,60 @@
+//! Content: what was asked and answered, as spans carry it where a setting asks for that: JSON text in the form of the GenAI
+//! conventions. What is no text is named and left out.
+use crate::bedrock::ModelEvent;
+use serde_json::{Value, json};
+use switchboard_proto::v1::{
+    self as pb, content_block::Block, content_block_delta::Delta, converse_output::Output,
+    system_content_block::Block as SystemBlock,
+};
+
+pub(super) fn messages(request: &pb::ConverseRequest) -> String {
+    let messages = request.messages.iter().map(|message| {
+        let parts = message.content.iter().filter_map(|content| content.block.as_ref()).map(part);
+        json!({ "role": message.role, "parts": parts.collect::<Vec<_>>() })
+    });
+    Value::Array(messages.collect()).to_string()
+}
+
+pub(super) fn system(request: &pb::ConverseRequest) -> String {
+    let parts = request.system.iter().filter_map(|content| match content.block.as_ref()? {
+        SystemBlock::Text(text) => Some(json!({ "type": "text", "content": text })),
+        _ => None,
+    });
+    Value::Array(parts.collect()).to_string()
+}
+
+pub(super) fn answer(text: &str, finish_reason: &str) -> String {
+    let parts = [json!({ "type": "text", "content": text })];
+    json!([{ "role": "assistant", "parts": parts, "finish_reason": finish_reason }]).to_string()
+}
+
+/// Of a piece, the text.
+pub(super) fn add_piece(answer: &mut String, piece: &ModelEvent) {
+    if let ModelEvent::ContentBlockDelta(piece) = piece
+        && let Some(Delta::Text(text)) = piece.delta.as_ref().and_then(|delta| delta.delta.as_ref())
+    {
+        answer.push_str(text);
+    }
+}
+
+/// Of an answer, the texts.
+pub(super) fn add_answer(answer: &mut String, whole: &pb::ConverseResponse) {
+    let Some(Output::Message(message)) = whole.output.as_ref().and_then(|output| output.output.as_ref())
+    else {
+        return;
+    };
+    for content in &message.content {
+        if let Some(Block::Text(text)) = &content.block {
+            answer.push_str(text);
+        }
+    }
+}
+
+fn part(block: &Block) -> Value {
+    match block {
+        Block::Text(text) => json!({ "type": "text", "content": text }),
+        Block::ToolUse(call) => json!({ "type": "tool_call", "id": call.tool_use_id, "name": call.name }),
+        Block::ToolResult(result) => json!({ "type": "tool_call_response", "id": result.tool_use_id }),
+        _ => json!({ "type": "other" }),
+    }
+}
