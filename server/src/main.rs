@@ -28,6 +28,7 @@ use tokio::{
     runtime::{self, Handle},
 };
 use tonic::transport::server::TcpIncoming;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     filter::{FilterExt as _, filter_fn},
@@ -138,17 +139,22 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
 }
 
 /// The log goes to standard error, by `RUST_LOG`; the spans of calls to whoever collects traces, whatever `RUST_LOG` says.
-fn start_logging(default: &str, telemetry: &Telemetry) {
+///
+/// A line is written by a thread of its own: whoever reads standard error slowly, or not at all, holds no call back. Lines
+/// that it has no room for are lost. What is returned writes the last ones when it is dropped.
+fn start_logging(default: &str, telemetry: &Telemetry) -> WorkerGuard {
+    let (writer, last_lines) = tracing_appender::non_blocking(std::io::stderr());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let filter = filter.and(filter_fn(|metadata| !is_for_traces(metadata)));
     // A line that cannot be written is lost; told on standard error, which may be what broke, it would be a panic.
-    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         lines.boxed()
     } else {
         lines.json().flatten_event(true).boxed()
     };
     registry().with(telemetry.layer()).with(lines.with_filter(filter)).init();
+    last_lines
 }
 
 /// Telemetry as the configuration and the environment have it.
@@ -246,7 +252,7 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     config.server.listen = settings.listen.unwrap_or(config.server.listen);
     config.feedback.file = config.feedback.file.map(|file| beside(settings.config.as_deref(), &file));
     let (telemetry, environment) = start_telemetry(&config, false)?;
-    start_logging(DEFAULT_LOG, &telemetry);
+    let _last_lines = start_logging(DEFAULT_LOG, &telemetry);
     let listener = listen(config.server.listen).await?;
     let page = match config.telemetry.prometheus.or(environment.prometheus).filter(|_| !environment.disabled)
     {

@@ -3,6 +3,7 @@
 //! It cannot hold CloudWatch's and X-Ray's own exporters, see deploy/collector/builder.yaml. So of `aws.yaml` everything
 //! is run but those two, and what they would be handed is looked at: `awsemf` writes each data point under the metric's
 //! name, with its unit, and with those of its attributes as dimensions that a declaration names.
+mod program;
 mod running;
 mod signals;
 
