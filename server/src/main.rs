@@ -78,7 +78,7 @@ enum Command {
 enum Prices {
     /// Print a catalogue file with the prices of AWS's price lists, and on standard error each row that has no place in it
     ///
-    /// The lists are public: https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json, with
+    /// The lists are public: `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json`, with
     /// AmazonBedrock and AmazonBedrockFoundationModels as OFFER. What is printed belongs into a file that [catalogue] file
     /// of the configuration names.
     Import {
