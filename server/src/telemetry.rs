@@ -15,6 +15,7 @@ mod active;
 pub mod blame;
 mod content;
 mod ends;
+mod evaluation;
 mod exporters;
 mod keep;
 mod labels;
@@ -38,6 +39,7 @@ use crate::{
 };
 use ::prometheus::Registry;
 use active::Active;
+use evaluation::Evaluations;
 use exporters::Dropped;
 use labels::Labels;
 use metrics::Metrics;
@@ -196,9 +198,13 @@ impl Telemetry {
     /// Who is told of every judgement.
     pub(crate) fn judgements(&self, routes: &Routes) -> Arc<dyn OnJudged> {
         let meter = self.metrics.as_ref().map(|metrics| metrics.meter(names::SCOPE));
-        match meter {
+        let counted: Arc<dyn OnJudged> = match meter {
             Some(meter) => Arc::new(quality::Judgements::new(&meter, routes)),
             None => Arc::new(LogJudged),
+        };
+        match self.tracer() {
+            Some(tracer) => Arc::new(Evaluations::new(tracer, self.style.capture, counted)),
+            None => counted,
         }
     }
 

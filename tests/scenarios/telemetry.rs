@@ -9,7 +9,7 @@ use collector::{Collector, Watch, histograms, points, value};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use opentelemetry_sdk::trace::Sampler;
 use std::time::Duration;
-use switchboard_proto::v1::StopReason;
+use switchboard_proto::v1::{self as pb, StopReason};
 use switchboard_server::{attempt::failure::FailureKind, config::GenAi, telemetry::names};
 use tokio::time::sleep;
 
@@ -244,6 +244,38 @@ async fn errors_and_fallbacks_are_kept_whatever_the_sampler_says() {
             assert!(spans.iter().any(|call| call.span_id == span.parent_span_id), "its call is there");
         }
     }
+}
+
+/// The clock runs here: what is remembered is written by a thread of its own.
+#[tokio::test]
+async fn a_judgement_is_an_event_in_the_trace_of_its_answer_whatever_the_sampler_says() {
+    let collector = Collector::start();
+    let watch = collector.watch(|settings, config| {
+        settings.sampler = Some(Sampler::AlwaysOff);
+        config.keep_errors = true;
+    });
+    let switchboard = scenario(&watch, says("Well."), says("-"));
+    let mut request = tonic::Request::new(asking("chat", "How is it?"));
+    request.metadata_mut().insert("traceparent", TRACEPARENT.parse().expect("is ASCII"));
+    let answer = switchboard.caller().converse(request).await.expect("is answered").into_inner();
+    let judgement = pb::RecordFeedbackRequest {
+        request_id: answer.route.expect("has a route").request_id,
+        judge: Some(pb::Judge { kind: "human".to_owned(), id: "alice".to_owned() }),
+        thumb: Some("up".to_owned()),
+        comment: Some("very well put".to_owned()),
+        ..Default::default()
+    };
+    switchboard.feedback().record_feedback(judgement).await.expect("is recorded");
+
+    let spans = collector.spans(&watch);
+    let [judged] = &spans[..] else { panic!("only the judgement is exported, but {spans:?}") };
+    assert_eq!(hex(&judged.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(!judged.parent_span_id.is_empty());
+    let [event] = &judged.events[..] else { panic!("has one event: {judged:?}") };
+    assert_eq!(event.name, "gen_ai.evaluation.result");
+    assert_eq!(value(&event.attributes, "gen_ai.evaluation.score.value"), "1");
+    assert_eq!(value(&event.attributes, "gen_ai.evaluation.score.label"), "pass");
+    assert!(!format!("{judged:?}").contains("very well put"), "words are content");
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,8 +116,10 @@ impl<P: SpanProcessor> SpanProcessor for Keep<P> {
         if span.span_context.is_sampled() {
             return self.hand_on(span);
         }
-        if span.span_kind != SpanKind::Server {
-            return self.hold(span);
+        match span.span_kind {
+            SpanKind::Server => {}
+            SpanKind::Internal => return self.keep(span), // a judgement: its call has ended long ago
+            _ => return self.hold(span),
         }
         let id = span.span_context.span_id();
         let attempts = self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);

@@ -41,6 +41,10 @@ pub mod attribute {
     pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
     pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
     pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+    pub const EVALUATION_NAME: &str = "gen_ai.evaluation.name";
+    pub const EVALUATION_SCORE: &str = "gen_ai.evaluation.score.value";
+    pub const EVALUATION_LABEL: &str = "gen_ai.evaluation.score.label";
+    pub const EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
     pub const GUARDRAIL_ID: &str = "aws.bedrock.guardrail.id";
 
     pub const OUR_REQUEST_ID: &str = "switchboard.request_id";
@@ -88,6 +92,7 @@ pub mod event {
     pub const ROUTE: &str = "route";
     pub const SKIPPED: &str = "skipped";
     pub const ADJUSTED: &str = "adjusted";
+    pub const EVALUATION: &str = "gen_ai.evaluation.result";
 }
 
 /// Instruments, each with its unit.
