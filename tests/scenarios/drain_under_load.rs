@@ -115,9 +115,10 @@ async fn call_on(switchboard: Switchboard, number: usize, stage: Arc<Stage>) -> 
     tally
 }
 
-/// Nobody listens any more. (Where a connection is closing, the client itself asks over a new one.)
+/// Nobody listens any more. (Where a connection is closing, the client itself asks over a new one; that may be one that the
+/// system had accepted just before the server went.) That no call was cut is seen by what Bedrock was asked.
 fn is_refusal(error: &Error) -> bool {
-    error.kind() == ErrorKind::Connect && error.code() == Code::Unavailable
+    matches!(error.kind(), ErrorKind::Connect | ErrorKind::Transport) && error.code() == Code::Unavailable
 }
 
 // === impl Tally ===

@@ -156,8 +156,11 @@ impl Error {
             Some(source) if has::<TimeoutExpired>(source) => return Self::deadline(),
             Some(source) if has::<ConnectError>(source) => Self::connect(address, source),
             Some(source) => {
+                // tonic says "cancelled" of a call that its closing connection never sent; nobody has cancelled it.
+                let was_refused = source_chain(source).any(is_refusal);
+                let code = if was_refused { Code::Unavailable } else { status.code() };
                 let message = format!("the connection broke: {}", root_cause(source));
-                Self::here(ErrorKind::Transport, status.code(), message)
+                Self::here(ErrorKind::Transport, code, message)
             }
         };
         Self(Box::new(Facts { status: Some(status), ..*error.0 }))
