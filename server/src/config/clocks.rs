@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// `[deadline]`: how long we wait, in the order in which the waits happen. A caller's own deadline bounds them all.
 ///
-/// The first of the waits, for a new connection, is [`Bedrock::connect_timeout`]: connections belong to all calls.
+/// The first of the waits, for a new connection, is [`connect_timeout`](super::Bedrock::connect_timeout): connections belong to all calls.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deadline {
