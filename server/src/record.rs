@@ -159,17 +159,18 @@ impl CallRecord {
 
     /// A model answers the caller: from now on its answer can be judged.
     pub fn served(&self) {
-        let route = self.route();
-        if let Some(feedback) = self.feedback.as_ref().filter(|_| !route.model_id.is_empty()) {
+        let entries = self.attempts.entries();
+        let served = entries.iter().rfind(|entry| entry.served).map(|entry| &entry.attempt);
+        if let Some((feedback, served)) = self.feedback.as_ref().zip(served) {
             let (trace_id, span_id) = self.attempts.seen().ids(None);
             feedback.remember(Remembered {
-                request_id: route.request_id,
+                request_id: self.request_id.clone(),
                 at: SystemTime::now(),
-                task_type: route.task_type,
-                model_id: route.model_id,
-                region: route.region,
-                variant: route.variant,
-                config_version: route.config_version,
+                task_type: self.task.as_ref().map(|task| task.name.clone()).unwrap_or_default(),
+                model_id: served.model_id.clone(),
+                region: served.region.clone(),
+                variant: String::new(),
+                config_version: self.config_version.clone(),
                 trace_id: trace_id.unwrap_or_default(),
                 span_id: span_id.unwrap_or_default(),
             });
