@@ -253,7 +253,8 @@ impl<M: Models> Attempts<M> {
                 None => self.ask(call, record, attempt, next).await?,
                 Some(after) => {
                     let others = race::Others { waiting: &mut waiting, so_far, failures: &mut failures };
-                    self.race(call, record, attempt, next, after, others).await?
+                    // Boxed: a race has room for two attempts, which every call of every task would carry with it.
+                    Box::pin(self.race(call, record, attempt, next, after, others)).await?
                 }
             };
             match asked {

@@ -1,0 +1,359 @@
+//! One load: so many callers, each asking anew as soon as it is answered, or calls that come when they come.
+//!
+//! In an open loop a call's time counts from the moment at which it should have begun: a server that stops for a while
+//! delays those who wait too, and that is to be seen (no coordinated omission).
+mod direct;
+mod grpc;
+mod openai;
+mod raw;
+
+use crate::{Result, cpu, upstream::now};
+use clap::{Args, ValueEnum};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::{cell::RefCell, rc::Rc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+
+/// Who is asked, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum System {
+    /// Bedrock, through the AWS SDK as it comes
+    Direct,
+    /// Bedrock, through an HTTP client alone, unsigned: what the stand-in itself can do
+    Raw,
+    /// Switchboard, through its generated stubs
+    Grpc,
+    /// A gateway that speaks OpenAI's JSON
+    Openai,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Load {
+    #[arg(long)]
+    system: System,
+    /// http://ADDRESS:PORT
+    #[arg(long)]
+    url: String,
+    /// The stream is asked for, not the whole answer
+    #[arg(long)]
+    stream: bool,
+    /// The task, or the model
+    #[arg(long, default_value = "plain")]
+    model: String,
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
+    /// Calls per second that come by themselves, whether or not the last is answered
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Ends after so many calls, in place of a time
+    #[arg(long)]
+    calls: Option<u64>,
+    /// Whose computing is measured; otherwise this program's own
+    #[arg(long)]
+    process: Option<u32>,
+    /// Opens so many streams, of which each is silent after its first event, and measures the process's memory
+    #[arg(long)]
+    open: Option<usize>,
+    #[command(flatten)]
+    conversation: Conversation,
+    /// NAME=VALUE of a header for systems that want more than a body
+    #[arg(long)]
+    header: Vec<String>,
+}
+
+/// How large the request is.
+#[derive(Clone, Copy, Debug, Args)]
+struct Conversation {
+    /// Bytes of each message
+    #[arg(long, default_value_t = 200)]
+    bytes: usize,
+    #[arg(long, default_value_t = 1)]
+    messages: usize,
+    #[arg(long, default_value_t = 0)]
+    tools: usize,
+}
+
+/// What was seen. Times in microseconds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) calls: u64,
+    pub(crate) events: u64,
+    pub(crate) failed: u64,
+    pub(crate) seconds: f64,
+    /// Of whose computing is measured.
+    pub(crate) cpu: f64,
+    /// From the moment at which it should have begun to its end.
+    pub(crate) call: Quantiles,
+    /// To its first content.
+    pub(crate) first: Quantiles,
+    /// From when an event was made to when it arrived; of paced streams.
+    pub(crate) event: Quantiles,
+    /// Bytes of the process before, with, and some time after the open streams.
+    pub(crate) memory: Option<[u64; 3]>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Quantiles {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+}
+
+/// Who is asked.
+trait Target: 'static {
+    /// One call, to its end.
+    async fn call(&self, seen: &Seen, began: Instant) -> Result;
+}
+
+/// What all callers see together.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    counted: RefCell<Counted>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    measuring: bool,
+    calls: u64,
+    events: u64,
+    failed: Vec<String>,
+    call: Histogram<u64>,
+    first: Histogram<u64>,
+    event: Histogram<u64>,
+}
+
+impl Load {
+    pub(crate) async fn run(self) -> Result {
+        crate::stage::allow_many_files()?;
+        let measured = match self.system {
+            System::Direct => self.clone().against(direct::Direct::new(&self)).await?,
+            System::Raw => self.clone().against(raw::Raw::new(&self)?).await?,
+            System::Grpc => self.clone().against(grpc::Grpc::connect(&self).await?).await?,
+            System::Openai => self.clone().against(openai::OpenAi::new(&self)?).await?,
+        };
+        println!("{}", serde_json::to_string(&measured)?);
+        Ok(())
+    }
+
+    async fn against<T: Target>(self, target: T) -> Result<Measured> {
+        let (target, seen) = (Rc::new(target), Rc::new(Seen::new()));
+        if let Some(open) = self.open {
+            return self.hold_open(target, &seen, open).await;
+        }
+        if let Some(calls) = self.calls {
+            for _ in 0..calls {
+                target.call(&seen, Instant::now()).await?;
+            }
+            return Ok(Measured { calls, ..seen.measured() });
+        }
+        let mut callers = JoinSet::new();
+        match self.rate {
+            Some(rate) => drop(callers.spawn_local(arrive(Rc::clone(&target), Rc::clone(&seen), rate))),
+            None => (0..self.in_flight).for_each(|_| {
+                callers.spawn_local(ask_again(Rc::clone(&target), Rc::clone(&seen)));
+            }),
+        }
+        sleep(Duration::from_secs_f64(self.warm_up)).await;
+        let process = self.process.unwrap_or_else(std::process::id);
+        let (began, before) = (Instant::now(), cpu::computed(process)?);
+        seen.counted.borrow_mut().measuring = true;
+        sleep(Duration::from_secs_f64(self.seconds)).await;
+        let (took, after) = (began.elapsed(), cpu::computed(process)?);
+        seen.counted.borrow_mut().measuring = false;
+        if let Some(why) = seen.counted.borrow().failed.first() {
+            eprintln!("a call failed: {why}");
+        }
+        let cpu = after.saturating_sub(before).as_secs_f64();
+        Ok(Measured { seconds: took.as_secs_f64(), cpu, ..seen.measured() })
+    }
+
+    /// All of them, then silence, then none.
+    async fn hold_open<T: Target>(self, target: Rc<T>, seen: &Rc<Seen>, open: usize) -> Result<Measured> {
+        let process = self.process.ok_or("--open needs --process")?;
+        seen.counted.borrow_mut().measuring = true;
+        let before = cpu::resident(process)?;
+        let mut streams = JoinSet::new();
+        for opened in 0..open {
+            streams.spawn_local(ask_once(Rc::clone(&target), Rc::clone(seen)));
+            while seen.firsts() + 200 < opened as u64 && seen.counted.borrow().failed.is_empty() {
+                sleep(Duration::from_millis(1)).await; // a backlog of connections is not what is measured
+            }
+        }
+        let patience = Instant::now() + Duration::from_secs(60);
+        while seen.firsts() < open as u64 && Instant::now() < patience {
+            sleep(Duration::from_millis(10)).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        let began = cpu::computed(process)?;
+        sleep(Duration::from_secs(1)).await;
+        let (with, cpu) = (cpu::resident(process)?, cpu::computed(process)?.saturating_sub(began));
+        streams.shutdown().await;
+        sleep(Duration::from_secs(5)).await;
+        let memory = Some([before, with, cpu::resident(process)?]);
+        let failed = open as u64 - seen.firsts();
+        if let Some(why) = seen.counted.borrow().failed.first() {
+            eprintln!("a stream failed: {why}");
+        }
+        Ok(Measured {
+            memory,
+            failed,
+            calls: seen.firsts(),
+            cpu: cpu.as_secs_f64(),
+            seconds: 1.0,
+            ..seen.measured()
+        })
+    }
+
+    fn header(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.header.iter().filter_map(|header| header.split_once('='))
+    }
+}
+
+async fn ask_again<T: Target>(target: Rc<T>, seen: Rc<Seen>) {
+    loop {
+        seen.ask(&*target, Instant::now()).await;
+    }
+}
+
+async fn ask_once<T: Target>(target: Rc<T>, seen: Rc<Seen>) {
+    seen.ask(&*target, Instant::now()).await;
+}
+
+/// Calls come as independent callers' do: the time between two is exponentially distributed. A thread keeps the time, for
+/// the runtime's own clock ticks in milliseconds.
+async fn arrive<T: Target>(target: Rc<T>, seen: Rc<Seen>, rate: f64) {
+    let (come, mut coming) = mpsc::unbounded_channel();
+    let clock = std::thread::spawn(move || {
+        let mut due = Instant::now();
+        loop {
+            due += Duration::from_secs_f64(-(1.0 - fastrand::f64()).ln() / rate);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if come.send(due).is_err() {
+                return;
+            }
+        }
+    });
+    let mut calls = JoinSet::new();
+    while let Some(due) = coming.recv().await {
+        let (target, seen) = (Rc::clone(&target), Rc::clone(&seen));
+        calls.spawn_local(async move { seen.ask(&*target, due).await });
+        while calls.try_join_next().is_some() {}
+    }
+    drop(clock);
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn new() -> Self {
+        let histogram = || {
+            let minutes = nanos(Duration::from_secs(600));
+            Histogram::new_with_bounds(100, minutes, 3)
+                .unwrap_or_else(|error| unreachable!("in bounds: {error}"))
+        };
+        let (call, first, event) = (histogram(), histogram(), histogram());
+        let counted =
+            Counted { measuring: false, calls: 0, events: 0, failed: Vec::new(), call, first, event };
+        Self { counted: RefCell::new(counted) }
+    }
+
+    async fn ask<T: Target>(&self, target: &T, due: Instant) {
+        let asked = target.call(self, due).await;
+        let failed = asked.is_err();
+        self.answered(asked, due);
+        if failed {
+            sleep_until(Instant::now() + Duration::from_millis(10)).await; // what only fails must not be asked without end
+        }
+    }
+
+    fn answered(&self, asked: Result, due: Instant) {
+        let mut counted = self.counted.borrow_mut();
+        if let Err(why) = asked {
+            counted.failed.push(why.to_string());
+        } else if counted.measuring {
+            counted.calls += 1;
+            counted.call.saturating_record(nanos(due.elapsed()));
+        }
+    }
+
+    /// The first content of a call that should have begun then.
+    fn first(&self, due: Instant) {
+        let mut counted = self.counted.borrow_mut();
+        if counted.measuring {
+            counted.first.saturating_record(nanos(due.elapsed()));
+        }
+    }
+
+    /// An event, and its text if it is a delta.
+    fn event(&self, text: Option<&str>) {
+        let mut counted = self.counted.borrow_mut();
+        if counted.measuring {
+            counted.events += 1;
+            if let Some(made) = text.and_then(|text| text.parse().ok()) {
+                let took = now().saturating_sub(Duration::from_nanos(made));
+                counted.event.saturating_record(nanos(took));
+            }
+        }
+    }
+
+    fn firsts(&self) -> u64 {
+        self.counted.borrow().first.len()
+    }
+
+    fn measured(&self) -> Measured {
+        let counted = self.counted.borrow();
+        Measured {
+            calls: counted.calls,
+            events: counted.events,
+            failed: counted.failed.len() as u64,
+            call: Quantiles::of(&counted.call),
+            first: Quantiles::of(&counted.first),
+            event: Quantiles::of(&counted.event),
+            ..Measured::default()
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+// === impl Quantiles ===
+
+impl Quantiles {
+    #[expect(clippy::cast_precision_loss, reason = "three digits of it are right")]
+    fn of(nanos: &Histogram<u64>) -> Self {
+        let micros = |quantile| nanos.value_at_quantile(quantile) as f64 / 1000.0;
+        Self { p50: micros(0.5), p99: micros(0.99), p999: micros(0.999), max: micros(1.0) }
+    }
+}
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// Its messages' texts; the first is the user's, then they alternate.
+    fn texts(self) -> impl Iterator<Item = String> {
+        let text = "Tell me of the sea. ".repeat(self.bytes / 20 + 1);
+        (0..self.messages).map(move |_| text[..self.bytes].to_owned())
+    }
+
+    /// Its tools' names, and a schema of about a kilobyte.
+    fn tools(self) -> impl Iterator<Item = (String, String)> {
+        let property =
+            |n| format!(r#""field_{n}":{{"type":"string","description":"What the field {n} is about"}}"#);
+        let properties = (0..12).map(property).collect::<Vec<_>>().join(",");
+        let schema = format!(r#"{{"type":"object","properties":{{{properties}}},"required":["field_0"]}}"#);
+        (0..self.tools).map(move |n| (format!("tool_{n}"), schema.clone()))
+    }
+}

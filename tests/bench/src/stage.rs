@@ -1,0 +1,83 @@
+//! The programs of a run, each a process on the core that it is given.
+use crate::Result;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+/// Where what is measured runs, and everybody else.
+pub(crate) const MEASURED: &str = "0";
+pub(crate) const OTHERS: &str = "1";
+
+/// A program that serves. Dropped, it ends.
+#[derive(Debug)]
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Program {
+    /// Starts a program that will listen at `address`, and waits until it does.
+    pub(crate) async fn start(command: &mut Command, address: SocketAddr, log: &Path) -> Result<Self> {
+        let log = File::create(log)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        let child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+        let mut program = Self { child, address };
+        let listening = async {
+            while TcpStream::connect(address).await.is_err() {
+                if let Some(status) = program.child.try_wait()? {
+                    return Err(format!("{command:?} ended: {status}").into());
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+            Ok(())
+        };
+        match timeout(Duration::from_secs(120), listening).await {
+            Ok(Ok(())) => Ok(program),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(format!("{command:?} does not listen").into()),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) async fn stop(mut self) -> Result {
+        self.child.start_kill()?;
+        self.child.wait().await?;
+        Ok(())
+    }
+}
+
+/// A command on those cores, `taskset`'s way of naming them.
+pub(crate) fn on_cores(cores: &str, program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", cores]).arg(program.as_ref());
+    command
+}
+
+/// An address that nobody listens at.
+pub(crate) async fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    Ok(listener.local_addr()?)
+}
+
+/// As many open files as this process may have at all.
+pub(crate) fn allow_many_files() -> Result {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
+}

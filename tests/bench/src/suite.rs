@@ -1,0 +1,342 @@
+//! What is measured, in which order, and of whom.
+use crate::{
+    Result,
+    load::Measured,
+    peers, plot, report,
+    stage::{MEASURED, OTHERS, Program, free_address, on_cores},
+};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The program that is measured
+    #[arg(long)]
+    pub(crate) switchboard: PathBuf,
+    /// Where the results go
+    #[arg(long, default_value = "target/bench")]
+    pub(crate) out: PathBuf,
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+    /// How long each measurement of a round takes, after half as long to warm up
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) seconds: f64,
+    /// LiteLLM, Portkey and ferrogw too; they are installed into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) peers: Option<PathBuf>,
+    /// Only measurements whose name begins so
+    #[arg(long, default_value = "")]
+    pub(crate) only: String,
+    /// The table alone, without how cost grows
+    #[arg(long)]
+    pub(crate) table_only: bool,
+    /// The core of what is measured, as taskset names it
+    #[arg(long, default_value = MEASURED)]
+    pub(crate) cores: String,
+    /// More of NAME=VALUE for Switchboard's environment, to compare settings
+    #[arg(long)]
+    pub(crate) env: Vec<String>,
+    /// A second Switchboard, measured beside the first as `other`
+    #[arg(long)]
+    pub(crate) other: Option<PathBuf>,
+    /// Its environment, where that differs
+    #[arg(long)]
+    pub(crate) other_env: Vec<String>,
+}
+
+/// One measurement of a round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) stream: bool,
+    pub(crate) in_flight: usize,
+    pub(crate) rate: Option<f64>,
+}
+
+const UNARY: Measure = Measure { name: "unary-1", model: "plain", stream: false, in_flight: 1, rate: None };
+const STREAM: Measure = Measure { name: "stream-1", stream: true, ..UNARY };
+
+/// Everybody's.
+pub(crate) const SHARED: &[Measure] = &[
+    UNARY,
+    Measure { name: "unary-32", in_flight: 32, ..UNARY },
+    STREAM,
+    Measure { name: "stream-16", in_flight: 16, ..STREAM },
+];
+/// Of whoever can be told which model to ask.
+const PACED: Measure = Measure { name: "paced-50", model: "paced", in_flight: 50, ..STREAM };
+const OPEN_LOOP: Measure = Measure { name: "open-3000", rate: Some(3000.0), ..UNARY };
+const THROTTLED: Measure = Measure { name: "throttled-1", model: "throttled", ..STREAM };
+
+/// By measurement and system, one of each round.
+pub(crate) type Results = BTreeMap<String, BTreeMap<String, Vec<Measured>>>;
+
+/// Everything that a run has found.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) machine: String,
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+    pub(crate) results: Results,
+    /// By number of streams.
+    pub(crate) open: BTreeMap<usize, Measured>,
+    /// By curve, then by its points.
+    pub(crate) growth: BTreeMap<String, BTreeMap<String, Vec<(f64, Measured)>>>,
+}
+
+/// Who is measured.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) name: String,
+    /// How it is spoken to.
+    pub(crate) speaks: &'static str,
+    /// Absent: the load itself is measured.
+    pub(crate) program: Option<Program>,
+    pub(crate) url: String,
+    pub(crate) model: Option<String>,
+    pub(crate) headers: Vec<String>,
+}
+
+impl Run {
+    pub(crate) async fn run(self) -> Result {
+        fs::create_dir_all(&self.out)?;
+        let (upstream, sink) = self.upstream().await?;
+        let mut systems = vec![
+            System::direct("direct", "direct", &upstream),
+            System::direct("raw", "raw", &upstream),
+            self.switchboard("on", &self.switchboard, &upstream, &tracing_to(&sink, &self.env), None).await?,
+            self.switchboard("off", &self.switchboard, &upstream, &without_tracing(&sink, &self.env), None)
+                .await?,
+        ];
+        if let Some(other) = &self.other {
+            let environment = tracing_to(&sink, &self.other_env);
+            systems.push(self.switchboard("other", other, &upstream, &environment, None).await?);
+        }
+        if let Some(folder) = &self.peers {
+            systems.extend(peers::start(folder, &self.out, &upstream).await?);
+        }
+        let mut found = Found {
+            machine: crate::cpu::machine(),
+            rounds: self.rounds,
+            seconds: self.seconds,
+            ..Found::default()
+        };
+        for round in 1..=self.rounds {
+            eprintln!("round {round} of {}", self.rounds);
+            for system in &systems {
+                for measure in self.measures(system) {
+                    let measured = self.measure(system, &measure, &[]).await?;
+                    let of_measure = found.results.entry(measure.name.to_owned()).or_default();
+                    of_measure.entry(system.name.clone()).or_default().push(measured);
+                }
+            }
+        }
+        if self.only.is_empty() {
+            self.open_streams(&upstream, &sink, &mut found).await?;
+            if !self.table_only {
+                self.growth(&upstream, &sink, &systems, &mut found).await?;
+            }
+        }
+        fs::write(self.out.join("found.json"), serde_json::to_string_pretty(&found)?)?;
+        let table = report::markdown(&found);
+        fs::write(self.out.join("report.md"), &table)?;
+        plot::write(&found, &self.out)?;
+        println!("{table}");
+        Ok(())
+    }
+
+    fn measures(&self, system: &System) -> Vec<Measure> {
+        let mut measures = SHARED.to_vec();
+        match system.speaks {
+            "grpc" => measures.extend([PACED, OPEN_LOOP, THROTTLED]),
+            "direct" => measures.extend([PACED, OPEN_LOOP]),
+            _ => {}
+        }
+        measures.retain(|measure| measure.name.starts_with(&self.only));
+        measures
+    }
+
+    pub(crate) async fn upstream(&self) -> Result<(Program, String)> {
+        let (listen, sink) = (free_address().await?, free_address().await?);
+        let mut command = on_cores(OTHERS, std::env::current_exe()?);
+        command.args(["upstream", "--listen", &listen.to_string(), "--sink", &sink.to_string()]);
+        let upstream = Program::start(&mut command, listen, &self.out.join("upstream.log")).await?;
+        Ok((upstream, format!("http://{sink}")))
+    }
+
+    /// Switchboard as it is shipped, but for its environment.
+    pub(crate) async fn switchboard(
+        &self,
+        name: &str,
+        program: &Path,
+        upstream: &Program,
+        environment: &[(String, String)],
+        config: Option<&Path>,
+    ) -> Result<System> {
+        let listen = free_address().await?;
+        let mut command = on_cores(&self.cores, program);
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("switchboard.toml");
+        command.args(["serve", "--listen", &listen.to_string(), "--config"]).arg(config.unwrap_or(&shipped));
+        command.env_clear().env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", upstream.url());
+        command.envs([("AWS_ACCESS_KEY_ID", "measured"), ("AWS_SECRET_ACCESS_KEY", "measured")]);
+        command.envs(environment.iter().cloned());
+        // Its lines go to where nobody reads them: what writing them costs us is counted, what keeping them costs is not.
+        let program = Program::start(&mut command, listen, Path::new("/dev/null")).await?;
+        let url = program.url();
+        Ok(System {
+            name: name.to_owned(),
+            speaks: "grpc",
+            program: Some(program),
+            url,
+            model: None,
+            headers: vec![],
+        })
+    }
+
+    /// One load on one system.
+    pub(crate) async fn measure(
+        &self,
+        system: &System,
+        measure: &Measure,
+        more: &[String],
+    ) -> Result<Measured> {
+        let of_itself = system.program.is_none();
+        let mut command = on_cores(if of_itself { &self.cores } else { OTHERS }, std::env::current_exe()?);
+        command.args(["load", "--system", system.speaks, "--url", &system.url]);
+        let own_name = format!("bench.{}", measure.model);
+        let model = system.model.as_deref().unwrap_or(if of_itself { &own_name } else { measure.model });
+        command.args(["--model", model, "--in-flight", &measure.in_flight.to_string()]);
+        command.args(["--connections", &measure.in_flight.clamp(1, 4).to_string()]);
+        command.args([
+            "--seconds",
+            &self.seconds.to_string(),
+            "--warm-up",
+            &(self.seconds / 2.0).to_string(),
+        ]);
+        command.args(measure.stream.then_some("--stream"));
+        command.args(measure.rate.map(|rate| format!("--rate={rate}")));
+        command.args(system.program.iter().map(|program| format!("--process={}", program.id())));
+        command.args(system.headers.iter().flat_map(|header| ["--header", header]));
+        command.args(more);
+        let output = command.kill_on_drop(true).stderr(std::process::Stdio::inherit()).output().await?;
+        let measured: Measured = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("{} of {}: {error}", measure.name, system.name))?;
+        eprintln!("  {:12} {:10} {}", measure.name, system.name, report::line(&measured));
+        if measured.failed > 0 {
+            return Err(
+                format!("{} of {}: {} calls failed", measure.name, system.name, measured.failed).into()
+            );
+        }
+        Ok(measured)
+    }
+
+    /// Streams that wait, on a program of their own for each number.
+    async fn open_streams(&self, upstream: &Program, sink: &str, found: &mut Found) -> Result {
+        for streams in [1000, 5000, 10_000] {
+            let environment = tracing_to(sink, &self.env);
+            let system = self.switchboard("on", &self.switchboard, upstream, &environment, None).await?;
+            self.measure(&system, &Measure { name: "warm", in_flight: 32, ..STREAM }, &[]).await?;
+            let idle = Measure { name: "open", model: "idle", ..STREAM };
+            let more = [format!("--open={streams}"), format!("--connections={}", streams / 100)];
+            let measured = self.measure(&system, &idle, &more).await?;
+            found.open.insert(streams, measured);
+        }
+        Ok(())
+    }
+
+    /// How cost grows with what is asked, and with what is configured.
+    async fn growth(&self, upstream: &Program, sink: &str, systems: &[System], found: &mut Found) -> Result {
+        let curves: [(&str, &[usize]); 4] = [
+            ("in flight", &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]),
+            ("bytes", &[1024, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4_000_000]),
+            ("messages", &[1, 11, 101, 1001]),
+            ("tools", &[0, 10, 100]),
+        ];
+        for (curve, points) in curves {
+            for system in systems.iter().filter(|system| ["direct", "on"].contains(&system.name.as_str())) {
+                for &point in points {
+                    let in_flight = if curve == "in flight" { point } else { 8 };
+                    let measure = Measure { name: curve, in_flight, ..UNARY };
+                    let more = match curve {
+                        "in flight" => vec![],
+                        curve => vec![format!("--{curve}={point}")],
+                    };
+                    let measured = self.measure(system, &measure, &more).await?;
+                    found.grown(curve, &system.name, point, measured);
+                }
+            }
+        }
+        for (curve, config) in [("tasks", with_tasks as fn(usize) -> String), ("candidates", with_candidates)]
+        {
+            for point in [1, 10, 100, 1000] {
+                let point = if curve == "candidates" { point.min(16) } else { point };
+                let file = self.out.join("grown.toml");
+                fs::write(&file, config(point))?;
+                let environment = tracing_to(sink, &self.env);
+                let system =
+                    self.switchboard("on", &self.switchboard, upstream, &environment, Some(&file)).await?;
+                let measure = Measure { name: curve, in_flight: 32, ..UNARY };
+                let measured = self.measure(&system, &measure, &[]).await?;
+                found.grown(curve, "on", point, measured);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Traces and metrics to the sink.
+pub(crate) fn tracing_to(sink: &str, more: &[String]) -> Vec<(String, String)> {
+    let own = [("OTEL_EXPORTER_OTLP_ENDPOINT", sink), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let more = more.iter().filter_map(|more| more.split_once('='));
+    own.into_iter().chain(more.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
+}
+
+/// Metrics and the log go on.
+fn without_tracing(sink: &str, more: &[String]) -> Vec<(String, String)> {
+    let mut all = tracing_to(sink, more);
+    all.push(("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned()));
+    all
+}
+
+const MODEL: &str = "base_model = \"us.anthropic.claude-haiku-4-5-20251001-v1:0\"\n";
+
+fn with_tasks(tasks: usize) -> String {
+    let tasks: String = (0..tasks).map(|n| format!("[tasks.task-{n}]\nmodels = [\"plain\"]\n")).collect();
+    let model = format!("[models.plain]\nid = \"bench.plain\"\n{MODEL}");
+    format!(
+        "[bedrock]\nregion = \"us-east-1\"\n{model}[tasks.plain]\nmodels = [\"plain\"]\n[tasks.default]\nmodels = [\"plain\"]\n{tasks}"
+    )
+}
+
+fn with_candidates(candidates: usize) -> String {
+    let models = (0..candidates).map(|n| format!("[models.plain-{n}]\nid = \"bench.plain-{n}\"\n{MODEL}"));
+    let names = (0..candidates).map(|n| format!("\"plain-{n}\"")).collect::<Vec<_>>().join(", ");
+    let tasks = format!("[tasks.plain]\nmodels = [{names}]\n[tasks.default]\nmodels = [{names}]\n");
+    format!("[bedrock]\nregion = \"us-east-1\"\n{}{tasks}", models.collect::<String>())
+}
+
+// === impl System ===
+
+impl System {
+    fn direct(name: &str, speaks: &'static str, upstream: &Program) -> Self {
+        let url = upstream.url();
+        Self { name: name.to_owned(), speaks, program: None, url, model: None, headers: vec![] }
+    }
+}
+
+// === impl Found ===
+
+impl Found {
+    #[expect(clippy::cast_precision_loss, reason = "points are small")]
+    fn grown(&mut self, curve: &str, system: &str, point: usize, measured: Measured) {
+        let of_curve = self.growth.entry(curve.to_owned()).or_default();
+        of_curve.entry(system.to_owned()).or_default().push((point as f64, measured));
+    }
+}
