@@ -1,4 +1,7 @@
 //! The thread that owns the store, and the queue to it.
+//!
+//! Answers come by the thousand and nobody waits for them, so they are gathered: waking the thread for each of them, and
+//! writing each in a transaction of its own, would cost a call more than routing it does.
 use super::{
     Judgement, Quality,
     store::{Remembered, Store},
@@ -7,20 +10,27 @@ use crate::config;
 use std::{
     fmt::Display,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
 };
-use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
 
-/// How much may wait for the disk: at a thousand calls a second, what a stall of four seconds leaves behind.
+/// How many may wait to be answered.
 const CAPACITY: usize = 4096;
 
-/// How much is written at once.
-const BATCH: usize = 512;
+/// How many answers may wait for the disk: at a thousand calls a second, what a stall of eight seconds leaves behind.
+const MOST_GATHERED: usize = 8192;
+
+/// How long answers are gathered before they are written. Whoever judges one does not wait for that.
+const GATHERING: Duration = Duration::from_millis(50);
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +42,8 @@ pub struct OpenError {
 
 /// What the thread is asked to do.
 pub(super) enum Job {
-    Remember(Remembered),
+    /// There are answers again.
+    Gather,
     Judge {
         request_id: String,
         judgement: Judgement,
@@ -60,7 +71,14 @@ pub(super) enum Refused {
 #[derive(Clone)]
 pub(super) struct Queue {
     jobs: SyncSender<Job>,
-    lost: Arc<AtomicU64>,
+    gathered: Arc<Gathered>,
+}
+
+/// Answers that were not written yet.
+struct Gathered {
+    answers: Mutex<Vec<Remembered>>,
+    most: usize,
+    lost: AtomicU64,
 }
 
 /// The thread, to be waited for at the end.
@@ -78,25 +96,28 @@ pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenEr
     };
     let store = Store::open(config).map_err(|error| cannot(&error))?;
     let (jobs, queued) = sync_channel(CAPACITY);
-    let lost = Arc::new(AtomicU64::new(0));
-    let mut work = Work { store, lost: Arc::clone(&lost), told: 0, failing: false };
+    let gathered = Arc::new(Gathered::new(MOST_GATHERED));
+    let mut work =
+        Work { store, gathered: Arc::clone(&gathered), answers: Vec::new(), told: 0, failing: false };
     let thread = thread::Builder::new().name("feedback".to_owned()).spawn(move || work.run(&queued));
     let thread = thread.map_err(|error| cannot(&error))?;
-    Ok((Queue { jobs: jobs.clone(), lost }, Writer { jobs, thread }))
+    Ok((Queue { jobs: jobs.clone(), gathered }, Writer { jobs, thread }))
 }
 
 // === impl Queue ===
 
 impl Queue {
-    /// Never waits: what the queue has no room for is lost, and counted.
+    /// Never waits: what there is no room for is lost, and counted.
     pub(super) fn remember(&self, answer: Remembered) {
-        if self.jobs.try_send(Job::Remember(answer)).is_err() {
-            self.lost.fetch_add(1, Relaxed);
+        if self.gathered.add(answer)
+            && matches!(self.jobs.try_send(Job::Gather), Err(TrySendError::Disconnected(_)))
+        {
+            self.gathered.lose(); // a full queue has woken the thread already
         }
     }
 
     pub(super) fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
+        self.gathered.lost.load(Relaxed)
     }
 
     /// Waits for the reply of a job, not for a place in the queue.
@@ -124,10 +145,43 @@ impl Writer {
     }
 }
 
+// === impl Gathered ===
+
+impl Gathered {
+    fn new(most: usize) -> Self {
+        Self { answers: Mutex::default(), most, lost: AtomicU64::new(0) }
+    }
+
+    /// True: it is the first, of which the thread has to be told.
+    fn add(&self, answer: Remembered) -> bool {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= self.most {
+            self.lost.fetch_add(1, Relaxed);
+            return false;
+        }
+        answers.push(answer);
+        answers.len() == 1
+    }
+
+    /// Takes all of them into `into`, which is empty, and whose room is used again.
+    fn take(&self, into: &mut Vec<Remembered>) {
+        std::mem::swap(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner), into);
+    }
+
+    /// Nobody will write them.
+    fn lose(&self) {
+        let mut lost = Vec::new();
+        self.take(&mut lost);
+        self.lost.fetch_add(lost.len() as u64, Relaxed);
+    }
+}
+
 /// What the thread has.
 struct Work {
     store: Store,
-    lost: Arc<AtomicU64>,
+    gathered: Arc<Gathered>,
+    /// Empty but while they are written.
+    answers: Vec<Remembered>,
     /// How many losses have been told.
     told: u64,
     /// The last write failed: the next failure says nothing new.
@@ -139,37 +193,44 @@ struct Work {
 impl Work {
     /// Until it is told to end, or all senders are gone.
     fn run(&mut self, queued: &Receiver<Job>) {
-        let mut ends = false;
-        while !ends && let Ok(first) = queued.recv() {
-            let mut answers = Vec::new();
-            for job in std::iter::once(first).chain(queued.try_iter().take(BATCH - 1)) {
-                match job {
-                    Job::End => ends = true,
-                    Job::Remember(answer) => answers.push(answer),
-                    Job::Judge { request_id, judgement, now, reply } => {
-                        self.remember(&mut answers);
-                        let done = self.store.judge(&request_id, &judgement, now);
-                        self.reply(done, reply);
-                    }
-                    Job::Quality { now, reply } => {
-                        self.remember(&mut answers);
-                        let done = self.store.quality(now);
-                        self.reply(done, reply);
-                    }
+        let mut write_at = None;
+        loop {
+            let job = match next(queued, write_at) {
+                Ok(Job::Gather) => {
+                    write_at = write_at.or(Some(Instant::now() + GATHERING));
+                    continue;
+                }
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Job::End),
+            };
+            self.remember();
+            self.tell_losses();
+            write_at = None;
+            match job {
+                None | Some(Job::Gather) => {}
+                Some(Job::End) => return,
+                Some(Job::Judge { request_id, judgement, now, reply }) => {
+                    let done = self.store.judge(&request_id, &judgement, now);
+                    self.reply(done, reply);
+                }
+                Some(Job::Quality { now, reply }) => {
+                    let done = self.store.quality(now);
+                    self.reply(done, reply);
                 }
             }
-            self.remember(&mut answers);
-            self.tell_losses();
         }
     }
 
-    fn remember(&mut self, answers: &mut Vec<Remembered>) {
-        let Some(now) = answers.iter().map(|answer| answer.at).max() else { return };
-        let done = self.store.remember(answers, now);
+    /// Writes what was gathered.
+    fn remember(&mut self) {
+        self.gathered.take(&mut self.answers);
+        let Some(now) = self.answers.iter().map(|answer| answer.at).max() else { return };
+        let done = self.store.remember(&self.answers, now);
         if self.checked(done).is_none() {
-            self.lost.fetch_add(answers.len() as u64, Relaxed);
+            self.gathered.lost.fetch_add(self.answers.len() as u64, Relaxed);
         }
-        answers.clear();
+        self.answers.clear();
     }
 
     /// A dropped sender tells of a failure.
@@ -190,11 +251,19 @@ impl Work {
     }
 
     fn tell_losses(&mut self) {
-        let lost = self.lost.load(Relaxed);
+        let lost = self.gathered.lost.load(Relaxed);
         if lost > self.told {
             tracing::warn!(answers = lost - self.told, "answers cannot be judged: the store did not keep up");
             self.told = lost;
         }
+    }
+}
+
+/// The next job, or the moment at which to write.
+fn next(queued: &Receiver<Job>, write_at: Option<Instant>) -> Result<Job, RecvTimeoutError> {
+    match write_at {
+        None => Ok(queued.recv()?),
+        Some(then) => queued.recv_timeout(then.saturating_duration_since(Instant::now())),
     }
 }
 
@@ -222,8 +291,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_never_waits_for_a_store_that_stalls() {
-        let (jobs, _stalled) = sync_channel(2);
-        let queue = Queue { jobs, lost: Arc::default() };
+        let (jobs, _stalled) = sync_channel(1);
+        let queue = Queue { jobs, gathered: Arc::new(Gathered::new(2)) };
         for nth in 0..5 {
             queue.remember(answer(&nth.to_string()));
         }
@@ -235,8 +304,10 @@ mod tests {
     async fn a_writer_that_is_gone_is_a_failure_and_not_a_wait() {
         let (jobs, queued) = sync_channel(2);
         drop(queued);
-        let queue = Queue { jobs, lost: Arc::default() };
+        let queue = Queue { jobs, gathered: Arc::new(Gathered::new(2)) };
         assert_eq!(queue.ask(quality()).await, Err(Refused::Failed));
+        queue.remember(answer("nobody writes it"));
+        assert_eq!(queue.lost(), 1);
     }
 
     #[tokio::test]
