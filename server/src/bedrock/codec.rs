@@ -1,6 +1,7 @@
 //! The codec: the contract's messages as Bedrock's JSON and event streams, and back, without the SDK's types in between.
 mod decode;
 mod encode;
+mod frame;
 mod frames;
 mod schema;
 

@@ -1,22 +1,17 @@
 //! A stream's bytes as the model's events: frames, then exceptions told apart from events, then JSON.
 use super::{
     decode::{self, Gap},
+    frame::Frame,
     schema::{Kind, SCHEMA, Shape},
 };
 use crate::{
     attempt::failure::{Exception, Failure, FailureKind},
     bedrock::{ErrorBody, ModelEvent, stop_reason},
 };
-use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
-use aws_smithy_types::event_stream::{HeaderValue, Message};
 use bytes::{Buf as _, BytesMut};
 use prost::Message as _;
 use std::sync::LazyLock;
 use switchboard_proto::v1 as pb;
-
-/// The largest frame that Bedrock may send: AWS bounds a payload at 24 MiB. A length beyond it is a broken prelude, whose
-/// checksum the decoder checks only once the whole frame is there.
-const MAX_FRAME: usize = 25 * 1024 * 1024;
 
 /// The events, looked up once and not for each of them.
 static EVENTS: LazyLock<&Shape> = LazyLock::new(|| SCHEMA.shape(SCHEMA.named("ConverseStreamResponse")));
@@ -24,10 +19,7 @@ static EVENTS: LazyLock<&Shape> = LazyLock::new(|| SCHEMA.shape(SCHEMA.named("Co
 /// Takes bytes as they come and gives events as they are complete.
 #[derive(Debug, Default)]
 pub struct Frames {
-    decoder: MessageFrameDecoder,
     buffer: BytesMut,
-    /// Of the frame whose prelude the decoder has taken off the buffer: what is still to come.
-    awaited: usize,
     wire: Vec<u8>,
 }
 
@@ -40,7 +32,7 @@ impl Frames {
     /// True: the stream may end here.
     #[must_use]
     pub fn is_between_frames(&self) -> bool {
-        self.buffer.is_empty() && self.awaited == 0
+        self.buffer.is_empty()
     }
 
     /// The next event, if it is there as a whole.
@@ -48,62 +40,45 @@ impl Frames {
     /// # Errors
     /// For an exception, a frame that cannot be read and JSON that is no event; nothing after it means anything.
     pub fn next(&mut self, gaps: &mut Vec<Gap>) -> Result<Option<ModelEvent>, Failure> {
-        if self.awaited == 0 && self.buffer.len() >= 12 {
-            let length = (&self.buffer[..4]).get_u32() as usize;
-            if !(16..=MAX_FRAME).contains(&length) {
-                return Err(protocol(format!("a frame of {length} bytes")));
-            }
-            self.awaited = length - 12;
-        }
-        match self.decoder.decode_frame(&mut self.buffer) {
-            Ok(DecodedFrame::Incomplete) => Ok(None),
-            Ok(DecodedFrame::Complete(frame)) => {
-                self.awaited = 0;
-                self.event(&frame, gaps).map(Some)
-            }
-            Err(error) => Err(protocol(format!("a frame that cannot be read: {error}"))),
-        }
+        let Self { buffer, wire } = self;
+        let frame = Frame::first(buffer).map_err(|broken| protocol(broken.to_string()))?;
+        let Some(frame) = frame else { return Ok(None) };
+        let (length, event) = (frame.length, event(&frame, wire, gaps));
+        buffer.advance(length);
+        event.map(Some)
     }
+}
 
-    fn event(&mut self, frame: &Message, gaps: &mut Vec<Gap>) -> Result<ModelEvent, Failure> {
-        match header(frame, ":message-type") {
-            "event" => self.decode(header(frame, ":event-type"), frame.payload(), gaps),
-            "exception" => Err(exception(header(frame, ":exception-type"), frame.payload())),
-            "error" => Err(error_frame(frame)),
-            other => Err(protocol(format!("a frame of the unknown type {other:?}"))),
-        }
+fn event(frame: &Frame<'_>, wire: &mut Vec<u8>, gaps: &mut Vec<Gap>) -> Result<ModelEvent, Failure> {
+    match frame.header(":message-type") {
+        "event" => decode(frame.header(":event-type"), frame.payload, wire, gaps),
+        "exception" => Err(exception(frame.header(":exception-type"), frame.payload)),
+        "error" => Err(error_frame(frame)),
+        other => Err(protocol(format!("a frame of the unknown type {other:?}"))),
     }
+}
 
-    fn decode(
-        &mut self,
-        event_type: &str,
-        payload: &[u8],
-        gaps: &mut Vec<Gap>,
-    ) -> Result<ModelEvent, Failure> {
-        let known = EVENTS.by_member(event_type).filter(|field| !OUR_EVENTS.contains(&field.member.as_str()));
-        let Some((number, Kind::Message(shape))) = known.map(|field| (field.number, field.kind)) else {
-            return Ok(unknown(event_type, payload));
-        };
-        self.wire.clear();
-        decode::delimited(number, &mut self.wire, |wire| decode::wire_form(shape, payload, wire, gaps))
-            .map_err(|error| protocol(format!("{event_type}: {error}")))?;
-        let reply = pb::ConverseStreamResponse::decode(self.wire.as_slice())
-            .map_err(|error| protocol(format!("{event_type}: {error}")))?;
-        let event = reply.event.ok_or_else(|| protocol(format!("{event_type}: no event")))?;
-        Ok(with_stop_reason(event))
-    }
+fn decode(
+    event_type: &str,
+    payload: &[u8],
+    wire: &mut Vec<u8>,
+    gaps: &mut Vec<Gap>,
+) -> Result<ModelEvent, Failure> {
+    let known = EVENTS.by_member(event_type).filter(|field| !OUR_EVENTS.contains(&field.member.as_str()));
+    let Some((number, Kind::Message(shape))) = known.map(|field| (field.number, field.kind)) else {
+        return Ok(unknown(event_type, payload));
+    };
+    wire.clear();
+    decode::delimited(number, wire, |wire| decode::wire_form(shape, payload, wire, gaps))
+        .map_err(|error| protocol(format!("{event_type}: {error}")))?;
+    let reply = pb::ConverseStreamResponse::decode(wire.as_slice())
+        .map_err(|error| protocol(format!("{event_type}: {error}")))?;
+    let event = reply.event.ok_or_else(|| protocol(format!("{event_type}: no event")))?;
+    Ok(with_stop_reason(event))
 }
 
 /// Events of the contract's that Bedrock never sends.
 const OUR_EVENTS: [&str; 3] = ["route", "restart", "unknown"];
-
-fn header<'a>(frame: &'a Message, name: &str) -> &'a str {
-    let value = frame.headers().iter().find(|header| header.name().as_str() == name);
-    match value.map(aws_smithy_types::event_stream::Header::value) {
-        Some(HeaderValue::String(text)) => text.as_str(),
-        _ => "",
-    }
-}
 
 fn unknown(event_type: &str, payload: &[u8]) -> ModelEvent {
     let json = String::from_utf8_lossy(payload).into_owned();
@@ -125,8 +100,8 @@ fn exception(name: &str, payload: &[u8]) -> Failure {
 }
 
 /// Not modelled by the service, but the protocol allows it: the name is in one header, the words in another.
-fn error_frame(frame: &Message) -> Failure {
-    let (name, message) = (header(frame, ":error-code"), header(frame, ":error-message"));
+fn error_frame(frame: &Frame<'_>) -> Failure {
+    let (name, message) = (frame.header(":error-code"), frame.header(":error-message"));
     let exception = Exception { name, message, ..Exception::default() };
     Failure::new(exception.kind(), format!("{name}: {message}"))
 }

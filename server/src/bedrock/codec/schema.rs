@@ -52,7 +52,8 @@ pub(super) struct Shape {
     /// The message's name, for reports.
     pub(super) name: String,
     fields: Vec<Field>,
-    by_member: HashMap<String, usize>,
+    /// Where the field of a member stands. A list: a message has so few that hashing a name takes longer than looking.
+    by_member: Vec<(String, usize)>,
     by_number: Vec<Option<usize>>,
     /// The number of `unknown_json`.
     pub(super) unknown: Option<u32>,
@@ -138,8 +139,10 @@ impl Shape {
     fn add(&mut self, field: Field) {
         let (position, number) = (self.fields.len(), field.number as usize);
         // A Struct and its exact text share a member; replies always take the text.
-        if field.kind == Kind::ExactText || !self.by_member.contains_key(&field.member) {
-            self.by_member.insert(field.member.clone(), position);
+        match self.by_member.iter_mut().find(|known| known.0 == field.member) {
+            Some(known) if field.kind == Kind::ExactText => known.1 = position,
+            Some(_) => {}
+            None => self.by_member.push((field.member.clone(), position)),
         }
         if self.by_number.len() <= number {
             self.by_number.resize(number + 1, None);
@@ -153,7 +156,8 @@ impl Shape {
     }
 
     pub(super) fn by_member(&self, member: &str) -> Option<&Field> {
-        self.by_member.get(member).map(|&position| &self.fields[position])
+        let known = self.by_member.iter().find(|known| known.0 == member);
+        known.map(|&(_, position)| &self.fields[position])
     }
 
     /// The field's place in [`Shape::fields`].
