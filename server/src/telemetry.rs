@@ -186,10 +186,11 @@ impl Telemetry {
             metrics::observe(meter, targets, &active, routes);
             metrics::observe_gaps(meter, gaps);
         }
+        let labels = Labels::new(config, routes);
         Signals {
             tracer: self.tracer(),
-            metrics: meter.map(|meter| Metrics::new(&meter, self.style.genai)),
-            labels: Labels::new(config, routes),
+            metrics: meter.map(|meter| Metrics::new(&meter, self.style.genai, &labels)),
+            labels,
             active,
             style: self.style,
         }

@@ -63,6 +63,10 @@ impl Labels {
         self.tasks.get(task.index)
     }
 
+    pub(super) fn targets(&self) -> impl Iterator<Item = &TargetLabels> {
+        self.targets.iter()
+    }
+
     pub(super) fn target(&self, target: usize) -> Option<&TargetLabels> {
         self.targets.get(target)
     }

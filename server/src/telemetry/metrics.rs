@@ -9,11 +9,11 @@ use super::{
 use crate::{attempt::targets::Targets, config::GenAi, route::Routes};
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Histogram, Meter},
+    metrics::{BoundHistogram, Counter, Histogram, Meter},
 };
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -28,6 +28,9 @@ pub(super) struct Metrics {
     token_usage: Histogram<u64>,
     time_to_first_chunk: Histogram<f64>,
     time_per_output_chunk: Histogram<f64>,
+    /// The same by [`crate::route::Candidate::target`], its attributes looked up with the first chunk: there are hundreds in
+    /// an answer.
+    chunks: Box<[OnceLock<BoundHistogram<f64>>]>,
     /// Input, output, cache read, cache write.
     dev_usage: [Counter<u64>; 4],
     rpc_duration: Histogram<f64>,
@@ -66,7 +69,7 @@ const KNOWN_PATHS: [&str; 12] = [
 // === impl Metrics ===
 
 impl Metrics {
-    pub(super) fn new(meter: &Meter, genai: GenAi) -> Self {
+    pub(super) fn new(meter: &Meter, genai: GenAi, labels: &Labels) -> Self {
         let counter = |(name, unit)| meter.u64_counter(name).with_unit(unit).build();
         let seconds = |(name, unit), bounds: &[f64]| {
             meter.f64_histogram(name).with_unit(unit).with_boundaries(bounds.to_vec()).build()
@@ -83,6 +86,7 @@ impl Metrics {
                 .build(),
             time_to_first_chunk: seconds(m::TIME_TO_FIRST_CHUNK, &bounds::OPERATION),
             time_per_output_chunk: seconds(m::TIME_PER_OUTPUT_CHUNK, &bounds::OPERATION),
+            chunks: labels.targets().map(|_| OnceLock::new()).collect(),
             dev_usage: [m::DEV_INPUT, m::DEV_OUTPUT, m::DEV_CACHE_READ, m::DEV_CACHE_WRITE].map(counter),
             rpc_duration: seconds(m::RPC_DURATION, &bounds::RPC),
             calls: counter(m::CALLS),
@@ -207,15 +211,15 @@ impl Metrics {
 
     /// One chunk of a stream after its first.
     pub(super) fn chunk(&self, target: usize, took: Duration, labels: &Labels) {
-        let Some(target) = labels.target(target) else { return };
-        self.time_per_output_chunk.record(
-            took.as_secs_f64(),
-            &[
+        let Some((known, target)) = self.chunks.get(target).zip(labels.target(target)) else { return };
+        let bound = known.get_or_init(|| {
+            self.time_per_output_chunk.bind(&[
                 KeyValue::new(a::OPERATION, "chat"),
                 KeyValue::new(a::PROVIDER, "aws.bedrock"),
                 target.request_model.clone(),
-            ],
-        );
+            ])
+        });
+        bound.record(took.as_secs_f64());
     }
 
     fn used(
