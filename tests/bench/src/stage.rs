@@ -56,10 +56,10 @@ impl Program {
         format!("http://{}", self.address)
     }
 
-    pub(crate) async fn stop(mut self) -> Result {
-        self.child.start_kill()?;
-        self.child.wait().await?;
-        Ok(())
+    /// Waits for it to end by itself.
+    pub(crate) async fn ended(mut self) -> Result {
+        let status = self.child.wait().await?;
+        if status.success() { Ok(()) } else { Err(format!("it ended: {status}").into()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A stand-in for Bedrock that does next to nothing: every answer is made before it is asked for.
 //!
 //! The model's id says how it answers: `plain` at once, `paced` an event every 2 ms with the time in it, `idle` one event
-//! and then nothing, `throttled` with an error. It does not check what it is sent: the simulator does that.
+//! and then nothing, `brief` one event and the end, `throttled` with an error. It does not check what it is sent: the simulator does that.
 use crate::{Result, sink};
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
@@ -26,9 +26,7 @@ use tokio::{
 };
 
 /// Deltas of a stream.
-pub(crate) const DELTAS: u64 = 200;
-/// All events of a stream: the deltas, the start, two ends and the metadata.
-pub(crate) const EVENTS: u64 = DELTAS + 4;
+const DELTAS: u64 = 200;
 /// Between two events of a paced stream.
 const PACE: Duration = Duration::from_millis(2);
 
@@ -50,6 +48,7 @@ struct Answers {
     /// Anthropic's own form, for who calls InvokeModel.
     invoked: Bytes,
     events: Vec<Bytes>,
+    brief: Vec<Bytes>,
     invoked_events: Vec<Bytes>,
 }
 
@@ -97,6 +96,7 @@ async fn answer(
     let body = match path {
         path if path.contains("paced") => paced(&answers),
         path if path.contains("idle") => idle(&answers),
+        path if path.contains("brief") => at_once(answers, |answers| &answers.brief),
         _ if invoked => at_once(answers, |answers| &answers.invoked_events),
         _ => at_once(answers, |answers| &answers.events),
     };
@@ -172,7 +172,8 @@ impl Answers {
         let metadata = json!({ "usage": usage, "metrics": { "latencyMs": 1200 }, "p": "abcdefghijklmnop" });
         events.push(event("metadata", &metadata.to_string()));
         let (whole, invoked) = (whole.to_string().into(), invoked.to_string().into());
-        Self { whole, invoked, events, invoked_events: invoked_events() }
+        let brief = [&events[..2], &events[events.len() - 3..]].concat();
+        Self { whole, invoked, events, brief, invoked_events: invoked_events() }
     }
 }
 

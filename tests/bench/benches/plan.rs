@@ -1,0 +1,100 @@
+//! From a request to what a model is asked: the plan of its task, and its shape for one model.
+//!
+//! Measured are `Routes::plan`, for tasks in random order as callers name them, and `shape`, for a request that goes out as
+//! it came and for one that was meant for another family's model.
+//!
+//! Not measured: making the routes, which happens once; what decides whether a candidate may be asked (breakers, shares).
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says why")]
+
+use criterion::Criterion;
+use std::hint::black_box;
+use switchboard_proto::v1::{
+    self as pb, content_block::Block, converse_request::AdditionalRequestFields as Extras,
+};
+use switchboard_server::{
+    catalogue::Catalogue,
+    config::Config,
+    route::Routes,
+    shape::{Asked, Form, shape},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const CLAUDE: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
+const REGION: &str = "us-east-1";
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    plans(&mut criterion);
+    shapes(&mut criterion);
+    criterion.final_summary();
+}
+
+fn plans(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("plan");
+    for (tasks, candidates) in [(5, 1), (5, 16), (100, 1), (100, 16), (1000, 1), (1000, 16)] {
+        let routes = Routes::new(&config(tasks, candidates), &Catalogue::built_in(), REGION);
+        let mut names: Vec<_> = (0..tasks).map(task_name).collect();
+        fastrand::Rng::with_seed(1).shuffle(&mut names);
+        let mut wanted = names.iter().cycle();
+        group.bench_function(format!("{tasks} tasks of {candidates}"), |bencher| {
+            bencher.iter(|| {
+                let name = wanted.next().expect("never ends");
+                routes.plan(black_box(name)).expect("is a task")
+            });
+        });
+    }
+    group.finish();
+}
+
+fn shapes(criterion: &mut Criterion) {
+    let routes = Routes::new(&Config::for_two_models(CLAUDE, LLAMA), &Catalogue::built_in(), REGION);
+    let task = routes.plan("").expect("is a task").task;
+    let mut group = criterion.benchmark_group("shape");
+    for (what, max_tokens, request, candidate, changes) in [
+        ("as it came", 1024, asking(), &task.candidates[0], 0),
+        ("for another family", 64_000, asking_as_claude_likes_it(), &task.candidates[1], 3),
+    ] {
+        let inference = pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..Default::default() };
+        let asked = Asked { task: &task, request: &request, inference: &inference, form: Form::Streamed };
+        assert_eq!(shape(asked, candidate).expect("is eligible").adjustments.len(), changes);
+        group.bench_function(what, |bencher| {
+            bencher.iter(|| shape(black_box(asked), black_box(candidate)).expect("is eligible"));
+        });
+    }
+    group.finish();
+}
+
+/// So many tasks, each with all of so many models.
+fn config(tasks: usize, models: usize) -> Config {
+    let names: Vec<_> = (0..models).map(|model| format!("model_{model}")).collect();
+    let models: String = names.iter().map(|name| format!("[models.{name}]\nid = \"{CLAUDE}\"\n")).collect();
+    let task = |task| format!("[tasks.{}]\nmodels = {names:?}\n", task_name(task));
+    let tasks: String = (0..tasks).map(task).collect();
+    Config::parse(&format!("routing.unknown_tasks = \"refuse\"\n{models}{tasks}")).expect("is valid")
+}
+
+fn task_name(task: usize) -> String {
+    format!("task_{task}")
+}
+
+fn asking() -> pb::ConverseRequest {
+    let text = Block::Text("Tell me of the sea. ".repeat(10));
+    let content = vec![pb::ContentBlock { block: Some(text) }];
+    pb::ConverseRequest {
+        messages: vec![pb::Message { role: "user".to_owned(), content }],
+        ..Default::default()
+    }
+}
+
+/// With a cache point and a budget to think, which no Llama knows.
+fn asking_as_claude_likes_it() -> pb::ConverseRequest {
+    let mut request = asking();
+    let point = Block::CachePoint(pb::CachePointBlock { r#type: "default".to_owned(), ttl: None });
+    request.messages[0].content.push(pb::ContentBlock { block: Some(point) });
+    let thinking = r#"{"thinking":{"type":"enabled","budget_tokens":2048}}"#.to_owned();
+    request.additional_request_fields = Some(Extras::AdditionalModelRequestFieldsJson(thinking));
+    request
+}
