@@ -13,7 +13,9 @@
 //! The SDK's retries and stalled-stream protection are off: there is one retry layer, and it is not here.
 mod client;
 pub mod codec;
+mod engine;
 mod failure;
+mod sdk;
 mod source;
 mod swap;
 

@@ -1,28 +1,26 @@
-//! The real models: the AWS SDK with our bodies in it.
+//! The real models: the codec around an engine.
 use super::{
     Answer, Ask, Counted, ModelEvent, Models, Opened,
     codec::{self, Frames, Gap},
+    engine::{Engine, Operation, Reply, ReplyBody},
     failure::broken,
     source::{ConnectError, Source},
     stop_reason,
-    swap::Swap,
 };
 use crate::{
     attempt::failure::{Failure, FailureKind},
     config,
     route::Candidate,
 };
-use aws_sdk_bedrockruntime::Client;
-use aws_smithy_types::body::SdkBody;
 use futures_util::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use prost::Message;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -31,11 +29,11 @@ use std::{
 use switchboard_proto::v1 as pb;
 use tokio::time::Instant;
 
-/// Amazon Bedrock: one SDK client for each region.
+/// Amazon Bedrock, in every region that the configuration names.
 #[derive(Debug)]
 pub struct Bedrock {
-    clients: RwLock<HashMap<String, Client>>,
-    /// Where the clients came from, and when that was last looked at anew.
+    engine: Engine,
+    /// Where the credentials came from, and when that was last looked at anew.
     source: tokio::sync::Mutex<(Source, Option<Instant>)>,
     known_gaps: Arc<KnownGaps>,
 }
@@ -55,7 +53,7 @@ impl Bedrock {
         source.sdk.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)
     }
 
-    /// Makes the clients of `regions` and checks that there are credentials and that every endpoint answers.
+    /// Prepares the way to each of `regions` and checks that there are credentials and that every endpoint answers.
     ///
     /// # Errors
     /// When there are no credentials, or an endpoint cannot be reached within the connect timeout.
@@ -66,36 +64,28 @@ impl Bedrock {
         codec::warm_up(); // not in the time of the first call
         let source = Source::load(settings).await;
         source.check_credentials().await?;
-        let mut clients = HashMap::new();
-        for region in regions.into_iter().collect::<BTreeSet<_>>() {
-            source.check_endpoint(&region).await?;
-            let client = source.client(&region);
-            clients.insert(region, client);
+        let regions = regions.into_iter().collect::<BTreeSet<_>>();
+        for region in &regions {
+            source.check_endpoint(region).await?;
         }
-        let (clients, source) = (RwLock::new(clients), tokio::sync::Mutex::new((source, None)));
-        Ok(Self { clients, source, known_gaps: Arc::default() })
-    }
-
-    /// A handle; all of a region's share their connections.
-    fn client(&self, region: &str) -> Result<Client, Failure> {
-        let unknown =
-            || Failure::new(FailureKind::Misconfigured, format!("no client for the region {region}"));
-        let clients = self.clients.read().unwrap_or_else(PoisonError::into_inner);
-        clients.get(region).cloned().ok_or_else(unknown)
+        let engine = Engine::connect(&source, &regions);
+        Ok(Self { engine, source: tokio::sync::Mutex::new((source, None)), known_gaps: Arc::default() })
     }
 
     /// Reads a whole answer as the message `switchboard.v1.{name}`.
     async fn read<T: Message + Default>(
         &self,
         name: &str,
-        body: SdkBody,
-        request_id: &str,
-    ) -> Result<T, Failure> {
-        let json = body.collect().await.map_err(|error| broken(&*error).of_request(request_id))?.to_bytes();
+        Reply { request_id, body }: Reply,
+    ) -> Result<(T, String), Failure> {
+        let json = body.collect().await.map_err(|error| broken(&*error).of_request(&request_id))?.to_bytes();
         let mut gaps = Vec::new();
         let message = codec::message(name, &json, &mut gaps);
         self.known_gaps.report(gaps);
-        message.map_err(|error| Failure::new(FailureKind::Protocol, error.to_string()).of_request(request_id))
+        match message {
+            Ok(message) => Ok((message, request_id)),
+            Err(error) => Err(Failure::new(FailureKind::Protocol, error.to_string()).of_request(&request_id)),
+        }
     }
 }
 
@@ -107,11 +97,11 @@ impl Models for Bedrock {
     }
 
     async fn converse(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let swap = Swap::new(codec::request_body(ask.request, ask.inference));
-        let call = self.client(&candidate.region)?.converse().model_id(&candidate.model_id);
-        let sent = call.customize().interceptor(swap.clone()).send().await;
-        let (request_id, body) = swap.answer(sent.err())?;
-        let mut response: pb::ConverseResponse = self.read("ConverseResponse", body, &request_id).await?;
+        let body = codec::request_body(ask.request, ask.inference).into();
+        let Candidate { region, model_id, .. } = candidate;
+        let reply = self.engine.send(region, Operation::Converse, model_id, body).await?;
+        let (mut response, request_id): (pb::ConverseResponse, _) =
+            self.read("ConverseResponse", reply).await?;
         response.stop_reason = stop_reason(&response.raw_stop_reason).into();
         Ok(Answer { response, request_id })
     }
@@ -121,10 +111,10 @@ impl Models for Bedrock {
         candidate: &Candidate,
         ask: Ask<'_>,
     ) -> Result<Opened<BedrockEvents>, Failure> {
-        let swap = Swap::new(codec::request_body(ask.request, ask.inference));
-        let call = self.client(&candidate.region)?.converse_stream().model_id(&candidate.model_id);
-        let sent = call.customize().interceptor(swap.clone()).send().await;
-        let (request_id, body) = swap.answer(sent.err())?;
+        let body = codec::request_body(ask.request, ask.inference).into();
+        let Candidate { region, model_id, .. } = candidate;
+        let Reply { request_id, body } =
+            self.engine.send(region, Operation::ConverseStream, model_id, body).await?;
         let events = BedrockEvents {
             body,
             frames: Frames::default(),
@@ -141,10 +131,7 @@ impl Models for Bedrock {
         }
         tracing::warn!(region = candidate.region, "the credentials have expired: looking for new ones");
         *source = (source.0.reload().await, Some(Instant::now()));
-        let mut clients = self.clients.write().unwrap_or_else(PoisonError::into_inner);
-        for (region, client) in clients.iter_mut() {
-            *client = source.0.client(region);
-        }
+        self.engine.renew(&source.0);
         true
     }
 
@@ -153,11 +140,11 @@ impl Models for Bedrock {
         candidate: &Candidate,
         request: &pb::CountTokensRequest,
     ) -> Result<Counted, Failure> {
-        let swap = Swap::new(codec::json("CountTokensRequest", request));
-        let call = self.client(&candidate.region)?.count_tokens().model_id(candidate.counting_id());
-        let sent = call.customize().interceptor(swap.clone()).send().await;
-        let (request_id, body) = swap.answer(sent.err())?;
-        let response: pb::CountTokensResponse = self.read("CountTokensResponse", body, &request_id).await?;
+        let body = codec::json("CountTokensRequest", request).into();
+        let model_id = candidate.counting_id();
+        let reply = self.engine.send(&candidate.region, Operation::CountTokens, model_id, body).await?;
+        let (response, request_id): (pb::CountTokensResponse, _) =
+            self.read("CountTokensResponse", reply).await?;
         Ok(Counted { input_tokens: response.input_tokens, request_id })
     }
 }
@@ -166,7 +153,7 @@ impl Models for Bedrock {
 
 /// The events of one answer, read from its body as they are polled.
 pub struct BedrockEvents {
-    body: SdkBody,
+    body: ReplyBody,
     frames: Frames,
     request_id: String,
     known_gaps: Arc<KnownGaps>,

@@ -22,7 +22,7 @@ where
         SdkError::DispatchFailure(_) => FailureKind::Unreachable,
         _ => FailureKind::Protocol,
     };
-    let request_id = error.raw_response().map(request_id).unwrap_or_default();
+    let request_id = error.raw_response().map(request_id_of).unwrap_or_default();
     Failure::new(kind, words).of_request(&request_id)
 }
 
@@ -38,9 +38,14 @@ fn service_failure(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Fai
     Failure {
         kind: exception.kind(),
         message: format!("{name}: {}", body.message),
-        request_id: request_id(raw),
+        request_id: request_id_of(raw),
         retry_after: raw.headers().get("retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs),
     }
+}
+
+/// A region that was not named at the start.
+pub(super) fn unknown_region(region: &str) -> Failure {
+    Failure::new(FailureKind::Misconfigured, format!("no client for the region {region}"))
 }
 
 /// A body that ended before its end.
@@ -58,6 +63,6 @@ pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Bedrock's id of the request.
-pub(super) fn request_id(response: &HttpResponse) -> String {
+pub(super) fn request_id_of(response: &HttpResponse) -> String {
     response.headers().get("x-amzn-requestid").unwrap_or_default().to_owned()
 }

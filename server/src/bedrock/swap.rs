@@ -1,5 +1,5 @@
 //! The swap: our body into the SDK's request before it is signed, the answer's body out before the SDK reads it.
-use super::failure::{failure, request_id};
+use super::failure::{failure, request_id_of};
 use crate::attempt::failure::{Failure, FailureKind};
 use aws_sdk_bedrockruntime::{
     config::{
@@ -34,8 +34,8 @@ struct Taken {
 // === impl Swap ===
 
 impl Swap {
-    pub(super) fn new(request: Vec<u8>) -> Self {
-        Self { request: request.into(), answer: Arc::default() }
+    pub(super) fn new(request: Bytes) -> Self {
+        Self { request, answer: Arc::default() }
     }
 
     /// The answer's body if there is one; it is there only when the status said success. The SDK's own opinion of the
@@ -89,7 +89,7 @@ impl Intercept for Swap {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let response = context.response_mut();
         if response.status().is_success() {
-            let request_id = request_id(response);
+            let request_id = request_id_of(response);
             let body = std::mem::replace(response.body_mut(), SdkBody::from("{}"));
             let mut taken = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
             *taken = Taken { request_id, body: Some(body) };
