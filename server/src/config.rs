@@ -71,10 +71,23 @@ pub struct Bedrock {
     /// How long a new connection may take.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
+    /// What sends requests.
+    pub engine: Engine,
     /// The endpoint is a simulator's: sign with made-up credentials. Not a key of the file, so that no deployment can
     /// slip into it.
     #[serde(skip)]
     pub simulated: bool,
+}
+
+/// What sends requests to Bedrock.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Our own, made of the SDK's parts.
+    #[default]
+    Direct,
+    /// The AWS SDK's client.
+    Sdk,
 }
 
 /// `[routing]`: what holds for all tasks.
@@ -268,6 +281,7 @@ impl Default for Bedrock {
             assume_role_arn: None,
             assume_role_external_id: None,
             connect_timeout: Duration::from_secs(3),
+            engine: Engine::default(),
             simulated: false,
         }
     }
@@ -277,8 +291,12 @@ impl Bedrock {
     /// Settings for a simulator at `endpoint_url`.
     #[must_use]
     pub fn simulated_at(endpoint_url: String) -> Self {
-        let region = Some("us-east-1".to_owned());
-        Self { region, endpoint_url: Some(endpoint_url), simulated: true, ..Self::default() }
+        Self {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: Some(endpoint_url),
+            simulated: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -390,6 +408,7 @@ models = ["opus"]
             ("[server]\nconnection_window = \"1 MiB\"", "holds for all calls together"),
             ("[server]\nmax_header_size = \"1 GiB\"", "[server] max_header_size"),
             ("[server]\nkeepalive_timeout = \"0s\"", "no sign of life"),
+            ("[bedrock]\nengine = \"curl\"", "expected `direct` or `sdk`"),
             ("[feedback]\nretention = \"0s\"", "[feedback] retention is 0ns"),
             ("[feedback]\nretention = \"20y\"", "at most ten years"),
             ("[feedback]\nmax_answers = 0", "nonzero"),

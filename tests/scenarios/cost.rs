@@ -1,6 +1,7 @@
 //! What a call costs is known to the last token: recorded traffic against bills that were reckoned by hand, and the bills
 //! of calls that never came to their end.
 use crate::{
+    engine,
     harness::{Heard, Scenario, asking, attempts, fails, hangs, route_of, says, says_and_hangs, throttled},
     recorded::replay::{Exchange, Replay},
 };
@@ -49,7 +50,7 @@ const PRICES: [(&str, i64, i64); 6] = [
 
 #[tokio::test]
 async fn recorded_answers_cost_what_was_reckoned_by_hand() {
-    let Some(replay) = Replay::start().await else { return };
+    let Some(replay) = Replay::start(engine::chosen()).await else { return };
     let mut by_hand = BTreeMap::from(BY_HAND);
     let mut by_table = 0;
     for exchange in replay.exchanges("converse.jsonl") {
@@ -72,7 +73,7 @@ async fn recorded_answers_cost_what_was_reckoned_by_hand() {
 
 #[tokio::test]
 async fn recorded_streams_cost_what_was_reckoned_by_hand() {
-    let Some(replay) = Replay::start().await else { return };
+    let Some(replay) = Replay::start(engine::chosen()).await else { return };
     let mut compared = 0;
     for exchange in replay.exchanges("converse_stream.jsonl") {
         let usage = exchange.events.iter().find_map(|event| event["metadata"].get("usage"));

@@ -5,9 +5,12 @@
 //! the codec. Equal means both ways: what only one of the two has is a difference too.
 mod sdk;
 
-use crate::recorded::{
-    compare::{as_bedrock, difference, from_json, neutral},
-    replay,
+use crate::{
+    engine,
+    recorded::{
+        compare::{as_bedrock, difference, from_json, neutral},
+        replay,
+    },
 };
 use aws_sdk_bedrockruntime::{
     Client, Config,
@@ -115,7 +118,7 @@ impl Oracle {
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
-        let settings = config::Bedrock::simulated_at(format!("http://{control}"));
+        let settings = engine::simulated_at(format!("http://{control}"));
         let ours = Bedrock::connect(&settings, ["us-east-1".to_owned()]).await.expect("connects");
         let routes =
             Routes::new(&config::Config::for_two_models("a", "b"), &Catalogue::built_in(), "us-east-1");

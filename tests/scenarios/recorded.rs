@@ -1,11 +1,12 @@
 //! What real callers sent Bedrock reaches it, and what it answered reaches callers: recorded traffic, replayed over real
-//! sockets through the true AWS SDK.
+//! sockets through both engines.
 //!
 //! The recordings are kept outside the project: `SWITCHBOARD_RECORDINGS` names their folder. Without it these tests say
 //! that they were left out.
 pub(crate) mod compare;
 pub(crate) mod replay;
 
+use crate::engine;
 use compare::{as_bedrock, neutral};
 use replay::{Exchange, Replay};
 use serde_json::{Value, json};
@@ -19,74 +20,82 @@ const MAX_TOKENS: i64 = 4096;
 
 #[tokio::test]
 async fn recorded_answers_reach_callers_and_recorded_requests_reach_bedrock() {
-    let Some(mut replay) = Replay::start().await else { return };
-    let mut tally = Tally::default();
-    for exchange in replay.exchanges("converse.jsonl") {
-        let outcome = whole(&mut replay, &exchange).await;
-        tally.add(&exchange, outcome);
+    for engine in engine::BOTH {
+        let Some(mut replay) = Replay::start(engine).await else { return };
+        let mut tally = Tally::default();
+        for exchange in replay.exchanges("converse.jsonl") {
+            let outcome = whole(&mut replay, &exchange).await;
+            tally.add(&exchange, outcome);
+        }
+        tally.finish("Converse", 402);
     }
-    tally.finish("Converse", 402);
 }
 
 #[tokio::test]
 async fn recorded_streams_reach_callers_event_by_event() {
-    let Some(mut replay) = Replay::start().await else { return };
-    let mut tally = Tally::default();
-    for exchange in replay.exchanges("converse_stream.jsonl") {
-        let outcome = streamed(&mut replay, &exchange).await;
-        tally.add(&exchange, outcome);
+    for engine in engine::BOTH {
+        let Some(mut replay) = Replay::start(engine).await else { return };
+        let mut tally = Tally::default();
+        for exchange in replay.exchanges("converse_stream.jsonl") {
+            let outcome = streamed(&mut replay, &exchange).await;
+            tally.add(&exchange, outcome);
+        }
+        tally.finish("ConverseStream", 95);
     }
-    tally.finish("ConverseStream", 95);
 }
 
 #[tokio::test]
 async fn recorded_counts_of_tokens_reach_callers() {
-    let Some(mut replay) = Replay::start().await else { return };
-    let mut tally = Tally::default();
-    let all = replay.exchanges("other_ops.jsonl");
-    let (counts, others): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|exchange| exchange.operation == "CountTokens");
-    for exchange in counts {
-        let outcome = counted(&mut replay, &exchange).await;
-        tally.add(&exchange, outcome);
+    for engine in engine::BOTH {
+        let Some(mut replay) = Replay::start(engine).await else { return };
+        let mut tally = Tally::default();
+        let all = replay.exchanges("other_ops.jsonl");
+        let (counts, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|exchange| exchange.operation == "CountTokens");
+        for exchange in counts {
+            let outcome = counted(&mut replay, &exchange).await;
+            tally.add(&exchange, outcome);
+        }
+        for exchange in others {
+            println!("  limit: {}: {} is not in the contract", exchange.id, exchange.operation);
+        }
+        tally.finish("CountTokens", 4);
     }
-    for exchange in others {
-        println!("  limit: {}: {} is not in the contract", exchange.id, exchange.operation);
-    }
-    tally.finish("CountTokens", 4);
 }
 
 #[tokio::test]
 async fn recorded_refusals_reach_callers_as_what_they_are() {
-    let Some(replay) = Replay::start().await else { return };
-    let mut codes = BTreeMap::new();
-    for exchange in replay.exchanges("errors.jsonl") {
-        let answered = match exchange.operation.as_str() {
-            "Converse" => {
-                let request: pb::ConverseRequest =
-                    replay.request(&exchange, "ConverseRequest").await.expect("parses");
-                replay.caller.clone().converse(request).await.map(drop)
-            }
-            "ConverseStream" => {
-                let request: pb::ConverseRequest =
-                    replay.request(&exchange, "ConverseRequest").await.expect("parses");
-                replay.caller.clone().converse_stream(request).await.map(drop)
-            }
-            "CountTokens" => {
-                let request: pb::CountTokensRequest =
-                    replay.request(&exchange, "CountTokensRequest").await.expect("parses");
-                replay.caller.clone().count_tokens(request).await.map(drop)
-            }
-            _ => continue, // InvokeModel is not in the contract
-        };
-        let status = answered.expect_err("was refused");
-        let message =
-            exchange.response.as_ref().and_then(|body| body["message"].as_str()).unwrap_or_default();
-        assert_eq!(status.code(), expected_code(exchange.status, message), "{}: {status:?}", exchange.id);
-        *codes.entry(format!("{} {:?}", exchange.status, status.code())).or_insert(0) += 1;
+    for engine in engine::BOTH {
+        let Some(replay) = Replay::start(engine).await else { return };
+        let mut codes = BTreeMap::new();
+        for exchange in replay.exchanges("errors.jsonl") {
+            let answered = match exchange.operation.as_str() {
+                "Converse" => {
+                    let request: pb::ConverseRequest =
+                        replay.request(&exchange, "ConverseRequest").await.expect("parses");
+                    replay.caller.clone().converse(request).await.map(drop)
+                }
+                "ConverseStream" => {
+                    let request: pb::ConverseRequest =
+                        replay.request(&exchange, "ConverseRequest").await.expect("parses");
+                    replay.caller.clone().converse_stream(request).await.map(drop)
+                }
+                "CountTokens" => {
+                    let request: pb::CountTokensRequest =
+                        replay.request(&exchange, "CountTokensRequest").await.expect("parses");
+                    replay.caller.clone().count_tokens(request).await.map(drop)
+                }
+                _ => continue, // InvokeModel is not in the contract
+            };
+            let status = answered.expect_err("was refused");
+            let message =
+                exchange.response.as_ref().and_then(|body| body["message"].as_str()).unwrap_or_default();
+            assert_eq!(status.code(), expected_code(exchange.status, message), "{}: {status:?}", exchange.id);
+            *codes.entry(format!("{} {:?}", exchange.status, status.code())).or_insert(0) += 1;
+        }
+        println!("refusals: {codes:?}");
+        assert_eq!(codes.values().sum::<usize>(), 21, "not all refusals were there");
     }
-    println!("refusals: {codes:?}");
-    assert_eq!(codes.values().sum::<usize>(), 21, "not all refusals were there");
 }
 
 /// The caller's mistakes are INVALID_ARGUMENT; a model that does not exist, or may not be used, is the operator's.

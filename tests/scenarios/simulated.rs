@@ -1,15 +1,12 @@
-//! Every fault of the simulator, through the true AWS SDK over real sockets: what the caller sees of it.
+//! Every fault of the simulator, over real sockets: what the caller sees of it.
 //!
 //! Two models of the simulator serve the task; the first has the fault. With the second one well, a fault before the first
 //! content shows in the route and nowhere else; with both ill, and after the first content, it is a typed status.
-use crate::harness::*;
+use crate::{engine, harness::*};
 use bedrock_sim::{Fault, FaultRule, Handle, Simulator};
 use std::{ops::Deref, time::Duration};
 use switchboard_proto::v1::{self as pb, converse_stream_response::Event};
-use switchboard_server::{
-    bedrock::Bedrock,
-    config::{self, Config},
-};
+use switchboard_server::{bedrock::Bedrock, config::Config};
 use tokio::time::sleep;
 use tonic::Code;
 
@@ -48,7 +45,7 @@ impl Simulated {
     pub(crate) async fn serving(mut config: Config) -> Self {
         let simulator = Simulator::start(bedrock_sim::Config { speed: 0.0, ..Default::default() });
         let simulator = simulator.await.expect("starts");
-        config.bedrock = config::Bedrock::simulated_at(simulator.endpoint_url());
+        config.bedrock = engine::simulated_at(simulator.endpoint_url());
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         Self { stage: Stage::start(config, bedrock), simulator }
     }

@@ -1,13 +1,9 @@
-//! A server on a socket of its own, and the true AWS SDK under it: for promises that only the network can break.
+//! A server on a socket of its own, and a true engine under it: for promises that only the network can break.
+use crate::engine;
 use std::net::SocketAddr;
 use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
 use switchboard_server::{
-    Drained,
-    bedrock::Bedrock,
-    catalogue::Catalogue,
-    config::{self, Config},
-    route::Routes,
-    serve,
+    Drained, bedrock::Bedrock, catalogue::Catalogue, config::Config, route::Routes, serve,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -27,7 +23,7 @@ pub(crate) struct OnSockets {
 impl OnSockets {
     /// A server with this configuration, on the simulator at `bedrock`.
     pub(crate) async fn serving(mut config: Config, bedrock: String) -> Self {
-        config.bedrock = config::Bedrock::simulated_at(bedrock);
+        config.bedrock = engine::simulated_at(bedrock);
         let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1").into();
         let models = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");

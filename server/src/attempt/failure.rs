@@ -1,7 +1,7 @@
 //! Failure: what can go wrong with one attempt, and what follows from it.
 //!
 //! [`FailureKind::row`] is the one table. Everything that can end an attempt early is a kind: Bedrock's exceptions by
-//! name, whether they come as an HTTP status or inside a stream; what the SDK reports; our own clocks; and streams that
+//! name, whether they come as an HTTP status or inside a stream; what the network reports; our own clocks; and streams that
 //! break their own rules. The names, not the HTTP statuses, decide: `ModelNotReadyException` and throttling share 429,
 //! and a stream has no status at all.
 use crate::error::{code, reason_name};
@@ -58,7 +58,7 @@ pub enum FailureKind {
     Conflict,
     /// No connection, or one that broke.
     Unreachable,
-    /// The SDK could not even build the request: no endpoint, no signature.
+    /// The request could not even be built: no endpoint, no signature.
     Misconfigured,
     /// An HTTP answer, JSON or frame that cannot be read.
     Protocol,
@@ -206,7 +206,7 @@ impl FailureKind {
             Self::Invalid => "any other refusal of the request",
             Self::Conflict => "a conflict",
             Self::Unreachable => "no connection, or one that broke",
-            Self::Misconfigured => "no endpoint or signature: the SDK could not build the request",
+            Self::Misconfigured => "no endpoint or signature: the request could not be built",
             Self::Protocol => "an answer, JSON or frame that cannot be read, a checksum that is wrong",
             Self::EndedEarly => "a stream that ended without `messageStop` or `metadata`",
             Self::UnknownException => "an exception in a stream that nobody knows",

@@ -68,7 +68,7 @@ impl Bedrock {
         for region in &regions {
             source.check_endpoint(region).await?;
         }
-        let engine = Engine::connect(&source, &regions);
+        let engine = Engine::connect(settings, &source, &regions).await?;
         Ok(Self { engine, source: tokio::sync::Mutex::new((source, None)), known_gaps: Arc::default() })
     }
 

@@ -1,8 +1,11 @@
-//! What the SDK reports, as a failure.
+//! What an engine reports, as a failure: the same whichever it is.
 use super::ErrorBody;
 use crate::attempt::failure::{Exception, Failure, FailureKind};
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use http::{HeaderMap, response::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use std::{error::Error, time::Duration};
 
 /// The kind by the exception's name; what never reached Bedrock by how it failed.
@@ -28,19 +31,77 @@ where
 
 fn service_failure(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Failure {
     let body = raw.body().bytes().map(ErrorBody::read).unwrap_or_default();
-    let name = error.code().unwrap_or_default();
-    let exception = Exception {
-        name,
-        status: Some(raw.status().as_u16()),
-        message: &body.message,
-        original_status: body.original_status_code,
-    };
-    Failure {
-        kind: exception.kind(),
-        message: format!("{name}: {}", body.message),
-        request_id: request_id_of(raw),
-        retry_after: raw.headers().get("retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs),
+    let header = |name| raw.headers().get(name);
+    Refusal {
+        name: error.code().unwrap_or_default(),
+        status: raw.status().as_u16(),
+        body: &body,
+        request_id: header(REQUEST_ID).unwrap_or_default(),
+        retry_after: header("retry-after"),
     }
+    .failure()
+}
+
+/// The same, of an answer that the SDK has not seen. A body that breaks off is one that cannot be read; one without an end
+/// is not read to it: the header says enough.
+pub(super) async fn refused(head: &Parts, body: Incoming) -> Failure {
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let request_id = header(REQUEST_ID).unwrap_or_default();
+    let body = match Limited::new(body, LARGEST_REFUSAL).collect().await {
+        Ok(body) => ErrorBody::read(&body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => ErrorBody::default(),
+        Err(error) => return Failure::new(FailureKind::Protocol, root_cause(&*error)).of_request(request_id),
+    };
+    let name = header("x-amzn-errortype").or_else(|| body.name()).map(bare_name).unwrap_or_default();
+    let retry_after = header("retry-after");
+    Refusal { name, status: head.status.as_u16(), body: &body, request_id, retry_after }.failure()
+}
+
+/// Real ones have a few hundred bytes.
+const LARGEST_REFUSAL: usize = 64 << 10;
+
+const REQUEST_ID: &str = "x-amzn-requestid";
+
+/// The exception's name, of which AWS also knows long forms: `namespace#Name:http://documentation`.
+fn bare_name(name: &str) -> &str {
+    let name = name.split_once(':').map_or(name, |(name, _)| name);
+    name.split_once('#').map_or(name, |(_, name)| name)
+}
+
+/// An answer whose status says no.
+struct Refusal<'a> {
+    name: &'a str,
+    status: u16,
+    body: &'a ErrorBody,
+    request_id: &'a str,
+    retry_after: Option<&'a str>,
+}
+
+impl Refusal<'_> {
+    fn failure(self) -> Failure {
+        let Self { name, status, body, request_id, retry_after } = self;
+        let exception = Exception {
+            name,
+            status: Some(status),
+            message: &body.message,
+            original_status: body.original_status_code,
+        };
+        Failure {
+            kind: exception.kind(),
+            message: format!("{name}: {}", body.message),
+            request_id: request_id.to_owned(),
+            retry_after: retry_after.and_then(|s| s.parse().ok()).map(Duration::from_secs),
+        }
+    }
+}
+
+/// A request that did not get its answer's head: no connection, or one that broke; unless it is the request that was
+/// wrong.
+pub(super) fn not_sent(error: &(dyn Error + 'static)) -> Failure {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    let is_user = |cause: &(dyn Error + 'static)| cause.downcast_ref().is_some_and(hyper::Error::is_user);
+    let kind = if causes.any(is_user) { FailureKind::Misconfigured } else { FailureKind::Unreachable };
+    Failure::new(kind, root_cause(error))
 }
 
 /// A region that was not named at the start.
@@ -63,6 +124,11 @@ pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
 }
 
 /// Bedrock's id of the request.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
+    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// The same, of the SDK's answer.
 pub(super) fn request_id_of(response: &HttpResponse) -> String {
-    response.headers().get("x-amzn-requestid").unwrap_or_default().to_owned()
+    response.headers().get(REQUEST_ID).unwrap_or_default().to_owned()
 }

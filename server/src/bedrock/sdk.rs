@@ -1,6 +1,6 @@
 //! The SDK's engine: its client for each region, with our bodies in it.
 use super::{
-    engine::{Operation, Reply},
+    engine::{Operation, Reply, ReplyBody},
     failure::unknown_region,
     source::Source,
     swap::Swap,
@@ -49,7 +49,7 @@ impl Sdk {
                 swap.answer(call.interceptor(ours).send().await.err())
             }
         };
-        answer.map(|(request_id, body)| Reply { request_id, body })
+        answer.map(|(request_id, body)| Reply { request_id, body: ReplyBody::Sdk(body) })
     }
 
     pub(super) fn renew(&self, source: &Source) {

@@ -9,8 +9,8 @@ use aws_credential_types::{
 use aws_sdk_bedrockruntime::{
     Client,
     config::{
-        Builder, StalledStreamProtectionConfig,
-        endpoint::{DefaultResolver, Params, ResolveEndpoint as _},
+        Builder, SharedTokenProvider, StalledStreamProtectionConfig, Token,
+        endpoint::{DefaultResolver, Endpoint, Params, ResolveEndpoint as _},
         timeout::TimeoutConfig,
     },
 };
@@ -37,6 +37,17 @@ pub enum ConnectError {
         /// What the network said.
         cause: String,
     },
+}
+
+/// Where the proof of who we are comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Provider {
+    /// Access keys, to sign with.
+    Keys(SharedCredentialsProvider),
+    /// A bearer token of AWS's single sign-on.
+    Token(SharedTokenProvider),
+    /// The bearer key in `AWS_BEARER_TOKEN_BEDROCK`.
+    Key(Token),
 }
 
 /// What the SDK was told and found, before any region's client is made.
@@ -105,24 +116,35 @@ impl Source {
 
     /// A bearer key needs no credentials; with neither, every call would fail, so the start does.
     pub(super) async fn check_credentials(&self) -> Result<(), ConnectError> {
-        if self.sdk.token_provider().is_some() && self.uses_bearer_key() {
-            return Ok(());
-        }
         let none = || ConnectError::NoCredentials("no source is configured".to_owned());
-        let provider = self.sdk.credentials_provider().ok_or_else(none)?;
-        match provider.provide_credentials().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(ConnectError::NoCredentials(first_line(&root_cause(&error)))),
+        match self.provider().ok_or_else(none)? {
+            Provider::Key(_) | Provider::Token(_) => Ok(()),
+            Provider::Keys(keys) => match keys.provide_credentials().await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(ConnectError::NoCredentials(first_line(&root_cause(&error)))),
+            },
         }
     }
 
-    fn uses_bearer_key(&self) -> bool {
-        let client = self.client("us-east-1");
-        client.config().auth_scheme_preference().is_some()
+    /// As the SDK's client chooses: Bedrock's own bearer key before all, then what `AWS_AUTH_SCHEME_PREFERENCE` puts
+    /// first, then keys.
+    pub(super) fn provider(&self) -> Option<Provider> {
+        if let Some(key) = self.service_setting("bedrock", "AWS_BEARER_TOKEN", "") {
+            return Some(Provider::Key(Token::new(key, None)));
+        }
+        let keys = self.sdk.credentials_provider().map(Provider::Keys);
+        let token = self.sdk.token_provider().map(Provider::Token);
+        if self.prefers_bearer() { token.or(keys) } else { keys.or(token) }
+    }
+
+    fn prefers_bearer(&self) -> bool {
+        let preferred = self.sdk.auth_scheme_preference().cloned().into_iter().flatten();
+        let mut known = preferred.filter(|scheme| ["sigv4", "httpBearerAuth"].contains(&scheme.inner()));
+        known.next().is_some_and(|first| first.inner() == "httpBearerAuth")
     }
 
     pub(super) async fn check_endpoint(&self, region: &str) -> Result<(), ConnectError> {
-        let endpoint = self.endpoint(region).await;
+        let endpoint = self.endpoint(region).await.map(|endpoint| endpoint.url().to_owned());
         let reached = async {
             let url: http::Uri = endpoint.as_ref().map_err(Clone::clone)?.parse().map_err(|_| "not a URL")?;
             let host = url.host().ok_or("no host")?.trim_matches(['[', ']']).to_owned();
@@ -140,23 +162,29 @@ impl Source {
         })
     }
 
-    async fn endpoint(&self, region: &str) -> Result<String, String> {
-        let configured = self.settings.endpoint_url.as_deref().or_else(|| self.sdk.endpoint_url());
-        let mut params = Params::builder().region(region);
-        if let Some(url) = configured.map(ToOwned::to_owned).or_else(|| self.service_endpoint()) {
-            params = params.endpoint(url);
-        }
-        let params = params.build().map_err(|error| error.to_string())?;
-        let resolved = DefaultResolver::new().resolve_endpoint(&params).await;
-        resolved.map(|endpoint| endpoint.url().to_owned()).map_err(|error| error.to_string())
+    /// By the rules that the SDK's client asks for every call.
+    pub(super) async fn endpoint(&self, region: &str) -> Result<Endpoint, String> {
+        let configured = self.settings.endpoint_url.clone();
+        let configured = configured
+            // What names Bedrock comes before what names no service.
+            .or_else(|| self.service_setting("Bedrock Runtime", "AWS_ENDPOINT_URL", "endpoint_url"))
+            .or_else(|| self.sdk.endpoint_url().map(ToOwned::to_owned));
+        let params = Params::builder()
+            .region(region)
+            .set_use_fips(self.sdk.use_fips())
+            .set_use_dual_stack(self.sdk.use_dual_stack())
+            .set_endpoint(configured)
+            .build()
+            .map_err(|error| error.to_string())?;
+        DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| error.to_string())
     }
 
-    /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and its form in a profile, which only the SDK's service config reads.
-    fn service_endpoint(&self) -> Option<String> {
+    /// A setting for one service only, in the environment (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`) or in a profile.
+    fn service_setting(&self, service: &str, env: &str, profile: &str) -> Option<String> {
         let key = aws_types::service_config::ServiceConfigKey::builder()
-            .service_id("Bedrock Runtime")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
+            .service_id(service)
+            .env(env)
+            .profile(profile)
             .build()
             .ok()?;
         self.sdk.service_config()?.load_config(key)

@@ -8,7 +8,7 @@ use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
 use switchboard_server::{
     bedrock::Bedrock,
     catalogue::Catalogue,
-    config::{self, Config, Model, Task},
+    config::{self, Config, Engine, Model, Task},
     route::Routes,
     serve,
 };
@@ -66,9 +66,10 @@ impl Drop for Replay {
 
 impl Replay {
     /// `None` where there are no recordings.
-    pub(crate) async fn start() -> Option<Self> {
+    pub(crate) async fn start(engine: Engine) -> Option<Self> {
         let folder = folder()?;
-        let (python, control) = replay_server(&folder, &[]).await;
+        // It signs every request once more, by code that is not AWS's, and refuses those that it finds signed otherwise.
+        let (python, control) = replay_server(&folder, &["--verify-sigv4", "SIMULATED:SIMULATED"]).await;
         let models = ["converse.jsonl", "converse_stream.jsonl", "other_ops.jsonl", "errors.jsonl"]
             .iter()
             .flat_map(|file| read(&folder, file));
@@ -77,7 +78,7 @@ impl Replay {
             let name = format!("task-{}", tasks.len());
             tasks.entry(model).or_insert(name);
         }
-        let (server, address) = switchboard(&control, &tasks).await;
+        let (server, address) = switchboard(engine, &control, &tasks).await;
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("is an address");
         let channel = endpoint.connect().await.expect("connects");
         let caller = ConverseServiceClient::new(channel).max_decoding_message_size(64 << 20);
@@ -157,11 +158,12 @@ pub(crate) async fn replay_server(folder: &std::path::Path, flags: &[&str]) -> (
 }
 
 async fn switchboard(
+    engine: Engine,
     control: &str,
     tasks: &BTreeMap<String, String>,
 ) -> (JoinHandle<()>, std::net::SocketAddr) {
-    let mut config =
-        Config { bedrock: config::Bedrock::simulated_at(format!("http://{control}")), ..Config::default() };
+    let bedrock = config::Bedrock::simulated_at(format!("http://{control}"));
+    let mut config = Config { bedrock: config::Bedrock { engine, ..bedrock }, ..Config::default() };
     config.retry.rounds = 0; // a recording is queued for one request
     for (model_id, task) in tasks {
         config.models.insert(task.clone(), Model::new(model_id));

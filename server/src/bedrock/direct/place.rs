@@ -1,0 +1,140 @@
+//! A region's endpoint: what all requests to it have in common.
+use super::{
+    super::{ConnectError, engine::Operation, source::Source},
+    sign::Scope,
+};
+use crate::attempt::failure::{Failure, FailureKind};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Uri,
+    header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use http_body_util::Full;
+use std::fmt::Write as _;
+
+/// The content type of every request, which is signed too.
+pub(super) const JSON: &str = "application/json";
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("switchboard/", env!("CARGO_PKG_VERSION")));
+
+/// Where a region's requests go.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The region.
+    pub(super) region: String,
+    scheme: Scheme,
+    authority: Authority,
+    /// What comes before every path: nothing, unless the endpoint is a proxy's.
+    base: String,
+    host: HeaderValue,
+    /// For whom requests are signed.
+    pub(super) scope: Scope,
+}
+
+// === impl Place ===
+
+impl Place {
+    pub(super) async fn find(source: &Source, region: &str) -> Result<Self, ConnectError> {
+        let found = source.endpoint(region).await.and_then(|endpoint| {
+            let place = Self::at(endpoint.url(), Scope::of(&endpoint, region), region);
+            place.ok_or_else(|| format!("{} is not a URL", endpoint.url()))
+        });
+        found.map_err(|cause| ConnectError::Unreachable {
+            region: region.to_owned(),
+            endpoint: String::new(),
+            cause,
+        })
+    }
+
+    /// `None` for what is not a URL with a host.
+    pub(super) fn at(url: &str, scope: Scope, region: &str) -> Option<Self> {
+        let url = url.parse::<Uri>().ok()?;
+        let scheme = url.scheme()?.clone();
+        let authority = url.authority()?.clone();
+        let default_port = if scheme == Scheme::HTTPS { 443 } else { 80 };
+        let host = match url.port_u16() {
+            Some(port) if port != default_port => format!("{}:{port}", authority.host()),
+            _ => authority.host().to_owned(),
+        };
+        Some(Self {
+            region: region.to_owned(),
+            scheme,
+            authority,
+            base: url.path().trim_end_matches('/').to_owned(),
+            host: HeaderValue::from_maybe_shared(Bytes::from(host)).ok()?,
+            scope,
+        })
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// The `host` header.
+    pub(super) fn host(&self) -> &str {
+        self.host.to_str().unwrap_or_default()
+    }
+
+    /// The path of a call, encoded as it goes out.
+    pub(super) fn path(&self, operation: Operation, model_id: &str) -> Result<String, Failure> {
+        if model_id.is_empty() {
+            return Err(Failure::new(FailureKind::Misconfigured, "the model has no id"));
+        }
+        let mut path = String::with_capacity(self.base.len() + model_id.len() + 48);
+        path.push_str(&self.base);
+        path.push_str("/model/");
+        push_encoded(&mut path, model_id);
+        path.push_str(match operation {
+            Operation::Converse => "/converse",
+            Operation::ConverseStream => "/converse-stream",
+            Operation::CountTokens => "/count-tokens",
+        });
+        Ok(path)
+    }
+
+    /// A call, with the headers that say who we are.
+    pub(super) fn request(
+        &self,
+        operation: Operation,
+        path: String,
+        proof: HeaderMap,
+        body: Full<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri(path)?;
+        let mut headers = proof;
+        headers.insert(HOST, self.host.clone());
+        headers.insert(USER_AGENT, OURSELVES);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        if operation == Operation::ConverseStream {
+            headers.insert(ACCEPT, EVENT_STREAM);
+        }
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    fn uri(&self, path: String) -> Result<Uri, Failure> {
+        let no_uri =
+            |error: http::Error| Failure::new(FailureKind::Misconfigured, format!("no URI: {error}"));
+        let path =
+            PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|error| no_uri(error.into()))?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|error| no_uri(error.into()))
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters, as AWS wants it: the colons and slashes of ids and ARNs too.
+fn push_encoded(path: &mut String, label: &str) {
+    for byte in label.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let _infallible = write!(path, "%{byte:02X}");
+        }
+    }
+}
