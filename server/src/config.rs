@@ -73,6 +73,11 @@ pub struct Bedrock {
     pub connect_timeout: Duration,
     /// What sends requests.
     pub engine: Engine,
+    /// How many connections to each region are open before the first call. 0: none.
+    pub warm_connections: u8,
+    /// How often those that no call uses are used, so that they stay open. Zero: never.
+    #[serde(with = "humantime_serde")]
+    pub keep_warm: Duration,
     /// The endpoint is a simulator's: sign with made-up credentials. Not a key of the file, so that no deployment can
     /// slip into it.
     #[serde(skip)]
@@ -188,6 +193,7 @@ impl Config {
 
     fn check(&self) -> Result<(), (Option<Range<usize>>, String)> {
         self.server.check().map_err(|problem| (None, format!("[server] {problem}")))?;
+        self.bedrock.check().map_err(|problem| (None, format!("[bedrock] {problem}")))?;
         self.admission.check().map_err(|problem| (None, format!("[admission] {problem}")))?;
         self.deadline.check().map_err(|problem| (None, format!("[deadline] {problem}")))?;
         self.retry.check().map_err(|problem| (None, format!("[retry] {problem}")))?;
@@ -282,21 +288,42 @@ impl Default for Bedrock {
             assume_role_external_id: None,
             connect_timeout: Duration::from_secs(3),
             engine: Engine::default(),
+            warm_connections: 4,
+            keep_warm: Duration::from_secs(30),
             simulated: false,
         }
     }
 }
 
 impl Bedrock {
-    /// Settings for a simulator at `endpoint_url`.
+    /// Settings for a simulator at `endpoint_url`. Connections are opened by calls alone: there is no handshake to save
+    /// on loopback, and a test that counts sockets or pauses its clock should meet nothing that it did not cause.
     #[must_use]
     pub fn simulated_at(endpoint_url: String) -> Self {
         Self {
             region: Some("us-east-1".to_owned()),
             endpoint_url: Some(endpoint_url),
+            warm_connections: 0,
+            keep_warm: Duration::ZERO,
             simulated: true,
             ..Self::default()
         }
+    }
+
+    /// Connections that wait longer than 90 s are closed, so keeping them warm less often would be in vain.
+    const RAREST: Duration = Duration::from_secs(60);
+    /// More often, it would be traffic for its own sake.
+    const OFTENEST: Duration = Duration::from_secs(1);
+
+    fn check(&self) -> Result<(), String> {
+        let bounds = Self::OFTENEST..=Self::RAREST;
+        if !self.keep_warm.is_zero() && !bounds.contains(&self.keep_warm) {
+            return Err(format!(
+                "keep_warm is {:?}: use \"0s\" or something from \"1s\" to \"1m\"",
+                self.keep_warm
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -408,6 +435,7 @@ models = ["opus"]
             ("[server]\nconnection_window = \"1 MiB\"", "holds for all calls together"),
             ("[server]\nmax_header_size = \"1 GiB\"", "[server] max_header_size"),
             ("[server]\nkeepalive_timeout = \"0s\"", "no sign of life"),
+            ("[bedrock]\nkeep_warm = \"2m\"", "[bedrock] keep_warm is 120s"),
             ("[bedrock]\nengine = \"curl\"", "expected `direct` or `sdk`"),
             ("[feedback]\nretention = \"0s\"", "[feedback] retention is 0ns"),
             ("[feedback]\nretention = \"20y\"", "at most ten years"),

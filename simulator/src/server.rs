@@ -92,7 +92,8 @@ async fn serve_connection(
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    if request.uri().path().starts_with("/_sim/") {
+    // "/ping" is no call: whoever keeps its connections warm with it should not find it among them.
+    if request.uri().path().starts_with("/_sim/") || request.uri().path() == "/ping" {
         return Ok(admin::answer(&shared, request).await);
     }
     Ok(call::answer(shared, request).await)

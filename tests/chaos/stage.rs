@@ -211,8 +211,8 @@ impl Open {
         Self { sockets: sockets(), tasks }
     }
 
-    /// A connection between server and simulator has a socket and a task at each end; it may wait in the SDK's pool, and
-    /// the SDK may have opened one more for a call that in the meantime got one that was free.
+    /// A connection between server and simulator has a socket and a task at each end; it may wait in the engine's pool,
+    /// and that may have opened one more for a call that in the meantime got one that was free.
     fn unexplained(self, idle: Self) -> Option<String> {
         let (sockets, tasks) = (self.sockets.abs_diff(idle.sockets), self.tasks.abs_diff(idle.tasks));
         let is_pool = self.tasks >= idle.tasks && sockets == tasks && sockets <= 2 * 2 * AT_ONCE;

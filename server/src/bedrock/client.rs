@@ -54,6 +54,7 @@ impl Bedrock {
     }
 
     /// Prepares the way to each of `regions` and checks that there are credentials and that every endpoint answers.
+    /// Resolves when the first calls can go out without waiting for connections, as far as `warm_connections` says.
     ///
     /// # Errors
     /// When there are no credentials, or an endpoint cannot be reached within the connect timeout.

@@ -12,6 +12,9 @@ mod pool;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod warm;
+
+pub(super) use pool::AnswerBody;
 
 use super::{
     ConnectError,
@@ -30,13 +33,16 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::SystemTime,
 };
+use tokio::task::JoinSet;
 
 /// One pool of connections, and what each region's requests have in common.
 #[derive(Debug)]
 pub(super) struct Direct {
-    places: HashMap<String, Place>,
+    places: HashMap<String, Arc<Place>>,
     pool: Pool,
     credentials: RwLock<Arc<Credentials>>,
+    /// Keeps connections warm; ends when this is dropped.
+    _keeping: JoinSet<()>,
 }
 
 // === impl Direct ===
@@ -50,13 +56,15 @@ impl Direct {
         let mut places = HashMap::new();
         for region in regions {
             let place = Place::find(source, region).await?;
-            places.insert(region.clone(), place);
+            places.insert(region.clone(), Arc::new(place));
         }
-        let pool = Pool::new(settings.connect_timeout, places.values())?;
+        let pool = Pool::new(settings.connect_timeout, places.values().map(AsRef::as_ref))?;
         let credentials = Credentials::new(source.provider());
         // Not in the time of the first call. They were there a moment ago; if they are not now, that call says so.
         let _loaded = credentials.get(SystemTime::now()).await;
-        Ok(Self { places, pool, credentials: RwLock::new(Arc::new(credentials)) })
+        warm::open(&pool, places.values(), settings).await;
+        let keeping = warm::keep(&pool, places.values(), settings);
+        Ok(Self { places, pool, credentials: RwLock::new(Arc::new(credentials)), _keeping: keeping })
     }
 
     pub(super) async fn send(
@@ -73,13 +81,14 @@ impl Direct {
         let proof = proof.for_request(place, &path, &body, now)?;
         let request = place.request(operation, path, proof, Full::new(body))?;
 
+        let in_use = place.in_use.one_more();
         let answer = self.pool.request(request).await.map_err(|error| not_sent(&error))?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
             return Err(refused(&head, body).await);
         }
         let request_id = request_id(&head.headers);
-        Ok(Reply { request_id, body: ReplyBody::Direct(body) })
+        Ok(Reply { request_id, body: ReplyBody::Direct(AnswerBody::new(body, in_use)) })
     }
 
     pub(super) fn renew(&self, source: &Source) {

@@ -47,7 +47,7 @@ pub(super) struct Reply {
 #[derive(Debug)]
 pub(super) enum ReplyBody {
     /// From the direct engine.
-    Direct(hyper::body::Incoming),
+    Direct(super::direct::AnswerBody),
     /// From the SDK.
     Sdk(SdkBody),
 }

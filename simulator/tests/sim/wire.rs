@@ -42,6 +42,14 @@ async fn an_error_names_itself_only_in_its_header() {
 }
 
 #[tokio::test]
+async fn a_ping_is_answered_and_is_no_call() {
+    let scenario = Scenario::start().await;
+    let response = send_raw(&scenario.simulator, "GET", "/ping", None, &Value::Null).await;
+    assert_eq!(response.status(), 404);
+    assert!(scenario.simulator.handle().calls().is_empty());
+}
+
+#[tokio::test]
 async fn a_stream_keeps_the_pace_of_its_model() {
     let scenario = Scenario::with(Config { speed: 4.0, ..Config::default() }).await;
     let begun = Instant::now();

@@ -1,6 +1,7 @@
 //! A region's endpoint: what all requests to it have in common.
 use super::{
     super::{ConnectError, engine::Operation, source::Source},
+    pool::InUse,
     sign::Scope,
 };
 use crate::attempt::failure::{Failure, FailureKind};
@@ -11,7 +12,7 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::Full;
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 /// The content type of every request, which is signed too.
 pub(super) const JSON: &str = "application/json";
@@ -30,6 +31,8 @@ pub(super) struct Place {
     host: HeaderValue,
     /// For whom requests are signed.
     pub(super) scope: Scope,
+    /// How many connections are busy.
+    pub(super) in_use: Arc<InUse>,
 }
 
 // === impl Place ===
@@ -64,6 +67,7 @@ impl Place {
             base: url.path().trim_end_matches('/').to_owned(),
             host: HeaderValue::from_maybe_shared(Bytes::from(host)).ok()?,
             scope,
+            in_use: Arc::default(),
         })
     }
 
@@ -112,6 +116,15 @@ impl Place {
             headers.insert(ACCEPT, EVENT_STREAM);
         }
         *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// A request that asks for nothing: what counts is that a connection has carried it.
+    pub(super) fn ping(&self) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = self.uri(format!("{}/ping", self.base))?;
+        request.headers_mut().insert(HOST, self.host.clone());
+        request.headers_mut().insert(USER_AGENT, OURSELVES);
         Ok(request)
     }
 

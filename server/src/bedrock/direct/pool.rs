@@ -2,6 +2,7 @@
 use super::{super::ConnectError, place::Place};
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri::Scheme};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -14,6 +15,10 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -26,6 +31,24 @@ const IDLE: Duration = Duration::from_secs(90);
 /// Connections to every region. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Pool(Client<Connector, Full<Bytes>>);
+
+/// The body of an answer; it holds its connection until its end. Dropped before, it closes the connection.
+#[derive(Debug)]
+pub(in super::super) struct AnswerBody {
+    body: Incoming,
+    _in_use: OneMore,
+}
+
+/// How many of a region's connections are busy.
+#[derive(Debug, Default)]
+pub(super) struct InUse {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// One busy connection.
+#[derive(Debug)]
+pub(super) struct OneMore(Arc<InUse>);
 
 /// Opens connections, within a time that covers all of it: name, TCP and TLS.
 #[derive(Clone, Debug)]
@@ -103,5 +126,54 @@ impl Service<Uri> for Connector {
                 })
             }
         }
+    }
+}
+
+// === impl AnswerBody ===
+
+impl AnswerBody {
+    pub(super) fn new(body: Incoming, in_use: OneMore) -> Self {
+        Self { body, _in_use: in_use }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl InUse ===
+
+impl InUse {
+    pub(super) fn one_more(self: &Arc<Self>) -> OneMore {
+        let now = self.now.fetch_add(1, Relaxed) + 1;
+        self.most.fetch_max(now, Relaxed);
+        OneMore(Arc::clone(self))
+    }
+
+    /// The most that were busy at once since this was last asked.
+    pub(super) fn most(&self) -> usize {
+        self.most.swap(self.now.load(Relaxed), Relaxed)
+    }
+}
+
+impl Drop for OneMore {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Relaxed);
     }
 }

@@ -106,6 +106,11 @@ impl Stub {
     pub(super) async fn closed(&self, many: usize) {
         until(|| self.shared.closed.load(SeqCst) == many).await;
     }
+
+    /// Waits until so many requests have come.
+    pub(super) async fn asked(&self, many: usize) {
+        until(|| self.shared.seen.lock().expect("is whole").len() >= many).await;
+    }
 }
 
 /// Fails after five seconds.
