@@ -39,6 +39,10 @@ use tonic::Status;
 /// again. The caller has everything by then.
 const END_GRACE: Duration = Duration::from_millis(50);
 
+/// What is ready is sent together, and a model may have said much at once. The first content does not wait for that: after
+/// it there is nothing for a moment, once for tonic, which then sends what it has, and once for the connection to write it.
+const PAUSES: u8 = 2;
+
 /// The reply stream of one call.
 #[derive(Debug)]
 pub(crate) struct Relay<E> {
@@ -52,6 +56,8 @@ type Polled = Poll<Option<Result<ConverseStreamResponse, Status>>>;
 struct RelayedStream<E> {
     /// What is to be sent before anything more is read.
     head: VecDeque<ModelEvent>,
+    /// How often we are still to pause after the head.
+    pauses: u8,
     from: Source<E>,
     request_id: String,
     /// Absent: a model that begins anew has it.
@@ -92,6 +98,7 @@ impl<E> Relay<E> {
         let busy = record.busy().clone();
         let stream = RelayedStream {
             head,
+            pauses: PAUSES,
             from: Source::Model(begun.rest),
             request_id: begun.request_id,
             record: Some(record),
@@ -133,6 +140,11 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
         loop {
             if let Some(event) = self.head.pop_front() {
                 return Poll::Ready(Some(Ok(self.reply(event))));
+            }
+            if self.pauses > 0 {
+                self.pauses -= 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match &mut self.from {
                 Source::Model(_) => return self.poll_model(cx),
@@ -224,6 +236,7 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
         self.head.push_back(restart::told(&failure));
         self.head.extend(route.map(ModelEvent::Route));
         self.head.extend(begun.head);
+        self.pauses = PAUSES;
         self.from = Source::Model(begun.rest);
         (self.request_id, self.trial, self.anew) = (begun.request_id, begun.trial, Some(anew));
         (self.idle, self.waiting_since, self.sent) = (begun.idle, None, Sent::default());

@@ -41,9 +41,17 @@ fn long_words() -> String {
     "0123456789 ".repeat(30_000)
 }
 
-/// Words that are fetched as a whole, but not handed over as one.
+/// Room for the first content, which goes out by itself, and not for what comes after it.
+const FIRST_CONTENT: u32 = 1024;
+
+/// A word, and then a long one.
+fn words_of(length: usize) -> String {
+    format!("Oh {}", "x".repeat(length))
+}
+
+/// After the first word all of it is fetched as a whole, but not handed over as one.
 fn more_than_a_piece() -> String {
-    "x".repeat(20_000)
+    words_of(20_000)
 }
 
 async fn ask(switchboard: &Stage, window: u32, method: &str) -> ByHand {
@@ -193,7 +201,7 @@ async fn a_stream_that_broke_off_before_its_reader_stopped_says_so() {
     let log = Log::begin();
     let broken = says_and_fails(&more_than_a_piece(), FailureKind::ModelError);
     let switchboard = room_for_one(broken).start();
-    let answer = ask(&switchboard, NARROW, "ConverseStream").await;
+    let answer = ask(&switchboard, FIRST_CONTENT, "ConverseStream").await;
     let held = held_for(&switchboard).await;
 
     let (messages, status) = answer.read_on().await;
@@ -206,10 +214,10 @@ async fn a_stream_that_broke_off_before_its_reader_stopped_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_of_which_all_was_fetched_is_whole_however_slowly_it_is_read() {
-    for words in ["Done.".to_owned(), more_than_a_piece()] {
+    for words in [words_of(2000), more_than_a_piece()] {
         let log = Log::begin();
         let switchboard = room_for_one(says(&words)).start();
-        let answer = ask(&switchboard, NARROW, "ConverseStream").await;
+        let answer = ask(&switchboard, FIRST_CONTENT, "ConverseStream").await;
         held_for(&switchboard).await;
         sleep(3 * PATIENCE).await;
 

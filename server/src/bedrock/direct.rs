@@ -7,6 +7,7 @@
 //! Connections speak HTTP/1.1, one answer each: on the one HTTP/2 connection that the service would offer, all answers
 //! would share one window, and a slow reader's would hold back the first token of the others'.
 mod credentials;
+mod line;
 mod place;
 mod pool;
 mod sign;
@@ -14,7 +15,7 @@ mod sign;
 mod tests;
 mod warm;
 
-pub(super) use pool::AnswerBody;
+pub(super) use line::AnswerBody;
 
 use super::{
     ConnectError,
@@ -82,13 +83,13 @@ impl Direct {
         let request = place.request(operation, path, proof, Full::new(body))?;
 
         let in_use = place.in_use.one_more();
-        let answer = self.pool.request(request).await.map_err(|error| not_sent(&error))?;
+        let answer = self.pool.request(place, request).await.map_err(|error| not_sent(&*error))?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
             return Err(refused(&head, body).await);
         }
         let request_id = request_id(&head.headers);
-        Ok(Reply { request_id, body: ReplyBody::Direct(AnswerBody::new(body, in_use)) })
+        Ok(Reply { request_id, body: ReplyBody::Direct(body.counted(in_use)) })
     }
 
     pub(super) fn renew(&self, source: &Source) {

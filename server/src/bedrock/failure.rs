@@ -1,11 +1,10 @@
 //! What an engine reports, as a failure: the same whichever it is.
-use super::ErrorBody;
+use super::{ErrorBody, direct::AnswerBody};
 use crate::attempt::failure::{Exception, Failure, FailureKind};
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use http::{HeaderMap, response::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use std::{error::Error, time::Duration};
 
 /// The kind by the exception's name; what never reached Bedrock by how it failed.
@@ -44,7 +43,7 @@ fn service_failure(error: &impl ProvideErrorMetadata, raw: &HttpResponse) -> Fai
 
 /// The same, of an answer that the SDK has not seen. A body that breaks off is one that cannot be read; one without an end
 /// is not read to it: the header says enough.
-pub(super) async fn refused(head: &Parts, body: Incoming) -> Failure {
+pub(super) async fn refused(head: &Parts, body: AnswerBody) -> Failure {
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let request_id = header(REQUEST_ID).unwrap_or_default();
     let body = match Limited::new(body, LARGEST_REFUSAL).collect().await {

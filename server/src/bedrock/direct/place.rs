@@ -1,6 +1,7 @@
 //! A region's endpoint: what all requests to it have in common.
 use super::{
     super::{ConnectError, engine::Operation, source::Source},
+    line::Shelf,
     pool::InUse,
     sign::Scope,
 };
@@ -33,6 +34,8 @@ pub(super) struct Place {
     pub(super) scope: Scope,
     /// How many connections are busy.
     pub(super) in_use: Arc<InUse>,
+    /// Those that wait for calls.
+    pub(super) shelf: Arc<Shelf>,
 }
 
 // === impl Place ===
@@ -68,6 +71,7 @@ impl Place {
             host: HeaderValue::from_maybe_shared(Bytes::from(host)).ok()?,
             scope,
             in_use: Arc::default(),
+            shelf: Arc::default(),
         })
     }
 
@@ -107,7 +111,7 @@ impl Place {
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri(path)?;
+        *request.uri_mut() = target(path)?;
         let mut headers = proof;
         headers.insert(HOST, self.host.clone());
         headers.insert(USER_AGENT, OURSELVES);
@@ -122,23 +126,27 @@ impl Place {
     /// A request that asks for nothing: what counts is that a connection has carried it.
     pub(super) fn ping(&self) -> Result<Request<Full<Bytes>>, Failure> {
         let mut request = Request::new(Full::default());
-        *request.uri_mut() = self.uri(format!("{}/ping", self.base))?;
+        *request.uri_mut() = target(format!("{}/ping", self.base))?;
         request.headers_mut().insert(HOST, self.host.clone());
         request.headers_mut().insert(USER_AGENT, OURSELVES);
         Ok(request)
     }
 
-    fn uri(&self, path: String) -> Result<Uri, Failure> {
-        let no_uri =
-            |error: http::Error| Failure::new(FailureKind::Misconfigured, format!("no URI: {error}"));
-        let path =
-            PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|error| no_uri(error.into()))?;
+    /// Where connections are opened to.
+    pub(super) fn origin(&self) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(|error| no_uri(error.into()))
+        parts.path_and_query = Some(PathAndQuery::from_static("/"));
+        Uri::from_parts(parts).unwrap_or_default() // there is all that it takes
     }
+}
+
+/// A path, as the first line of a request has it.
+fn target(path: String) -> Result<Uri, Failure> {
+    let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
+        .map_err(|error| Failure::new(FailureKind::Misconfigured, format!("no URI: {error}")))?;
+    Ok(Uri::from(path))
 }
 
 /// Everything but RFC 3986's unreserved characters, as AWS wants it: the colons and slashes of ids and ARNs too.

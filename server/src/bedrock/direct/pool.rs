@@ -1,43 +1,29 @@
 //! The pool: connections, opened as calls need them and kept while they may be needed again.
-use super::{super::ConnectError, place::Place};
+use super::{
+    super::ConnectError,
+    line::{AnswerBody, Line, Socket},
+    place::Place,
+};
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri::Scheme};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
 use std::{
-    error::Error as StdError,
-    future::Future,
+    error::Error,
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll},
     time::Duration,
 };
-use tokio::{net::TcpStream, time::timeout};
-use tower::Service;
+use tokio::time::timeout;
+use tower::Service as _;
 
-/// How long a connection may wait for its next call. The SDK's figure.
-const IDLE: Duration = Duration::from_secs(90);
-
-/// Connections to every region. Clones share them.
+/// The way to all places.
 #[derive(Clone, Debug)]
-pub(super) struct Pool(Client<Connector, Full<Bytes>>);
-
-/// The body of an answer; it holds its connection until its end. Dropped before, it closes the connection.
-#[derive(Debug)]
-pub(in super::super) struct AnswerBody {
-    body: Incoming,
-    _in_use: OneMore,
-}
+pub(super) struct Pool(Connector);
 
 /// How many of a region's connections are busy.
 #[derive(Debug, Default)]
@@ -77,19 +63,34 @@ impl Pool {
             })?),
             None => None,
         };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(Connector { plain, encrypted, within });
-        Ok(Self(client))
+        Ok(Self(Connector { plain, encrypted, within }))
     }
 
     /// Over a connection that waits, else a new one. Dropped before it is ready, it closes the connection.
-    pub(super) fn request(
+    ///
+    /// A request is sent once. One that met a connection which had been closed was not sent, and goes to the next.
+    pub(super) async fn request(
         &self,
-        request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Error>> + Send + 'static {
-        self.0.request(request)
+        place: &Place,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<AnswerBody>, Box<dyn Error + Send + Sync>> {
+        loop {
+            let waiting = place.shelf.take();
+            let had_waited = waiting.is_some();
+            let mut line = match waiting {
+                Some(line) => line,
+                None => Line::over(self.0.open(place.origin()).await?).await?,
+            };
+            match line.ask(request).await {
+                Ok(answer) => {
+                    return Ok(answer.map(|body| AnswerBody::new(body, line, Arc::clone(&place.shelf))));
+                }
+                Err(mut error) => match error.take_message().filter(|_| had_waited) {
+                    Some(back) => request = back,
+                    None => return Err(error.into_error().into()),
+                },
+            }
+        }
     }
 }
 
@@ -101,59 +102,19 @@ fn encrypted(tcp: HttpConnector) -> io::Result<HttpsConnector<HttpConnector>> {
 
 // === impl Connector ===
 
-impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = Box<dyn StdError + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(())) // both always are
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let within = self.within;
+impl Connector {
+    async fn open(&self, uri: Uri) -> Result<Socket, Box<dyn Error + Send + Sync>> {
         let too_late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
-        match &mut self.encrypted {
+        match &self.encrypted {
             Some(encrypted) if uri.scheme() == Some(&Scheme::HTTPS) => {
-                let connecting = encrypted.call(uri);
-                Box::pin(async move { timeout(within, connecting).await.map_err(too_late)? })
+                let connecting = encrypted.clone().call(uri);
+                timeout(self.within, connecting).await.map_err(too_late)?
             }
             _ => {
-                let connecting = self.plain.call(uri);
-                Box::pin(async move {
-                    let connected = timeout(within, connecting).await.map_err(too_late)?;
-                    Ok(MaybeHttpsStream::Http(connected?))
-                })
+                let connecting = self.plain.clone().call(uri);
+                Ok(MaybeHttpsStream::Http(timeout(self.within, connecting).await.map_err(too_late)??))
             }
         }
-    }
-}
-
-// === impl AnswerBody ===
-
-impl AnswerBody {
-    pub(super) fn new(body: Incoming, in_use: OneMore) -> Self {
-        Self { body, _in_use: in_use }
-    }
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

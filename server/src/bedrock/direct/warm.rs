@@ -70,6 +70,7 @@ impl Warming {
         let mut told = false;
         loop {
             ticks.tick().await;
+            self.place.shelf.tidy();
             if self.place.in_use.most() >= self.connections {
                 continue;
             }
@@ -91,7 +92,8 @@ impl Warming {
     async fn ping(&self) -> Result<(), String> {
         let pinging = async {
             let request = self.place.ping().map_err(|failure| failure.message)?;
-            let answer = self.pool.request(request).await.map_err(|error| root_cause(&error))?;
+            let answer =
+                self.pool.request(&self.place, request).await.map_err(|error| root_cause(&*error))?;
             let read = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
             read.map(drop).map_err(|error| root_cause(&*error))
         };
