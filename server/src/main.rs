@@ -1,5 +1,6 @@
 //! `switchboard`: reads the file and the environment, and serves. The only `std::env`, the only exit.
 mod demo;
+mod open_files;
 
 use clap::{Args, Parser, Subcommand};
 use std::{
@@ -253,6 +254,7 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     config.feedback.file = config.feedback.file.map(|file| beside(settings.config.as_deref(), &file));
     let (telemetry, environment) = start_telemetry(&config, false)?;
     let _last_lines = start_logging(DEFAULT_LOG, &telemetry);
+    open_files::raise(&config);
     let listener = listen(config.server.listen).await?;
     let page = match config.telemetry.prometheus.or(environment.prometheus).filter(|_| !environment.disabled)
     {

@@ -2,11 +2,12 @@
 use crate::shell::{self, Result, Shell};
 
 pub(crate) fn ci(shell: &Shell) -> Result {
-    let tasks: [&[&str]; 6] = [
+    let tasks: [&[&str]; 7] = [
         &["tools"],
         &["generate", "--check"],
         &["lint"],
         &["test"],
+        &["instructions"],
         &["soak", "--calls", "100000"],
         &["fuzz", "--seconds", "20"],
     ];

@@ -2,6 +2,7 @@
 //!
 //! Every command is shown before it runs, and the first that fails ends the run with a status other than 0. The tools
 //! they need are in one folder outside the checkout, `SWITCHBOARD_TOOLS`, which `cargo xtask tools` fills.
+mod bench;
 mod chaos;
 mod ci;
 mod fuzz;
@@ -37,6 +38,8 @@ struct Machine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// What Switchboard adds to a call, beside the AWS SDK and beside other gateways
+    Bench(bench::Bench),
     /// Thousands of calls while the models misbehave in every way the simulator knows
     Chaos(chaos::Chaos),
     /// Everything, in CI's order: tools, lint, test
@@ -45,6 +48,8 @@ enum Task {
     Fuzz(fuzz::Fuzz),
     /// The clients' generated code, from the contract
     Generate(generate::Options),
+    /// How many instructions a call and an event take, against the committed figures
+    Instructions(bench::Instructions),
     /// Formatting, the contract, the dependencies, clippy and the docs
     Lint,
     /// Calls as fast as they come, while memory is looked at
@@ -58,10 +63,12 @@ enum Task {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = shell(cli.machine).and_then(|shell| match cli.task {
+        Task::Bench(options) => bench::bench(&shell, &options),
         Task::Chaos(options) => chaos::chaos(&shell, &options),
         Task::Ci => ci::ci(&shell),
         Task::Fuzz(options) => fuzz::fuzz(&shell, &options),
         Task::Generate(options) => generate::generate(&shell, &options),
+        Task::Instructions(options) => bench::instructions(&shell, &options),
         Task::Lint => lint::lint(&shell),
         Task::Soak(options) => chaos::soak(&shell, &options),
         Task::Test(options) => test::test(&shell, &options),

@@ -9,7 +9,7 @@ use crate::{
     Result,
     load::Measured,
     stage::{Program, free_address},
-    suite::tracing_to,
+    suite::{CONFIG, tracing_to},
 };
 use clap::Args;
 use nix::{
@@ -17,12 +17,7 @@ use nix::{
     unistd::Pid,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
 use tokio::process::Command;
 
 /// How much more than the committed figure is a regression. Runs differ by about one in a hundred.
@@ -96,7 +91,7 @@ impl Instructions {
         let mut command = Command::new("valgrind");
         command.args(["--quiet", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}", file.display()));
         command.arg(&self.switchboard).args(["serve", "--listen", &listen.to_string(), "--config"]);
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("switchboard.toml"));
+        command.arg(CONFIG);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", upstream.url());
         command.envs([("AWS_ACCESS_KEY_ID", "measured"), ("AWS_SECRET_ACCESS_KEY", "measured")]);

@@ -32,6 +32,7 @@ pub(crate) enum System {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(args_override_self = true)] // a measurement says something else than all of them
 pub(crate) struct Load {
     #[arg(long)]
     system: System,

@@ -22,6 +22,10 @@ mod upstream;
 use clap::{Parser, Subcommand};
 use std::{error::Error, process::ExitCode};
 
+/// Switchboard's own, so that the SDK is measured with the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 #[derive(Debug, Parser)]

@@ -1,9 +1,10 @@
 //! What was found, in tables.
+use crate::Result;
 use crate::{
     load::Measured,
     suite::{Found, SHARED},
 };
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::Path};
 
 /// A row of the table that says whether we are good enough.
 struct Goal {
@@ -106,6 +107,16 @@ pub(crate) fn markdown(found: &Found) -> String {
     open_streams(found, &mut text);
     growth(found, &mut text);
     text
+}
+
+/// Puts the tables into a file that has a place for them.
+pub(crate) fn put(file: &Path, table: &str) -> Result {
+    const MARKS: [&str; 2] = ["<!-- bench: begin -->\n", "<!-- bench: end -->"];
+    let text = fs::read_to_string(file)?;
+    let place =
+        text.split_once(MARKS[0]).and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?.1)));
+    let (before, after) = place.ok_or_else(|| format!("{} has no place for the tables", file.display()))?;
+    Ok(fs::write(file, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1]))?)
 }
 
 /// Against the SDK in the same round.

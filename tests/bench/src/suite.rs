@@ -32,6 +32,9 @@ pub(crate) struct Run {
     /// Only measurements whose name begins so
     #[arg(long, default_value = "")]
     pub(crate) only: String,
+    /// A file in which the tables are put between `<!-- bench: begin -->` and `<!-- bench: end -->`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Vec<PathBuf>,
     /// The table alone, without how cost grows
     #[arg(long)]
     pub(crate) table_only: bool,
@@ -58,6 +61,9 @@ pub(crate) struct Measure {
     pub(crate) in_flight: usize,
     pub(crate) rate: Option<f64>,
 }
+
+/// From the checkout, where `cargo xtask` runs everything.
+pub(crate) const CONFIG: &str = "tests/bench/switchboard.toml";
 
 const UNARY: Measure = Measure { name: "unary-1", model: "plain", stream: false, in_flight: 1, rate: None };
 const STREAM: Measure = Measure { name: "stream-1", stream: true, ..UNARY };
@@ -147,6 +153,9 @@ impl Run {
         let table = report::markdown(&found);
         fs::write(self.out.join("report.md"), &table)?;
         plot::write(&found, &self.out)?;
+        for file in &self.write {
+            report::put(file, &table)?;
+        }
         println!("{table}");
         Ok(())
     }
@@ -181,8 +190,9 @@ impl Run {
     ) -> Result<System> {
         let listen = free_address().await?;
         let mut command = on_cores(&self.cores, program);
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("switchboard.toml");
-        command.args(["serve", "--listen", &listen.to_string(), "--config"]).arg(config.unwrap_or(&shipped));
+        command
+            .args(["serve", "--listen", &listen.to_string(), "--config"])
+            .arg(config.unwrap_or(Path::new(CONFIG)));
         command.env_clear().env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", upstream.url());
         command.envs([("AWS_ACCESS_KEY_ID", "measured"), ("AWS_SECRET_ACCESS_KEY", "measured")]);
         command.envs(environment.iter().cloned());
