@@ -1,43 +1,49 @@
-//! Takes what OTLP sends, answers that all is well, and forgets it.
-use opentelemetry_proto::tonic::collector::{
-    metrics::v1::{
-        ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-        metrics_service_server::{MetricsService, MetricsServiceServer},
-    },
-    trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
-    },
+//! Takes what OTLP sends over HTTP or gRPC, answers that all is well, and forgets it unread: reading it would cost the core of
+//! those who ask.
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{
+    HeaderMap, Request, Response, Version,
+    body::{Frame, Incoming},
+    header::HeaderValue,
+    service::service_fn,
 };
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::{net::TcpListener, task::JoinSet};
 
-struct Sink;
-
-#[tonic::async_trait]
-impl TraceService for Sink {
-    async fn export(
-        &self,
-        _: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl MetricsService for Sink {
-    async fn export(
-        &self,
-        _: Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        Ok(Response::new(ExportMetricsServiceResponse::default()))
-    }
-}
+/// A message of no bytes: all members of the answer have their defaults.
+const EMPTY: &[u8] = &[0; 5];
 
 pub(crate) async fn take(listener: TcpListener) {
-    let traces = TraceServiceServer::new(Sink).max_decoding_message_size(64 << 20);
-    let metrics = MetricsServiceServer::new(Sink).max_decoding_message_size(64 << 20);
-    let server = Server::builder().add_service(traces).add_service(metrics);
-    let _ended = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            let _ended = server.serve_connection(TokioIo::new(stream), service_fn(forget)).await;
+        });
+    }
+}
+
+async fn forget(
+    request: Request<Incoming>,
+) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = hyper::Error>>, hyper::Error> {
+    let is_grpc = request.version() == Version::HTTP_2;
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let frames = match is_grpc {
+        true => vec![Frame::data(Bytes::from_static(EMPTY)), Frame::trailers(trailers)],
+        false => vec![],
+    };
+    let frames = frames.into_iter().map(Ok);
+    let mut response = Response::new(StreamBody::new(futures_util::stream::iter(frames)));
+    let content_type = if is_grpc { "application/grpc" } else { "application/x-protobuf" };
+    response.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+    Ok(response)
 }

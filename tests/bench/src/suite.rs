@@ -195,6 +195,7 @@ impl Run {
             .arg(config.unwrap_or(Path::new(CONFIG)));
         command.env_clear().env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", upstream.url());
         command.envs([("AWS_ACCESS_KEY_ID", "measured"), ("AWS_SECRET_ACCESS_KEY", "measured")]);
+        command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0"); // as deploy/Dockerfile has it
         command.envs(environment.iter().cloned());
         // Its lines go to where nobody reads them: what writing them costs us is counted, what keeping them costs is not.
         let program = Program::start(&mut command, listen, Path::new("/dev/null")).await?;
@@ -302,8 +303,7 @@ impl Run {
 
 /// Traces and metrics to the sink.
 pub(crate) fn tracing_to(sink: &str, more: &[String]) -> Vec<(String, String)> {
-    let own = [("OTEL_EXPORTER_OTLP_ENDPOINT", sink), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
-    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let own = [("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), sink.to_owned())];
     let more = more.iter().filter_map(|more| more.split_once('='));
     own.into_iter().chain(more.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
