@@ -8,6 +8,9 @@ pub(crate) struct Bench {
     /// LiteLLM, Portkey and ferrogw too, installed from their registries beside the other tools
     #[arg(long)]
     peers: bool,
+    /// Put the tables into PERFORMANCE.md and README.md
+    #[arg(long)]
+    write: bool,
     /// Another program of Switchboard's, measured beside this one
     #[arg(long, value_name = "PROGRAM")]
     other: Option<PathBuf>,
@@ -36,6 +39,7 @@ pub(crate) fn bench(shell: &Shell, options: &Bench) -> Result {
     if let Some(other) = &options.other {
         command.arg("--other").arg(other);
     }
+    command.args(options.write.then_some("--write"));
     shell::run(command.args(&options.more))
 }
 

@@ -39,6 +39,8 @@ struct Cli {
 enum Part {
     /// Everything, and the tables and plots of it
     Run(suite::Run),
+    /// The tables and pictures of the last run once more
+    Report(suite::Report),
     /// How many instructions a call and an event take, against the committed figures
     Instructions(instructions::Instructions),
     /// One load, as `run` starts it
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let done = on_one_thread(async {
         match cli.part {
             Part::Run(run) => run.run().await,
+            Part::Report(report) => report.run(),
             Part::Instructions(instructions) => instructions.run().await,
             Part::Load(load) => load.run().await,
             Part::Upstream(upstream) => upstream.run().await,

@@ -98,14 +98,22 @@ const GOALS: &[Goal] = &[
 
 /// Everything, in Markdown.
 pub(crate) fn markdown(found: &Found) -> String {
-    let mut text = format!(
-        "{}; {} rounds of {} s for each measurement; median (lowest to highest)\n\n",
-        found.machine, found.rounds, found.seconds
-    );
-    goals(found, &mut text);
+    let mut text = summary(found);
     systems(found, &mut text);
     open_streams(found, &mut text);
     growth(found, &mut text);
+    text
+}
+
+/// Whether we are good enough.
+pub(crate) fn summary(found: &Found) -> String {
+    let Found { date, machine, rounds, seconds, .. } = found;
+    let day = date.split('T').next().unwrap_or_default();
+    let mut text = format!(
+        "{day}; {machine}; `cargo xtask bench --peers`, {rounds} rounds of {seconds} s for each measurement; median (lowest \
+         to highest)\n\n"
+    );
+    goals(found, &mut text);
     text
 }
 

@@ -11,6 +11,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 #[derive(Debug, Args)]
@@ -32,9 +33,12 @@ pub(crate) struct Run {
     /// Only measurements whose name begins so
     #[arg(long, default_value = "")]
     pub(crate) only: String,
-    /// A file in which the tables are put between `<!-- bench: begin -->` and `<!-- bench: end -->`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) write: Vec<PathBuf>,
+    /// Goes on with the run whose found.json is there: measures only what is not in it
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Puts the tables into PERFORMANCE.md, and the first of them into README.md
+    #[arg(long)]
+    pub(crate) write: bool,
     /// The table alone, without how cost grows
     #[arg(long)]
     pub(crate) table_only: bool,
@@ -50,6 +54,17 @@ pub(crate) struct Run {
     /// Its environment, where that differs
     #[arg(long)]
     pub(crate) other_env: Vec<String>,
+}
+
+/// The tables and pictures of a run once more.
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Where its found.json is
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+    /// See `run`
+    #[arg(long)]
+    write: bool,
 }
 
 /// One measurement of a round.
@@ -86,6 +101,7 @@ pub(crate) type Results = BTreeMap<String, BTreeMap<String, Vec<Measured>>>;
 /// Everything that a run has found.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Found {
+    pub(crate) date: String,
     pub(crate) machine: String,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
@@ -127,13 +143,8 @@ impl Run {
         if let Some(folder) = &self.peers {
             systems.extend(peers::start(folder, &self.out, &upstream).await?);
         }
-        let mut found = Found {
-            machine: crate::cpu::machine(),
-            rounds: self.rounds,
-            seconds: self.seconds,
-            ..Found::default()
-        };
-        for round in 1..=self.rounds {
+        let mut found = self.begun()?;
+        for round in found.rounds + 1..=self.rounds {
             eprintln!("round {round} of {}", self.rounds);
             for system in &systems {
                 for measure in self.measures(system) {
@@ -142,6 +153,8 @@ impl Run {
                     of_measure.entry(system.name.clone()).or_default().push(measured);
                 }
             }
+            found.rounds = round;
+            self.keep(&found)?;
         }
         if self.only.is_empty() {
             self.open_streams(&upstream, &sink, &mut found).await?;
@@ -149,15 +162,21 @@ impl Run {
                 self.growth(&upstream, &sink, &systems, &mut found).await?;
             }
         }
-        fs::write(self.out.join("found.json"), serde_json::to_string_pretty(&found)?)?;
-        let table = report::markdown(&found);
-        fs::write(self.out.join("report.md"), &table)?;
-        plot::write(&found, &self.out)?;
-        for file in &self.write {
-            report::put(file, &table)?;
+        told(&found, &self.out, self.write)
+    }
+
+    /// What is known already.
+    fn begun(&self) -> Result<Found> {
+        if self.resume {
+            return Ok(serde_json::from_str(&fs::read_to_string(self.out.join("found.json"))?)?);
         }
-        println!("{table}");
-        Ok(())
+        let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        Ok(Found { date, machine: crate::cpu::machine(), seconds: self.seconds, ..Found::default() })
+    }
+
+    /// After each part: what fails later does not take it along.
+    fn keep(&self, found: &Found) -> Result {
+        Ok(fs::write(self.out.join("found.json"), serde_json::to_string_pretty(found)?)?)
     }
 
     fn measures(&self, system: &System) -> Vec<Measure> {
@@ -250,6 +269,9 @@ impl Run {
     /// Streams that wait, on a program of their own for each number.
     async fn open_streams(&self, upstream: &Program, sink: &str, found: &mut Found) -> Result {
         for streams in [1000, 5000, 10_000] {
+            if found.open.contains_key(&streams) {
+                continue;
+            }
             let environment = tracing_to(sink, &self.env);
             let system = self.switchboard("on", &self.switchboard, upstream, &environment, None).await?;
             self.measure(&system, &Measure { name: "warm", in_flight: 32, ..STREAM }, &[]).await?;
@@ -257,6 +279,7 @@ impl Run {
             let more = [format!("--open={streams}"), format!("--connections={}", streams / 100)];
             let measured = self.measure(&system, &idle, &more).await?;
             found.open.insert(streams, measured);
+            self.keep(found)?;
         }
         Ok(())
     }
@@ -270,10 +293,15 @@ impl Run {
             ("tools", &[0, 10, 100]),
         ];
         for (curve, points) in curves {
+            if found.growth.contains_key(curve) {
+                continue;
+            }
             for system in systems.iter().filter(|system| ["direct", "on"].contains(&system.name.as_str())) {
                 for &point in points {
                     let in_flight = if curve == "in flight" { point } else { 8 };
-                    let measure = Measure { name: curve, in_flight, ..UNARY };
+                    // A model of which nothing is known takes a request of any length.
+                    let model = if curve == "bytes" { "large" } else { "plain" };
+                    let measure = Measure { name: curve, model, in_flight, ..UNARY };
                     let more = match curve {
                         "in flight" => vec![],
                         curve => vec![format!("--{curve}={point}")],
@@ -283,6 +311,7 @@ impl Run {
                 }
             }
         }
+        self.keep(found)?;
         for (curve, config) in [("tasks", with_tasks as fn(usize) -> String), ("candidates", with_candidates)]
         {
             for point in [1, 10, 100, 1000] {
@@ -297,8 +326,27 @@ impl Run {
                 found.grown(curve, "on", point, measured);
             }
         }
-        Ok(())
+        self.keep(found)
     }
+}
+
+impl Report {
+    pub(crate) fn run(&self) -> Result {
+        let found = serde_json::from_str(&fs::read_to_string(self.out.join("found.json"))?)?;
+        told(&found, &self.out, self.write)
+    }
+}
+
+fn told(found: &Found, out: &Path, write: bool) -> Result {
+    let tables = report::markdown(found);
+    fs::write(out.join("report.md"), &tables)?;
+    plot::write(found, out)?;
+    if write {
+        report::put(Path::new("PERFORMANCE.md"), &tables)?;
+        report::put(Path::new("README.md"), &report::summary(found))?;
+    }
+    println!("{tables}");
+    Ok(())
 }
 
 /// Traces and metrics to the sink.
