@@ -211,11 +211,11 @@ impl Open {
         Self { sockets: sockets(), tasks }
     }
 
-    /// A connection between server and simulator has a socket and a task at each end; it may wait in the engine's pool,
-    /// and that may have opened one more for a call that in the meantime got one that was free.
+    /// A connection between server and simulator has a socket at each end, and a task at the simulator's: the server's has none.
+    /// It may wait on the engine's shelf.
     fn unexplained(self, idle: Self) -> Option<String> {
         let (sockets, tasks) = (self.sockets.abs_diff(idle.sockets), self.tasks.abs_diff(idle.tasks));
-        let is_pool = self.tasks >= idle.tasks && sockets == tasks && sockets <= 2 * 2 * AT_ONCE;
+        let is_pool = self.tasks >= idle.tasks && sockets == 2 * tasks && sockets <= 2 * 2 * AT_ONCE;
         (!is_pool).then(|| format!("{self} open while the server is idle, {idle} before the first call"))
     }
 }
