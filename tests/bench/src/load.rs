@@ -117,6 +117,16 @@ trait Target: 'static {
     async fn call(&self, seen: &Seen, began: Instant) -> Result;
 }
 
+/// One stream, as it is heard.
+struct Heard<'a> {
+    seen: &'a Seen,
+    due: Instant,
+    /// Content was heard.
+    content: bool,
+    /// The event that ends a whole stream was heard.
+    end: bool,
+}
+
 /// What all callers see together.
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -252,6 +262,27 @@ async fn arrive<T: Target>(target: Rc<T>, seen: Rc<Seen>, rate: f64) {
         while calls.try_join_next().is_some() {}
     }
     drop(clock);
+}
+
+// === impl Heard ===
+
+impl<'a> Heard<'a> {
+    /// A stream of a call that should have begun then.
+    fn of(seen: &'a Seen, due: Instant) -> Self {
+        Self { seen, due, content: false, end: false }
+    }
+
+    /// An event, and its text if it is a delta.
+    fn event(&mut self, text: Option<&str>) {
+        if text.is_some() && !std::mem::replace(&mut self.content, true) {
+            self.seen.first(self.due);
+        }
+        self.seen.event(text);
+    }
+
+    fn done(&self) -> Result {
+        if self.end { Ok(()) } else { Err("a stream without its end".into()) }
+    }
 }
 
 // === impl Seen ===

@@ -1,5 +1,5 @@
 //! Bedrock through the AWS SDK: a client as its documentation makes it.
-use super::{Load, Seen, Target};
+use super::{Heard, Load, Seen, Target};
 use crate::Result;
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::{
@@ -82,7 +82,7 @@ impl Target for Direct {
         let call = self.client.converse_stream().model_id(&self.model).set_messages(messages);
         let call = call.inference_config(self.inference.clone()).set_tool_config(tools);
         let mut stream = call.send().await?.stream;
-        let (mut heard, mut told) = (false, false);
+        let mut heard = Heard::of(seen, due);
         while let Some(event) = stream.recv().await? {
             let text = match &event {
                 ConverseStreamOutput::ContentBlockDelta(event) => match &event.delta {
@@ -90,16 +90,13 @@ impl Target for Direct {
                     _ => None,
                 },
                 ConverseStreamOutput::Metadata(_) => {
-                    told = true;
+                    heard.end = true;
                     None
                 }
                 _ => None,
             };
-            if text.is_some() && !std::mem::replace(&mut heard, true) {
-                seen.first(due);
-            }
-            seen.event(text);
+            heard.event(text);
         }
-        if told { Ok(()) } else { Err("a stream without its end".into()) }
+        heard.done()
     }
 }

@@ -1,5 +1,5 @@
 //! Switchboard through its generated stubs.
-use super::{Load, Seen, Target};
+use super::{Heard, Load, Seen, Target};
 use crate::Result;
 use std::cell::Cell;
 use switchboard_proto::v1::{
@@ -70,7 +70,7 @@ impl Target for Grpc {
             return if answer.usage.is_some() { Ok(()) } else { Err("an answer without usage".into()) };
         }
         let mut stream = client.converse_stream(self.request.clone()).await?.into_inner();
-        let (mut heard, mut told) = (false, false);
+        let mut heard = Heard::of(seen, due);
         while let Some(response) = stream.message().await? {
             let text = match &response.event {
                 Some(Event::ContentBlockDelta(event)) => {
@@ -80,16 +80,13 @@ impl Target for Grpc {
                     }
                 }
                 Some(Event::Metadata(_)) => {
-                    told = true;
+                    heard.end = true;
                     None
                 }
                 _ => None,
             };
-            if text.is_some() && !std::mem::replace(&mut heard, true) {
-                seen.first(due);
-            }
-            seen.event(text);
+            heard.event(text);
         }
-        if told { Ok(()) } else { Err("a stream without its end".into()) }
+        heard.done()
     }
 }
