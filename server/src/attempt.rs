@@ -363,7 +363,8 @@ impl<M: Models> Attempts<M> {
             }
             if failure.kind == FailureKind::ExpiredCredentials
                 && std::mem::take(&mut may_renew)
-                && timeout_at(call.deadline, self.models.renew(candidate)).await == Ok(true)
+                // Boxed: it is rare, and larger than all the rest of a call.
+                && timeout_at(call.deadline, Box::pin(self.models.renew(candidate))).await == Ok(true)
             {
                 continue;
             }

@@ -79,7 +79,8 @@ impl Pool {
             let had_waited = waiting.is_some();
             let mut line = match waiting {
                 Some(line) => line,
-                None => Line::over(self.0.open(place.origin()).await?).await?,
+                // Boxed: most calls find a connection, and would carry the room for opening one.
+                None => Box::pin(self.0.line(place.origin())).await?,
             };
             match line.ask(request).await {
                 Ok(answer) => {
@@ -103,6 +104,10 @@ fn encrypted(tcp: HttpConnector) -> io::Result<HttpsConnector<HttpConnector>> {
 // === impl Connector ===
 
 impl Connector {
+    async fn line(&self, origin: Uri) -> Result<Box<Line>, Box<dyn Error + Send + Sync>> {
+        Ok(Line::over(self.open(origin).await?).await?)
+    }
+
     async fn open(&self, uri: Uri) -> Result<Socket, Box<dyn Error + Send + Sync>> {
         let too_late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
         match &self.encrypted {
