@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!         caller ── HTTP/2, grpc-timeout
-//!   edge    │   does its reader read?                     reader.rs; beside the body, until it ends
+//!   edge    │   the connection                            joined.rs; an answer leaves in one write
+//!           │   does its reader read?                     reader.rs; beside the body, until it ends
 //!           │   is there room for it?                     admission.rs; the permit rides the body
 //!           │   what tonic refuses, in our words          edge.rs
 //!           ▼   pb::ConverseRequest
@@ -37,6 +38,7 @@ mod edge;
 pub mod error;
 pub mod feedback;
 mod health;
+mod joined;
 pub mod prices;
 mod reader;
 pub mod record;
@@ -54,8 +56,9 @@ use bedrock::Models;
 use bytesize::ByteSize;
 use config::Config;
 use feedback::Feedback;
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use health::Health;
+use joined::Joined;
 use route::Routes;
 use service::{Routing, Switchboard};
 use std::{error::Error, future::Future, sync::Arc, time::Duration};
@@ -150,7 +153,7 @@ where
         .layer(AdmissionLayer::new(&config.admission, signals))
         .layer(MapResponseLayer::new(move |response| edge::in_our_words(response, max_request_size)))
         .add_routes(services.routes())
-        .serve_with_incoming_shutdown(incoming, async {
+        .serve_with_incoming_shutdown(incoming.map_ok(Joined::new), async {
             health.follow(drain).await;
             tracing::info!("draining");
             sleep(config.server.drain_delay).await;
