@@ -55,7 +55,7 @@ impl Demo {
             ..Config::for_two_models(DEFAULT_PRIMARY, DEFAULT_FALLBACK)
         });
         let (telemetry, settings) = start_telemetry(&config, true)?;
-        let _last_lines = start_logging("warn", &telemetry); // the show is on the same terminal
+        let _last_lines = start_logging("warn", &telemetry)?; // the show is on the same terminal
         simulator.handle().inject(FaultRule::on(THROTTLED, Fault::throttle()));
         let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
         let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await?;

@@ -1,8 +1,10 @@
 //! `switchboard`: reads the file and the environment, and serves. The only `std::env`, the only exit.
 mod demo;
+mod lines;
 mod open_files;
 
 use clap::{Args, Parser, Subcommand};
+use lines::{JsonLines, Lines, Writing};
 use std::{
     convert::Infallible,
     error::Error,
@@ -29,7 +31,6 @@ use tokio::{
     runtime::{self, Handle},
 };
 use tonic::transport::server::TcpIncoming;
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     filter::{FilterExt as _, filter_fn},
@@ -142,9 +143,9 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
 /// The log goes to standard error, by `RUST_LOG`; the spans of calls to whoever collects traces, whatever `RUST_LOG` says.
 ///
 /// A line is written by a thread of its own: whoever reads standard error slowly, or not at all, holds no call back. Lines
-/// that it has no room for are lost. What is returned writes the last ones when it is dropped.
-fn start_logging(default: &str, telemetry: &Telemetry) -> WorkerGuard {
-    let (writer, last_lines) = tracing_appender::non_blocking(std::io::stderr());
+/// that it has no room for are lost, which it says. What is returned writes the last ones when it is dropped.
+fn start_logging(default: &str, telemetry: &Telemetry) -> Result<Writing> {
+    let (writer, last_lines) = Lines::to(std::io::stderr())?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let filter = filter.and(filter_fn(|metadata| !is_for_traces(metadata)));
     // A line that cannot be written is lost; told on standard error, which may be what broke, it would be a panic.
@@ -152,10 +153,10 @@ fn start_logging(default: &str, telemetry: &Telemetry) -> WorkerGuard {
     let lines = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         lines.boxed()
     } else {
-        lines.json().flatten_event(true).boxed()
+        lines.json().event_format(JsonLines::default()).boxed()
     };
     registry().with(telemetry.layer()).with(lines.with_filter(filter)).init();
-    last_lines
+    Ok(last_lines)
 }
 
 /// Telemetry as the configuration and the environment have it.
@@ -253,7 +254,7 @@ async fn serve_calls(settings: Serve) -> Result<()> {
     config.server.listen = settings.listen.unwrap_or(config.server.listen);
     config.feedback.file = config.feedback.file.map(|file| beside(settings.config.as_deref(), &file));
     let (telemetry, environment) = start_telemetry(&config, false)?;
-    let _last_lines = start_logging(DEFAULT_LOG, &telemetry);
+    let _last_lines = start_logging(DEFAULT_LOG, &telemetry)?;
     open_files::raise(&config);
     let listener = listen(config.server.listen).await?;
     let page = match config.telemetry.prometheus.or(environment.prometheus).filter(|_| !environment.disabled)
