@@ -25,6 +25,7 @@ pub mod names;
 mod prometheus;
 mod quality;
 mod seen;
+mod series;
 pub mod settings;
 mod spans;
 

@@ -3,10 +3,15 @@ use super::{
     active::Active,
     ends::{AttemptEnd, CallEnd, Ended},
     exporters::Dropped,
-    labels::Labels,
+    labels::{Labels, TargetLabels},
     names::{attribute as a, bounds, full_method, is_servers_error, metric as m, status},
+    series::Series,
 };
-use crate::{attempt::targets::Targets, config::GenAi, route::Routes};
+use crate::{
+    attempt::targets::Targets,
+    config::GenAi,
+    route::{Routes, Task},
+};
 use opentelemetry::{
     KeyValue,
     metrics::{BoundHistogram, Counter, Histogram, Meter},
@@ -24,8 +29,10 @@ use switchboard_proto::v1::{self as pb, BreakerState, StopReason};
 #[derive(Debug)]
 pub(super) struct Metrics {
     genai: GenAi,
-    operation_duration: Histogram<f64>,
-    token_usage: Histogram<u64>,
+    /// By target and operation, where nothing failed.
+    operation_duration: Series<Histogram<f64>, (usize, &'static str)>,
+    /// By target, operation and kind.
+    token_usage: Series<Histogram<u64>, (usize, &'static str, &'static str)>,
     time_to_first_chunk: Histogram<f64>,
     time_per_output_chunk: Histogram<f64>,
     /// The same by [`crate::route::Candidate::target`], its attributes looked up with the first chunk: there are hundreds in
@@ -33,21 +40,32 @@ pub(super) struct Metrics {
     chunks: Box<[OnceLock<BoundHistogram<f64>>]>,
     /// Input, output, cache read, cache write.
     dev_usage: [Counter<u64>; 4],
-    rpc_duration: Histogram<f64>,
-    calls: Counter<u64>,
-    call_duration: Histogram<f64>,
-    first_content: Histogram<f64>,
-    own_time: Histogram<f64>,
-    tokens: Counter<u64>,
-    attempts: Counter<u64>,
+    /// By method and status.
+    rpc_duration: Series<Histogram<f64>, (&'static str, i32)>,
+    /// By task and target, how it ended and whose fault it was, where there is no reason.
+    calls: Series<Counter<u64>, (OfModel, &'static str, &'static str)>,
+    /// By task, target and method.
+    call_duration: Series<Histogram<f64>, (OfModel, &'static str)>,
+    /// By task and target.
+    first_content: Series<Histogram<f64>, OfModel>,
+    /// By task and method.
+    own_time: Series<Histogram<f64>, (Option<usize>, &'static str)>,
+    /// By task, target and kind.
+    tokens: Series<Counter<u64>, (OfModel, &'static str)>,
+    /// By task, target and outcome, where nothing failed.
+    attempts: Series<Counter<u64>, (OfModel, &'static str)>,
     fallbacks: Counter<u64>,
     adjustments: Counter<u64>,
     interventions: Counter<u64>,
     truncations: Counter<u64>,
-    cost: Counter<f64>,
+    /// By task and target, and whether it is estimated.
+    cost: Series<Counter<f64>, (OfModel, bool)>,
     prices_unknown: Counter<u64>,
     shed: Counter<u64>,
 }
+
+/// A [`Task::index`] and a [`crate::route::Candidate::target`], where there is one.
+type OfModel = (Option<usize>, Option<usize>);
 
 /// The paths of adjustments that have a series of their own. Callers' messages and fields have indices and names in them,
 /// so what is beyond these is "other".
@@ -75,31 +93,28 @@ impl Metrics {
             meter.f64_histogram(name).with_unit(unit).with_boundaries(bounds.to_vec()).build()
         };
         let (usage, usage_unit) = m::TOKEN_USAGE;
+        let token_usage = meter.u64_histogram(usage).with_unit(usage_unit);
         let (cost, cost_unit) = m::COST;
         Self {
             genai,
-            operation_duration: seconds(m::OPERATION_DURATION, &bounds::OPERATION),
-            token_usage: meter
-                .u64_histogram(usage)
-                .with_unit(usage_unit)
-                .with_boundaries(bounds::TOKENS.to_vec())
-                .build(),
+            operation_duration: Series::new(seconds(m::OPERATION_DURATION, &bounds::OPERATION)),
+            token_usage: Series::new(token_usage.with_boundaries(bounds::TOKENS.to_vec()).build()),
             time_to_first_chunk: seconds(m::TIME_TO_FIRST_CHUNK, &bounds::OPERATION),
             time_per_output_chunk: seconds(m::TIME_PER_OUTPUT_CHUNK, &bounds::OPERATION),
             chunks: labels.targets().map(|_| OnceLock::new()).collect(),
             dev_usage: [m::DEV_INPUT, m::DEV_OUTPUT, m::DEV_CACHE_READ, m::DEV_CACHE_WRITE].map(counter),
-            rpc_duration: seconds(m::RPC_DURATION, &bounds::RPC),
-            calls: counter(m::CALLS),
-            call_duration: seconds(m::CALL_DURATION, &bounds::OPERATION),
-            first_content: seconds(m::FIRST_CONTENT, &bounds::OPERATION),
-            own_time: seconds(m::OWN_TIME, &bounds::OWN_TIME),
-            tokens: counter(m::TOKENS),
-            attempts: counter(m::ATTEMPTS),
+            rpc_duration: Series::new(seconds(m::RPC_DURATION, &bounds::RPC)),
+            calls: Series::new(counter(m::CALLS)),
+            call_duration: Series::new(seconds(m::CALL_DURATION, &bounds::OPERATION)),
+            first_content: Series::new(seconds(m::FIRST_CONTENT, &bounds::OPERATION)),
+            own_time: Series::new(seconds(m::OWN_TIME, &bounds::OWN_TIME)),
+            tokens: Series::new(counter(m::TOKENS)),
+            attempts: Series::new(counter(m::ATTEMPTS)),
             fallbacks: counter(m::FALLBACKS),
             adjustments: counter(m::ADJUSTMENTS),
             interventions: counter(m::INTERVENTIONS),
             truncations: counter(m::TRUNCATIONS),
-            cost: meter.f64_counter(cost).with_unit(cost_unit).build(),
+            cost: Series::new(meter.f64_counter(cost).with_unit(cost_unit).build()),
             prices_unknown: counter(m::PRICES_UNKNOWN),
             shed: counter(m::SHED),
         }
@@ -109,48 +124,52 @@ impl Metrics {
         let task = end.task.and_then(|task| labels.task(task));
         let served = end.served().and_then(|last| labels.target(last.target));
         let model = served.map(|target| &target.model);
-        let method = KeyValue::new(a::METHOD, end.method);
+        let of_model = (end.task.map(|task| task.index), end.served().map(|last| last.target));
+        let method = || KeyValue::new(a::METHOD, end.method);
 
-        self.calls.add(
-            1,
-            &set([
+        let counted = || {
+            set([
                 task.cloned(),
                 model.cloned(),
                 Some(KeyValue::new(a::OUTCOME, end.ended.word())),
                 some(a::REASON, end.reason),
                 Some(KeyValue::new(a::FAULT_DOMAIN, end.domain.word())),
-            ]),
-        );
-        self.rpc_duration.record(
-            end.total.as_secs_f64(),
-            &set([
+            ])
+        };
+        if end.reason.is_empty() {
+            self.calls.tell((of_model, end.ended.word(), end.domain.word()), 1, counted);
+        } else {
+            self.calls.instrument.add(1, &counted());
+        }
+        self.rpc_duration.tell((end.method, i32::from(end.code)), end.total.as_secs_f64(), || {
+            set([
                 Some(KeyValue::new(a::RPC_SYSTEM, "grpc")),
                 Some(KeyValue::new(a::RPC_METHOD, full_method(end.method))),
                 Some(KeyValue::new(a::RPC_STATUS, status(end.code))),
                 is_servers_error(end.code).then(|| KeyValue::new(a::ERROR_TYPE, status(end.code))),
-            ]),
-        );
+            ])
+        });
         if end.ended == Ended::Shed {
-            self.shed.add(1, &[method]);
+            self.shed.add(1, &[method()]);
             return;
         }
-        let with_model = set([task.cloned(), Some(method.clone()), model.cloned()]);
-        self.call_duration.record(end.total.as_secs_f64(), &with_model);
-        let of_task = set([task.cloned(), Some(method)]);
-        self.own_time.record(end.own_time.as_secs_f64(), &of_task);
-        let of_model = set([task.cloned(), model.cloned()]);
+        let with_model = || set([task.cloned(), Some(method()), model.cloned()]);
+        self.call_duration.tell((of_model, end.method), end.total.as_secs_f64(), with_model);
+        let of_task = || set([task.cloned(), Some(method())]);
+        self.own_time.tell((of_model.0, end.method), end.own_time.as_secs_f64(), of_task);
+        let attributes = || set([task.cloned(), model.cloned()]);
         if let Some(took) = end.first_content {
-            self.first_content.record(took.as_secs_f64(), &of_model);
+            self.first_content.tell(of_model, took.as_secs_f64(), attributes);
         }
         if let Some(reason) = end.fell_back {
             let reason = some(a::REASON, reason);
             self.fallbacks.add(1, &set([task.cloned(), model.cloned(), reason]));
         }
         if end.is_truncated() {
-            self.truncations.add(1, &of_model);
+            self.truncations.add(1, &attributes());
         }
         if end.stop == Some(StopReason::GuardrailIntervened) {
-            self.interventions.add(1, &of_model);
+            self.interventions.add(1, &attributes());
         }
     }
 
@@ -158,32 +177,31 @@ impl Metrics {
         &self,
         end: &AttemptEnd<'_>,
         operation: &'static str,
-        task: Option<&KeyValue>,
+        task: Option<&Task>,
         labels: &Labels,
     ) {
         let Some(target) = labels.target(end.target) else { return };
-        let genai = || {
-            [
-                Some(KeyValue::new(a::OPERATION, operation)),
-                Some(KeyValue::new(a::PROVIDER, "aws.bedrock")),
-                Some(target.request_model.clone()),
-            ]
+        let told = Told {
+            operation,
+            index: (task.map(|task| task.index), Some(end.target)),
+            target,
+            task: task.and_then(|task| labels.task(task)),
         };
-        let [name, provider, model] = genai();
-        let error = some(a::ERROR_TYPE, end.reason);
-        self.operation_duration.record(end.took.as_secs_f64(), &set([name, provider, model, error]));
-        self.attempts.add(
-            1,
-            &set([
-                task.cloned(),
-                Some(target.model.clone()),
-                Some(target.region.clone()),
-                Some(KeyValue::new(a::OUTCOME, end.outcome)),
-                some(a::REASON, end.reason),
-            ]),
-        );
+        let took = end.took.as_secs_f64();
+        let attempts = |error: Option<KeyValue>| {
+            let outcome = Some(KeyValue::new(a::OUTCOME, end.outcome));
+            set([told.task.cloned(), Some(target.model.clone()), Some(target.region.clone()), outcome, error])
+        };
+        if end.reason.is_empty() {
+            self.operation_duration.tell((end.target, operation), took, || told.genai(None));
+            self.attempts.tell((told.index, end.outcome), 1, || attempts(None));
+        } else {
+            let error = some(a::ERROR_TYPE, end.reason);
+            self.operation_duration.instrument.record(took, &told.genai(error));
+            self.attempts.instrument.add(1, &attempts(some(a::REASON, end.reason)));
+        }
         if let Some(took) = end.first_chunk {
-            self.time_to_first_chunk.record(took.as_secs_f64(), &set(genai()));
+            self.time_to_first_chunk.record(took.as_secs_f64(), &told.genai(None));
         }
         for adjustment in &end.attempt.adjustments {
             self.adjustments.add(
@@ -196,13 +214,14 @@ impl Metrics {
             );
         }
         if let Some(usage) = &end.attempt.usage {
-            self.used(usage, &genai(), task, &target.model);
+            self.used(usage, &told);
         } else if self.genai.is_dev() && operation == "chat" {
-            self.add_dev([0, 0, 0, 0], &genai(), "unknown");
+            self.add_dev([0, 0, 0, 0], &told, "unknown");
         }
         if let Some(cost) = end.attempt.cost {
-            let estimated = Some(KeyValue::new(a::ESTIMATED, cost.estimated));
-            self.cost.add(usd(cost), &set([task.cloned(), Some(target.model.clone()), estimated]));
+            self.cost.tell((told.index, cost.estimated), usd(cost), || {
+                told.of_model(KeyValue::new(a::ESTIMATED, cost.estimated))
+            });
         }
         if end.is_unpriced {
             self.prices_unknown.add(1, std::slice::from_ref(&target.model));
@@ -213,22 +232,13 @@ impl Metrics {
     pub(super) fn chunk(&self, target: usize, took: Duration, labels: &Labels) {
         let Some((known, target)) = self.chunks.get(target).zip(labels.target(target)) else { return };
         let bound = known.get_or_init(|| {
-            self.time_per_output_chunk.bind(&[
-                KeyValue::new(a::OPERATION, "chat"),
-                KeyValue::new(a::PROVIDER, "aws.bedrock"),
-                target.request_model.clone(),
-            ])
+            let told = Told { operation: "chat", index: (None, None), target, task: None };
+            self.time_per_output_chunk.bind(&told.genai(None))
         });
         bound.record(took.as_secs_f64());
     }
 
-    fn used(
-        &self,
-        usage: &pb::TokenUsage,
-        genai: &[Option<KeyValue>; 3],
-        task: Option<&KeyValue>,
-        model: &KeyValue,
-    ) {
+    fn used(&self, usage: &pb::TokenUsage, told: &Told<'_>) {
         let used = Kinds::of(usage);
         let kinds = [
             ("input", used.input),
@@ -237,28 +247,50 @@ impl Metrics {
             ("cache_write", used.cache_write),
         ];
         for (kind, tokens) in kinds.into_iter().filter(|(_, tokens)| *tokens > 0) {
-            let kind = Some(KeyValue::new(a::TYPE, kind));
-            self.tokens.add(tokens, &set([task.cloned(), Some(model.clone()), kind]));
+            self.tokens.tell((told.index, kind), tokens, || told.of_model(KeyValue::new(a::TYPE, kind)));
         }
-        if self.genai.is_released() {
+        if let (true, Some(target)) = (self.genai.is_released(), told.index.1) {
             for (kind, tokens) in [("input", used.all_input()), ("output", used.output)] {
-                let [name, provider, model] = genai.clone();
-                let kind = Some(KeyValue::new(a::TOKEN_TYPE, kind));
-                self.token_usage.record(tokens, &set([name, provider, model, kind]));
+                self.token_usage.tell((target, told.operation, kind), tokens, || {
+                    told.genai(Some(KeyValue::new(a::TOKEN_TYPE, kind)))
+                });
             }
         }
         if self.genai.is_dev() {
             let counts = [used.all_input(), used.output, used.cache_read, used.cache_write];
-            self.add_dev(counts, genai, "text");
+            self.add_dev(counts, told, "text");
         }
     }
 
-    fn add_dev(&self, counts: [u64; 4], genai: &[Option<KeyValue>; 3], modality: &'static str) {
+    fn add_dev(&self, counts: [u64; 4], told: &Told<'_>, modality: &'static str) {
         for (counter, tokens) in self.dev_usage.iter().zip(counts) {
-            let [name, provider, model] = genai.clone();
-            let modality = Some(KeyValue::new(a::TOKEN_MODALITY, modality));
-            counter.add(tokens, &set([name, provider, model, modality]));
+            counter.add(tokens, &told.genai(Some(KeyValue::new(a::TOKEN_MODALITY, modality))));
         }
+    }
+}
+
+/// Whose attempt is told of.
+struct Told<'a> {
+    operation: &'static str,
+    index: OfModel,
+    target: &'a TargetLabels,
+    task: Option<&'a KeyValue>,
+}
+
+impl Told<'_> {
+    /// As the conventions name a model.
+    fn genai(&self, more: Option<KeyValue>) -> Vec<KeyValue> {
+        set([
+            Some(KeyValue::new(a::OPERATION, self.operation)),
+            Some(KeyValue::new(a::PROVIDER, "aws.bedrock")),
+            Some(self.target.request_model.clone()),
+            more,
+        ])
+    }
+
+    /// As we name it.
+    fn of_model(&self, more: KeyValue) -> Vec<KeyValue> {
+        set([self.task.cloned(), Some(self.target.model.clone()), Some(more)])
     }
 }
 

@@ -98,7 +98,7 @@ impl Seen {
         let Some(form) = seen.form.take() else { return };
         let Signals { metrics, labels, style, .. } = &*self.signals;
         if let Some(metrics) = metrics {
-            let task = self.task.get().and_then(|task| labels.task(task));
+            let task = self.task.get().map(AsRef::as_ref);
             metrics.attempt_ended(end, operation(form), task, labels);
         }
         if let Some(span) = seen.span.take() {
