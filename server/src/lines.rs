@@ -86,6 +86,7 @@ impl Lines {
                     );
                 }
             }
+            drop(out);
             let _ = end.send(());
         })?;
         Ok((lines.clone(), Writing { lines, ended }))
