@@ -23,6 +23,15 @@ pub(crate) fn resident(process: u32) -> Result<u64> {
     Ok(kib.ok_or("no VmRSS")? * 1024)
 }
 
+/// What the machine's cores could not compute so far, because its host had given them to somebody else.
+pub(crate) fn stolen() -> Result<Duration> {
+    const TICK: Duration = Duration::from_millis(10); // USER_HZ, which is 100 wherever Linux runs
+    let stat = fs::read_to_string("/proc/stat")?;
+    let cores = stat.lines().next().ok_or("an empty /proc/stat")?;
+    let ticks = cores.split_whitespace().nth(8).and_then(|ticks| ticks.parse().ok());
+    Ok(TICK * ticks.unwrap_or(0))
+}
+
 fn with_children(process: u32) -> Result<Vec<u32>> {
     let mut all = vec![process];
     let mut next = 0;

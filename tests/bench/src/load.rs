@@ -101,6 +101,9 @@ pub(crate) struct Measured {
     pub(crate) event: Quantiles,
     /// Bytes of the process before, with, and some time after the open streams.
     pub(crate) memory: Option<[u64; 3]>,
+    /// Which share of the machine its host had given to others meanwhile.
+    #[serde(default)]
+    pub(crate) stolen: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 use crate::Result;
 use crate::{
     load::Measured,
-    suite::{Found, SHARED},
+    suite::{ALL, Found},
 };
-use std::{fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 /// A row of the table that says whether we are good enough.
 struct Goal {
@@ -117,9 +117,13 @@ pub(crate) fn markdown(found: &Found) -> String {
 pub(crate) fn summary(found: &Found) -> String {
     let Found { date, machine, rounds, seconds, .. } = found;
     let day = date.split('T').next().unwrap_or_default();
+    let all = found.results.values().flat_map(BTreeMap::values).flatten();
+    let stolen: Vec<_> = all.map(|it| it.stolen * 100.0).collect();
     let mut text = format!(
         "{day}; {machine}; `cargo xtask bench --peers`, {rounds} rounds of {seconds} s for each measurement; median (lowest \
-         to highest)\n\n"
+         to highest); of the machine, its host had given {:.1} % to others on average, {:.1} % at most\n\n",
+        stolen.iter().sum::<f64>() / stolen.len().max(1) as f64,
+        stolen.iter().fold(0.0, |most, it| it.max(most))
     );
     goals(found, &mut text);
     text
@@ -150,10 +154,7 @@ fn goals(found: &Found, text: &mut String) {
 fn systems(found: &Found, text: &mut String) {
     text.push_str("\n| load | of | calls/s | p50 µs | p99 µs | p99.9 µs | first token p50 µs | p99 µs | events/s | event p50 µs | p99 µs | CPU µs per call | per event |\n");
     text.push_str("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-    let named = SHARED.iter().map(|measure| measure.name);
-    let others =
-        found.results.keys().map(String::as_str).filter(|name| named.clone().all(|known| known != *name));
-    for measure in named.clone().chain(others) {
+    for measure in ALL.map(|measure| measure.name) {
         for (system, rounds) in found.results.get(measure).into_iter().flatten() {
             let of = |value: fn(&Measured) -> f64| spread(rounds.iter().map(value).collect());
             let _ = writeln!(
