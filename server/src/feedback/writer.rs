@@ -30,7 +30,7 @@ const CAPACITY: usize = 4096;
 const MOST_GATHERED: usize = 8192;
 
 /// How long answers are gathered before they are written. Whoever judges one does not wait for that.
-const GATHERING: Duration = Duration::from_millis(50);
+const GATHERING: Duration = Duration::from_millis(200);
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -53,7 +53,8 @@ pub struct Running<'a> {
 
 impl AttemptLog {
     pub(super) fn new(seen: Seen) -> Self {
-        Self { entries: Mutex::default(), seen }
+        // Room for one: most calls have no other, and a stream holds what there is for as long as it runs.
+        Self { entries: Mutex::new(Vec::with_capacity(1)), seen }
     }
 
     pub(super) fn seen(&self) -> &Seen {
