@@ -35,8 +35,12 @@ use std::{
 };
 use tokio::{runtime::Handle, time::timeout};
 
-/// How many spans may wait, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing: OpenTelemetry's default.
-const MOST_WAITING: usize = 2048;
+/// How many spans are sent at once, where `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` says nothing: some 700 KB, where a collector's receiver
+/// takes 4 MiB. Twice OpenTelemetry's default: one batch is on its way at a time, so it bounds what a collector that is
+/// far away can be told, and each one interrupts the calls that share its core.
+const MOST_AT_ONCE: usize = 1024;
+/// How many spans may wait, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing: four batches, as OpenTelemetry has it.
+const MOST_WAITING: usize = 4 * MOST_AT_ONCE;
 /// How long a request to a collector may take; OpenTelemetry's own clocks are shorter.
 const LONGEST_EXPORT: Duration = Duration::from_secs(60);
 /// What a collector may answer.
@@ -82,7 +86,10 @@ pub(super) fn traces(
     };
     let exporter = exporter.map_err(|error| StartError(format!("traces to {}: {error}", otlp.endpoint)))?;
     let most_waiting = settings.most_waiting.unwrap_or(MOST_WAITING).max(1);
-    let mut batches = BatchConfigBuilder::default().with_max_queue_size(most_waiting);
+    let most_at_once = settings.most_at_once.unwrap_or(MOST_AT_ONCE).clamp(1, most_waiting);
+    let mut batches = BatchConfigBuilder::default()
+        .with_max_queue_size(most_waiting)
+        .with_max_export_batch_size(most_at_once);
     if let Some(delay) = settings.span_delay {
         batches = batches.with_scheduled_delay(delay);
     }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub is_named: bool,
     /// How many spans may wait for the exporter.
     pub most_waiting: Option<usize>,
+    /// How many spans are sent at once, at most. Absent: `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is not set.
+    pub most_at_once: Option<usize>,
     /// How long spans may wait for others. Absent: as `OTEL_BSP_SCHEDULE_DELAY` has it, or 5 seconds.
     pub span_delay: Option<Duration>,
 }
@@ -81,6 +83,7 @@ impl Settings {
             genai: dev.then_some(GenAi::Dev),
             is_named: named || value("OTEL_SERVICE_NAME").is_some(),
             most_waiting: number("OTEL_BSP_MAX_QUEUE_SIZE")?,
+            most_at_once: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?,
             span_delay: None,
         })
     }
@@ -236,6 +239,7 @@ mod tests {
             ("OTEL_TRACES_SAMPLER", "sometimes"),
             ("OTEL_METRICS_EXPORTER", "statsd"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"),
         ];
         for (name, value) in cases {
             let error = settings(&[(name, value)]).expect_err("is wrong").to_string();
