@@ -2,7 +2,7 @@
 //!
 //! The HTTP/2 library writes a frame of 256 bytes or more by itself, from where its payload lies, and flushes. The trailers,
 //! which say that the answer is whole, follow in a system call and a packet of their own, and wake the caller a second
-//! time: a seventh of what a short call costs. Here what it writes so is gathered, and the first flush after it is passed
+//! time. Here what it writes so is gathered, and the first flush after it is passed
 //! over: the library flushes once more when it has nothing left to write, which is at the end of the same turn.
 use std::{
     io::{self, IoSlice},
