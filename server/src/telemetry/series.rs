@@ -1,7 +1,7 @@
 //! Series that are told of with every call: the attributes of each are put together and looked up once.
 //!
-//! Sorting and hashing a dozen sets of attributes was a tenth of a call's instructions. A key says the same in a few words: indices and
-//! words that come from the configuration and from us, never from callers, so there is a bound to them.
+//! Sorting and hashing a dozen sets of attributes was a tenth of a call's instructions. A key says the same in a few
+//! words: indices and words that come from the configuration and from us, never from callers, so there is a bound to them.
 use opentelemetry::{
     KeyValue,
     metrics::{BoundCounter, BoundHistogram, Counter, Histogram},
