@@ -81,11 +81,9 @@ impl Instructions {
 
     /// All that the program did in a life of so many calls.
     async fn count(&self, counted: &Counted, calls: u64) -> Result<u64> {
-        let (listen, sink) = (free_address().await?, free_address().await?);
         let this = std::env::current_exe()?;
-        let mut command = Command::new(&this);
-        command.args(["upstream", "--listen", &listen.to_string(), "--sink", &sink.to_string()]);
-        let upstream = Program::start(&mut command, listen, &self.out.join("upstream.log")).await?;
+        let upstream = Program::part("upstream", Command::new(&this), &self.out).await?;
+        let sink = Program::part("sink", Command::new(&this), &self.out).await?;
         let listen = free_address().await?;
         let file = self.out.join("callgrind.out");
         let mut command = Command::new("valgrind");
@@ -95,7 +93,7 @@ impl Instructions {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", upstream.url());
         command.envs([("AWS_ACCESS_KEY_ID", "measured"), ("AWS_SECRET_ACCESS_KEY", "measured")]);
-        command.envs(tracing_to(&format!("http://{sink}"), &[]));
+        command.envs(tracing_to(&sink.url(), &[]));
         let program = Program::start(&mut command, listen, &self.out.join("callgrind.log")).await?;
         let mut load = Command::new(this);
         load.args(["load", "--system", "grpc", "--url", &program.url(), "--model", counted.task]);

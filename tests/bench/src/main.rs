@@ -6,7 +6,8 @@
 //! ```text
 //! run        starts the others, round by round, and writes target/bench     stage.rs, suite.rs, report.rs
 //! load       asks as fast as it may, or at a rate, and says what it saw     load.rs, load/*
-//! upstream   answers as Bedrock does, and takes what OTLP sends             upstream.rs, sink.rs
+//! upstream   answers as Bedrock does                                         upstream.rs
+//! sink       takes what OTLP sends                                           sink.rs
 //! ```
 mod cpu;
 mod instructions;
@@ -47,6 +48,8 @@ enum Part {
     Load(load::Load),
     /// The stand-in for Bedrock, as `run` starts it
     Upstream(upstream::Upstream),
+    /// Where telemetry goes, as `run` starts it
+    Sink(sink::Sink),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
             Part::Instructions(instructions) => instructions.run().await,
             Part::Load(load) => load.run().await,
             Part::Upstream(upstream) => upstream.run().await,
+            Part::Sink(sink) => sink.run().await,
         }
     });
     match done {

@@ -1,6 +1,8 @@
 //! Takes what OTLP sends over HTTP or gRPC, answers that all is well, and forgets it unread: reading it would cost the core of
 //! those who ask.
+use crate::Result;
 use bytes::Bytes;
+use clap::Args;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
     HeaderMap, Request, Response, Version,
@@ -12,24 +14,34 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use std::net::SocketAddr;
+use tokio::{net::TcpListener, task::spawn_local};
+
+#[derive(Debug, Args)]
+pub(crate) struct Sink {
+    #[arg(long)]
+    listen: SocketAddr,
+}
 
 /// A message of no bytes: all members of the answer have their defaults.
 const EMPTY: &[u8] = &[0; 5];
 
-pub(crate) async fn take(listener: TcpListener) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(async move {
-            let server = auto::Builder::new(TokioExecutor::new());
-            let _ended = server.serve_connection(TokioIo::new(stream), service_fn(forget)).await;
-        });
+impl Sink {
+    pub(crate) async fn run(self) -> Result {
+        let listener = TcpListener::bind(self.listen).await?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            spawn_local(async move {
+                let server = auto::Builder::new(TokioExecutor::new());
+                let _ended = server.serve_connection(TokioIo::new(stream), service_fn(forget)).await;
+            });
+        }
     }
 }
 
 async fn forget(
     request: Request<Incoming>,
-) -> Result<Response<impl hyper::body::Body<Data = Bytes, Error = hyper::Error>>, hyper::Error> {
+) -> std::result::Result<Response<impl hyper::body::Body<Data = Bytes, Error = hyper::Error>>, hyper::Error> {
     let is_grpc = request.version() == Version::HTTP_2;
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {

@@ -48,6 +48,13 @@ impl Program {
         }
     }
 
+    /// Starts a part of this program that serves: `upstream` or `sink`.
+    pub(crate) async fn part(name: &str, mut command: Command, out: &Path) -> Result<Self> {
+        let listen = free_address().await?;
+        command.args([name, "--listen", &listen.to_string()]);
+        Self::start(&mut command, listen, &out.join(name).with_extension("log")).await
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }

@@ -130,7 +130,10 @@ pub(crate) struct System {
 impl Run {
     pub(crate) async fn run(self) -> Result {
         fs::create_dir_all(&self.out)?;
-        let (upstream, sink) = self.upstream().await?;
+        let this = std::env::current_exe()?;
+        let upstream = Program::part("upstream", on_cores(OTHERS, &this), &self.out).await?;
+        let collector = Program::part("sink", on_cores(OTHERS, &this), &self.out).await?;
+        let sink = collector.url();
         let mut systems = vec![
             System::direct("direct", "direct", &upstream),
             System::direct("raw", "raw", &upstream),
@@ -180,14 +183,6 @@ impl Run {
     /// After each part: what fails later does not take it along.
     fn keep(&self, found: &Found) -> Result {
         Ok(fs::write(self.out.join("found.json"), serde_json::to_string_pretty(found)?)?)
-    }
-
-    pub(crate) async fn upstream(&self) -> Result<(Program, String)> {
-        let (listen, sink) = (free_address().await?, free_address().await?);
-        let mut command = on_cores(OTHERS, std::env::current_exe()?);
-        command.args(["upstream", "--listen", &listen.to_string(), "--sink", &sink.to_string()]);
-        let upstream = Program::start(&mut command, listen, &self.out.join("upstream.log")).await?;
-        Ok((upstream, format!("http://{sink}")))
     }
 
     /// Switchboard as it is shipped, but for its environment.

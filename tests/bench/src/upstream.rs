@@ -2,7 +2,7 @@
 //!
 //! The model's id says how it answers: `plain` at once, `paced` an event every 2 ms with the time in it, `idle` one event
 //! and then nothing, `brief` one event and the end, `throttled` with an error. It does not check what it is sent: the simulator does that.
-use crate::{Result, sink};
+use crate::Result;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::Bytes;
@@ -34,9 +34,6 @@ const PACE: Duration = Duration::from_millis(2);
 pub(crate) struct Upstream {
     #[arg(long)]
     listen: SocketAddr,
-    /// Where OTLP may be sent to
-    #[arg(long)]
-    sink: SocketAddr,
 }
 
 type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
@@ -56,8 +53,6 @@ impl Upstream {
     pub(crate) async fn run(self) -> Result {
         crate::stage::allow_many_files()?;
         let listener = TcpListener::bind(self.listen).await?;
-        let sink = TcpListener::bind(self.sink).await?;
-        spawn_local(sink::take(sink));
         let answers = Arc::new(Answers::new());
         loop {
             let (stream, _) = listener.accept().await?;
