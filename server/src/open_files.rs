@@ -1,5 +1,5 @@
 //! Open files: every call holds a connection to Bedrock, every caller one to us, and each is a file.
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_server::config::Config;
 
 /// What a process has open besides: its log, its stores, its telemetry, the runtime's own.
@@ -7,14 +7,10 @@ const BESIDES: u64 = 64;
 
 /// Allows itself as many as the system lets it, and warns where the configuration admits more calls than that carries.
 pub(crate) fn raise(config: &Config) {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft < hard {
-            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        }
-        Ok(hard)
-    });
-    match limit {
-        Ok(limit) => {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => {
+            let limit = maximum.unwrap_or(u64::MAX); // absent: there is none
             if let Some(warning) = too_few(limit, config.admission.max_calls.get().into()) {
                 tracing::warn!("{warning}");
             }
@@ -48,7 +44,7 @@ mod tests {
     #[test]
     fn what_the_system_allows_is_taken() {
         raise(&Config::default());
-        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("is told");
-        assert_eq!(soft, hard);
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 }

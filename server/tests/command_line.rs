@@ -2,10 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 
 use bedrock_sim::Simulator;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{fs, net::TcpListener, path::PathBuf, process::Stdio};
 use switchboard_client::{Event, Switchboard, ask};
 use tempfile::TempDir;
@@ -208,8 +205,8 @@ async fn two_settings_are_enough_to_serve_and_sigterm_drains() {
     let mut stream = caller.stream(ask("coding", "Write a program.")).await.expect("begins");
     let Some(Ok(Event::Route(route))) = stream.next().await else { panic!("does not begin with the route") };
     assert_eq!(route.model_id, "us.anthropic.claude-sonnet-4-6");
-    let pid = child.id().expect("runs").try_into().expect("is a process id");
-    kill(Pid::from_raw(pid), Signal::SIGTERM).expect("is told");
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("runs");
+    kill_process(pid, Signal::TERM).expect("is told");
 
     let collected = stream.collect_message().await.expect("is finished, although the server drains");
     assert!(collected.text().starts_with("[simulated us.anthropic.claude-sonnet-4-6]"));

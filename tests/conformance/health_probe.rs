@@ -3,10 +3,7 @@
 //! Its questions are those of `client/GRPCURL.md`, as they are written there.
 use crate::programs;
 use bedrock_sim::Simulator;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{env, fs, path::Path, process::Stdio};
 use tokio::{
@@ -103,9 +100,8 @@ impl Server {
 
     /// Until draining has begun.
     async fn drain(&mut self) {
-        let id = self.child.id().expect("it runs");
-        let id = i32::try_from(id).expect("is a process's id");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("can be told");
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it runs");
+        kill_process(id, Signal::TERM).expect("can be told");
         self.says("draining").await;
     }
 

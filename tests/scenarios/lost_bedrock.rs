@@ -3,10 +3,7 @@
 //! The simulator is a process of its own here: this binary, started again for the one test that is none.
 use crate::{harness::*, sockets::OnSockets};
 use bedrock_sim::Config as Simulated;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{env, process::Stdio, time::Duration};
 use switchboard_proto::v1::{
     self as pb, converse_service_client::ConverseServiceClient, converse_stream_response::Event,
@@ -91,8 +88,8 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("runs").try_into().expect("is an id");
-        kill(Pid::from_raw(id), signal).expect("is ours");
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("runs");
+        kill_process(id, signal).expect("is ours");
     }
 
     /// Kills it, if that has not been done, and waits until nothing is left.
@@ -242,7 +239,7 @@ async fn when_bedrock_is_killed_every_caller_is_told_at_once() {
     }
 
     let killed = Instant::now();
-    stage.simulator.signal(Signal::SIGKILL);
+    stage.simulator.signal(Signal::KILL);
 
     let (_, last, reasons) = stage.broken_off(killed).await;
     println!("{STREAMS} streams: the last one was told {last:.1?} after the kill: {reasons:?}");
@@ -259,7 +256,7 @@ async fn when_bedrock_falls_silent_every_caller_is_told_after_the_idle_clock() {
     let mut stage = Stage::speaking("1s").await;
 
     let stopped = Instant::now();
-    stage.simulator.signal(Signal::SIGSTOP);
+    stage.simulator.signal(Signal::STOP);
     let waiting = stage.wait("hasty");
 
     let (first, last, reasons) = stage.broken_off(stopped).await;

@@ -12,10 +12,7 @@ use crate::{
     suite::{CONFIG, tracing_to},
 };
 use clap::Args;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
 use tokio::process::Command;
@@ -103,7 +100,7 @@ impl Instructions {
         if measured.calls != calls {
             return Err(format!("{} of {calls} calls", measured.calls).into());
         }
-        kill(Pid::from_raw(i32::try_from(program.id())?), Signal::SIGTERM)?;
+        kill_process(Pid::from_raw(program.id().cast_signed()).ok_or("it has ended")?, Signal::TERM)?;
         program.ended().await?;
         total(&fs::read_to_string(file)?).ok_or_else(|| "callgrind counted nothing".into())
     }

@@ -1,6 +1,6 @@
 //! The programs of a run, each a process on the core that it is given.
 use crate::Result;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     fs::File,
     net::{Ipv4Addr, SocketAddr},
@@ -85,6 +85,6 @@ pub(crate) async fn free_address() -> Result<SocketAddr> {
 
 /// As many open files as this process may have at all.
 pub(crate) fn allow_many_files() -> Result {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
+    let most = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?)
 }

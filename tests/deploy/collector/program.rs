@@ -4,10 +4,7 @@ use super::{
     running::{Collector, Folder, otelcol},
     signals::Points,
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{collections::BTreeMap, env, fs, path::PathBuf, process::Stdio, time::Duration};
 use switchboard_proto::v1 as pb;
@@ -72,8 +69,8 @@ impl Program {
 
     /// As Ctrl-C does; what it has to tell is told before it ends.
     async fn stop(mut self) {
-        let id = self.process.id().and_then(|id| i32::try_from(id).ok()).expect("still runs");
-        kill(Pid::from_raw(id), Signal::SIGINT).expect("can be told");
+        let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("still runs");
+        kill_process(id, Signal::INT).expect("can be told");
         timeout(PATIENCE, self.process.wait()).await.expect("ends in time").expect("ends");
     }
 }

@@ -5,10 +5,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
     env, fs,
@@ -111,8 +108,8 @@ impl Collector {
 
     /// Lets it write what it holds, which it does before it ends.
     pub(super) async fn stop(mut self) {
-        let id = self.process.id().and_then(|id| i32::try_from(id).ok()).expect("still runs");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("can be told");
+        let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("still runs");
+        kill_process(id, Signal::TERM).expect("can be told");
         let ended = timeout(PATIENCE, self.process.wait()).await.expect("ends in time").expect("ends");
         assert!(ended.success(), "{ended}");
     }
