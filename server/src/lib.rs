@@ -30,6 +30,7 @@
 //! ```
 mod admission;
 pub mod attempt;
+pub mod background;
 pub mod bedrock;
 pub mod catalogue;
 pub mod config;

@@ -15,6 +15,7 @@ use std::{
     thread,
     time::Duration,
 };
+use switchboard_server::background;
 use tracing::{Event, Subscriber};
 use tracing_serde::{AsSerde as _, SerdeMapVisitor};
 use tracing_subscriber::{
@@ -76,6 +77,7 @@ impl Lines {
         let (end, ended) = channel();
         let taken = lines.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || {
+            background::step_back();
             let mut bytes = Vec::new();
             while let Some(lost) = taken.take(&mut bytes) {
                 let _ = out.write_all(&bytes).and_then(|()| out.flush());

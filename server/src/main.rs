@@ -26,10 +26,7 @@ use switchboard_server::{
     serve_seen,
     telemetry::{Telemetry, is_for_traces, settings::Settings},
 };
-use tokio::{
-    net::TcpListener,
-    runtime::{self, Handle},
-};
+use tokio::{net::TcpListener, runtime};
 use tonic::transport::server::TcpIncoming;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -164,7 +161,7 @@ fn start_telemetry(config: &Config, keep_page: bool) -> Result<(Telemetry, Setti
     #[expect(clippy::disallowed_methods, reason = "here the environment is read")]
     let settings = Settings::from_env(|name| std::env::var(name).ok())?;
     let settings = Settings { keep_page, ..settings };
-    Ok((Telemetry::start(&settings, config.telemetry, &Handle::current())?, settings))
+    Ok((Telemetry::start(&settings, config.telemetry)?, settings))
 }
 
 fn check(file: &Path, region: Option<String>) -> Result<()> {

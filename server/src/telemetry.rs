@@ -9,7 +9,7 @@
 //!                   └─▶ the log                                         log.rs
 //! ```
 //!
-//! Nothing here waits: spans and metrics are exported from threads of OpenTelemetry's own. What a collector does not take
+//! Nothing here waits: spans and metrics are exported from threads of their own. What a collector does not take
 //! is lost and counted (`switchboard.telemetry.dropped`); no call notices.
 mod active;
 pub mod blame;
@@ -41,7 +41,7 @@ use crate::{
 use ::prometheus::Registry;
 use active::Active;
 use evaluation::Evaluations;
-use exporters::Dropped;
+use exporters::{Dropped, Leaving};
 use labels::Labels;
 use metrics::Metrics;
 use opentelemetry::{metrics::MeterProvider as _, trace::TracerProvider as _};
@@ -57,7 +57,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, runtime::Handle};
+use tokio::net::TcpListener;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::{
     Layer,
@@ -72,6 +72,8 @@ pub struct Telemetry {
     metrics: Option<SdkMeterProvider>,
     page: Option<Registry>,
     dropped: Arc<Dropped>,
+    /// Absent: nothing is sent.
+    _leaving: Option<Arc<Leaving>>,
     style: Style,
 }
 
@@ -100,23 +102,22 @@ pub struct StartError(pub(crate) String);
 // === impl Telemetry ===
 
 impl Telemetry {
-    /// Starts what the settings name; `runtime` does the exporters' work.
+    /// Starts what the settings name.
     ///
     /// # Errors
     /// When an exporter cannot be made: a wrong endpoint, or certificates that cannot be read. Whether anybody is there is
     /// not looked at.
-    pub fn start(
-        settings: &Settings,
-        config: config::Telemetry,
-        runtime: &Handle,
-    ) -> Result<Self, StartError> {
+    pub fn start(settings: &Settings, config: config::Telemetry) -> Result<Self, StartError> {
         let genai = settings.genai.unwrap_or(config.genai_semconv);
         let style = Style { genai, capture: config.capture_content };
         if settings.disabled {
             return Ok(Self { style, ..Self::default() });
         }
-        let _inside = runtime.enter();
         let dropped = Arc::new(Dropped::default());
+        let leaving =
+            Leaving::start().map_err(|error| StartError(format!("a thread for exports: {error}")))?;
+        let runtime = &leaving.runtime;
+        let _inside = runtime.enter();
         let traces = settings.traces.as_ref();
         let traces =
             traces.map(|otlp| exporters::traces(otlp, settings, config.keep_errors, &dropped, runtime));
@@ -135,7 +136,14 @@ impl Telemetry {
         if let Some(metrics) = &metrics {
             metrics::observe_losses(&metrics.meter(names::SCOPE), &dropped);
         }
-        Ok(Self { traces: traces.transpose()?, metrics, page, dropped, style })
+        Ok(Self {
+            traces: traces.transpose()?,
+            metrics,
+            page,
+            dropped,
+            style,
+            _leaving: Some(Arc::new(leaving)),
+        })
     }
 
     /// Whether traces are exported.

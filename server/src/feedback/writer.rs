@@ -6,7 +6,7 @@ use super::{
     Judgement, Quality,
     store::{Remembered, Store},
 };
-use crate::config;
+use crate::{background, config};
 use std::{
     fmt::Display,
     sync::{
@@ -99,7 +99,10 @@ pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenEr
     let gathered = Arc::new(Gathered::new(MOST_GATHERED));
     let mut work =
         Work { store, gathered: Arc::clone(&gathered), answers: Vec::new(), told: 0, failing: false };
-    let thread = thread::Builder::new().name("feedback".to_owned()).spawn(move || work.run(&queued));
+    let thread = thread::Builder::new().name("feedback".to_owned()).spawn(move || {
+        background::step_back();
+        work.run(&queued);
+    });
     let thread = thread.map_err(|error| cannot(&error))?;
     Ok((Queue { jobs: jobs.clone(), gathered }, Writer { jobs, thread }))
 }

@@ -1,12 +1,13 @@
 //! Exporters: to where spans and metrics go, and what is counted when they cannot.
 //!
-//! The SDK exports from threads of its own, so nothing here can slow a call. Over HTTP it needs a client that works from
-//! such a thread: ours hands each request to the runtime that it was made in.
+//! The SDK puts batches together on threads of its own, and they leave on one more, with a runtime for that alone: a batch is
+//! most of a megabyte, and a call that came while it was written would wait. All of them step back for calls.
 use super::{
     StartError,
     keep::{Keep, Recording},
     settings::{Otlp, Protocol, Settings},
 };
+use crate::background;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -27,13 +28,20 @@ use opentelemetry_sdk::{
     },
 };
 use std::{
+    convert::Infallible,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
+    thread,
     time::Duration,
 };
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+    time::timeout,
+};
 
 /// How many spans are sent at once, where `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` says nothing: some 700 KB, where a collector's receiver
 /// takes 4 MiB. Twice OpenTelemetry's default: one batch is on its way at a time, so it bounds what a collector that is
@@ -61,11 +69,18 @@ pub(super) struct Counting<E> {
     dropped: Arc<Dropped>,
 }
 
-/// A client for HTTP that works from any thread.
+/// A client for HTTP that works from any thread: it hands each request to a runtime.
 #[derive(Clone, Debug)]
 struct OnRuntime {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     runtime: Handle,
+}
+
+/// The thread that exports leave on, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) runtime: Handle,
+    _end: oneshot::Sender<Infallible>,
 }
 
 /// Where spans go.
@@ -145,6 +160,7 @@ impl Dropped {
 
 impl<E: ExportSpans> ExportSpans for Counting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        background::step_back();
         let many = batch.len();
         let exported = self.inner.export(batch).await;
         self.dropped.waiting.fetch_sub(many, Relaxed);
@@ -165,6 +181,7 @@ impl<E: ExportSpans> ExportSpans for Counting<E> {
 
 impl<E: PushMetricExporter> PushMetricExporter for Counting<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        background::step_back();
         let exported = self.inner.export(metrics).await;
         if exported.is_err() {
             self.dropped.lost_exports.fetch_add(1, Relaxed);
@@ -182,6 +199,21 @@ impl<E: PushMetricExporter> PushMetricExporter for Counting<E> {
 
     fn temporality(&self) -> Temporality {
         self.inner.temporality()
+    }
+}
+
+// === impl Leaving ===
+
+impl Leaving {
+    pub(super) fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name("exports".to_owned()).spawn(move || {
+            background::step_back();
+            let _ = runtime.block_on(ended);
+        })?;
+        Ok(Self { runtime: handle, _end: end })
     }
 }
 

@@ -127,12 +127,12 @@ impl Collector {
 
     /// Telemetry that goes here, of the calls on this thread.
     pub(super) fn watch(&self, change: impl FnOnce(&mut Settings, &mut config::Telemetry)) -> Watch {
-        watch(&format!("http://{}", self.address), self.runtime(), change)
+        watch(&format!("http://{}", self.address), change)
     }
 
     /// The same over HTTP.
     pub(super) fn watch_over_http(&self) -> Watch {
-        watch("-", self.runtime(), |settings, _| {
+        watch("-", |settings, _| {
             let otlp = |signal: &str| Otlp {
                 endpoint: format!("http://{}/v1/{signal}", self.http),
                 protocol: Protocol::Http,
@@ -143,11 +143,7 @@ impl Collector {
 
     /// The same, to an address where nobody is.
     pub(super) fn watch_in_vain(&self, endpoint: &str) -> Watch {
-        watch(endpoint, self.runtime(), |settings, _| settings.most_waiting = Some(4))
-    }
-
-    fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("runs")
+        watch(endpoint, |settings, _| settings.most_waiting = Some(4))
     }
 
     /// What arrived so far.
@@ -218,11 +214,7 @@ where
     Ok(http::Response::default())
 }
 
-fn watch(
-    endpoint: &str,
-    runtime: &Runtime,
-    change: impl FnOnce(&mut Settings, &mut config::Telemetry),
-) -> Watch {
+fn watch(endpoint: &str, change: impl FnOnce(&mut Settings, &mut config::Telemetry)) -> Watch {
     let log = Log::begin(); // first: with one subscriber only, `tracing` would ask the wrong thread about its spans
     let otlp = Otlp { endpoint: endpoint.to_owned(), protocol: Protocol::Grpc };
     let mut settings = Settings {
@@ -233,7 +225,7 @@ fn watch(
     };
     let mut config = config::Telemetry::default();
     change(&mut settings, &mut config);
-    let telemetry = Telemetry::start(&settings, config, runtime.handle()).expect("starts");
+    let telemetry = Telemetry::start(&settings, config).expect("starts");
     let lines = fmt::layer().json().with_writer(|| Writer).with_filter(LevelFilter::INFO);
     let subscribed = registry().with(telemetry.layer()).with(lines).set_default();
     Watch { telemetry, log, _subscribed: subscribed }
