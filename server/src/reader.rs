@@ -16,14 +16,23 @@
 //! A whole answer is one frame. Handed over as one it could not be dropped any more, and a reader who takes it slowly but
 //! steadily would look like one who takes nothing. In pieces, every one that is fetched is a sign of life; whoever does not
 //! take one of them in the time that it has, some hundred bytes a second, does not read.
+//!
+//! # Who tells of the call
+//!
+//! The task holds the record of a whole answer too. When the body has ended it is the last to do so, and it takes its turn
+//! after the connection, which has the answer to write: so the caller does not wait for span, metrics and log line.
 use crate::{error::CallError, record::CallRecord};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::{
+    future::poll_fn,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::AcqRel},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -48,6 +57,8 @@ struct Known {
     given_up: OnceLock<Why>,
     /// The error with which the call has ended. Absent: it goes on, or has ended well.
     status: OnceLock<Status>,
+    /// The task has begun to look, or the body has ended before that.
+    is_looked_at: AtomicBool,
 }
 
 /// Why a reader was given up.
@@ -93,7 +104,10 @@ struct Answer<B> {
 
 /// Ends the task when the body is gone.
 #[derive(Debug)]
-pub(crate) struct Guard(AbortHandle);
+pub(crate) struct Guard {
+    reader: Reader,
+    task: AbortHandle,
+}
 
 /// A whole answer. Its record is closed when its body ends and not before: its reader may stop in the midst of it.
 pub(crate) fn whole<T>(answer: T, record: CallRecord) -> Response<T> {
@@ -129,7 +143,8 @@ where
 impl Reader {
     /// One that may take nothing for as long as `patience`, in a call that ends at `deadline`.
     pub(crate) fn new(patience: Duration, deadline: Instant) -> Self {
-        Self(Arc::new(Known { patience, deadline, given_up: OnceLock::new(), status: OnceLock::new() }))
+        let (given_up, status) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Known { patience, deadline, given_up, status, is_looked_at: AtomicBool::new(false) }))
     }
 
     /// Why the call was ended because of it. `None`: it was not.
@@ -165,8 +180,8 @@ impl Reader {
 // === impl Kept ===
 
 impl Kept {
-    fn into_record(self) -> Option<CallRecord> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn record(&self) -> MutexGuard<'_, Option<CallRecord>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,11 +192,16 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Watched<B> {
     fn begin(body: B, reader: Reader, record: Option<Kept>) -> Self {
         let now = Instant::now();
         let (first_look, _) = reader.patience_ends(now);
-        let answer =
-            Answer { body: Some(body), record, rest: Bytes::new(), ready_since: Some(now), owes_end: false };
-        let watch = Arc::new(Watch { reader, answer: Mutex::new(answer) });
-        let watching = tokio::spawn(look_on(Arc::downgrade(&watch), first_look));
-        Self::Answer { watch, _guard: Guard(watching.abort_handle()) }
+        let answer = Answer {
+            body: Some(body),
+            record: record.clone(),
+            rest: Bytes::new(),
+            ready_since: Some(now),
+            owes_end: false,
+        };
+        let watch = Arc::new(Watch { reader: reader.clone(), answer: Mutex::new(answer) });
+        let watching = tokio::spawn(look_on(Arc::downgrade(&watch), reader.clone(), first_look, record));
+        Self::Answer { watch, _guard: Guard { reader, task: watching.abort_handle() } }
     }
 }
 
@@ -216,13 +236,30 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
 
 // === impl Watch ===
 
-/// Sleeps until the reader may have to be given up, and looks again, until the body has ended.
-async fn look_on<B: Body>(watch: Weak<Watch<B>>, first_look: Instant) {
+/// Sleeps until the reader may have to be given up, and looks again, until the body has ended. The record, if it still is
+/// there then, is dropped last.
+async fn look_on<B: Body>(watch: Weak<Watch<B>>, reader: Reader, first_look: Instant, _record: Option<Kept>) {
+    if reader.0.is_looked_at.swap(true, AcqRel) {
+        return after_the_others().await;
+    }
     let mut next_look = Some(first_look);
     while let Some(then) = next_look {
         sleep_until(then).await;
         next_look = watch.upgrade().and_then(|watch| watch.look());
     }
+}
+
+/// Lets every task that is ready have its turn.
+async fn after_the_others() {
+    let mut is_last = false;
+    poll_fn(|cx| match mem::replace(&mut is_last, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref(); // and not tokio's yield_now, which asks the system for news first
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 impl<B> Watch<B> {
@@ -256,7 +293,8 @@ impl<B> Answer<B> {
     /// Drops the body, and with it the record, which tells the reader how the call has ended. If that was well, all of the
     /// answer is here already, and only its end was missing.
     fn give_up(&mut self, reader: &Reader) {
-        (self.body, self.record, self.owes_end) = (None, None, true);
+        (self.body, self.owes_end) = (None, true);
+        drop(self.record.take().and_then(|kept| kept.record().take()));
         if reader.0.status.get().is_some() {
             self.rest = Bytes::new();
         }
@@ -300,10 +338,12 @@ impl<B: Body<Data = Bytes> + Unpin> Answer<B> {
     /// The body has ended, well if these trailers say so; whoever keeps it does not keep what it holds.
     fn ended(&mut self, trailers: Option<&HeaderMap>) {
         self.body = None;
-        if let Some(mut record) = self.record.take().and_then(Kept::into_record) {
+        if let Some(kept) = self.record.take()
+            && let Some(record) = &mut *kept.record()
+        {
             let status = trailers.and_then(Status::from_header_map);
             if status.is_some_and(|status| status.code() == Code::Ok) {
-                record.completed();
+                record.completed_and_dropped_later();
             } else {
                 let _already_sent = record.refused(CallError::Internal);
             }
@@ -318,7 +358,10 @@ impl<B: Body<Data = Bytes> + Unpin> Answer<B> {
 // === impl Guard ===
 
 impl Drop for Guard {
+    /// A task that has not begun yet is ready, and ahead of the connection: it ends by itself.
     fn drop(&mut self) {
-        self.0.abort();
+        if self.reader.0.is_looked_at.swap(true, AcqRel) {
+            self.task.abort();
+        }
     }
 }

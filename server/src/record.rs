@@ -53,6 +53,8 @@ pub struct CallRecord {
     reader: Option<Reader>,
     /// Who remembers the answer. Absent: nobody, for it is none that could be judged.
     feedback: Option<Feedback>,
+    /// How long the call took, if it has ended well and that is still to be told.
+    well_after: Option<Duration>,
     ended: bool,
 }
 
@@ -86,6 +88,7 @@ impl CallRecord {
             received: None,
             reader: None,
             feedback: None,
+            well_after: None,
             ended: false,
         }
     }
@@ -270,6 +273,11 @@ impl CallRecord {
         self.end(Ended::Ok, "", FaultDomain::of_stop(self.stop), Code::Ok);
     }
 
+    /// The call has ended well, which is told when the record is dropped.
+    pub(crate) fn completed_and_dropped_later(&mut self) {
+        self.well_after = Some(self.arrived.elapsed());
+    }
+
     /// The call has ended with an error; its status.
     pub fn refused(&mut self, error: CallError) -> Status {
         let (reason, domain) = (error.reason(), FaultDomain::of_error(&error));
@@ -323,7 +331,7 @@ impl CallRecord {
             cost,
             unpriced,
             first_content: self.first_content,
-            total: self.arrived.elapsed(),
+            total: self.well_after.unwrap_or_else(|| self.arrived.elapsed()),
             own_time: self.busy.so_far(),
         });
     }
@@ -331,6 +339,9 @@ impl CallRecord {
 
 impl Drop for CallRecord {
     fn drop(&mut self) {
+        if self.well_after.is_some() {
+            return self.completed();
+        }
         let reader = self.reader.as_ref().filter(|_| !self.ended);
         match reader.and_then(|reader| reader.given_up(self.attempts())) {
             Some(error) => drop(self.refused(error)),
