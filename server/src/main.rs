@@ -26,6 +26,7 @@ use switchboard_server::{
     serve_seen,
     telemetry::{Telemetry, is_for_traces, settings::Settings},
 };
+use tikv_jemallocator::Jemalloc;
 use tokio::{net::TcpListener, runtime};
 use tonic::transport::server::TcpIncoming;
 use tracing_subscriber::{
@@ -38,7 +39,7 @@ use tracing_subscriber::{
 };
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// The SDK's own lines double the cost of a call when they are on, so they are asked for by name.
 const DEFAULT_LOG: &str = "info,aws_config=warn,aws_runtime=warn,aws_sdk_bedrockruntime=warn,aws_smithy_runtime=warn,\

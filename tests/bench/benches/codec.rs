@@ -15,9 +15,10 @@ use switchboard_proto::v1::{
     self as pb, content_block::Block, tool::Tool as Kind, tool_input_schema::Schema,
 };
 use switchboard_server::bedrock::codec::{Frames, message, request_body, warm_up};
+use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Frames of a stream; all of them text.
 const DELTAS: u64 = 200;

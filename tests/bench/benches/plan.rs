@@ -17,9 +17,10 @@ use switchboard_server::{
     route::Routes,
     shape::{Asked, Form, shape},
 };
+use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const CLAUDE: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";

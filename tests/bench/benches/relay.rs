@@ -31,6 +31,7 @@ use switchboard_server::{
     route::{Candidate, Routes},
     serve,
 };
+use tikv_jemallocator::Jemalloc;
 use tokio::{
     io::{DuplexStream, duplex},
     runtime::{Builder, Runtime},
@@ -39,7 +40,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Of text, in a stream.
 const DELTAS: u64 = 200;

@@ -22,10 +22,15 @@ mod upstream;
 
 use clap::{Parser, Subcommand};
 use std::{error::Error, process::ExitCode};
+use tikv_jemallocator::Jemalloc;
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
 
 /// Switchboard's own, so that the SDK is measured with the same.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -56,7 +61,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = on_one_thread(async {
         match cli.part {
-            Part::Run(run) => run.run().await,
+            // Stopped, it stops what it has started: as they are dropped.
+            Part::Run(run) => tokio::select! {
+                done = run.run() => done,
+                stopped = stopped() => stopped,
+            },
             Part::Report(report) => report.run(),
             Part::Instructions(instructions) => instructions.run().await,
             Part::Load(load) => load.run().await,
@@ -71,6 +80,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error once SIGTERM or Ctrl-C has come.
+async fn stopped() -> Result {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
+    Err("stopped".into())
 }
 
 /// One core is what a part has.
