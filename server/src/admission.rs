@@ -43,6 +43,13 @@ pub(crate) struct Admission<S> {
     signals: Arc<Signals>,
 }
 
+/// How many calls run.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    calls: Arc<Semaphore>,
+    most: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Permits {
     calls: Arc<Semaphore>,
@@ -94,6 +101,22 @@ impl AdmissionLayer {
     #[must_use]
     pub(crate) fn new(limits: &Limits, signals: Arc<Signals>) -> Self {
         Self { permits: Permits::new(limits), signals }
+    }
+
+    /// The calls of all services that this makes.
+    pub(crate) fn running(&self) -> Running {
+        Running::of(&self.permits.calls)
+    }
+}
+
+impl Running {
+    /// `calls` are all free.
+    pub(crate) fn of(calls: &Arc<Semaphore>) -> Self {
+        Self { most: calls.available_permits(), calls: Arc::clone(calls) }
+    }
+
+    pub(crate) fn are_several(&self) -> bool {
+        self.calls.available_permits() + 1 < self.most
     }
 }
 

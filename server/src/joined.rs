@@ -4,12 +4,21 @@
 //! which say that the answer is whole, follow in a system call and a packet of their own, and wake the caller a second
 //! time. Here what it writes so is gathered, and the first flush after it is passed
 //! over: the library flushes once more when it has nothing left to write, which is at the end of the same turn.
+//!
+//! While several calls run, a write may have company on its way: events of other streams, answers of other calls. So it waits
+//! until the tasks that are ready have had their turn and the system was asked for news once, without waiting for any. A
+//! write, with all that it sets off, is more than half of what an event costs.
+use crate::admission::Running;
 use std::{
+    future::Future as _,
     io::{self, IoSlice},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
-use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf},
+    task::yield_now,
+};
 use tonic::transport::server::Connected;
 
 /// What is gathered at most; what is larger is written from where it lies. Each connection has that much.
@@ -19,15 +28,18 @@ const MOST: usize = 8 << 10;
 #[derive(Debug)]
 pub(crate) struct Joined<IO> {
     io: BufWriter<IO>,
+    calls: Running,
     /// A frame was written by itself, so one more flush is to come.
     more_to_come: bool,
+    /// What is gathered waits for company, and its task will be woken.
+    is_waiting: bool,
 }
 
 // === impl Joined ===
 
 impl<IO: AsyncWrite> Joined<IO> {
-    pub(crate) fn new(io: IO) -> Self {
-        Self { io: BufWriter::with_capacity(MOST, io), more_to_come: false }
+    pub(crate) fn new(io: IO, calls: Running) -> Self {
+        Self { io: BufWriter::with_capacity(MOST, io), calls, more_to_come: false, is_waiting: false }
     }
 }
 
@@ -38,7 +50,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Joined<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.io.buffer().is_empty() {
+        if !self.io.buffer().is_empty() && !self.is_waiting {
             self.more_to_come = false;
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_flush(cx) {
                 return Poll::Ready(Err(error));
@@ -59,7 +71,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Joined<IO> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let is_frame_by_itself = slices.len() > 1;
-        if !is_frame_by_itself && self.io.buffer().is_empty() {
+        if !is_frame_by_itself && self.io.buffer().is_empty() && !self.calls.are_several() {
             return Pin::new(self.io.get_mut()).poll_write_vectored(cx, slices);
         }
         let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices))?;
@@ -75,6 +87,12 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Joined<IO> {
         if std::mem::take(&mut self.more_to_come) {
             return Poll::Ready(Ok(()));
         }
+        let may_have_company = !self.io.buffer().is_empty() && self.calls.are_several();
+        if may_have_company && !std::mem::replace(&mut self.is_waiting, true) {
+            let _woken_soon = pin!(yield_now()).poll(cx);
+            return Poll::Pending;
+        }
+        self.is_waiting = false;
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -95,7 +113,19 @@ impl<IO: AsyncWrite + Connected> Connected for Joined<IO> {
 mod tests {
     use super::*;
     use std::future::poll_fn;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use std::sync::Arc;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        sync::Semaphore,
+    };
+
+    /// So many run.
+    fn calls(many: u32) -> Running {
+        let calls = Arc::new(Semaphore::new(8));
+        let running = Running::of(&calls);
+        calls.try_acquire_many(many).expect("are free").forget();
+        running
+    }
 
     async fn frame_by_itself(io: &mut Joined<tokio_test::io::Mock>, parts: [&[u8]; 2]) {
         let slices = parts.map(IoSlice::new);
@@ -107,7 +137,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_and_its_trailers_are_one_write() {
-        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"head, answer, trailers").build());
+        let mut io =
+            Joined::new(tokio_test::io::Builder::new().write(b"head, answer, trailers").build(), calls(1));
         frame_by_itself(&mut io, [b"head, ", b"answer"]).await;
         io.write_all(b", trailers").await.expect("writes");
         io.flush().await.expect("flushes");
@@ -115,7 +146,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_nothing_after_it_leaves_with_the_next_flush() {
-        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"head, answer").build());
+        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"head, answer").build(), calls(1));
         frame_by_itself(&mut io, [b"head, ", b"answer"]).await;
         io.flush().await.expect("flushes");
         assert!(io.io.buffer().is_empty());
@@ -124,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_passed_over_does_not_wait_for_the_caller() {
         let script = tokio_test::io::Builder::new().write(b"head, answer").read(b"next").build();
-        let mut io = Joined::new(script);
+        let mut io = Joined::new(script, calls(1));
         frame_by_itself(&mut io, [b"head, ", b"answer"]).await;
         let mut next = [0; 4];
         io.read_exact(&mut next).await.expect("reads");
@@ -133,15 +164,36 @@ mod tests {
 
     #[tokio::test]
     async fn small_writes_go_straight_through() {
-        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"event").build());
+        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"event").build(), calls(1));
         io.write_all(b"event").await.expect("writes"); // a mock that was not written to panics as it is dropped
         assert!(io.io.buffer().is_empty());
     }
 
     #[tokio::test]
     async fn the_last_words_are_written_before_the_end() {
-        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"good bye").build());
+        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"good bye").build(), calls(1));
         frame_by_itself(&mut io, [b"good ", b"bye"]).await;
         io.shutdown().await.expect("shuts down");
+    }
+
+    #[tokio::test]
+    async fn of_several_calls_a_write_waits_one_turn_for_company() {
+        let script = tokio_test::io::Builder::new().write(b"one event, another").build();
+        let mut io = Joined::new(script, calls(2));
+        io.write_all(b"one event, ").await.expect("writes");
+        let flushed = poll_fn(|cx| Poll::Ready(Pin::new(&mut io).poll_flush(cx))).await;
+        assert!(flushed.is_pending());
+        io.write_all(b"another").await.expect("writes");
+        assert_eq!(io.io.buffer(), b"one event, another");
+        io.flush().await.expect("flushes");
+        assert!(io.io.buffer().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_write_that_gets_no_company_leaves_all_the_same() {
+        let mut io = Joined::new(tokio_test::io::Builder::new().write(b"event").build(), calls(2));
+        io.write_all(b"event").await.expect("writes");
+        io.flush().await.expect("is woken");
+        assert!(io.io.buffer().is_empty());
     }
 }

@@ -74,8 +74,9 @@ use telemetry::Telemetry;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::oneshot,
-    time::sleep,
+    time::{sleep, timeout},
 };
+use tokio_util::task::TaskTracker;
 use tonic::{
     service::{Routes as Services, RoutesBuilder},
     transport::server::Connected,
@@ -149,12 +150,19 @@ where
     health.set_services(ServingStatus::Serving).await;
 
     let (told, draining) = oneshot::channel();
+    let admission = AdmissionLayer::new(&config.admission, signals);
+    let calls = admission.running();
+    let readers = TaskTracker::new();
+    let watched = {
+        let readers = readers.clone();
+        move |response| reader::watched(response, &readers)
+    };
     let serving = connections(config)
-        .layer(MapResponseLayer::new(reader::watched))
-        .layer(AdmissionLayer::new(&config.admission, signals))
+        .layer(MapResponseLayer::new(watched))
+        .layer(admission)
         .layer(MapResponseLayer::new(move |response| edge::in_our_words(response, max_request_size)))
         .add_routes(services.routes())
-        .serve_with_incoming_shutdown(incoming.map_ok(Joined::new), async {
+        .serve_with_incoming_shutdown(incoming.map_ok(move |io| Joined::new(io, calls.clone())), async {
             health.follow(drain).await;
             tracing::info!("draining");
             sleep(config.server.drain_delay).await;
@@ -170,6 +178,10 @@ where
         served = serving => served.map(|()| Drained::Clean).map_err(Into::into),
         () = time_is_over => Ok(Drained::Cut),
     };
+    if matches!(drained, Ok(Drained::Clean)) {
+        readers.close();
+        let _all_told = timeout(LAST_WRITES, readers.wait()).await; // of the last calls
+    }
     writer.finish(LAST_WRITES).await;
     drained
 }

@@ -40,6 +40,7 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, sleep_until},
 };
+use tokio_util::task::TaskTracker;
 use tonic::{Code, Response, Status};
 
 /// How much is handed over at a time: HTTP/2's own largest frame, where nobody asks for another.
@@ -125,14 +126,15 @@ pub(crate) fn streamed<S>(stream: S, reader: Option<Reader>) -> Response<S> {
     response
 }
 
-/// Puts a watch beside the answer of a call. Around admission, so that a reader who is given up gives back its permit.
-pub(crate) fn watched<B>(response: http::Response<B>) -> http::Response<Watched<B>>
+/// Puts a watch beside the answer of a call. Around admission, so that a reader who is given up gives back its permit. The
+/// call has been told of when its task among `readers` has ended.
+pub(crate) fn watched<B>(response: http::Response<B>, readers: &TaskTracker) -> http::Response<Watched<B>>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
     let (mut head, body) = response.into_parts();
     let body = match head.extensions.remove::<Reader>() {
-        Some(reader) => Watched::begin(body, reader, head.extensions.remove::<Kept>()),
+        Some(reader) => Watched::begin(body, reader, head.extensions.remove::<Kept>(), readers),
         None => Watched::Other(body),
     };
     http::Response::from_parts(head, body)
@@ -188,8 +190,7 @@ impl Kept {
 // === impl Watched ===
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Watched<B> {
-    #[expect(clippy::disallowed_methods, reason = "ends with its body, for which the connection waits")]
-    fn begin(body: B, reader: Reader, record: Option<Kept>) -> Self {
+    fn begin(body: B, reader: Reader, record: Option<Kept>, readers: &TaskTracker) -> Self {
         let now = Instant::now();
         let (first_look, _) = reader.patience_ends(now);
         let answer = Answer {
@@ -200,7 +201,7 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Watched<B> {
             owes_end: false,
         };
         let watch = Arc::new(Watch { reader: reader.clone(), answer: Mutex::new(answer) });
-        let watching = tokio::spawn(look_on(Arc::downgrade(&watch), reader.clone(), first_look, record));
+        let watching = readers.spawn(look_on(Arc::downgrade(&watch), reader.clone(), first_look, record));
         Self::Answer { watch, _guard: Guard { reader, task: watching.abort_handle() } }
     }
 }
@@ -363,5 +364,47 @@ impl Drop for Guard {
         if self.reader.0.is_looked_at.swap(true, AcqRel) {
             self.task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::begun;
+    use futures_util::stream;
+    use http_body_util::{BodyExt as _, StreamBody};
+    use std::convert::Infallible;
+    use tokio::task::yield_now;
+
+    /// Reads a whole answer to its end while the one who writes it has a turn to come. Whether its record was still kept then.
+    async fn kept_while_it_is_written(has_begun_to_look: bool) -> bool {
+        let record = Arc::new(Mutex::new(Some(begun().0)));
+        let kept = Arc::downgrade(&record);
+        let trailers = Status::ok("").into_http::<()>().into_parts().0.headers;
+        let frames = [Frame::data(Bytes::from_static(b"answer")), Frame::trailers(trailers)];
+        let body = StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)));
+        let readers = TaskTracker::new();
+        let reader = Reader::new(Duration::from_secs(60), Instant::now() + Duration::from_secs(60));
+        let mut watched = Watched::begin(body, reader, Some(Kept(record)), &readers);
+        if has_begun_to_look {
+            yield_now().await;
+        }
+        let writer = kept.clone();
+        let written = readers.spawn(async move { writer.upgrade().is_some() });
+        while let Some(frame) = watched.frame().await {
+            drop(frame.expect("cannot fail"));
+        }
+        drop(watched);
+        let kept_until_then = written.await.expect("is written");
+        readers.close();
+        readers.wait().await;
+        assert!(kept.upgrade().is_none());
+        kept_until_then
+    }
+
+    #[tokio::test]
+    async fn a_whole_answer_is_told_of_after_it_was_written() {
+        assert!(kept_while_it_is_written(false).await);
+        assert!(kept_while_it_is_written(true).await);
     }
 }

@@ -432,7 +432,7 @@ impl<F: Future> Future for Tracked<F> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         attempt::{failure::FailureKind, targets::Targets},
@@ -444,7 +444,7 @@ mod tests {
 
     const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
-    fn begun() -> (CallRecord, Arc<Task>) {
+    pub(crate) fn begun() -> (CallRecord, Arc<Task>) {
         let config = Config::for_two_models(HAIKU, HAIKU);
         let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1");
         let targets = Arc::new(Targets::new(config.breaker, &routes));
