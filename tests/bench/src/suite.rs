@@ -95,7 +95,7 @@ pub(crate) const ALL: [Measure; 7] = [UNARY, UNARY_32, STREAM, STREAM_16, PACED,
 
 /// How much of the machine its host may give to others before a measurement is made anew, and how often it is made.
 const MOST_STOLEN: f64 = 0.01;
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 
 /// By measurement and system, one of each round.
 pub(crate) type Results = BTreeMap<String, BTreeMap<String, Vec<Measured>>>;
@@ -246,7 +246,10 @@ impl Run {
                 break;
             }
             eprintln!("  again: {:.1} % of the machine were somebody else's", measured.stolen * 100.0);
-            measured = self.once(system, measure, &mut command).await?;
+            let again = self.once(system, measure, &mut command).await?;
+            if again.stolen < measured.stolen {
+                measured = again;
+            }
         }
         Ok(measured)
     }
