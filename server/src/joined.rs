@@ -2,8 +2,8 @@
 //!
 //! The HTTP/2 library writes a frame of 256 bytes or more by itself, from where its payload lies, and flushes. The trailers,
 //! which say that the answer is whole, follow in a system call and a packet of their own, and wake the caller a second
-//! time. Here what it writes so is gathered, and the first flush after it is passed
-//! over: the library flushes once more when it has nothing left to write, which is at the end of the same turn.
+//! time. Here what it writes so is gathered, and the first flush after it is passed over: the library flushes once more
+//! when it has nothing left to write, which is at the end of the same turn.
 //!
 //! While several calls run, a write may have company on its way: events of other streams, answers of other calls. So it waits
 //! until the tasks that are ready have had their turn and the system was asked for news once, without waiting for any. A
