@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(descriptor_set, contract.encode_to_vec())?;
     tonic_prost_build::configure()
         .bytes(".") // a document of megabytes is shared, not copied
+        .codec_path("crate::codec::SmallCodec")
         .btree_map(".") // sorted, so that equal requests are equal bytes
         .compile_fds(contract)?;
     Ok(())
