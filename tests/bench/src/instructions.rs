@@ -141,3 +141,36 @@ fn compare(found: &Figures, committed: &Figures) -> Result {
         .into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(count: u64) -> Figures {
+        Figures {
+            compiler: "rustc".to_owned(),
+            instructions: BTreeMap::from([("unary call".to_owned(), count)]),
+        }
+    }
+
+    #[test]
+    fn what_is_past_the_margin_fails_by_its_name() {
+        assert!(compare(&figures(1099), &figures(1000)).is_ok());
+        assert!(compare(&figures(1), &figures(1000)).is_ok());
+        let error = compare(&figures(1101), &figures(1000)).expect_err("is a regression").to_string();
+        assert!(error.starts_with("more than 10 % more instructions per unary call: "), "{error}");
+    }
+
+    #[test]
+    fn a_load_without_a_committed_figure_fails() {
+        let committed = Figures { instructions: BTreeMap::new(), ..figures(0) };
+        let error = compare(&figures(1), &committed).expect_err("is unknown").to_string();
+        assert_eq!(error, "no figure for unary call");
+    }
+
+    #[test]
+    fn the_sum_of_a_file_of_callgrind_is_its_last() {
+        assert_eq!(total("events: Ir\nfn=(1) main\n1 7\ntotals: 4711\n"), Some(4711));
+        assert_eq!(total("events: Ir\n"), None);
+    }
+}

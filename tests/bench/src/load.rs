@@ -392,3 +392,68 @@ impl Conversation {
         (0..self.tools).map(move |n| (format!("tool_{n}"), schema.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measuring() -> Seen {
+        let seen = Seen::new();
+        seen.counted.borrow_mut().measuring = true;
+        seen
+    }
+
+    fn ago(millis: u64) -> Instant {
+        Instant::now() - Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_call_counts_from_when_it_should_have_begun() {
+        let seen = measuring();
+        seen.first(ago(300));
+        seen.answered(Ok(()), ago(500));
+        let measured = seen.measured();
+        assert!(measured.first.max >= 299_000.0, "{measured:?}");
+        assert!(measured.call.max >= 499_000.0, "{measured:?}");
+        assert_eq!((measured.calls, measured.failed), (1, 0));
+    }
+
+    #[test]
+    fn what_fails_is_told_and_is_no_call() {
+        let seen = measuring();
+        seen.answered(Err("refused".into()), ago(1));
+        assert_eq!((seen.measured().calls, seen.measured().failed), (0, 1));
+    }
+
+    #[test]
+    fn nothing_counts_while_it_warms_up() {
+        let seen = Seen::new();
+        seen.answered(Ok(()), ago(1));
+        seen.event(Some("1"));
+        assert_eq!((seen.measured().calls, seen.measured().events), (0, 0));
+    }
+
+    #[test]
+    fn a_stream_without_its_end_has_failed() {
+        let seen = measuring();
+        let mut heard = Heard::of(&seen, ago(1));
+        heard.event(None);
+        heard.event(Some("words"));
+        heard.event(Some("more"));
+        assert!(heard.done().is_err());
+        heard.end = true;
+        assert!(heard.done().is_ok());
+        assert_eq!((seen.firsts(), seen.measured().events), (1, 3));
+    }
+
+    #[test]
+    fn a_message_has_the_length_that_was_asked_for() {
+        let conversation = Conversation { bytes: 1234, messages: 3, tools: 2 };
+        assert!(conversation.texts().map(|text| text.len()).eq([1234; 3]));
+        assert!(
+            conversation
+                .tools()
+                .all(|(_, schema)| serde_json::from_str::<serde_json::Value>(&schema).is_ok())
+        );
+    }
+}

@@ -301,3 +301,95 @@ impl Found {
         fallen.iter().zip(plain).zip(trip).map(|((fallen, plain), trip)| fallen - plain - trip).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Quantiles;
+
+    fn measured(cpu: f64, p50: f64) -> Measured {
+        let quantiles = Quantiles { p50, ..Quantiles::default() };
+        Measured {
+            calls: 1000,
+            events: 10_000,
+            seconds: 2.0,
+            cpu,
+            call: quantiles,
+            first: quantiles,
+            ..Measured::default()
+        }
+    }
+
+    fn found(results: &[(&str, &str, Vec<Measured>)]) -> Found {
+        let mut found = Found::default();
+        for (measure, system, rounds) in results {
+            let rounds = serde_json::to_string(rounds).expect("is JSON");
+            let rounds = serde_json::from_str(&rounds).expect("is its own");
+            let systems = found.results.entry((*measure).to_owned()).or_default();
+            systems.insert((*system).to_owned(), rounds);
+        }
+        found
+    }
+
+    #[test]
+    fn computing_is_told_for_each_call_and_each_event() {
+        let it = measured(0.5, 1.0);
+        assert_eq!((it.cpu_per_call(), it.cpu_per_event(), it.calls_per_second()), (500.0, 50.0, 500.0));
+        assert_eq!(Measured { events: 0, ..it }.cpu_per_event(), 0.0);
+    }
+
+    #[test]
+    fn a_stream_holds_what_the_process_has_grown_by() {
+        let it = Measured { calls: 1024, memory: Some([10 << 20, 42 << 20, 0]), ..Measured::default() };
+        assert_eq!(it.kib_per_stream(), 32.0);
+        let shrunk = Measured { memory: Some([42 << 20, 10 << 20, 0]), ..it };
+        assert_eq!(shrunk.kib_per_stream(), 0.0);
+    }
+
+    #[test]
+    fn a_ratio_is_of_the_same_round() {
+        let found = found(&[
+            ("unary-32", "on", vec![measured(0.6, 0.0), measured(0.2, 0.0), measured(9.0, 0.0)]),
+            ("unary-32", "direct", vec![measured(0.4, 0.0), measured(0.4, 0.0)]),
+        ]);
+        let ratios = found.ratio("unary-32", "on", "direct", Measured::cpu_per_call);
+        assert_eq!(ratios, [600.0 / 400.0, 200.0 / 400.0]); // the third round was not made of both
+        assert_eq!(found.ratio("unary-32", "on", "nobody", Measured::cpu_per_call), [0.0; 0]);
+        let table = summary(&found);
+        assert!(
+            table.contains("| CPU per unary call, 32 in flight | 1.00 (0.50 to 1.50) | ≤ 1.5 |"),
+            "{table}"
+        );
+        assert!(!table.contains("LiteLLM"), "{table}");
+    }
+
+    #[test]
+    fn a_fallback_is_told_beside_the_round_trip_that_it_must_make() {
+        let found = found(&[
+            ("throttled-1", "on", vec![measured(1.0, 700.0)]),
+            ("stream-1", "on", vec![measured(1.0, 400.0)]),
+            ("unary-1", "raw", vec![measured(1.0, 100.0)]),
+        ]);
+        assert_eq!(found.fallback(), [200.0]);
+    }
+
+    #[test]
+    fn a_median_has_its_range() {
+        assert_eq!(spread(vec![3.0, 1.0, 2.0]), "2.00 (1.00 to 3.00)");
+        assert_eq!(spread(vec![4.0, 1.0, 2.0, 30.0]), "3.00 (1.00 to 30.0)");
+        assert_eq!([spread(vec![123.4]), spread(vec![0.0, 0.0]), spread(vec![])], ["123", "–", "–"]);
+    }
+
+    #[test]
+    fn tables_go_where_a_file_has_a_place_for_them() {
+        let file = std::env::temp_dir().join(format!("tables-{}.md", std::process::id()));
+        fs::write(&file, "before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n").expect("writes");
+        put(&file, "new\n").expect("has a place");
+        let text = fs::read_to_string(&file).expect("reads");
+        fs::write(&file, "no place").expect("writes");
+        let refused = put(&file, "new\n").is_err();
+        fs::remove_file(&file).expect("is removed");
+        assert_eq!(text, "before\n<!-- bench: begin -->\nnew\n<!-- bench: end -->\nafter\n");
+        assert!(refused);
+    }
+}
