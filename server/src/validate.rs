@@ -5,12 +5,15 @@
 //!
 //! Exact JSON goes into Bedrock's body as it stands, so each such text is checked here to be one value and nothing more:
 //! otherwise a caller could close its braces and write members of the body that are not the caller's to write.
+//!
+//! Paths are put together only for what is wrong: a long history has a thousand of them.
 use crate::{
     error::{CallError, Violation},
     route::Task,
     shape::Form,
 };
 use serde_json::{Value, value::RawValue};
+use std::fmt::{self, Display};
 use switchboard_proto::v1::{
     self as pb, citation_location, content_block::Block, converse_request::AdditionalRequestFields,
     reasoning_content_block, tool, tool_input_schema, tool_result_content_block as result,
@@ -37,67 +40,73 @@ pub(crate) fn check(request: &pb::ConverseRequest, task: &Task, form: Form) -> R
     if let Some(AdditionalRequestFields::AdditionalModelRequestFieldsJson(json)) =
         &request.additional_request_fields
     {
-        wrong.object("additional_model_request_fields_json", json);
+        wrong.object(format_args!("additional_model_request_fields_json"), json);
     }
     if wrong.0.is_empty() { Ok(()) } else { Err(CallError::Invalid(wrong.0)) }
 }
+
+/// Where a field is, in words that are put together when they are needed.
+type Path<'a> = fmt::Arguments<'a>;
 
 /// What is wrong so far.
 struct Wrong(Vec<Violation>);
 
 impl Wrong {
-    fn add(&mut self, field: impl Into<String>, problem: impl Into<String>) {
-        self.0.push(Violation { field: field.into(), problem: problem.into() });
+    fn add(&mut self, field: impl Display, problem: impl Into<String>) {
+        self.0.push(Violation { field: field.to_string(), problem: problem.into() });
     }
 
     fn messages(&mut self, messages: &[pb::Message]) {
         for (position, message) in messages.iter().enumerate() {
-            let path = format!("messages[{position}]");
+            let path = format_args!("messages[{position}]");
             if !ROLES.contains(&message.role.as_str()) {
                 let problem = format!("is {:?}: use \"user\", \"assistant\" or \"system\"", message.role);
-                self.add(format!("{path}.role"), problem);
+                self.add(format_args!("{path}.role"), problem);
             } else if position == 0 && message.role != "user" {
                 self.add(
-                    format!("{path}.role"),
+                    format_args!("{path}.role"),
                     "is not \"user\": a conversation begins with the user's turn",
                 );
             }
             if message.content.is_empty() {
-                self.add(format!("{path}.content"), "is empty: send at least one block");
+                self.add(format_args!("{path}.content"), "is empty: send at least one block");
             }
             for (position, block) in message.content.iter().enumerate() {
-                self.block(&format!("{path}.content[{position}]"), block.block.as_ref());
+                self.block(format_args!("{path}.content[{position}]"), block.block.as_ref());
             }
         }
     }
 
-    fn block(&mut self, path: &str, block: Option<&Block>) {
+    fn block(&mut self, path: Path<'_>, block: Option<&Block>) {
         match block {
             None => self.add(path, "has no content: set exactly one of text, image, document and so on"),
             Some(Block::ToolUse(tool_use)) => match &tool_use.arguments {
-                None => self
-                    .add(format!("{path}.tool_use.input"), "is missing: a tool without arguments takes {}"),
-                Some(Arguments::InputJson(json)) => self.json(&format!("{path}.tool_use.input_json"), json),
+                None => self.add(
+                    format_args!("{path}.tool_use.input"),
+                    "is missing: a tool without arguments takes {}",
+                ),
+                Some(Arguments::InputJson(json)) => {
+                    self.json(format_args!("{path}.tool_use.input_json"), json)
+                }
                 Some(Arguments::Input(_)) => {}
             },
             Some(Block::ToolResult(tool_result)) => {
                 for (position, part) in tool_result.content.iter().enumerate() {
-                    self.result(&format!("{path}.tool_result.content[{position}]"), part.block.as_ref());
+                    self.result(format_args!("{path}.tool_result.content[{position}]"), part.block.as_ref());
                 }
             }
-            Some(Block::UnknownJson(json)) => self.union(&format!("{path}.unknown_json"), json),
+            Some(Block::UnknownJson(json)) => self.union(format_args!("{path}.unknown_json"), json),
             Some(Block::ReasoningContent(reasoning)) => {
                 if let Some(reasoning_content_block::Block::UnknownJson(json)) = &reasoning.block {
-                    self.union(&format!("{path}.reasoning_content.unknown_json"), json);
+                    self.union(format_args!("{path}.reasoning_content.unknown_json"), json);
                 }
             }
             Some(Block::CitationsContent(cited)) => {
                 for (position, citation) in cited.citations.iter().enumerate() {
                     let place = citation.location.as_ref().and_then(|location| location.location.as_ref());
                     if let Some(citation_location::Location::UnknownJson(json)) = place {
-                        let path =
-                            format!("{path}.citations_content.citations[{position}].location.unknown_json");
-                        self.union(&path, json);
+                        let path = format_args!("{path}.citations_content.citations[{position}]");
+                        self.union(format_args!("{path}.location.unknown_json"), json);
                     }
                 }
             }
@@ -105,11 +114,11 @@ impl Wrong {
         }
     }
 
-    fn result(&mut self, path: &str, part: Option<&result::Block>) {
+    fn result(&mut self, path: Path<'_>, part: Option<&result::Block>) {
         match part {
             None => self.add(path, "has no content: set exactly one of json, text, image and so on"),
-            Some(result::Block::JsonText(json)) => self.json(&format!("{path}.json_text"), json),
-            Some(result::Block::UnknownJson(json)) => self.union(&format!("{path}.unknown_json"), json),
+            Some(result::Block::JsonText(json)) => self.json(format_args!("{path}.json_text"), json),
+            Some(result::Block::UnknownJson(json)) => self.union(format_args!("{path}.unknown_json"), json),
             Some(_) => {}
         }
     }
@@ -118,7 +127,7 @@ impl Wrong {
         for (position, block) in system.iter().enumerate() {
             if block.block.is_none() {
                 self.add(
-                    format!("system[{position}]"),
+                    format_args!("system[{position}]"),
                     "has no content: set text, guard_content or cache_point",
                 );
             }
@@ -134,14 +143,17 @@ impl Wrong {
         for (name, share) in [("temperature", inference.temperature), ("top_p", inference.top_p)] {
             // Written so that NaN, which compares with nothing, is refused too.
             if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
-                self.add(format!("inference_config.{name}"), format!("is {share}: use a number from 0 to 1"));
+                self.add(
+                    format_args!("inference_config.{name}"),
+                    format!("is {share}: use a number from 0 to 1"),
+                );
             }
         }
         if inference.stop_sequences.len() > 2500 {
             self.add("inference_config.stop_sequences", "has more than 2500 entries");
         }
         if let Some(position) = inference.stop_sequences.iter().position(String::is_empty) {
-            self.add(format!("inference_config.stop_sequences[{position}]"), "is empty");
+            self.add(format_args!("inference_config.stop_sequences[{position}]"), "is empty");
         }
     }
 
@@ -151,22 +163,21 @@ impl Wrong {
             self.add("tool_config.tools", "is empty: declare at least one tool, or leave tool_config out");
         }
         for (position, tool) in tools.tools.iter().enumerate() {
-            let path = format!("tool_config.tools[{position}]");
+            let path = format_args!("tool_config.tools[{position}]");
             match &tool.tool {
                 None => self.add(path, "has no content: set tool_spec, system_tool or cache_point"),
-                Some(tool::Tool::ToolSpec(spec)) => self.tool_spec(&format!("{path}.tool_spec"), spec),
+                Some(tool::Tool::ToolSpec(spec)) => self.tool_spec(format_args!("{path}.tool_spec"), spec),
                 Some(_) => {}
             }
         }
     }
 
-    fn tool_spec(&mut self, path: &str, spec: &pb::ToolSpecification) {
+    fn tool_spec(&mut self, path: Path<'_>, spec: &pb::ToolSpecification) {
         match spec.input_schema.as_ref().and_then(|schema| schema.schema.as_ref()) {
-            None => {
-                self.add(format!("{path}.input_schema"), "is missing: {\"type\":\"object\"} takes anything")
-            }
+            None => self
+                .add(format_args!("{path}.input_schema"), "is missing: {\"type\":\"object\"} takes anything"),
             Some(tool_input_schema::Schema::JsonText(json)) => {
-                self.object(&format!("{path}.input_schema.json_text"), json);
+                self.object(format_args!("{path}.input_schema.json_text"), json);
             }
             Some(tool_input_schema::Schema::Json(_)) => {}
         }
@@ -193,13 +204,13 @@ impl Wrong {
         }
     }
 
-    fn json(&mut self, path: &str, text: &str) {
+    fn json(&mut self, path: Path<'_>, text: &str) {
         if let Err(error) = serde_json::from_str::<&RawValue>(text) {
             self.add(path, format!("is not JSON: {error}"));
         }
     }
 
-    fn object(&mut self, path: &str, text: &str) {
+    fn object(&mut self, path: Path<'_>, text: &str) {
         self.json(path, text);
         if !text.trim_start().starts_with('{') {
             self.add(path, "is not a JSON object");
@@ -207,7 +218,7 @@ impl Wrong {
     }
 
     /// The text takes the place of the whole union, so it must be just that: an object with one member.
-    fn union(&mut self, path: &str, text: &str) {
+    fn union(&mut self, path: Path<'_>, text: &str) {
         match serde_json::from_str::<serde_json::Map<String, Value>>(text) {
             Ok(members) if members.len() == 1 => {}
             _ => self.add(path, "is not a JSON object with exactly one member"),

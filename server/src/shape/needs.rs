@@ -5,6 +5,7 @@ use crate::{
     cost::text_bytes,
     route::Candidate,
 };
+use std::fmt;
 use switchboard_proto::v1::{self as pb, content_block::Block, tool_result_content_block as result};
 
 /// A need that a model does not meet.
@@ -82,12 +83,12 @@ fn all(asked: Asked<'_>) -> Vec<Need> {
         needs.push(need(Capability::StructuredOutput, "output_config.text_format", "structured output"));
     }
     for (position, message) in request.messages.iter().enumerate() {
-        let path = format!("messages[{position}]");
+        let path = format_args!("messages[{position}]");
         if message.role == "system" {
             needs.push(need(Capability::SystemRole, format!("{path}.role"), "system turns"));
         }
         for (position, block) in message.content.iter().enumerate() {
-            needs.extend(of_block(&format!("{path}.content[{position}]"), block.block.as_ref()));
+            of_block(format_args!("{path}.content[{position}]"), block.block.as_ref(), &mut needs);
         }
     }
     if request.messages.last().is_some_and(|last| last.role == "assistant" && !is_tool_turn(last)) {
@@ -102,25 +103,26 @@ fn is_tool_turn(message: &pb::Message) -> bool {
     message.content.iter().any(|block| matches!(block.block, Some(Block::ToolUse(_))))
 }
 
-fn of_block(path: &str, block: Option<&Block>) -> Vec<Need> {
+/// A history has a thousand blocks, so the path of one is put together only when it is needed.
+fn of_block(path: fmt::Arguments<'_>, block: Option<&Block>, needs: &mut Vec<Need>) {
     match block {
-        Some(Block::Image(_)) => vec![need(Capability::Images, format!("{path}.image"), "images")],
+        Some(Block::Image(_)) => needs.push(need(Capability::Images, format!("{path}.image"), "images")),
         Some(Block::Document(_)) => {
-            vec![need(Capability::Documents, format!("{path}.document"), "documents")]
+            needs.push(need(Capability::Documents, format!("{path}.document"), "documents"));
         }
-        Some(Block::Video(_)) => vec![need(Capability::Video, format!("{path}.video"), "video")],
-        Some(Block::Audio(_)) => vec![need(Capability::Audio, format!("{path}.audio"), "audio")],
-        Some(Block::ToolResult(answer)) => answer
-            .content
-            .iter()
-            .filter_map(|part| match part.block {
-                Some(result::Block::Image(_)) => Some(need(Capability::Images, path, "images")),
-                Some(result::Block::Document(_)) => Some(need(Capability::Documents, path, "documents")),
-                Some(result::Block::Video(_)) => Some(need(Capability::Video, path, "video")),
+        Some(Block::Video(_)) => needs.push(need(Capability::Video, format!("{path}.video"), "video")),
+        Some(Block::Audio(_)) => needs.push(need(Capability::Audio, format!("{path}.audio"), "audio")),
+        Some(Block::ToolResult(answer)) => {
+            needs.extend(answer.content.iter().filter_map(|part| match part.block {
+                Some(result::Block::Image(_)) => Some(need(Capability::Images, path.to_string(), "images")),
+                Some(result::Block::Document(_)) => {
+                    Some(need(Capability::Documents, path.to_string(), "documents"))
+                }
+                Some(result::Block::Video(_)) => Some(need(Capability::Video, path.to_string(), "video")),
                 _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
+            }));
+        }
+        _ => {}
     }
 }
 
