@@ -55,6 +55,8 @@ pub(super) struct Shape {
     /// Where the field of a member stands. A list: a message has so few that hashing a name takes longer than looking.
     by_member: Vec<(String, usize)>,
     by_number: Vec<Option<usize>>,
+    /// A bit for each field that is required.
+    pub(super) required: u64,
     /// The number of `unknown_json`.
     pub(super) unknown: Option<u32>,
 }
@@ -64,6 +66,8 @@ pub(super) struct Shape {
 pub(super) struct Field {
     /// Its name in JSON.
     pub(super) member: String,
+    /// The name as it is written: in quotes, with its colon.
+    pub(super) key: String,
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) list: bool,
@@ -148,6 +152,7 @@ impl Shape {
             self.by_number.resize(number + 1, None);
         }
         self.by_number[number] = Some(position);
+        self.required |= u64::from(field.required) << position;
         self.fields.push(field);
     }
 
@@ -183,8 +188,10 @@ impl Field {
             kind,
             Kind::String | Kind::Bytes | Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::Double
         );
+        let member = member(descriptor);
         Self {
-            member: member(descriptor),
+            key: format!("\"{member}\":"), // names of the contract have nothing to escape
+            member,
             number: descriptor.number(),
             kind,
             list,
