@@ -6,8 +6,9 @@
 //! when it has nothing left to write, which is at the end of the same turn.
 //!
 //! While several calls run, a write may have company on its way: events of other streams, answers of other calls. So it waits
-//! until the tasks that are ready have had their turn and the system was asked for news once, without waiting for any. A
-//! write, with all that it sets off, is more than half of what an event costs.
+//! until the tasks that are ready have had their turn and the system was asked for news once, without waiting for any;
+//! and once more as long as each such turn brought something, a few times at most. A write, with all that it sets off, is
+//! more than half of what an event costs.
 use crate::admission::Running;
 use std::{
     future::Future as _,
@@ -23,6 +24,8 @@ use tonic::transport::server::Connected;
 
 /// What is gathered at most; what is larger is written from where it lies. Each connection has that much.
 const MOST: usize = 8 << 10;
+/// How many turns a write waits for company.
+const MOST_TURNS: u8 = 8;
 
 /// A caller's connection.
 #[derive(Debug)]
@@ -31,15 +34,22 @@ pub(crate) struct Joined<IO> {
     calls: Running,
     /// A frame was written by itself, so one more flush is to come.
     more_to_come: bool,
-    /// What is gathered waits for company, and its task will be woken.
-    is_waiting: bool,
+    /// How many turns what is gathered has waited. Not 0: its task will be woken.
+    turns: u8,
+    /// How much had been gathered when it began to wait for the last of them.
+    had: usize,
 }
 
 // === impl Joined ===
 
 impl<IO: AsyncWrite> Joined<IO> {
     pub(crate) fn new(io: IO, calls: Running) -> Self {
-        Self { io: BufWriter::with_capacity(MOST, io), calls, more_to_come: false, is_waiting: false }
+        Self { io: BufWriter::with_capacity(MOST, io), calls, more_to_come: false, turns: 0, had: 0 }
+    }
+
+    /// Of others' frames: the last turn brought some, or there was none yet.
+    fn may_have_company(&self) -> bool {
+        self.io.buffer().len() > self.had && self.turns < MOST_TURNS && self.calls.are_several()
     }
 }
 
@@ -50,7 +60,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Joined<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.io.buffer().is_empty() && !self.is_waiting {
+        if !self.io.buffer().is_empty() && self.turns == 0 {
             self.more_to_come = false;
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_flush(cx) {
                 return Poll::Ready(Err(error));
@@ -87,12 +97,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Joined<IO> {
         if std::mem::take(&mut self.more_to_come) {
             return Poll::Ready(Ok(()));
         }
-        let may_have_company = !self.io.buffer().is_empty() && self.calls.are_several();
-        if may_have_company && !std::mem::replace(&mut self.is_waiting, true) {
+        if self.may_have_company() {
+            self.turns += 1;
+            self.had = self.io.buffer().len();
             let _woken_soon = pin!(yield_now()).poll(cx);
             return Poll::Pending;
         }
-        self.is_waiting = false;
+        (self.turns, self.had) = (0, 0);
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -176,17 +187,35 @@ mod tests {
         io.shutdown().await.expect("shuts down");
     }
 
+    async fn flushed_at_once(io: &mut Joined<tokio_test::io::Mock>) -> bool {
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut *io).poll_flush(cx))).await.is_ready()
+    }
+
     #[tokio::test]
-    async fn of_several_calls_a_write_waits_one_turn_for_company() {
-        let script = tokio_test::io::Builder::new().write(b"one event, another").build();
+    async fn of_several_calls_a_write_waits_as_long_as_each_turn_brings_company() {
+        let script = tokio_test::io::Builder::new().write(b"one event, another, and a third").build();
         let mut io = Joined::new(script, calls(2));
-        io.write_all(b"one event, ").await.expect("writes");
-        let flushed = poll_fn(|cx| Poll::Ready(Pin::new(&mut io).poll_flush(cx))).await;
-        assert!(flushed.is_pending());
-        io.write_all(b"another").await.expect("writes");
-        assert_eq!(io.io.buffer(), b"one event, another");
-        io.flush().await.expect("flushes");
+        for event in [&b"one event, "[..], b"another, ", b"and a third"] {
+            io.write_all(event).await.expect("writes");
+            assert!(!flushed_at_once(&mut io).await);
+        }
+        assert!(flushed_at_once(&mut io).await);
         assert!(io.io.buffer().is_empty());
+    }
+
+    #[tokio::test]
+    async fn company_without_end_is_not_waited_for() {
+        let script = tokio_test::io::Builder::new().write(&[b'.'; 9]).write(b"next").build();
+        let mut io = Joined::new(script, calls(2));
+        for _ in 0..8 {
+            io.write_all(b".").await.expect("writes");
+            assert!(!flushed_at_once(&mut io).await);
+        }
+        io.write_all(b".").await.expect("writes");
+        assert!(flushed_at_once(&mut io).await);
+        io.write_all(b"next").await.expect("writes");
+        assert!(!flushed_at_once(&mut io).await); // the next waits as the first did
+        io.flush().await.expect("flushes");
     }
 
     #[tokio::test]
