@@ -5,7 +5,7 @@ use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::ProstCodec;
 
 /// What a call's answers are written into, in bytes. It stays with its stream while that waits for its next event: tonic's own 8 KiB
-/// were a quarter of what an open stream held. An event is some 100 to 500 bytes; what is larger makes it grow.
+/// were a sixth of what an open stream allocated. An event is some 100 to 500 bytes; what is larger makes it grow.
 const ROOM: usize = 2 << 10;
 /// How much may be written before it is handed on, in bytes. Tonic's own figure.
 const AT_ONCE: usize = 32 << 10;
