@@ -1,12 +1,13 @@
 //! The direct engine: the SDK's parts, put together once and not for every call.
 //!
-//! Regions, credentials and endpoints are found as the SDK finds them ([`Source`]), requests are signed by its signer, and
-//! go out over connections of our own. What does not change from call to call is made at the start: a call adds its path,
+//! Regions, credentials and endpoints are found as the SDK finds them ([`Source`]), requests are signed as it signs
+//! them, and go out over connections of our own. What does not change from call to call is made at the start: a call adds its path,
 //! its signature and its body, which is never copied.
 //!
 //! Connections speak HTTP/1.1, one answer each: on the one HTTP/2 connection that the service would offer, all answers
 //! would share one window, and a slow reader's would hold back the first token of the others'.
 mod credentials;
+mod keys;
 mod line;
 mod place;
 mod pool;

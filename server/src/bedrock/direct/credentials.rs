@@ -2,7 +2,7 @@
 //!
 //! While one call renews them the others go on with those that still hold; only when none hold do all wait. Nothing is
 //! spawned: a call that leaves while it loads leaves the loading to the next.
-use super::{super::source::Provider, sign::Proof};
+use super::{super::source::Provider, keys::Keys, sign::Proof};
 use crate::attempt::failure::{Failure, FailureKind};
 use aws_credential_types::provider::{ProvideCredentials as _, token::ProvideToken as _};
 use std::{
@@ -115,7 +115,8 @@ async fn proof(provider: &Provider) -> Result<(Proof, Option<SystemTime>), Strin
         Provider::Keys(keys) => {
             let keys = keys.provide_credentials().await.map_err(|error| error.to_string())?;
             let expires = keys.expiry();
-            Ok((Proof::Keys(keys.into()), expires))
+            let keys = Keys::new(keys).map_err(|_| "the session token cannot stand in a header")?;
+            Ok((Proof::Keys(keys), expires))
         }
         Provider::Token(tokens) => {
             let token = tokens.provide_token().await.map_err(|error| error.to_string())?;

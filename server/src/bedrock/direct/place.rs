@@ -29,6 +29,8 @@ pub(super) struct Place {
     authority: Authority,
     /// What comes before every path: nothing, unless the endpoint is a proxy's.
     base: String,
+    /// The same as it is signed.
+    canonical_base: String,
     host: HeaderValue,
     /// For whom requests are signed.
     pub(super) scope: Scope,
@@ -63,11 +65,13 @@ impl Place {
             Some(port) if port != default_port => format!("{}:{port}", authority.host()),
             _ => authority.host().to_owned(),
         };
+        let base = url.path().trim_end_matches('/');
         Some(Self {
             region: region.to_owned(),
             scheme,
             authority,
-            base: url.path().trim_end_matches('/').to_owned(),
+            base: base.to_owned(),
+            canonical_base: canonical(base),
             host: HeaderValue::from_maybe_shared(Bytes::from(host)).ok()?,
             scope,
             in_use: Arc::default(),
@@ -99,6 +103,12 @@ impl Place {
             Operation::CountTokens => "/count-tokens",
         });
         Ok(path)
+    }
+
+    /// A call's path as it is signed: encoded once more, without what names no place.
+    pub(super) fn canonical(&self, path: &str) -> String {
+        let encoded = path.get(self.base.len()..).unwrap_or_default().replace('%', "%25");
+        [self.canonical_base.as_str(), &encoded].concat()
     }
 
     /// A call, with the headers that say who we are.
@@ -147,6 +157,24 @@ fn target(path: String) -> Result<Uri, Failure> {
     let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
         .map_err(|error| Failure::new(FailureKind::Misconfigured, format!("no URI: {error}")))?;
     Ok(Uri::from(path))
+}
+
+/// RFC 3986's path without dot segments, and without empty ones, each segment encoded.
+fn canonical(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let mut canonical = String::new();
+    for segment in segments {
+        canonical.push('/');
+        push_encoded(&mut canonical, segment);
+    }
+    canonical
 }
 
 /// Everything but RFC 3986's unreserved characters, as AWS wants it: the colons and slashes of ids and ARNs too.
