@@ -8,6 +8,7 @@
 //! silence, or a quiet end without the metadata, becomes a status that says what had been sent; nothing is made to look
 //! like an answer. In a task that allows it another model may begin anew instead: then the caller is told to forget what
 //! it has, and never gets two models' words as one answer.
+mod news;
 mod restart;
 mod sent;
 
@@ -22,6 +23,7 @@ use crate::{
     record::{Busy, CallRecord},
 };
 use futures_util::Stream;
+use news::News;
 pub(crate) use restart::{Anew, anew};
 use restart::{Restarted, Restarting};
 use sent::Sent;
@@ -47,6 +49,7 @@ const PAUSES: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Relay<E> {
     busy: Busy,
+    news: News,
     stream: RelayedStream<E>,
 }
 
@@ -111,7 +114,7 @@ impl<E> Relay<E> {
             timer,
             complete: false,
         };
-        Self { busy, stream }
+        Self { busy, news: News::new(), stream }
     }
 }
 
@@ -119,8 +122,8 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> Stream for Relay<E> 
     type Item = Result<ConverseStreamResponse, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { busy, stream } = self.get_mut();
-        busy.count(|| stream.poll(cx))
+        let Self { busy, news, stream } = self.get_mut();
+        news.poll(cx, |cx| busy.count(|| stream.poll(cx)))
     }
 }
 

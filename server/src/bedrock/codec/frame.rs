@@ -52,7 +52,7 @@ struct Headers<'a>(&'a [u8]);
 /// A value. Of those that are no text only the length matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Value<'a> {
-    Text(&'a str),
+    Text(&'a [u8]),
     Other,
 }
 
@@ -88,8 +88,8 @@ impl<'a> Frame<'a> {
 
     /// The text of a header. Empty: there is none of this name, or it is no text.
     pub(super) fn header(&self, name: &str) -> &'a str {
-        match self.headers.flatten().find(|header| header.0 == name) {
-            Some((_, Value::Text(text))) => text,
+        match self.headers.flatten().find(|header| header.0 == name.as_bytes()) {
+            Some((_, Value::Text(text))) => str::from_utf8(text).unwrap_or_default(), // which it is
             _ => "",
         }
     }
@@ -98,6 +98,11 @@ impl<'a> Frame<'a> {
 /// Four bytes, the highest first; fewer are 0.
 fn number(bytes: &[u8]) -> u32 {
     bytes.first_chunk().copied().map_or(0, u32::from_be_bytes)
+}
+
+/// Only what is text. Names and kinds are ASCII, which is seen in a fraction of the time.
+fn text(bytes: &[u8]) -> Option<&[u8]> {
+    (bytes.is_ascii() || str::from_utf8(bytes).is_ok()).then_some(bytes)
 }
 
 // === impl Headers ===
@@ -119,9 +124,9 @@ impl<'a> Headers<'a> {
         self.take(usize::from(length))
     }
 
-    fn header(&mut self) -> Option<(&'a str, Value<'a>)> {
+    fn header(&mut self) -> Option<(&'a [u8], Value<'a>)> {
         let length = self.byte().filter(|length| *length > 0)?;
-        let name = str::from_utf8(self.take(usize::from(length))?).ok()?;
+        let name = text(self.take(usize::from(length))?)?;
         let fixed = match self.byte()? {
             0 | 1 => 0, // true, false
             2 => 1,
@@ -129,7 +134,7 @@ impl<'a> Headers<'a> {
             4 => 4,
             5 | 8 => 8, // a number, a time
             6 => return self.sized().map(|_| (name, Value::Other)),
-            7 => return Some((name, Value::Text(str::from_utf8(self.sized()?).ok()?))),
+            7 => return Some((name, Value::Text(text(self.sized()?)?))),
             9 => 16,
             _ => return None,
         };
@@ -138,7 +143,7 @@ impl<'a> Headers<'a> {
 }
 
 impl<'a> Iterator for Headers<'a> {
-    type Item = Result<(&'a str, Value<'a>), Broken>;
+    type Item = Result<(&'a [u8], Value<'a>), Broken>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
