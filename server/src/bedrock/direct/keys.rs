@@ -2,7 +2,7 @@
 //! sign.
 //!
 //! AWS's signer is made for every request: for each it sorts, cleans and encodes what here always is the same, and derives
-//! the key of the day anew. That was a seventh of what a call cost. Its derivation and its HMAC are used as they are; all of it
+//! the key of the day anew. That was a fifth of what a call cost. Its derivation and its HMAC are used as they are; all of it
 //! is the oracle of the tests.
 use super::{
     place::{JSON, Place},
