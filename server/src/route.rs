@@ -130,7 +130,7 @@ impl Routes {
             tasks,
             targets: making.targets,
             unknown: config.routing.unknown_tasks,
-            version: digest[..6].iter().map(|byte| format!("{byte:02x}")).collect(),
+            version: hex::encode(&digest[..6]),
         }
     }
 

@@ -5,7 +5,7 @@
 //! the key of the day anew. That was a fifth of what a call cost. Its derivation and its HMAC are used as they are; all of it
 //! is the oracle of the tests.
 use super::{
-    place::{JSON, Place},
+    place::{JSON, Place, canonical},
     sign::Scope,
 };
 use aws_credential_types::Credentials;
@@ -72,9 +72,9 @@ impl Keys {
             }
             None => ("content-type;host;x-amz-date", "", ""),
         };
-        let canonical = [
+        let request = [
             "POST\n",
-            &place.canonical(path),
+            &canonical(path),
             "\n\ncontent-type:",
             JSON,
             "\nhost:",
@@ -86,10 +86,10 @@ impl Keys {
             "\n\n",
             names,
             "\n",
-            &hex(&Sha256::digest(body)),
+            &hex::encode(Sha256::digest(body)),
         ];
-        let canonical = hex(&Sha256::digest(canonical.concat()));
-        let to_sign = ["AWS4-HMAC-SHA256", &time, &scope, &canonical].join("\n");
+        let request = hex::encode(Sha256::digest(request.concat()));
+        let to_sign = ["AWS4-HMAC-SHA256", &time, &scope, &request].join("\n");
         let signature = calculate_signature(self.of_the_day(day, &place.scope, now), to_sign.as_bytes());
         let authorization = [
             "AWS4-HMAC-SHA256 Credential=",
@@ -144,12 +144,6 @@ fn secret(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     Ok(value)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
-    bytes.iter().flat_map(digits).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +178,7 @@ mod tests {
         #[test]
         fn signatures_are_those_of_awss_signer(
             base in prop::sample::select(vec!["", "/", "/a/proxy/", "/a//b/./c/../d", "/..", "/a%20b/c:d@e+f=g"]),
-            model in "[a-z][ -~]{0,40}",
+            model in "[ -~]{1,40}|\\.{1,3}",
             body in prop::collection::vec(any::<u8>(), 0..200),
             token in prop::option::of("[A-Za-z0-9+/=]{0,80}"),
             seconds in prop::collection::vec(0_u64..200_000, 1..4),
@@ -222,12 +216,5 @@ mod tests {
     fn a_token_that_cannot_be_sent_is_refused_before_any_request() {
         let keys = Keys::new(Credentials::new("AKID", "SECRET", Some("TO\nKEN".to_owned()), None, "test"));
         assert!(keys.is_err());
-    }
-
-    #[test]
-    fn they_do_not_show_themselves() {
-        let token = Some("TOKEN".to_owned());
-        let keys = Keys::new(Credentials::new("AKID", "SECRET", token, None, "test")).expect("are keys");
-        assert_eq!(format!("{keys:?}"), "Keys");
     }
 }

@@ -29,8 +29,6 @@ pub(super) struct Place {
     authority: Authority,
     /// What comes before every path: nothing, unless the endpoint is a proxy's.
     base: String,
-    /// The same as it is signed.
-    canonical_base: String,
     host: HeaderValue,
     /// For whom requests are signed.
     pub(super) scope: Scope,
@@ -65,13 +63,11 @@ impl Place {
             Some(port) if port != default_port => format!("{}:{port}", authority.host()),
             _ => authority.host().to_owned(),
         };
-        let base = url.path().trim_end_matches('/');
         Some(Self {
             region: region.to_owned(),
             scheme,
             authority,
-            base: base.to_owned(),
-            canonical_base: canonical(base),
+            base: url.path().trim_end_matches('/').to_owned(),
             host: HeaderValue::from_maybe_shared(Bytes::from(host)).ok()?,
             scope,
             in_use: Arc::default(),
@@ -103,12 +99,6 @@ impl Place {
             Operation::CountTokens => "/count-tokens",
         });
         Ok(path)
-    }
-
-    /// A call's path as it is signed: encoded once more, without what names no place.
-    pub(super) fn canonical(&self, path: &str) -> String {
-        let encoded = path.get(self.base.len()..).unwrap_or_default().replace('%', "%25");
-        [self.canonical_base.as_str(), &encoded].concat()
     }
 
     /// A call, with the headers that say who we are.
@@ -159,8 +149,8 @@ fn target(path: String) -> Result<Uri, Failure> {
     Ok(Uri::from(path))
 }
 
-/// RFC 3986's path without dot segments, and without empty ones, each segment encoded.
-fn canonical(path: &str) -> String {
+/// A path as it is signed: without empty and dot segments, and each other one encoded once more.
+pub(super) fn canonical(path: &str) -> String {
     let mut segments = Vec::new();
     for segment in path.split('/') {
         match segment {
@@ -169,7 +159,7 @@ fn canonical(path: &str) -> String {
             segment => segments.push(segment),
         }
     }
-    let mut canonical = String::new();
+    let mut canonical = String::with_capacity(path.len() + 8);
     for segment in segments {
         canonical.push('/');
         push_encoded(&mut canonical, segment);

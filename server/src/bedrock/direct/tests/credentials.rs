@@ -2,7 +2,7 @@
 use crate::{
     attempt::failure::FailureKind,
     bedrock::{
-        direct::{credentials::Credentials, sign::Proof},
+        direct::{credentials::Credentials, keys, sign::Proof},
         source::Provider,
     },
 };
@@ -170,5 +170,8 @@ async fn a_call_that_leaves_while_it_loads_leaves_it_to_the_next() {
 fn they_do_not_show_themselves() {
     let secret = Proof::bearer("secret-key").expect("is a header");
     assert!(!format!("{secret:?}").contains("secret-key"));
+    let keys = Keys::new("AKID", "SECRET", Some("TOKEN".to_owned()), None, "test");
+    let keys = Proof::Keys(keys::Keys::new(keys).expect("can stand in a header"));
+    assert!(!format!("{keys:?}").contains("SECRET") && !format!("{keys:?}").contains("TOKEN"));
     assert_eq!(format!("{:?}", Credentials::new(None)), "Credentials");
 }
