@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 use switchboard_proto::v1 as pb;
-use switchboard_server::attempt::failure::FailureKind;
+use switchboard_server::failure::FailureKind;
 
 /// Reckoned by hand, from the usage that Bedrock recorded and the price list's dollars for a million tokens.
 const BY_HAND: [(&str, Option<i64>); 8] = [

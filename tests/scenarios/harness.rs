@@ -20,10 +20,10 @@ use switchboard_proto::v1::{
 };
 use switchboard_server::{
     Drained,
-    attempt::failure::{Failure, FailureKind},
     bedrock::{Answer, Ask, Counted, Models, Opened},
     catalogue::Catalogue,
     config::{Config, Deadline, Model, Task, UnknownTasks},
+    failure::{Failure, FailureKind},
     route::{Candidate, Routes},
     serve_seen,
     telemetry::Telemetry,

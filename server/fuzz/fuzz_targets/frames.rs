@@ -5,7 +5,7 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use libfuzzer_sys::fuzz_target;
 use switchboard_server::{
-    attempt::failure::Failure,
+    failure::Failure,
     bedrock::{ModelEvent, codec::Frames},
 };
 

@@ -5,8 +5,8 @@ use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 use switchboard_server::{
-    attempt::failure::{Failure, FailureKind},
     bedrock::{ModelEvent, codec::Frames},
+    failure::{Failure, FailureKind},
 };
 
 /// What a stream gave, and how it ended.

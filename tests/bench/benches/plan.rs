@@ -59,7 +59,8 @@ fn shapes(criterion: &mut Criterion) {
         ("for another family", 64_000, asking_as_claude_likes_it(), &task.candidates[1], 3),
     ] {
         let inference = pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..Default::default() };
-        let asked = Asked { task: &task, request: &request, inference: &inference, form: Form::Streamed };
+        let asked =
+            Asked { task: &task, request: &request, inference: &inference, form: Method::ConverseStream };
         assert_eq!(shape(asked, candidate).expect("is eligible").adjustments.len(), changes);
         group.bench_function(what, |bencher| {
             bencher.iter(|| shape(black_box(asked), black_box(candidate)).expect("is eligible"));

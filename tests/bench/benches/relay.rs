@@ -24,10 +24,10 @@ use switchboard_proto::v1::{
     converse_service_client::ConverseServiceClient, converse_stream_response::Event,
 };
 use switchboard_server::{
-    attempt::failure::Failure,
     bedrock::{Answer, Ask, Counted, Models, Opened},
     catalogue::Catalogue,
     config::{Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
+    failure::Failure,
     route::{Candidate, Routes},
     serve,
 };
