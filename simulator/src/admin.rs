@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::call::Shared;
 use crate::fault::FaultRule;
 use crate::models;
-use crate::play::Body;
+use crate::response_body::Body;
 
 /// Answers an admin request.
 pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Body> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::answer::digest::Digest;
+use crate::digest::Digest;
 use crate::error::Refusal;
 use crate::models::Model;
 use crate::prompt::Part;

@@ -11,20 +11,20 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::answer::{self, Ask, Pace, Reply};
 use crate::cache::PromptCache;
-use crate::calls::{CallBook, Entry};
+use crate::call_log::{CallBook, Entry};
 use crate::config::Config;
 use crate::error::Refusal;
-use crate::events::{self, bend};
+use crate::events::{self, stream_fault};
 use crate::fault::{Fault, FaultBook, Verdict};
 use crate::models::{self, Model, Quirk};
-use crate::play::{Body, Step, play};
-use crate::{prompt, quirks, schema, validate};
+use crate::response::{self, Ask, Pace, Reply};
+use crate::response_body::{Body, Step, play};
+use crate::{prompt, restrictions, service_model, validate};
 
-mod address;
+mod routing;
 
-use address::{Operation, authorize, route};
+use routing::{Operation, authorize, route};
 
 /// Bedrock's own limit for a request body.
 const LARGEST_BODY: usize = 25_000_000;
@@ -108,9 +108,9 @@ fn converse(
         return Err(Refusal::named("SerializationException"));
     }
     let model = models::resolve(id, &shared.config)?;
-    schema::check(body, operation.shape())?;
+    service_model::check(body, operation.shape())?;
     validate::check(model, body)?;
-    quirks::check(model, body)?;
+    restrictions::check(model, body)?;
     let parts = prompt::parts(body);
     let input_tokens = prompt::count(&parts);
     if input_tokens > model.context {
@@ -118,7 +118,7 @@ fn converse(
     }
     let cache = shared.cache.pass(model, &parts)?;
     let ask = Ask { seed: shared.config.seed, model, id, body, input_tokens, cache };
-    Ok((model, answer::compose(ask)))
+    Ok((model, response::compose(ask)))
 }
 
 fn count_tokens(shared: &Shared, id: &str, body: &Value) -> Result<usize, Refusal> {
@@ -131,7 +131,7 @@ fn count_tokens(shared: &Shared, id: &str, body: &Value) -> Result<usize, Refusa
     if !model.is(Quirk::CountsTokens) || model.id != id {
         return Err(Refusal::validation("The provided model doesn't support counting tokens."));
     }
-    schema::check(body, Operation::CountTokens.shape())?;
+    service_model::check(body, Operation::CountTokens.shape())?;
     let converse = &body["input"]["converse"];
     if converse.is_null() {
         return Ok(crate::tokens::count(&body["input"]["invokeModel"].to_string()));
@@ -144,7 +144,7 @@ fn streamed(reply: &mut Reply, pace: &Pace, verdict: &Verdict) -> Played {
     let mut steps = events::script(reply, pace);
     steps.insert(0, Step::Wait(verdict.delay));
     for fault in &verdict.bends {
-        steps = bend::bend(steps, fault, &mut reply.random);
+        steps = stream_fault::bend(steps, fault, &mut reply.random);
     }
     Played { content_type: "application/vnd.amazon.eventstream", length: None, steps }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::answer::{Block, Pace, Reply, metrics};
 use crate::frame;
-use crate::play::Step;
+use crate::response::{Block, Pace, Reply, metrics};
+use crate::response_body::Step;
 use crate::tokens;
 
-pub(crate) mod bend;
+pub(crate) mod stream_fault;
 
 /// Most tokens one delta carries.
 const MOST_TOKENS_A_DELTA: usize = 4;

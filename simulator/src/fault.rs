@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::error::{DAILY_QUOTA, Refusal};
 
-mod book;
+mod store;
 
-pub(crate) use book::{FaultBook, Verdict};
+pub(crate) use store::{FaultBook, Verdict};
 
 /// A fault for one model or for all.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -11,12 +11,12 @@
 //! call     authorization, path, log entry
 //! fault    is this call to be refused, delayed, cut?
 //! models   which model is meant                          data: models.toml
-//! schema   the body against the service model            data: shapes.json
+//! service_model the body against the service model            data: shapes.json
 //! validate what Bedrock checks for every model
-//! quirks   what this model refuses
-//! answer   tokens, cache, reply                          pure: the same seed and request, the same reply
+//! restrictions  what this model refuses
+//! response      tokens, cache, reply                          pure: the same seed and request, the same reply
 //! events   the reply as stream events
-//! play     frames and waits, one per poll                dropped: the caller hung up, generation stops
+//! response_body frames and waits, one per poll                dropped: the caller hung up, generation stops
 //! ```
 //!
 //! # Use from a test
@@ -34,25 +34,26 @@
 //! ```
 
 mod admin;
-mod answer;
 mod cache;
 mod call;
-mod calls;
+mod call_log;
 mod config;
+mod digest;
 mod error;
 mod events;
 mod fault;
 mod frame;
 mod models;
-mod play;
 mod prompt;
-mod quirks;
-mod schema;
+mod response;
+mod response_body;
+mod restrictions;
 mod server;
+mod service_model;
 mod tokens;
 mod validate;
 
-pub use calls::CallLog;
+pub use call_log::CallLog;
 pub use config::Config;
 pub use fault::{Fault, FaultRule};
 pub use server::{Handle, Simulator, serve};

@@ -21,10 +21,10 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::cache::PromptCache;
 use crate::call::{self, Shared};
-use crate::calls::{CallBook, CallLog};
+use crate::call_log::{CallBook, CallLog};
 use crate::config::Config;
 use crate::fault::{FaultBook, FaultRule};
-use crate::play::Body;
+use crate::response_body::Body;
 
 /// How long answers in hand may take once the simulator is told to stop.
 const GRACE: Duration = Duration::from_secs(1);

@@ -2,12 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
 
-mod answers;
 mod configuration;
+mod disconnect;
 mod faults;
 mod features;
-mod hang_up;
 mod harness;
 mod recordings;
+mod responses;
 mod validation;
 mod wire;

@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 
-use crate::calls::Entry;
+use crate::call_log::Entry;
 
 /// What every answer's body is.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Cut>;

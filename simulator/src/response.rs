@@ -5,17 +5,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cache::CacheUse;
+use crate::digest::Digest;
 use crate::models::Model;
 use crate::{prompt, tokens};
 
 mod citations;
-pub(crate) mod digest;
 mod guardrail;
-mod instance;
 mod limits;
 pub(crate) mod reasoning;
+mod schema_value;
+mod text;
 mod tools;
-mod words;
 
 /// What a reply is made from.
 pub(crate) struct Ask<'a> {
@@ -84,9 +84,9 @@ fn speak(ask: &Ask<'_>, random: &mut fastrand::Rng) -> Vec<Block> {
     let format = &ask.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
     if let Some(schema) = format.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
         let words = prompt::last_words(ask.body);
-        return vec![Block::Text(instance::of(&schema, &words, random).to_string())];
+        return vec![Block::Text(schema_value::of(&schema, &words, random).to_string())];
     }
-    let text = words::reply(ask.id, ask.body, random);
+    let text = text::reply(ask.id, ask.body, random);
     std::iter::once(Block::Text(text)).chain(citations::cite(ask.body)).collect()
 }
 
@@ -129,7 +129,7 @@ fn echoes(body: &Value) -> Vec<(&'static str, Value)> {
 
 /// Limits and stop sequences are left out, so that a shorter reply is the beginning of the longer one.
 fn seed(ask: &Ask<'_>) -> u64 {
-    let mut digest = digest::Digest::new(ask.seed);
+    let mut digest = Digest::new(ask.seed);
     digest.add_bytes(ask.model.id.as_bytes());
     for member in ["messages", "system", "toolConfig", "outputConfig"] {
         digest.add(&ask.body[member]);

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::error::Refusal;
 use crate::fault::Fault;
 use crate::frame;
-use crate::play::Step;
+use crate::response_body::Step;
 
 /// The script with the fault in it.
 pub(crate) fn bend(mut steps: Vec<Step>, fault: &Fault, random: &mut fastrand::Rng) -> Vec<Step> {

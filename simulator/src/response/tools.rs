@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Ask, Block, instance};
+use super::{Ask, Block, schema_value};
 use crate::prompt::{self, list};
 
 const ID_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -24,7 +24,7 @@ pub(super) fn call(ask: &Ask<'_>, random: &mut fastrand::Rng) -> Option<Block> {
     Some(Block::ToolUse {
         id: format!("tooluse_{id}"),
         name: tool["name"].as_str()?.to_owned(),
-        input: instance::of(&tool["inputSchema"]["json"], &words, random).to_string(),
+        input: schema_value::of(&tool["inputSchema"]["json"], &words, random).to_string(),
     })
 }
 

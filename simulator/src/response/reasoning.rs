@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::digest::Digest;
 use super::{Ask, Block};
+use crate::digest::Digest;
 use crate::error::Refusal;
 use crate::models::{Model, Quirk};
 use crate::prompt;

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::answer::reasoning;
 use crate::error::Refusal;
 use crate::models::{Model, Quirk};
 use crate::prompt::list;
+use crate::response::reasoning;
 
-mod dialect;
 mod media;
+mod schema_subset;
 
 type Checked = Result<(), Refusal>;
 
@@ -23,7 +23,7 @@ pub(crate) fn check(model: &Model, body: &Value) -> Checked {
         media::check,
         structured_output,
         thinking,
-        dialect::check,
+        schema_subset::check,
     ];
     checks.iter().try_for_each(|check| check(model, body))?;
     reasoning::check_signatures(model, body)
