@@ -1,4 +1,4 @@
-//! The log of recent calls, for tests that ask what really arrived.
+//! The log of recent calls, from which tests read the requests that arrived.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,48 +6,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
-/// One call, as far as it went.
+/// One call, completed or in progress.
 #[derive(Clone, Debug, Serialize)]
 pub struct CallLog {
-    /// The `x-amzn-requestid` of the answer.
+    /// `x-amzn-requestid` of the response.
     pub request_id: String,
     /// `Converse`, `ConverseStream` or `CountTokens`.
     pub operation: String,
-    /// The model id as the caller sent it, percent-decoded.
+    /// Model id as the caller sent it, percent-decoded.
     pub model: String,
-    /// The request body; null when it was not JSON.
+    /// Request body; null if it was not JSON.
     pub body: Value,
-    /// The HTTP status; 0 while there is none.
+    /// HTTP status; 0 until the status is sent.
     pub status: u16,
-    /// The name of the error answered, if one was.
+    /// Name of the error that was returned. Absent: no error.
     pub error: Option<String>,
-    /// The answer went out whole, or ended the way a fault wanted.
+    /// True if the response was sent completely, or ended as a fault required.
     pub finished: bool,
-    /// The caller left before the end.
+    /// True if the caller disconnected before the end.
     pub hung_up: bool,
-    /// Whole stream events handed to the connection.
+    /// Number of complete stream events that were handed to the connection.
     pub events_sent: u32,
 }
 
-/// The log: bounded, oldest out first.
+/// A bounded log of calls. The oldest call is removed first.
 #[derive(Debug)]
-pub(crate) struct CallBook {
+pub(crate) struct CallLogStore {
     calls: Mutex<VecDeque<Arc<Mutex<CallLog>>>>,
-    room: usize,
+    /// Maximum number of calls.
+    capacity: usize,
 }
 
-/// The right to write one call's line. Dropped unfinished, it says that the caller hung up.
+/// Writes the log of one call. If dropped before `finish`, it records that the caller disconnected.
 #[derive(Debug)]
-pub(crate) struct Entry(Arc<Mutex<CallLog>>);
+pub(crate) struct CallLogEntry(Arc<Mutex<CallLog>>);
 
-// === impl CallBook ===
+// === impl CallLogStore ===
 
-impl CallBook {
-    pub(crate) fn new(room: usize) -> Self {
-        Self { calls: Mutex::default(), room }
+impl CallLogStore {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { calls: Mutex::default(), capacity }
     }
 
-    pub(crate) fn open(&self, request_id: &str, operation: &str, model: &str, body: Value) -> Entry {
+    pub(crate) fn open(&self, request_id: &str, operation: &str, model: &str, body: Value) -> CallLogEntry {
         let log = CallLog {
             request_id: request_id.to_owned(),
             operation: operation.to_owned(),
@@ -62,10 +63,10 @@ impl CallBook {
         let log = Arc::new(Mutex::new(log));
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.push_back(Arc::clone(&log));
-        while calls.len() > self.room {
+        while calls.len() > self.capacity {
             calls.pop_front();
         }
-        Entry(log)
+        CallLogEntry(log)
     }
 
     pub(crate) fn all(&self) -> Vec<CallLog> {
@@ -78,36 +79,37 @@ impl CallBook {
     }
 }
 
-// === impl Entry ===
+// === impl CallLogEntry ===
 
-impl Entry {
-    pub(crate) fn answered(&mut self, status: u16) {
-        self.write(|log| log.status = status);
+impl CallLogEntry {
+    pub(crate) fn set_status(&mut self, status: u16) {
+        self.update(|log| log.status = status);
     }
 
-    pub(crate) fn refused(&mut self, status: u16, error: &str) {
-        self.write(|log| {
+    /// Records an error response and finishes the entry.
+    pub(crate) fn fail(&mut self, status: u16, error: &str) {
+        self.update(|log| {
             log.status = status;
             log.error = Some(error.to_owned());
             log.finished = true;
         });
     }
 
-    pub(crate) fn event_sent(&mut self) {
-        self.write(|log| log.events_sent += 1);
+    pub(crate) fn add_event(&mut self) {
+        self.update(|log| log.events_sent += 1);
     }
 
     pub(crate) fn finish(&mut self) {
-        self.write(|log| log.finished = true);
+        self.update(|log| log.finished = true);
     }
 
-    fn write(&self, change: impl FnOnce(&mut CallLog)) {
+    fn update(&self, change: impl FnOnce(&mut CallLog)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl Drop for Entry {
+impl Drop for CallLogEntry {
     fn drop(&mut self) {
-        self.write(|log| log.hung_up = !log.finished);
+        self.update(|log| log.hung_up = !log.finished);
     }
 }

@@ -1,7 +1,7 @@
-//! An answer as it happens: frames, waits, silences and cuts, one at a time as the body is polled.
+//! The body of a response, generated as it is polled: frames, waits, stalls and closed connections.
 //!
-//! Nothing runs ahead of the reader. A caller who hangs up drops the body, and with it this script and its log entry,
-//! which then says "hung up".
+//! One step runs per poll, so that generation never runs ahead of a slow consumer. A caller that disconnects
+//! drops the body with its remaining steps and its log entry, which then records the disconnect.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,72 +12,82 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 
-use crate::call_log::Entry;
+use crate::call_log::CallLogEntry;
 
-/// What every answer's body is.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Cut>;
+/// Delay before a connection is closed on purpose, in which hyper writes out what was sent before.
+const FLUSH_DELAY: Duration = Duration::from_millis(5);
 
-/// The socket is closed in mid-answer, on purpose.
+/// The body type of every response.
+pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, ConnectionClosed>;
+
+/// Body error that makes hyper close the socket in the middle of a response.
 #[derive(Debug)]
-pub(crate) struct Cut;
+pub(crate) struct ConnectionClosed;
 
-/// One step of an answer.
+/// One step of a response.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
     Wait(Duration),
-    /// A whole event.
+    /// A complete event.
     Event(Bytes),
-    /// Bytes that are no whole event.
+    /// Bytes that are not a complete event.
     Bytes(Bytes),
-    /// Silence for ever.
-    Silence,
-    /// The socket closes.
-    Cut,
+    /// Sends nothing more and keeps the connection open.
+    Stall,
+    /// Closes the socket.
+    CloseConnection,
 }
 
-/// Plays the steps; the entry is finished with the last of them.
-pub(crate) fn play(steps: Vec<Step>, entry: Entry) -> Body {
-    let script = (VecDeque::from(steps), entry);
-    let frames = stream::unfold(script, |(mut steps, mut entry)| async move {
-        let bytes = next(&mut steps, &mut entry).await?;
+/// Returns a body that runs the steps. The log entry is finished with the last step.
+pub(crate) fn new(steps: Vec<Step>, entry: CallLogEntry) -> ResponseBody {
+    let state = (VecDeque::from(steps), entry);
+    let frames = stream::unfold(state, |(mut steps, mut entry)| async move {
+        let bytes = next_bytes(&mut steps, &mut entry).await?;
         Some((bytes.map(Frame::data), (steps, entry)))
     });
     StreamBody::new(frames).boxed_unsync()
 }
 
-async fn next(steps: &mut VecDeque<Step>, entry: &mut Entry) -> Option<Result<Bytes, Cut>> {
+async fn next_bytes(
+    steps: &mut VecDeque<Step>,
+    entry: &mut CallLogEntry,
+) -> Option<Result<Bytes, ConnectionClosed>> {
     loop {
         match steps.pop_front()? {
-            Step::Wait(time) if time.is_zero() => {}
-            Step::Wait(time) => tokio::time::sleep(time).await,
-            Step::Silence => std::future::pending().await,
+            Step::Wait(duration) if duration.is_zero() => {}
+            Step::Wait(duration) => tokio::time::sleep(duration).await,
+            Step::Stall => std::future::pending().await,
             Step::Event(bytes) => {
-                entry.event_sent();
-                return Some(finish(bytes, steps, entry));
+                entry.add_event();
+                return Some(finish_if_last(bytes, steps, entry));
             }
-            Step::Bytes(bytes) => return Some(finish(bytes, steps, entry)),
-            Step::Cut => {
+            Step::Bytes(bytes) => return Some(finish_if_last(bytes, steps, entry)),
+            Step::CloseConnection => {
                 entry.finish();
-                // Long enough for what was sent before to leave hyper's buffer.
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                return Some(Err(Cut));
+                tokio::time::sleep(FLUSH_DELAY).await;
+                return Some(Err(ConnectionClosed));
             }
         }
     }
 }
 
-/// A body with a known length is never polled after its last byte, so that byte finishes the entry.
-fn finish(bytes: Bytes, steps: &VecDeque<Step>, entry: &mut Entry) -> Result<Bytes, Cut> {
+/// Finishes the entry with the last bytes, because hyper does not poll a body of known length after its last
+/// byte.
+fn finish_if_last(
+    bytes: Bytes,
+    steps: &VecDeque<Step>,
+    entry: &mut CallLogEntry,
+) -> Result<Bytes, ConnectionClosed> {
     if steps.is_empty() {
         entry.finish();
     }
     Ok(bytes)
 }
 
-impl std::fmt::Display for Cut {
+impl std::fmt::Display for ConnectionClosed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("the socket was cut on purpose")
+        formatter.write_str("the connection was closed by an injected fault")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for ConnectionClosed {}

@@ -1,4 +1,4 @@
-//! The rules in force, and what they decide for a call.
+//! The active fault rules, and their effect on a call.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,36 +6,39 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Fault, FaultRule};
-use crate::error::Refusal;
+use crate::error::ServiceError;
 
-/// The rules in force.
+/// The active fault rules.
 #[derive(Debug)]
-pub(crate) struct FaultBook {
-    rules: Mutex<(Vec<Active>, fastrand::Rng)>,
+pub(crate) struct FaultStore {
+    rules: Mutex<(Vec<ActiveRule>, fastrand::Rng)>,
 }
 
 #[derive(Debug)]
-struct Active {
+struct ActiveRule {
     rule: FaultRule,
-    /// For a rate: the second being counted and the calls let through in it.
+    /// Start of the current window of one second, and the calls in it. Absent: no call with a rate limit yet.
     window: Option<(Instant, u32)>,
 }
 
-/// What the rules decided for one call.
+/// The combined effect of the matching rules on one call.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    pub(crate) refusal: Option<Refusal>,
+pub(crate) struct FaultDecision {
+    /// Error response of the call. Absent: the call is served.
+    pub(crate) error: Option<ServiceError>,
+    /// True if no response is ever sent.
     pub(crate) hang: bool,
+    /// Additional delay of the first event or of the unary body.
     pub(crate) delay: Duration,
-    /// Faults that bend the answer itself, in the order injected.
-    pub(crate) bends: Vec<Fault>,
+    /// Faults that change the response itself, in the order of injection.
+    pub(crate) response_faults: Vec<Fault>,
 }
 
-// === impl Active ===
+// === impl ActiveRule ===
 
-impl Active {
-    /// Is this call one that a throttle lets pass?
-    fn spares(&mut self, random: &mut fastrand::Rng) -> bool {
+impl ActiveRule {
+    /// True if this is a throttle that lets the call pass. Counts the call towards its rate.
+    fn lets_pass(&mut self, random: &mut fastrand::Rng) -> bool {
         let Fault::Throttle { calls_per_second, probability, .. } = &self.rule.fault else { return false };
         if let Some(rate) = calls_per_second {
             let now = Instant::now();
@@ -46,71 +49,72 @@ impl Active {
             window.1 += 1;
             return f64::from(window.1) <= *rate;
         }
-        probability.is_some_and(|share| random.f64() >= share)
+        probability.is_some_and(|probability| random.f64() >= probability)
     }
 
-    fn used_up(&self) -> bool {
+    fn is_exhausted(&self) -> bool {
         self.rule.times == Some(0)
     }
 }
 
-// === impl FaultBook ===
+// === impl FaultStore ===
 
-impl FaultBook {
+impl FaultStore {
     pub(crate) fn new(seed: u64, rules: &[FaultRule]) -> Self {
-        let book = Self { rules: Mutex::new((Vec::new(), fastrand::Rng::with_seed(seed))) };
+        let store = Self { rules: Mutex::new((Vec::new(), fastrand::Rng::with_seed(seed))) };
         for rule in rules {
-            book.inject(rule.clone());
+            store.inject(rule.clone());
         }
-        book
+        store
     }
 
     pub(crate) fn inject(&self, rule: FaultRule) {
         let mut guard = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.0.push(Active { rule, window: None });
+        guard.0.push(ActiveRule { rule, window: None });
     }
 
     pub(crate) fn clear(&self) {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).0.clear();
     }
 
-    /// The rules still in force.
+    /// Returns the active rules.
     pub(crate) fn rules(&self) -> Vec<FaultRule> {
         let guard = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         guard.0.iter().map(|active| active.rule.clone()).collect()
     }
 
-    /// Decides for one call, known by any of `ids`, and counts the rules it used.
-    pub(crate) fn judge(&self, ids: &[&str], streamed: bool) -> Verdict {
+    /// Decides for one call whose model has the given `ids`, and decrements `times` of the rules that apply.
+    pub(crate) fn decide(&self, ids: &[&str], streamed: bool) -> FaultDecision {
         let mut guard = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let (rules, random) = &mut *guard;
-        let mut verdict = Verdict::default();
+        let mut decision = FaultDecision::default();
         for active in rules.iter_mut() {
             let fault = &active.rule.fault;
-            if !active.rule.matches(ids) || (fault.only_for_streams() && !streamed) || active.spares(random) {
+            if !active.rule.matches(ids) || (fault.is_stream_only() && !streamed) || active.lets_pass(random)
+            {
                 continue;
             }
             active.rule.times = active.rule.times.map(|times| times.saturating_sub(1));
-            verdict.add(&active.rule.fault);
-            if verdict.refusal.is_some() || verdict.hang {
+            decision.add(&active.rule.fault);
+            if decision.error.is_some() || decision.hang {
                 break;
             }
         }
-        rules.retain(|active| !active.used_up());
-        verdict
+        rules.retain(|active| !active.is_exhausted());
+        decision
     }
 }
 
-// === impl Verdict ===
+// === impl FaultDecision ===
 
-impl Verdict {
+impl FaultDecision {
     fn add(&mut self, fault: &Fault) {
-        self.refusal = fault.refusal();
+        self.error = fault.to_error();
         match fault {
             Fault::Throttle { .. } | Fault::Error { .. } => {}
             Fault::Hang => self.hang = true,
             Fault::SlowFirstToken { delay } => self.delay += *delay,
-            bend => self.bends.push(bend.clone()),
+            fault => self.response_faults.push(fault.clone()),
         }
     }
 }

@@ -1,56 +1,60 @@
-//! Images, documents and videos: who takes which, and who takes them from S3.
+//! Images, documents and videos that a model does not support, inline or from S3.
 //!
-//! What happens to S3 locations is as recorded, oddities included.
+//! The errors for S3 locations are as recorded, including their inconsistencies.
 
 use serde_json::Value;
 
-use crate::error::Refusal;
-use crate::models::{Model, Quirk};
+use crate::error::ServiceError;
+use crate::models::{Behavior, Model};
 use crate::prompt::list;
 
-/// Where a block stands.
+/// Position of a block in the conversation.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     message: usize,
     block: usize,
-    in_result: bool,
+    /// True for content of a tool result.
+    in_tool_result: bool,
 }
 
-/// Refuses media the model does not take.
-pub(super) fn check(model: &Model, body: &Value) -> Result<(), Refusal> {
-    for (message, turn) in list(body, "messages").iter().enumerate() {
-        for (index, block) in list(turn, "content").iter().enumerate() {
-            let place = Place { message, block: index, in_result: false };
-            one(model, block, place)?;
+/// Rejects media that the model does not support.
+pub(super) fn check(model: &Model, body: &Value) -> Result<(), ServiceError> {
+    for (message_index, message) in list(body, "messages").iter().enumerate() {
+        for (block_index, block) in list(message, "content").iter().enumerate() {
+            let position = Position { message: message_index, block: block_index, in_tool_result: false };
+            check_block(model, block, position)?;
             for result in list(&block["toolResult"], "content") {
-                one(model, result, Place { in_result: true, ..place })?;
+                check_block(model, result, Position { in_tool_result: true, ..position })?;
             }
         }
     }
     Ok(())
 }
 
-fn one(model: &Model, block: &Value, place: Place) -> Result<(), Refusal> {
-    let kinds = [("image", Quirk::NoImages), ("document", Quirk::NoDocuments), ("video", Quirk::NoVideo)];
-    if let Some((kind, _)) = kinds.iter().find(|(kind, quirk)| !block[*kind].is_null() && model.is(*quirk)) {
-        return Err(Refusal::validation(format!(
+fn check_block(model: &Model, block: &Value, position: Position) -> Result<(), ServiceError> {
+    let kinds =
+        [("image", Behavior::NoImages), ("document", Behavior::NoDocuments), ("video", Behavior::NoVideo)];
+    if let Some((kind, _)) =
+        kinds.iter().find(|(kind, behavior)| !block[*kind].is_null() && model.has(*behavior))
+    {
+        return Err(ServiceError::validation(format!(
             "This model doesn't support the {kind} content block that you provided. Update the content block and try again."
         )));
     }
-    from_s3(model, block, place)
+    check_s3_location(model, block, position)
 }
 
-fn from_s3(model: &Model, block: &Value, place: Place) -> Result<(), Refusal> {
-    let in_s3 = |kind: &str| !block[kind]["source"]["s3Location"].is_null();
-    let Place { message, block: index, in_result } = place;
-    match model.vendor() {
-        "anthropic" if in_s3("image") => Err(Refusal::validation(
+fn check_s3_location(model: &Model, block: &Value, position: Position) -> Result<(), ServiceError> {
+    let is_in_s3 = |kind: &str| !block[kind]["source"]["s3Location"].is_null();
+    let Position { message, block: index, in_tool_result } = position;
+    match model.provider() {
+        "anthropic" if is_in_s3("image") => Err(ServiceError::validation(
             "This model doesn't support the s3Uri field. Remove s3Uri and try again.",
         )),
-        "anthropic" if in_s3("document") && !in_result => Err(Refusal::model(format!(
+        "anthropic" if is_in_s3("document") && !in_tool_result => Err(ServiceError::from_model(format!(
             "messages.{message}.content.{index}.document.source.type: Field required"
         ))),
-        "amazon" if in_s3("document") && in_result => Err(Refusal::model(format!(
+        "amazon" if is_in_s3("document") && in_tool_result => Err(ServiceError::from_model(format!(
             "Malformed input request: #/messages/{message}/content/{index}: extraneous key [toolResult] is not permitted, please reformat your input and try again."
         ))),
         _ => Ok(()),
