@@ -38,9 +38,15 @@ pub(crate) async fn handle(state: &State, request: Request<Incoming>) -> Respons
     respond(status, &body)
 }
 
-/// Activates the fault rule of the body.
+/// Activates the fault rule of the body. The error names the field that is wrong.
 fn inject(state: &State, body: &Bytes) -> Result<(), String> {
     let rule = serde_json::from_slice::<FaultRule>(body).map_err(|error| error.to_string())?;
+    if !rule.is_for_every_model() && models::find(&rule.model, &state.config).is_none() {
+        return Err(format!(
+            "model: unknown model id `{}`; use an id of GET /_sim/models, a base model id, or `*` for every model",
+            rule.model
+        ));
+    }
     state.faults.inject(rule);
     Ok(())
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use crate::error::{DAILY_QUOTA_MESSAGE, ServiceError};
@@ -75,6 +75,7 @@ pub enum Fault {
         retry_after: Option<Duration>,
     },
     /// Keeps the connection open and never sends a response, not even a status.
+    #[serde(deserialize_with = "no_fields")]
     Hang,
     /// Sends the status at once and delays the first event, or delays the whole unary response.
     SlowFirstToken {
@@ -123,8 +124,10 @@ pub enum Fault {
         at_event: u32,
     },
     /// Ends the stream cleanly before `messageStop`.
+    #[serde(deserialize_with = "no_fields")]
     EndWithoutMessageStop,
     /// Ends the stream cleanly after `messageStop`, so that usage is missing.
+    #[serde(deserialize_with = "no_fields")]
     EndWithoutMetadata,
     /// Inserts an event of a type that no SDK knows.
     UnknownEvent {
@@ -140,6 +143,14 @@ pub enum Fault {
 
 fn every_model() -> String {
     EVERY_MODEL.to_owned()
+}
+
+/// Rejects fields of a fault that has none. `deny_unknown_fields` has no effect on unit variants.
+fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NoFields {}
+    NoFields::deserialize(deserializer).map(|NoFields {}| ())
 }
 
 // === impl FaultRule ===
@@ -160,7 +171,7 @@ impl FaultRule {
         Self { times: Some(times), ..self }
     }
 
-    fn is_for_every_model(&self) -> bool {
+    pub(crate) fn is_for_every_model(&self) -> bool {
         self.model == EVERY_MODEL
     }
 

@@ -236,3 +236,31 @@ async fn the_admin_api_injects_lists_and_clears_faults() {
     let (_, models) = scenario.admin("GET", "/_sim/models", &json!(null)).await;
     assert!(models.to_string().contains(NOVA));
 }
+
+#[tokio::test]
+async fn a_fault_with_an_unknown_model_or_field_is_rejected_by_name() {
+    let scenario = Scenario::start().await;
+    let throttle = json!({ "kind": "throttle" });
+    let cases = [
+        (json!({ "model": "nosuch", "fault": throttle }), "model: unknown model id `nosuch`"),
+        (json!({ "modle": NOVA, "fault": throttle }), "unknown field `modle`"),
+        (json!({ "model": NOVA, "time": 1, "fault": throttle }), "unknown field `time`"),
+        (json!({ "model": NOVA, "fault": { "kind": "throttle", "rate": 2 } }), "unknown field `rate`"),
+        (json!({ "model": NOVA, "fault": { "kind": "hang", "delay": "2s" } }), "unknown field `delay`"),
+        (json!({ "model": NOVA, "fault": { "kind": "end_without_metadata", "x": 1 } }), "unknown field `x`"),
+        (json!({ "model": NOVA }), "missing field `fault`"),
+    ];
+    for (rule, message) in cases {
+        let (status, error) = scenario.admin("POST", "/_sim/faults", &rule).await;
+        assert_eq!(status, 400, "{rule}");
+        assert!(error["error"].as_str().is_some_and(|text| text.starts_with(message)), "{rule}: {error}");
+    }
+    let (_, faults) = scenario.admin("GET", "/_sim/faults", &json!(null)).await;
+    assert_eq!(faults["faults"], json!([]), "a rejected rule is not active");
+
+    let arn = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/a1b2c3d4e5f6";
+    for model in [NOVA, "amazon.nova-lite-v1:0", "amazon.titan-text-lite-v1", arn, "*"] {
+        let rule = json!({ "model": model, "fault": { "kind": "hang" }, "times": 1 });
+        assert_eq!(scenario.admin("POST", "/_sim/faults", &rule).await, (200, json!({})), "{model}");
+    }
+}
