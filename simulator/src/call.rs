@@ -18,7 +18,7 @@ use crate::error::ServiceError;
 use crate::events::{self, stream_fault};
 use crate::fault::{Fault, FaultDecision, FaultStore};
 use crate::models::{self, Behavior, Model};
-use crate::response::{self, ModelInput, ModelResponse, Pace};
+use crate::response::{self, ModelInput, ModelResponse, Timing};
 use crate::response_body::{self, ResponseBody, Step};
 use crate::{prompt, restrictions, service_model, validate};
 
@@ -89,11 +89,11 @@ async fn respond(
         return Ok(unary_plan(&json!({ "inputTokens": count }), &faults.response_faults));
     }
     let (model, mut response) = converse(state, operation, id, body)?;
-    let pace = Pace::new(model, state.config.speed);
+    let timing = Timing::new(model, state.config.speed);
     if operation == Operation::ConverseStream {
-        return Ok(stream_plan(&mut response, &pace, &faults));
+        return Ok(stream_plan(&mut response, &timing, &faults));
     }
-    let latency = pace.total(response.output_tokens);
+    let latency = timing.total(response.output_tokens);
     tokio::time::sleep(latency + faults.delay).await;
     Ok(unary_plan(&response.to_json(latency), &faults.response_faults))
 }
@@ -142,8 +142,8 @@ fn count_tokens(state: &State, id: &str, body: &Value) -> Result<usize, ServiceE
     Ok(prompt::count_tokens(&prompt::parts(converse)))
 }
 
-fn stream_plan(response: &mut ModelResponse, pace: &Pace, faults: &FaultDecision) -> ResponsePlan {
-    let mut steps = events::to_steps(response, pace);
+fn stream_plan(response: &mut ModelResponse, timing: &Timing, faults: &FaultDecision) -> ResponsePlan {
+    let mut steps = events::to_steps(response, timing);
     steps.insert(0, Step::Wait(faults.delay));
     for fault in &faults.response_faults {
         steps = stream_fault::apply(steps, fault, &mut response.random);

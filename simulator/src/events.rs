@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::frame;
-use crate::response::{Block, ModelResponse, Pace, metrics};
+use crate::response::{Block, ModelResponse, Timing, metrics};
 use crate::response_body::Step;
 use crate::tokens;
 
@@ -24,18 +24,18 @@ struct Event {
 }
 
 /// Returns the steps of the whole stream: one per event, and one per delay.
-pub(crate) fn to_steps(response: &mut ModelResponse, pace: &Pace) -> Vec<Step> {
+pub(crate) fn to_steps(response: &mut ModelResponse, timing: &Timing) -> Vec<Step> {
     let mut random = response.random.clone();
     let mut events = vec![Event::new("messageStart", json!({ "role": "assistant" }))];
     for (index, block) in response.blocks.iter().enumerate() {
         add_block(index, block, &mut random, &mut events);
     }
     events.push(message_stop(response));
-    events.push(metadata(response, pace.total(response.output_tokens)));
-    let mut steps = vec![Step::Wait(pace.first_token)];
+    events.push(metadata(response, timing.total(response.output_tokens)));
+    let mut steps = vec![Step::Wait(timing.first_token)];
     for event in events {
         if event.tokens > 0 {
-            steps.push(Step::Wait(pace.per_token.mul_f64(event.tokens as f64)));
+            steps.push(Step::Wait(timing.per_token.mul_f64(event.tokens as f64)));
         }
         steps.push(Step::Event(frame::event(event.event_type, event.payload, &mut random)));
     }

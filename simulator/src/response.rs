@@ -52,8 +52,8 @@ pub(crate) enum Block {
     Reasoning { text: String, signature: Option<String> },
 }
 
-/// Generation speed of a model, scaled by the configured speed.
-pub(crate) struct Pace {
+/// Delays of a response of a model, scaled by the configured speed.
+pub(crate) struct Timing {
     pub(crate) first_token: Duration,
     pub(crate) per_token: Duration,
 }
@@ -202,9 +202,9 @@ pub(crate) fn metrics(latency: Duration) -> Value {
     json!({ "latencyMs": u64::try_from(latency.as_millis()).unwrap_or(u64::MAX).max(1) })
 }
 
-// === impl Pace ===
+// === impl Timing ===
 
-impl Pace {
+impl Timing {
     /// Scales the speed of the model by `speed`. A speed of 0 has no delays.
     pub(crate) fn new(model: &Model, speed: f64) -> Self {
         if speed == 0.0 {

@@ -84,8 +84,8 @@ impl Generator<'_> {
             schema["minimum"].as_f64().or(schema["exclusiveMinimum"].as_f64().map(|bound| bound + step));
         let max =
             schema["maximum"].as_f64().or(schema["exclusiveMaximum"].as_f64().map(|bound| bound - step));
-        let words = self.prompt.split(|c: char| !c.is_ascii_digit() && c != '.');
-        let number = words.filter_map(|word| word.parse::<f64>().ok()).next().unwrap_or(1.0);
+        let numbers = self.prompt.split(|c: char| !c.is_ascii_digit() && c != '.');
+        let number = numbers.filter_map(|text| text.parse::<f64>().ok()).next().unwrap_or(1.0);
         let bounded = number.max(min.unwrap_or(f64::MIN)).min(max.unwrap_or(f64::MAX));
         match schema["multipleOf"].as_f64().filter(|unit| *unit > 0.0) {
             Some(unit) => (bounded / unit).ceil() * unit,
