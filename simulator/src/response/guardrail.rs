@@ -1,30 +1,31 @@
-//! A guardrail that intervenes when the prompt holds a trigger word.
+//! A guardrail that intervenes if the prompt contains a trigger word.
 
 use serde_json::{Value, json};
 
 use crate::prompt;
 
-/// Say this in a call with `guardrailConfig` and the guardrail steps in.
+/// The trigger word. It has no effect in a request without `guardrailConfig`.
 const TRIGGER: &str = "guardrail-block";
 
-/// What is answered in place of the model.
+/// The response that replaces the model's.
 pub(super) struct Intervention {
     pub(super) text: String,
+    /// `trace` of the response. Absent: not enabled.
     pub(super) trace: Option<Value>,
 }
 
-/// Steps in, if there is a guardrail and the prompt triggers it.
-pub(super) fn intervene(body: &Value) -> Option<Intervention> {
+/// Returns an intervention if the request has a guardrail and the prompt contains the trigger word.
+pub(super) fn evaluate(body: &Value) -> Option<Intervention> {
     let config = &body["guardrailConfig"];
     let id = config["guardrailIdentifier"].as_str().filter(|id| !id.is_empty())?;
     let text = prompt::all_text(body);
     if !text.contains(TRIGGER) {
         return None;
     }
-    let traced = config["trace"].as_str().is_some_and(|trace| trace.starts_with("enabled"));
+    let is_traced = config["trace"].as_str().is_some_and(|trace| trace.starts_with("enabled"));
     Some(Intervention {
         text: "Sorry, the model cannot answer this question.".to_owned(),
-        trace: traced.then(|| trace(id, text.chars().count())),
+        trace: is_traced.then(|| trace(id, text.chars().count())),
     })
 }
 

@@ -1,11 +1,12 @@
-//! A digest of JSON that does not depend on the order of members.
+//! A digest of JSON that does not depend on the order of object members.
 //!
-//! The SDK for Rust sends the members of a tool's schema in a different order each time; the reply must not change
-//! with it. FNV-1a, because the standard library's hasher may change between releases and replies must not.
+//! The AWS SDK for Rust serializes the members of a tool's schema in random order, and the response must not
+//! depend on that order. The digest is FNV-1a because responses must stay the same across releases of the
+//! standard library, whose hasher may change.
 
 use serde_json::Value;
 
-/// A running digest.
+/// An incremental digest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Digest(u64);
 

@@ -1,48 +1,49 @@
-//! The reply to a request: the same seed, model and request always give the same one.
+//! Generates the response to a request. The same seed, model and request always give the same response.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cache::CacheUse;
+use crate::cache::CacheUsage;
+use crate::digest::Digest;
 use crate::models::Model;
 use crate::{prompt, tokens};
 
 mod citations;
-pub(crate) mod digest;
 mod guardrail;
-mod instance;
 mod limits;
 pub(crate) mod reasoning;
+mod schema_value;
+mod text;
 mod tools;
-mod words;
 
-/// What a reply is made from.
-pub(crate) struct Ask<'a> {
+/// The input of a response.
+pub(crate) struct ModelInput<'a> {
     pub(crate) seed: u64,
     pub(crate) model: &'static Model,
-    /// The id as the caller sent it; replies are marked with it.
+    /// Model id as the caller sent it; part of every generated text.
     pub(crate) id: &'a str,
     pub(crate) body: &'a Value,
     pub(crate) input_tokens: usize,
-    pub(crate) cache: CacheUse,
+    pub(crate) cache: CacheUsage,
 }
 
-/// A whole reply.
+/// A complete response.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ModelResponse {
     pub(crate) blocks: Vec<Block>,
     pub(crate) stop_reason: &'static str,
     pub(crate) usage: Value,
     pub(crate) output_tokens: usize,
-    /// Members that only some replies have: `trace`, `serviceTier`, `performanceConfig`.
-    pub(crate) extras: Vec<(&'static str, Value)>,
+    /// Members that only some responses have: `trace`, `serviceTier`, `performanceConfig`.
+    pub(crate) optional_members: Vec<(&'static str, Value)>,
+    /// `additionalModelResponseFields`. Absent: not requested.
     pub(crate) additional_fields: Option<Value>,
-    /// Seeds whatever may differ between two replies with the same words: the size of deltas, padding.
+    /// Random source for what does not change the text: the size of deltas, padding.
     pub(crate) random: fastrand::Rng,
 }
 
-/// One content block of a reply.
+/// A content block of a response.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Block {
     Text(String),
@@ -51,88 +52,94 @@ pub(crate) enum Block {
     Reasoning { text: String, signature: Option<String> },
 }
 
-/// How long a reply takes at the model's own pace.
-pub(crate) struct Pace {
+/// Delays of a response of a model, scaled by the configured speed.
+pub(crate) struct Timing {
     pub(crate) first_token: Duration,
     pub(crate) per_token: Duration,
 }
 
-/// Makes the reply.
-pub(crate) fn compose(ask: Ask<'_>) -> Reply {
-    let mut random = fastrand::Rng::with_seed(seed(&ask));
-    let mut extras = echoes(ask.body);
-    if let Some(intervention) = guardrail::intervene(ask.body) {
-        extras.extend(intervention.trace.map(|trace| ("trace", trace)));
-        return finish(&ask, vec![Block::Text(intervention.text)], "guardrail_intervened", extras, random);
+/// Generates the response.
+pub(crate) fn generate(input: ModelInput<'_>) -> ModelResponse {
+    let mut random = fastrand::Rng::with_seed(seed(&input));
+    let mut optional_members = echoed_members(input.body);
+    if let Some(intervention) = guardrail::evaluate(input.body) {
+        optional_members.extend(intervention.trace.map(|trace| ("trace", trace)));
+        return finish(
+            &input,
+            vec![Block::Text(intervention.text)],
+            "guardrail_intervened",
+            optional_members,
+            random,
+        );
     }
     let mut blocks = Vec::new();
-    blocks.extend(reasoning::think(&ask));
-    let stop_reason = match tools::call(&ask, &mut random) {
+    blocks.extend(reasoning::generate(&input));
+    let stop_reason = match tools::generate_call(&input, &mut random) {
         Some(call) => {
             blocks.push(call);
             "tool_use"
         }
         None => {
-            blocks.extend(speak(&ask, &mut random));
+            blocks.extend(generate_text(&input, &mut random));
             "end_turn"
         }
     };
-    finish(&ask, blocks, stop_reason, extras, random)
+    finish(&input, blocks, stop_reason, optional_members, random)
 }
 
-fn speak(ask: &Ask<'_>, random: &mut fastrand::Rng) -> Vec<Block> {
-    let format = &ask.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
-    if let Some(schema) = format.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
-        let words = prompt::last_words(ask.body);
-        return vec![Block::Text(instance::of(&schema, &words, random).to_string())];
+fn generate_text(input: &ModelInput<'_>, random: &mut fastrand::Rng) -> Vec<Block> {
+    let schema = &input.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
+    if let Some(schema) = schema.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+        let prompt = prompt::last_user_text(input.body);
+        return vec![Block::Text(schema_value::generate(&schema, &prompt, random).to_string())];
     }
-    let text = words::reply(ask.id, ask.body, random);
-    std::iter::once(Block::Text(text)).chain(citations::cite(ask.body)).collect()
+    let text = text::generate(input.id, input.body, random);
+    std::iter::once(Block::Text(text)).chain(citations::generate(input.body)).collect()
 }
 
 fn finish(
-    ask: &Ask<'_>,
+    input: &ModelInput<'_>,
     blocks: Vec<Block>,
     stop_reason: &'static str,
-    extras: Vec<(&'static str, Value)>,
+    optional_members: Vec<(&'static str, Value)>,
     random: fastrand::Rng,
-) -> Reply {
-    let limited = limits::apply(blocks, stop_reason, &ask.body["inferenceConfig"], ask.model.max_output);
-    let input = ask.input_tokens.saturating_sub(ask.cache.total());
+) -> ModelResponse {
+    let limited = limits::apply(blocks, stop_reason, &input.body["inferenceConfig"], input.model.max_output);
+    let uncached = input.input_tokens.saturating_sub(input.cache.total());
     let mut usage = json!({
-        "inputTokens": input,
+        "inputTokens": uncached,
         "outputTokens": limited.tokens,
-        "totalTokens": ask.input_tokens + limited.tokens,
+        "totalTokens": input.input_tokens + limited.tokens,
     });
-    ask.cache.report(&mut usage);
-    let wanted = prompt::list(ask.body, "additionalModelResponseFieldPaths");
+    input.cache.add_to(&mut usage);
+    let paths = prompt::list(input.body, "additionalModelResponseFieldPaths");
     let additional_fields = limited
         .stop_sequence
-        .filter(|_| wanted.iter().any(|path| path == "/stop_sequence"))
+        .filter(|_| paths.iter().any(|path| path == "/stop_sequence"))
         .map(|sequence| json!({ "stop_sequence": sequence }));
-    Reply {
+    ModelResponse {
         blocks: limited.blocks,
         stop_reason: limited.stop_reason,
         usage,
         output_tokens: limited.tokens,
-        extras,
+        optional_members,
         additional_fields,
         random,
     }
 }
 
-/// What the request asked for and the reply repeats.
-fn echoes(body: &Value) -> Vec<(&'static str, Value)> {
+/// Returns the members of the request that the response repeats.
+fn echoed_members(body: &Value) -> Vec<(&'static str, Value)> {
     let members = ["serviceTier", "performanceConfig"].into_iter();
     members.filter(|member| !body[*member].is_null()).map(|member| (member, body[member].clone())).collect()
 }
 
-/// Limits and stop sequences are left out, so that a shorter reply is the beginning of the longer one.
-fn seed(ask: &Ask<'_>) -> u64 {
-    let mut digest = digest::Digest::new(ask.seed);
-    digest.add_bytes(ask.model.id.as_bytes());
+/// Ignores limits and stop sequences, so that a limited response is a prefix of the unlimited one.
+fn seed(input: &ModelInput<'_>) -> u64 {
+    let mut digest = Digest::new(input.seed);
+    digest.add_bytes(input.model.id.as_bytes());
     for member in ["messages", "system", "toolConfig", "outputConfig"] {
-        digest.add(&ask.body[member]);
+        digest.add(&input.body[member]);
     }
     digest.value()
 }
@@ -140,7 +147,7 @@ fn seed(ask: &Ask<'_>) -> u64 {
 // === impl Block ===
 
 impl Block {
-    /// The block as it stands in a whole reply.
+    /// Returns the block of a unary response.
     pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => json!({ "text": text }),
@@ -168,10 +175,10 @@ impl Block {
     }
 }
 
-// === impl Reply ===
+// === impl ModelResponse ===
 
-impl Reply {
-    /// The body of a whole reply.
+impl ModelResponse {
+    /// Returns the body of a unary response.
     pub(crate) fn to_json(&self, latency: Duration) -> Value {
         let content: Vec<Value> = self.blocks.iter().map(Block::to_json).collect();
         let mut body = json!({
@@ -183,22 +190,22 @@ impl Reply {
         if let Some(fields) = &self.additional_fields {
             body["additionalModelResponseFields"] = fields.clone();
         }
-        for (member, value) in &self.extras {
+        for (member, value) in &self.optional_members {
             body[*member] = value.clone();
         }
         body
     }
 }
 
-/// `metrics`, at least one millisecond.
+/// Returns `metrics`. The latency is at least one millisecond.
 pub(crate) fn metrics(latency: Duration) -> Value {
     json!({ "latencyMs": u64::try_from(latency.as_millis()).unwrap_or(u64::MAX).max(1) })
 }
 
-// === impl Pace ===
+// === impl Timing ===
 
-impl Pace {
-    /// The model's pace, `speed` times as fast; a speed of 0 does not wait.
+impl Timing {
+    /// Scales the speed of the model by `speed`. A speed of 0 has no delays.
     pub(crate) fn new(model: &Model, speed: f64) -> Self {
         if speed == 0.0 {
             return Self { first_token: Duration::ZERO, per_token: Duration::ZERO };
@@ -209,6 +216,7 @@ impl Pace {
         }
     }
 
+    /// Returns the latency of a complete response.
     pub(crate) fn total(&self, tokens: usize) -> Duration {
         self.first_token + self.per_token.mul_f64(tokens as f64)
     }

@@ -1,12 +1,12 @@
-//! Citations of documents and search results that ask for them.
+//! Citations of documents and search results for which the request enables citations.
 
 use serde_json::{Value, json};
 
 use super::Block;
 use crate::prompt;
 
-/// A cited sentence for the first source that has citations enabled.
-pub(super) fn cite(body: &Value) -> Option<Block> {
+/// Returns a sentence that cites the first source with citations enabled. Absent: no such source.
+pub(super) fn generate(body: &Value) -> Option<Block> {
     let documents =
         prompt::blocks(body).filter_map(|block| block.get("document")).enumerate().filter_map(document);
     let results = prompt::blocks(body)

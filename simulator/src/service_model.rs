@@ -1,8 +1,9 @@
-//! A request body against the service model: types, required members, unions, ranges, lengths, patterns, enums.
+//! Validates the body against the service model: types, required members, unions, ranges, lengths, patterns,
+//! enums.
 //!
-//! `shapes.json` is derived from AWS's service model for Bedrock Runtime (botocore 1.44.5, Apache-2.0): the shapes
-//! reachable from the inputs of Converse, ConverseStream and CountTokens, without documentation. As the service does,
-//! unknown members are ignored, null means absent, and all violations are reported in one message.
+//! `shapes.json` is derived from AWS's service model for Bedrock Runtime (botocore 1.44.5, Apache-2.0): the
+//! shapes reachable from the inputs of Converse, ConverseStream and CountTokens, without documentation. As in
+//! the service, unknown members are ignored, null means absent, and one message reports all violations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -11,7 +12,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::Refusal;
+use crate::error::ServiceError;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,7 +22,7 @@ struct Shape {
     members: BTreeMap<String, String>,
     #[serde(default)]
     required: Vec<String>,
-    /// The shape of a list's elements or a map's values.
+    /// Shape of the elements of a list or of the values of a map.
     #[serde(default)]
     of: String,
     #[serde(default)]
@@ -49,7 +50,8 @@ enum Kind {
     Document,
 }
 
-/// Values of enums that the service accepts though its model does not list them, as seen in recorded traffic.
+/// (shape, value): enum values that the service accepts in recorded traffic although its model does not list
+/// them.
 const ALSO_ACCEPTED: [(&str, &str); 1] = [("ToolUseType", "tool_use")];
 
 #[expect(clippy::expect_used, reason = "compiled in, and loaded by a test")]
@@ -62,34 +64,34 @@ static PATTERNS: LazyLock<HashMap<&str, Regex>> = LazyLock::new(|| {
     patterns.map(|text| (text, Regex::new(&format!("^(?:{text})$")).expect("a valid pattern"))).collect()
 });
 
-/// Where we are, and what was wrong so far.
+/// A validation in progress.
 #[derive(Default)]
-struct Check {
-    /// `messages.0.content.1`, the way Converse names places.
+struct Validator {
+    /// Path of the current value in the notation of Converse: `messages.0.content.1`.
     path: Vec<String>,
     violations: Vec<String>,
-    /// A violation that the service reports alone: a wrong type, an empty union.
-    fatal: Option<Refusal>,
+    /// The first violation that the service reports alone: a wrong type, a union with no or several members.
+    fatal: Option<ServiceError>,
 }
 
-/// Checks `body` against the input shape named `shape`.
-pub(crate) fn check(body: &Value, shape: &str) -> Result<(), Refusal> {
-    let mut check = Check::default();
-    check.value(body, shape);
-    if let Some(refusal) = check.fatal {
-        return Err(refusal);
+/// Validates `body` against the input shape named `shape`.
+pub(crate) fn check(body: &Value, shape: &str) -> Result<(), ServiceError> {
+    let mut validator = Validator::default();
+    validator.value(body, shape);
+    if let Some(error) = validator.fatal {
+        return Err(error);
     }
-    let all = check.violations.join("; ");
-    match check.violations.len() {
+    let all = validator.violations.join("; ");
+    match validator.violations.len() {
         0 => Ok(()),
-        1 => Err(Refusal::validation(format!("1 validation error detected: {all}"))),
-        many => Err(Refusal::validation(format!("{many} validation errors detected: {all}"))),
+        1 => Err(ServiceError::validation(format!("1 validation error detected: {all}"))),
+        many => Err(ServiceError::validation(format!("{many} validation errors detected: {all}"))),
     }
 }
 
-// === impl Check ===
+// === impl Validator ===
 
-impl Check {
+impl Validator {
     fn value(&mut self, value: &Value, name: &str) {
         let Some(shape) = SHAPES.get(name) else { return };
         match (shape.kind, value) {
@@ -98,7 +100,7 @@ impl Check {
             (Kind::Union, Value::Object(_)) => self.union(value, name, shape),
             (Kind::List, Value::Array(items)) => self.list(items, shape),
             (Kind::Map, Value::Object(_)) => self.map(value, shape),
-            (Kind::Enum, Value::String(text)) => self.one_of(text, name, shape),
+            (Kind::Enum, Value::String(text)) => self.enumeration(text, name, shape),
             (Kind::String | Kind::Blob, Value::String(text)) => self.text(text, shape),
             (Kind::Integer, Value::Number(number)) if number.is_i64() => self.range(value, shape),
             (Kind::Float, Value::Number(_)) => self.range(value, shape),
@@ -109,7 +111,7 @@ impl Check {
 
     fn structure(&mut self, value: &Value, shape: &Shape) {
         for member in shape.required.iter().filter(|member| value[member.as_str()].is_null()) {
-            self.at(member, |check| check.violation(None, "Member must not be null"));
+            self.at(member, |validator| validator.violation(None, "Member must not be null"));
         }
         self.members(value, shape);
     }
@@ -117,7 +119,7 @@ impl Check {
     fn members(&mut self, value: &Value, shape: &Shape) {
         for (member, of) in &shape.members {
             if !value[member.as_str()].is_null() {
-                self.at(member, |check| check.value(&value[member.as_str()], of));
+                self.at(member, |validator| validator.value(&value[member.as_str()], of));
             }
         }
     }
@@ -129,16 +131,16 @@ impl Check {
         }
         let keys = shape.members.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let one = if set == 0 { "one" } else { "only one" };
-        let place = self.path.join(".");
-        self.fail(Refusal::validation(format!(
-            "The {name} object at {place} must set {one} of the following keys: {keys}."
+        let path = self.path.join(".");
+        self.fail(ServiceError::validation(format!(
+            "The {name} object at {path} must set {one} of the following keys: {keys}."
         )));
     }
 
     fn list(&mut self, items: &[Value], shape: &Shape) {
         self.length(items.len(), "", shape);
         for (index, item) in items.iter().enumerate() {
-            self.at(&index.to_string(), |check| check.value(item, &shape.of));
+            self.at(&index.to_string(), |validator| validator.value(item, &shape.of));
         }
     }
 
@@ -146,14 +148,14 @@ impl Check {
         let Some(members) = value.as_object() else { return };
         self.length(members.len(), "", shape);
         for (key, value) in members {
-            self.at(key, |check| {
-                check.value(&Value::String(key.clone()), &shape.key);
-                check.value(value, &shape.of);
+            self.at(key, |validator| {
+                validator.value(&Value::String(key.clone()), &shape.key);
+                validator.value(value, &shape.of);
             });
         }
     }
 
-    fn one_of(&mut self, text: &str, name: &str, shape: &Shape) {
+    fn enumeration(&mut self, text: &str, name: &str, shape: &Shape) {
         if !shape.values.iter().any(|value| value == text) && !ALSO_ACCEPTED.contains(&(name, text)) {
             let values = shape.values.join(", ");
             self.violation(Some(text), &format!("Member must satisfy enum value set: [{values}]"));
@@ -171,26 +173,26 @@ impl Check {
         }
     }
 
-    fn length(&mut self, length: usize, shown: &str, shape: &Shape) {
+    fn length(&mut self, length: usize, actual: &str, shape: &Shape) {
         if let Some(min) = shape.min.filter(|min| (length as f64) < *min) {
-            self.violation(Some(shown), &format!("Member must have length greater than or equal to {min}"));
+            self.violation(Some(actual), &format!("Member must have length greater than or equal to {min}"));
         }
         if let Some(max) = shape.max.filter(|max| (length as f64) > *max) {
-            self.violation(Some(shown), &format!("Member must have length less than or equal to {max}"));
+            self.violation(Some(actual), &format!("Member must have length less than or equal to {max}"));
         }
     }
 
     fn range(&mut self, value: &Value, shape: &Shape) {
-        let (number, shown) = (value.as_f64().unwrap_or_default(), value.to_string());
+        let (number, actual) = (value.as_f64().unwrap_or_default(), value.to_string());
         if let Some(min) = shape.min.filter(|min| number < *min) {
-            self.violation(Some(&shown), &format!("Member must have value greater than or equal to {min}"));
+            self.violation(Some(&actual), &format!("Member must have value greater than or equal to {min}"));
         }
         if let Some(max) = shape.max.filter(|max| number > *max) {
-            self.violation(Some(&shown), &format!("Member must have value less than or equal to {max}"));
+            self.violation(Some(&actual), &format!("Member must have value less than or equal to {max}"));
         }
     }
 
-    fn wrong_type(&mut self, value: &Value, wanted: Kind) {
+    fn wrong_type(&mut self, value: &Value, expected: Kind) {
         let found = match value {
             Value::Null => "NULL_VALUE",
             Value::Bool(true) => "TRUE_VALUE",
@@ -200,7 +202,7 @@ impl Check {
             Value::Array(_) => "START_ARRAY",
             Value::Object(_) => "START_OBJECT",
         };
-        let wanted = match wanted {
+        let expected = match expected {
             Kind::Integer => "an Integer",
             Kind::Float => "a Float",
             Kind::Boolean => "a Boolean",
@@ -210,30 +212,31 @@ impl Check {
             Kind::String | Kind::Enum => "a String",
             Kind::Blob => "a Blob",
         };
-        let place = self.path.join(".");
-        let message = format!("{found} at {place} can not be converted to {wanted}");
-        self.fail(Refusal::named("SerializationException").saying(message));
+        let path = self.path.join(".");
+        let message = format!("{found} at {path} can not be converted to {expected}");
+        self.fail(ServiceError::named("SerializationException").with_message(message));
     }
 
-    /// Service-side names count list elements from 1 and put `member` after the list.
-    fn violation(&mut self, shown: Option<&str>, constraint: &str) {
-        let shown = shown.map_or_else(|| "null".to_owned(), |text| format!("'{text}'"));
-        let place = self.path.iter().map(|step| match step.parse::<usize>() {
+    /// Adds a violation. Its path counts list elements from 1 and has `member` after each index, as in the
+    /// service.
+    fn violation(&mut self, actual: Option<&str>, constraint: &str) {
+        let actual = actual.map_or_else(|| "null".to_owned(), |text| format!("'{text}'"));
+        let path = self.path.iter().map(|segment| match segment.parse::<usize>() {
             Ok(index) => format!("{}.member", index + 1),
-            Err(_) => step.clone(),
+            Err(_) => segment.clone(),
         });
-        let place = place.collect::<Vec<_>>().join(".");
+        let path = path.collect::<Vec<_>>().join(".");
         self.violations
-            .push(format!("Value {shown} at '{place}' failed to satisfy constraint: {constraint}"));
+            .push(format!("Value {actual} at '{path}' failed to satisfy constraint: {constraint}"));
     }
 
-    fn fail(&mut self, refusal: Refusal) {
-        self.fatal.get_or_insert(refusal);
+    fn fail(&mut self, error: ServiceError) {
+        self.fatal.get_or_insert(error);
     }
 
-    fn at(&mut self, step: &str, inside: impl FnOnce(&mut Self)) {
-        self.path.push(step.to_owned());
-        inside(self);
+    fn at(&mut self, segment: &str, validate: impl FnOnce(&mut Self)) {
+        self.path.push(segment.to_owned());
+        validate(self);
         self.path.pop();
     }
 }

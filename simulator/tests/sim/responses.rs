@@ -1,55 +1,55 @@
-//! What is answered when nothing goes wrong.
+//! Responses without faults.
 
 use aws_sdk_bedrockruntime::types::{ConverseTokensRequest, CountTokensInput, InferenceConfiguration};
 use bedrock_sim::Config;
 use serde_json::json;
 
-use crate::harness::{self, NOVA, SONNET, Scenario, read, text, user};
+use crate::harness::{self, NOVA, SONNET, Scenario, read_stream, text, user};
 
 const QUESTION: &str = "What should I know about tidal energy in Brittany?";
 
 #[tokio::test]
-async fn a_stream_says_what_the_whole_reply_says() {
+async fn a_stream_has_the_text_of_the_unary_response() {
     let scenario = Scenario::start().await;
-    let whole = scenario.ask(SONNET, QUESTION).await.expect("a reply");
+    let unary = scenario.converse(SONNET, QUESTION).await.expect("a response");
     let streamed = scenario.stream(SONNET, QUESTION).await;
 
-    assert_eq!(streamed.text, text(&whole));
+    assert_eq!(streamed.text, text(&unary));
     assert!(streamed.text.starts_with("[simulated us.anthropic.claude-sonnet-4-6] "), "{}", streamed.text);
     assert!(streamed.text.contains("tidal"), "{}", streamed.text);
-    assert_eq!(streamed.usage.as_ref(), whole.usage());
+    assert_eq!(streamed.usage.as_ref(), unary.usage());
     assert_eq!(
         streamed.outline(),
         ["messageStart", "text", "contentBlockStop", "messageStop", "metadata"],
         "a text block has no contentBlockStart"
     );
     assert_eq!(streamed.stop_reason.as_deref(), Some("end_turn"));
-    let tokens = whole.usage().expect("usage").output_tokens();
+    let tokens = unary.usage().expect("usage").output_tokens();
     assert!((40..=200).contains(&tokens), "{tokens} tokens");
 }
 
 #[tokio::test]
-async fn replies_depend_on_the_seed_and_on_nothing_else() {
+async fn the_same_seed_and_request_give_the_same_response() {
     let first = Scenario::start().await;
     let again = Scenario::start().await;
     let other = Scenario::with(Config { seed: 7, speed: 0.0, ..Config::default() }).await;
-    let mut replies = Vec::new();
+    let mut responses = Vec::new();
     for scenario in [&first, &first, &again, &other] {
-        replies.push(scenario.stream(NOVA, QUESTION).await);
+        responses.push(scenario.stream(NOVA, QUESTION).await);
     }
-    assert_eq!(replies[0].text, replies[1].text);
-    assert_eq!(replies[0].events, replies[2].events);
-    assert_eq!(replies[0].text, replies[2].text);
-    assert_ne!(replies[0].text, replies[3].text);
+    assert_eq!(responses[0].text, responses[1].text);
+    assert_eq!(responses[0].events, responses[2].events);
+    assert_eq!(responses[0].text, responses[2].text);
+    assert_ne!(responses[0].text, responses[3].text);
 }
 
 #[tokio::test]
-async fn max_tokens_cuts_the_reply_short() {
+async fn max_tokens_truncates_the_response() {
     let scenario = Scenario::start().await;
-    let long = text(&scenario.ask(NOVA, QUESTION).await.expect("a reply"));
+    let long = text(&scenario.converse(NOVA, QUESTION).await.expect("a response"));
     let limit = InferenceConfiguration::builder().max_tokens(12).build();
     let call = scenario.client.converse().model_id(NOVA).messages(user(QUESTION)).inference_config(limit);
-    let short = call.send().await.expect("a reply");
+    let short = call.send().await.expect("a response");
 
     assert_eq!(short.stop_reason().as_str(), "max_tokens");
     assert_eq!(short.usage().expect("usage").output_tokens(), 12);
@@ -57,54 +57,54 @@ async fn max_tokens_cuts_the_reply_short() {
 }
 
 #[tokio::test]
-async fn a_stop_sequence_ends_the_reply_before_it() {
+async fn a_stop_sequence_ends_the_response() {
     let scenario = Scenario::start().await;
     let stop = InferenceConfiguration::builder().stop_sequences("Brittany").build();
     let call = scenario.client.converse_stream().model_id(SONNET).messages(user(QUESTION));
     let call = call.inference_config(stop).additional_model_response_field_paths("/stop_sequence");
-    let read = read(call.send().await.expect("a stream")).await;
+    let result = read_stream(call.send().await.expect("a stream")).await;
 
-    assert_eq!(read.stop_reason.as_deref(), Some("stop_sequence"));
-    assert!(!read.text.contains("Brittany"), "{}", read.text);
+    assert_eq!(result.stop_reason.as_deref(), Some("stop_sequence"));
+    assert!(!result.text.contains("Brittany"), "{}", result.text);
 }
 
 #[tokio::test]
-async fn counting_tokens_gives_what_a_call_is_billed_for() {
+async fn count_tokens_equals_the_input_tokens_of_the_call() {
     let scenario = Scenario::start().await;
     let request = ConverseTokensRequest::builder().messages(user(QUESTION)).build();
     let count = scenario.client.count_tokens().model_id("anthropic.claude-sonnet-4-6");
     let counted = count.input(CountTokensInput::Converse(request)).send().await.expect("a count");
-    let usage = scenario.ask(SONNET, QUESTION).await.expect("a reply");
+    let response = scenario.converse(SONNET, QUESTION).await.expect("a response");
 
-    assert_eq!(counted.input_tokens(), usage.usage().expect("usage").input_tokens());
+    assert_eq!(counted.input_tokens(), response.usage().expect("usage").input_tokens());
 }
 
 #[tokio::test]
-async fn tiers_and_latency_modes_are_echoed() {
+async fn service_tier_and_latency_mode_are_echoed() {
     let scenario = Scenario::start().await;
     let mut body = harness::body(QUESTION);
     body["serviceTier"] = json!({ "type": "priority" });
     body["performanceConfig"] = json!({ "latency": "optimized" });
-    let (status, reply) = scenario.post(NOVA, "converse", &body).await;
+    let (status, response) = scenario.post(NOVA, "converse", &body).await;
 
     assert_eq!(status, 200);
-    assert_eq!(reply["serviceTier"]["type"], "priority");
-    assert_eq!(reply["performanceConfig"]["latency"], "optimized");
-    assert!(reply["metrics"]["latencyMs"].is_u64());
+    assert_eq!(response["serviceTier"]["type"], "priority");
+    assert_eq!(response["performanceConfig"]["latency"], "optimized");
+    assert!(response["metrics"]["latencyMs"].is_u64());
 }
 
 #[tokio::test]
-async fn an_application_profile_stands_for_a_model() {
+async fn an_application_inference_profile_resolves_to_its_model() {
     let arn = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/a1b2c3d4e5f6";
     let profiles = [(arn.to_owned(), "amazon.nova-micro-v1:0".to_owned())].into();
     let scenario = Scenario::with(Config { speed: 0.0, profiles, ..Config::default() }).await;
-    let reply = scenario.ask(arn, QUESTION).await.expect("a reply");
-    assert!(text(&reply).starts_with(&format!("[simulated {arn}]")));
+    let response = scenario.converse(arn, QUESTION).await.expect("a response");
+    assert!(text(&response).starts_with(&format!("[simulated {arn}]")));
 
-    let unnamed = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/other";
-    assert!(scenario.ask(unnamed, QUESTION).await.is_ok());
+    let unlisted = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/other";
+    assert!(scenario.converse(unlisted, QUESTION).await.is_ok());
     let system = format!("arn:aws:bedrock:us-east-1:000000000000:inference-profile/{SONNET}");
-    assert!(scenario.ask(&system, QUESTION).await.is_ok());
+    assert!(scenario.converse(&system, QUESTION).await.is_ok());
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
-//! What a request's head says: which operation, of which model, and whether the caller signed for it.
+//! Routing and authorization: the operation and the model id of a request path, and the `Authorization`
+//! header.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 
-use crate::error::Refusal;
+use crate::error::ServiceError;
 
-/// The operations of Bedrock Runtime that are answered here.
+/// A supported operation of Bedrock Runtime.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Operation {
     Converse,
@@ -13,22 +14,24 @@ pub(super) enum Operation {
     CountTokens,
 }
 
-/// A SigV4 header scoped to bedrock, or a bearer key. Signatures are not recomputed.
-pub(super) fn authorize(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Accepts a bearer key, or a SigV4 header with a credential scope of `bedrock`. Does not verify the
+/// signature.
+pub(super) fn authorize(headers: &HeaderMap) -> Result<(), ServiceError> {
     let Some(value) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
-        return Err(Refusal::named("MissingAuthenticationTokenException"));
+        return Err(ServiceError::named("MissingAuthenticationTokenException"));
     };
     if value.strip_prefix("Bearer ").is_some_and(|key| !key.trim().is_empty()) {
         return Ok(());
     }
-    let scope = value.split(['=', ',', ' ']).any(|part| part.ends_with("/bedrock/aws4_request"));
-    if value.starts_with("AWS4-HMAC-SHA256 ") && scope && value.contains("Signature=") {
+    let has_scope = value.split(['=', ',', ' ']).any(|part| part.ends_with("/bedrock/aws4_request"));
+    if value.starts_with("AWS4-HMAC-SHA256 ") && has_scope && value.contains("Signature=") {
         return Ok(());
     }
-    Err(Refusal::named("IncompleteSignatureException"))
+    Err(ServiceError::named("IncompleteSignatureException"))
 }
 
-/// `/model/{modelId}/{operation}`; the id may be an ARN, percent-encoded or not.
+/// Parses `POST /model/{modelId}/{operation}`. The id may be an ARN, percent-encoded or not. Absent: no such
+/// route.
 pub(super) fn route(method: &Method, path: &str) -> Option<(String, Operation)> {
     let (id, operation) = path.strip_prefix("/model/")?.rsplit_once('/')?;
     let operation = match operation {
@@ -70,6 +73,7 @@ impl Operation {
         }
     }
 
+    /// Returns the name of the input shape in the service model.
     pub(super) fn shape(self) -> &'static str {
         match self {
             Self::Converse => "ConverseRequest",

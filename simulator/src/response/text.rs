@@ -1,7 +1,7 @@
-//! What a simulated model says: plain sentences about what was asked, marked as simulated.
+//! Generates the text of a response: sentences about the user's text, marked as simulated.
 //!
-//! The kind of answer follows the user's words; the sentences mention them, so that a reader of a log can tell which
-//! answer belongs to which question. Nothing here is true.
+//! The kind of text depends on keywords of the user's text. The sentences repeat some of its words, so that
+//! log entries show which response belongs to which request. The content is meaningless.
 
 use serde_json::Value;
 
@@ -64,8 +64,8 @@ const STOPWORDS: [&str; 54] = [
     "your",
 ];
 
-/// What the user seems to want, by the first word that gives it away.
-const SIGNS: [(Kind, &[&str]); 6] = [
+/// Keywords of each kind of text. The first kind with a keyword in the user's text is used.
+const KEYWORDS: [(Kind, &[&str]); 6] = [
     (Kind::Summary, &["summar", "shorten", "tl;dr", "in brief", "key points"]),
     (Kind::Label, &["classif", "categor", "sentiment", "label"]),
     (Kind::Code, &["code", "function", "implement", "script", "sql", "regex", "compile", "bug"]),
@@ -85,23 +85,23 @@ enum Kind {
     Question,
 }
 
-/// The whole answer in words.
-pub(super) fn reply(id: &str, body: &Value, random: &mut fastrand::Rng) -> String {
-    let words = prompt::last_words(body);
+/// Returns the text of the response.
+pub(super) fn generate(id: &str, body: &Value, random: &mut fastrand::Rng) -> String {
+    let prompt = prompt::last_user_text(body);
     let text = match tool_result(body) {
-        Some(result) => after_tool(&result, &topic(&words)),
-        None => by_kind(&words, random),
+        Some(result) => after_tool(&result, &topic(&prompt)),
+        None => by_kind(&prompt, random),
     };
     format!("[simulated {id}] {text}")
 }
 
-fn by_kind(words: &str, random: &mut fastrand::Rng) -> String {
-    let lower = words.to_lowercase();
-    let sign = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| lower.contains(sign)));
-    let topic = topic(words);
-    let body = match sign.map_or(Kind::Question, |(kind, _)| *kind) {
-        Kind::Summary => summary(words, &topic),
-        Kind::Label => label(words, &topic, random),
+fn by_kind(prompt: &str, random: &mut fastrand::Rng) -> String {
+    let lower = prompt.to_lowercase();
+    let found = KEYWORDS.iter().find(|(_, keywords)| keywords.iter().any(|keyword| lower.contains(keyword)));
+    let topic = topic(prompt);
+    let body = match found.map_or(Kind::Question, |(kind, _)| *kind) {
+        Kind::Summary => summary(prompt, &topic),
+        Kind::Label => label(prompt, &topic, random),
         Kind::Code => code(&topic),
         Kind::Translation => format!(
             "A translation would keep the meaning of the passage on {topic} and its tone. This stand-in does not translate; it shows where the translated sentences would be, and how long they would take to arrive."
@@ -110,7 +110,7 @@ fn by_kind(words: &str, random: &mut fastrand::Rng) -> String {
         Kind::Greeting => format!(
             "Hello! This is a stand-in for the real model, happy to talk about {topic}. Ask me anything and I will answer at the pace and length the real model might, though not with its knowledge."
         ),
-        Kind::Question => question(words, &topic, random),
+        Kind::Question => question(prompt, &topic, random),
     };
     let closings = [
         "Ask again with more detail to get a different simulated answer.",
@@ -120,19 +120,19 @@ fn by_kind(words: &str, random: &mut fastrand::Rng) -> String {
     format!("{body} {}", random.choice(closings).unwrap_or_default())
 }
 
-fn summary(words: &str, topic: &str) -> String {
+fn summary(prompt: &str, topic: &str) -> String {
     let longest =
-        words.split(['.', '!', '?', '\n', ':']).map(str::trim).max_by_key(|sentence| sentence.len());
-    let gist: Vec<&str> = longest.unwrap_or_default().split_whitespace().take(18).collect();
+        prompt.split(['.', '!', '?', '\n', ':']).map(str::trim).max_by_key(|sentence| sentence.len());
+    let excerpt: Vec<&str> = longest.unwrap_or_default().split_whitespace().take(18).collect();
     format!(
         "In short: the text is about {topic}. Its main point is that \"{}\". The rest of its {} words adds background and detail that a summary can leave out.",
-        gist.join(" "),
-        words.split_whitespace().count()
+        excerpt.join(" "),
+        prompt.split_whitespace().count()
     )
 }
 
-fn label(words: &str, topic: &str, random: &mut fastrand::Rng) -> String {
-    let labels = labels(words);
+fn label(prompt: &str, topic: &str, random: &mut fastrand::Rng) -> String {
+    let labels = labels(prompt);
     let label = random.choice(&labels).map_or("other", String::as_str);
     format!(
         "Label: {label}. The text mentions {topic}, and among the possible labels this one fits its wording best. Confidence: {}%.",
@@ -140,15 +140,16 @@ fn label(words: &str, topic: &str, random: &mut fastrand::Rng) -> String {
     )
 }
 
-/// Words that stand in an enumeration (`a, b or c`), else the usual sentiments.
-fn labels(words: &str) -> Vec<String> {
-    let tokens: Vec<&str> = words.split_whitespace().collect();
-    let listed = |at: usize| {
-        let after_or = at > 0 && ["or", "and"].contains(&tokens[at - 1]);
-        let before_or = tokens.get(at + 1).is_some_and(|next| ["or", "and"].contains(next));
-        tokens[at].ends_with(',') || before_or || after_or
+/// Returns the words of an enumeration (`a, b or c`), or the three usual sentiments if there is none.
+fn labels(prompt: &str) -> Vec<String> {
+    let words: Vec<&str> = prompt.split_whitespace().collect();
+    let is_enumerated = |at: usize| {
+        let after_or = at > 0 && ["or", "and"].contains(&words[at - 1]);
+        let before_or = words.get(at + 1).is_some_and(|next| ["or", "and"].contains(next));
+        words[at].ends_with(',') || before_or || after_or
     };
-    let labels = (0..tokens.len()).filter(|at| listed(*at)).map(|at| bare(tokens[at]).to_owned());
+    let labels =
+        (0..words.len()).filter(|at| is_enumerated(*at)).map(|at| trim_punctuation(words[at]).to_owned());
     let labels: Vec<String> = labels.filter(|label| label.len() > 2).collect();
     if labels.is_empty() { ["positive", "neutral", "negative"].map(str::to_owned).to_vec() } else { labels }
 }
@@ -173,21 +174,21 @@ fn steps(topic: &str) -> String {
     )
 }
 
-fn question(words: &str, topic: &str, random: &mut fastrand::Rng) -> String {
-    let asked = if words.trim_end().ends_with('?') { "You asked about" } else { "Regarding" };
+fn question(prompt: &str, topic: &str, random: &mut fastrand::Rng) -> String {
+    let opening = if prompt.trim_end().ends_with('?') { "You asked about" } else { "Regarding" };
     let middles = [
         "There are usually two sides to it: what it costs and what it is for.",
         "The short answer is that it depends on the circumstances, and the long answer says on which.",
         "Three things matter here: where it comes from, how it behaves under load, and who needs it.",
     ];
-    let ends = [
+    let endings = [
         "A careful reader would start with the first and come back to the rest later.",
         "In practice, small steps and honest measurements settle most of such questions.",
     ];
     format!(
-        "{asked} {topic}. {} {}",
+        "{opening} {topic}. {} {}",
         random.choice(middles).unwrap_or_default(),
-        random.choice(ends).unwrap_or_default()
+        random.choice(endings).unwrap_or_default()
     )
 }
 
@@ -197,15 +198,15 @@ fn after_tool(result: &str, topic: &str) -> String {
     )
 }
 
-/// The text of the tool results in the last message.
+/// Returns the text of the tool results in the last message. Absent: it has none.
 fn tool_result(body: &Value) -> Option<String> {
     let last = list(body, "messages").last()?;
     let results = list(last, "content").iter().filter_map(|block| block.get("toolResult"));
-    let texts: Vec<String> = results.flat_map(|result| list(result, "content")).map(plain).collect();
+    let texts: Vec<String> = results.flat_map(|result| list(result, "content")).map(content_text).collect();
     (!texts.is_empty()).then(|| texts.join("; ").chars().take(400).collect())
 }
 
-fn plain(content: &Value) -> String {
+fn content_text(content: &Value) -> String {
     match (content["text"].as_str(), content.get("json")) {
         (Some(text), _) => text.trim().to_owned(),
         (None, Some(json)) => json.to_string(),
@@ -213,16 +214,17 @@ fn plain(content: &Value) -> String {
     }
 }
 
-/// Up to three telling words, in the order they were said.
-fn topic(words: &str) -> String {
-    let mut telling: Vec<&str> = Vec::new();
-    for word in words.split_whitespace().map(bare) {
-        let long = word.chars().count() > 3 && word.chars().count() < 30;
-        if long && !STOPWORDS.contains(&word.to_lowercase().as_str()) && !telling.contains(&word) {
-            telling.push(word);
+/// Returns up to three significant words in the order of the text.
+fn topic(prompt: &str) -> String {
+    let mut significant: Vec<&str> = Vec::new();
+    for word in prompt.split_whitespace().map(trim_punctuation) {
+        let is_candidate = word.chars().count() > 3 && word.chars().count() < 30;
+        if is_candidate && !STOPWORDS.contains(&word.to_lowercase().as_str()) && !significant.contains(&word)
+        {
+            significant.push(word);
         }
     }
-    match telling[..] {
+    match significant[..] {
         [] => "this".to_owned(),
         [one] => one.to_owned(),
         [one, two] => format!("{one} and {two}"),
@@ -230,6 +232,6 @@ fn topic(words: &str) -> String {
     }
 }
 
-fn bare(word: &str) -> &str {
+fn trim_punctuation(word: &str) -> &str {
     word.trim_matches(|c: char| !c.is_alphanumeric())
 }
