@@ -3,6 +3,7 @@
 //! [`v1`] holds the messages, the clients and the servers; [`FILE_DESCRIPTOR_SET`] is the contract itself, comments
 //! included, for reflection and for tools that read messages they were not compiled with.
 mod codec;
+pub mod names;
 
 /// `switchboard.v1`.
 #[expect(clippy::allow_attributes, clippy::large_enum_variant, reason = "generated")]

@@ -2,7 +2,7 @@
 //!
 //! Callers branch on [`Error::kind`], [`Error::code`] and [`Error::reason`], never on messages.
 
-use crate::pb;
+use crate::{names::code_name, pb};
 use prost::Message as _;
 use std::{error::Error as StdError, fmt, iter, time::Duration};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
@@ -247,27 +247,4 @@ fn source_chain<'a>(
 /// The innermost error says most: "Connection refused", where the outer ones say "transport error".
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     source_chain(error).last().unwrap_or(error)
-}
-
-/// The code as gRPC writes it.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }

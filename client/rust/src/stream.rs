@@ -2,7 +2,7 @@
 //!
 //! Nothing is buffered here: HTTP/2 flow control reaches from the reader of these streams to the model.
 
-use crate::{Collected, Collector, Error, Result, pb};
+use crate::{Collected, Collector, Error, Result, names::reason_name, pb};
 use futures_util::{Stream, future::poll_fn};
 use pb::{ContentBlockDeltaEvent, content_block_delta::Delta};
 use std::{
@@ -155,7 +155,7 @@ impl TextStream {
             }
             Event::Restart(restart) if self.wrote => {
                 self.events.state = State::Ended;
-                Some(Err(Error::restarted(&restart.reason)))
+                Some(Err(Error::restarted(reason_name(restart.reason()))))
             }
             _ => None,
         }

@@ -4,7 +4,7 @@ use super::{Failure, args::Args, closing_line::closing_line, json, terminal::Ter
 use pb::{
     content_block_delta::Delta, reasoning_content_block_delta::Delta as Reasoning, tool_use_block::Arguments,
 };
-use switchboard_client::{Collected, Collector, Event, Switchboard, pb};
+use switchboard_client::{Collected, Collector, Event, Switchboard, names::reason_name, pb};
 
 /// Asks, and prints the answer in the form that the arguments ask for.
 pub(super) async fn answer(
@@ -113,7 +113,7 @@ impl<'a> Page<'a> {
                 }
                 _ => Ok(()),
             },
-            Event::Restart(restart) => self.start_over(&restart.reason),
+            Event::Restart(restart) => self.start_over(reason_name(restart.reason())),
             _ => Ok(()),
         }
     }

@@ -207,7 +207,13 @@ impl Ask {
 
 fn judge(word: &str) -> Result<pb::Judge, String> {
     let (kind, id) = word.split_once(':').ok_or("write KIND:ID, such as human:alice")?;
-    Ok(pb::Judge { kind: kind.to_owned(), id: id.to_owned() })
+    let kind = match kind {
+        "human" => pb::JudgeKind::Human,
+        "model" => pb::JudgeKind::Model,
+        "check" => pb::JudgeKind::Check,
+        _ => return Err("KIND must be human, model or check".to_owned()),
+    };
+    Ok(pb::Judge { kind: kind.into(), id: id.to_owned() })
 }
 
 fn scale(word: &str) -> Result<(f64, f64), String> {

@@ -1,7 +1,7 @@
 //! The line after an answer: who gave it, what it took.
 
 use std::time::Duration;
-use switchboard_client::{Collected, pb};
+use switchboard_client::{Collected, names::reason_name, pb};
 
 /// `model in region · 12 in, 34 out · first token 0.4 s, total 1.8 s`, and what was out of the ordinary.
 pub(super) fn closing_line(answer: &Collected) -> String {
@@ -21,7 +21,7 @@ fn served(route: &pb::Route) -> String {
 
 fn failed_before(route: &pb::Route) -> Option<String> {
     let failed = route.attempts.iter().filter(|attempt| attempt.outcome() != pb::Outcome::Ok);
-    let failed: Vec<_> = failed.map(|it| format!("{} ({})", it.model_id, it.reason)).collect();
+    let failed: Vec<_> = failed.map(|it| format!("{} ({})", it.model_id, reason_name(it.reason()))).collect();
     match (route.fallback_used, failed.is_empty()) {
         (true, true) => Some("fallback".to_owned()),
         (true, false) => Some(format!("fallback after {}", failed.join(", "))),
@@ -68,13 +68,13 @@ mod tests {
 
     #[test]
     fn a_fallback_is_told_with_its_reason() {
-        let attempt = |model: &str, outcome, reason: &str| pb::Attempt {
+        let attempt = |model: &str, outcome, reason: pb::ErrorReason| pb::Attempt {
             model_id: model.to_owned(),
             outcome,
-            reason: reason.to_owned(),
+            reason: reason.into(),
             ..Default::default()
         };
-        let throttled = attempt("opus", pb::Outcome::Throttled.into(), "BEDROCK_THROTTLED");
+        let throttled = attempt("opus", pb::Outcome::Throttled.into(), pb::ErrorReason::BedrockThrottled);
         let answer = Collected {
             raw_stop_reason: "max_tokens".to_owned(),
             stop_reason: pb::StopReason::MaxTokens,
@@ -94,7 +94,10 @@ mod tests {
                 model_id: "haiku".to_owned(),
                 region: "us-east-1".to_owned(),
                 fallback_used: true,
-                attempts: vec![throttled, attempt("haiku", pb::Outcome::Ok.into(), "")],
+                attempts: vec![
+                    throttled,
+                    attempt("haiku", pb::Outcome::Ok.into(), pb::ErrorReason::Unspecified),
+                ],
                 ..Default::default()
             }),
             ..Default::default()

@@ -2,7 +2,11 @@
 
 use super::terminal::Terminal;
 use std::io;
-use switchboard_client::{Error, ErrorKind, pb};
+use switchboard_client::{
+    Error, ErrorKind,
+    names::{outcome_name, reason_name},
+    pb,
+};
 use tonic::Code;
 
 /// Why the command ends without an answer.
@@ -78,11 +82,12 @@ fn hints(error: &Error) -> Vec<String> {
 }
 
 fn tried(attempt: &pb::Attempt) -> String {
-    let outcome = match attempt.reason.as_str() {
-        "" => attempt.outcome().as_str_name().trim_start_matches("OUTCOME_"),
-        reason => reason,
+    let outcome = match attempt.reason() {
+        pb::ErrorReason::Unspecified => outcome_name(attempt.outcome()),
+        reason => reason_name(reason),
     };
-    format!("tried {} in {}: {outcome}", attempt.model_id, attempt.region)
+    let verb = if attempt.outcome() == pb::Outcome::Skipped { "skipped" } else { "tried" };
+    format!("{verb} {} in {}: {outcome}", attempt.model_id, attempt.region)
 }
 
 fn advice(error: &Error) -> Option<String> {

@@ -25,7 +25,12 @@ fn request(said: &Feedback) -> pb::RecordFeedbackRequest {
         request_id: said.request_id.clone(),
         judge: Some(said.by.clone()),
         criterion: said.criterion.clone(),
-        thumb: said.thumb.clone(),
+        thumb: match said.thumb.as_deref() {
+            Some("up") => pb::Thumb::Up,
+            Some(_) => pb::Thumb::Down,
+            None => pb::Thumb::Unspecified,
+        }
+        .into(),
         score: points.map(|(value, (min, max))| pb::Score { value, min, max }),
         label: said.label.clone(),
         comment: said.comment.clone(),

@@ -43,13 +43,27 @@ fn table(reply: &pb::ListTasksResponse) -> String {
         let _ =
             writeln!(text, "{name:name_width$}  {max_tokens:>width$}  {model}", width = HEADINGS[1].len());
     }
-    let fate = if reply.unknown_tasks == "refuse" { "are refused" } else { "are served as default" };
+    let fate = if reply.unknown_tasks() == pb::UnknownTasks::Refuse {
+        "are refused"
+    } else {
+        "are served as default"
+    };
     let _ = writeln!(text, "\nother tasks {fate}; configuration {}", reply.config_version);
     text
 }
 
+/// How the task was chosen, in a word.
+fn resolution(resolution: pb::Resolution) -> &'static str {
+    match resolution {
+        pb::Resolution::Named => "named",
+        pb::Resolution::Absent => "no task was named",
+        pb::Resolution::Unknown => "the named task does not exist",
+        pb::Resolution::Unspecified => "unspecified",
+    }
+}
+
 fn explanation(reply: &pb::ExplainRouteResponse) -> String {
-    let mut text = format!("task           {} ({})\n", reply.task_type, reply.resolution);
+    let mut text = format!("task           {} ({})\n", reply.task_type, resolution(reply.resolution()));
     for (position, candidate) in (1..).zip(&reply.candidates) {
         let (model, max_tokens) = (model(candidate), candidate.max_tokens);
         let _ = writeln!(text, "model {position:<8} {model}, at most {max_tokens} tokens");

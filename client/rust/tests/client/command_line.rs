@@ -371,13 +371,13 @@ async fn feedback_sends_what_is_said_of_an_answer() {
     );
     let json: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(json["replaced"], true);
-    let judge = |kind: &str, id: &str| Some(pb::Judge { kind: kind.to_owned(), id: id.to_owned() });
+    let judge = |kind: pb::JudgeKind, id: &str| Some(pb::Judge { kind: kind.into(), id: id.to_owned() });
     let expected = [
         pb::RecordFeedbackRequest {
             request_id: "some-id".to_owned(),
-            judge: judge("human", "alice"),
+            judge: judge(pb::JudgeKind::Human, "alice"),
             criterion: Some("tone".to_owned()),
-            thumb: Some("down".to_owned()),
+            thumb: pb::Thumb::Down.into(),
             score: Some(pb::Score { value: -1.0, min: -2.0, max: 2.5 }),
             label: Some("rude".to_owned()),
             comment: Some("It shouts.".to_owned()),
@@ -385,7 +385,7 @@ async fn feedback_sends_what_is_said_of_an_answer() {
         },
         pb::RecordFeedbackRequest {
             request_id: "some-id".to_owned(),
-            judge: judge("check", "ci"),
+            judge: judge(pb::JudgeKind::Check, "ci"),
             task_success: Some(true),
             ..Default::default()
         },

@@ -31,8 +31,8 @@ pub(crate) fn throttled() -> Status {
     let mut details = reason("BEDROCK_THROTTLED");
     details.set_retry_info(Some(Duration::from_secs(2)));
     let attempts = vec![
-        attempt("opus", pb::Outcome::Throttled, "BEDROCK_THROTTLED"),
-        attempt("haiku", pb::Outcome::Timeout, "MODEL_TIMEOUT"),
+        attempt("opus", pb::Outcome::Throttled, pb::ErrorReason::BedrockThrottled),
+        attempt("haiku", pb::Outcome::Timeout, pb::ErrorReason::ModelTimeout),
     ];
     let route = pb::Route { attempts, ..Default::default() };
     status(Code::ResourceExhausted, "Bedrock throttles every model", details, route)
@@ -61,7 +61,7 @@ async fn a_status_tells_its_reason_its_pause_and_every_attempt() {
     assert_eq!(error.reason(), Some(pb::ErrorReason::BedrockThrottled));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     assert_eq!(error.request_id(), Some("call-1"));
-    assert_eq!(error.route().unwrap().attempts[1].reason, "MODEL_TIMEOUT");
+    assert_eq!(error.route().unwrap().attempts[1].reason(), pb::ErrorReason::ModelTimeout);
     assert_eq!(error.to_string(), "Bedrock throttles every model (BEDROCK_THROTTLED)");
 }
 

@@ -162,7 +162,7 @@ impl RoutingService for Script {
         };
         Ok(Response::new(pb::ListTasksResponse {
             tasks: vec![task("coding", &["opus", "haiku"]), task("summarization", &["haiku"])],
-            unknown_tasks: "default".to_owned(),
+            unknown_tasks: pb::UnknownTasks::Default.into(),
             config_version: "c0ffee".to_owned(),
         }))
     }
@@ -173,7 +173,7 @@ impl RoutingService for Script {
     ) -> Result<Response<pb::ExplainRouteResponse>, Status> {
         Ok(Response::new(pb::ExplainRouteResponse {
             task_type: request.into_inner().task_type,
-            resolution: "named".to_owned(),
+            resolution: pb::Resolution::Named.into(),
             candidates: vec![candidate("opus")],
             deadlines: Some(pb::TaskDeadlines {
                 first_content: Some(prost_types::Duration { seconds: 4, nanos: 0 }),

@@ -11,17 +11,17 @@ pub(crate) fn route() -> Event {
         task_type: "default".to_owned(),
         model_id: "haiku".to_owned(),
         region: "us-east-1".to_owned(),
-        attempts: vec![attempt("haiku", pb::Outcome::Ok, "")],
+        attempts: vec![attempt("haiku", pb::Outcome::Ok, pb::ErrorReason::Unspecified)],
         ..Default::default()
     })
 }
 
-pub(crate) fn attempt(model: &str, outcome: pb::Outcome, reason: &str) -> pb::Attempt {
+pub(crate) fn attempt(model: &str, outcome: pb::Outcome, reason: pb::ErrorReason) -> pb::Attempt {
     pb::Attempt {
         model_id: model.to_owned(),
         region: "us-east-1".to_owned(),
         outcome: outcome.into(),
-        reason: reason.to_owned(),
+        reason: reason.into(),
         ..Default::default()
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn tool_input(index: i32, input: &str) -> Event {
 }
 
 pub(crate) fn restart() -> Event {
-    Event::Restart(pb::RestartEvent { reason: "MODEL_TIMEOUT".to_owned() })
+    Event::Restart(pb::RestartEvent { reason: pb::ErrorReason::ModelTimeout.into() })
 }
 
 pub(crate) fn stop(stop_reason: pb::StopReason) -> Event {
