@@ -37,7 +37,7 @@ fn any_request_comes_back_from_bedrocks_json_as_it_went() {
 
 #[test]
 fn every_valid_request_is_valid_json_for_bedrock() {
-    let Some(model) = ServiceModel::load("whether generated requests are valid") else { return };
+    let model = ServiceModel::load();
     for shape in ["ConverseRequest", "ConverseStreamRequest"] {
         let messages = Generator::new(Some(&model)).messages("ConverseRequest", shape);
         for_all("ConverseRequest", messages, &is_known, |message| {
@@ -56,7 +56,7 @@ fn any_request_to_count_tokens_comes_back_as_it_went() {
 
 #[test]
 fn every_valid_request_to_count_tokens_is_valid_json_for_bedrock() {
-    let Some(model) = ServiceModel::load("whether requests to count tokens are valid") else { return };
+    let model = ServiceModel::load();
     let messages = Generator::new(Some(&model)).messages("CountTokensRequest", "CountTokensRequest");
     for_all("CountTokensRequest", messages, &is_known, |message| {
         let json = comes_back::<pb::CountTokensRequest>("CountTokensRequest", message)?;
@@ -88,7 +88,7 @@ fn any_reply_comes_back_from_bedrocks_json_as_it_went() {
 
 #[test]
 fn every_valid_reply_is_what_bedrock_would_send() {
-    let Some(model) = ServiceModel::load("whether generated replies are valid") else { return };
+    let model = ServiceModel::load();
     let messages = Generator::of_replies(Some(&model)).messages("ConverseResponse", "ConverseResponse");
     for_all("ConverseResponse", messages, &is_known, |message| {
         let json = comes_back::<pb::ConverseResponse>("ConverseResponse", message)?;
@@ -108,7 +108,7 @@ fn any_event_comes_back_from_its_frame_as_it_went() {
 
 #[test]
 fn every_valid_event_is_what_bedrock_would_send() {
-    let Some(model) = ServiceModel::load("whether generated events are valid") else { return };
+    let model = ServiceModel::load();
     let generator = Generator::of_replies(Some(&model));
     for (event_type, name) in EVENTS {
         for_all(name, generator.messages(name, name), &is_known, |message| {
@@ -128,9 +128,9 @@ fn any_count_of_tokens_comes_back_as_it_went() {
 fn event_comes_back(event_type: &str, name: &str, message: &DynamicMessage) -> Result<Vec<u8>, String> {
     let json = codec::json(name, message);
     let frame = crate::streams::frame("event", event_type, &json);
-    let heard = crate::streams::heard([frame.as_slice()]);
-    let [event] = heard.events.as_slice() else {
-        return Err(format!("{:?} from {}", heard.end, String::from_utf8_lossy(&json)));
+    let decoded = crate::streams::decoded([frame.as_slice()]);
+    let [event] = decoded.events.as_slice() else {
+        return Err(format!("{:?} from {}", decoded.end, String::from_utf8_lossy(&json)));
     };
     let mut wrapped = DynamicMessage::new(descriptor("ConverseStreamResponse"));
     let expected = prost_reflect::Value::Message(generator::expected(message));
@@ -156,7 +156,7 @@ fn prost_name(event_type: &str) -> String {
 /// What Bedrock can say and the contract cannot, and the other way round. Each is known, and has its reason.
 #[test]
 fn the_contract_has_the_members_of_the_service_model_and_no_others() {
-    let Some(model) = ServiceModel::load("whether the contract has all members") else { return };
+    let model = ServiceModel::load();
     let mut walk = Walk { model: &model, seen: BTreeSet::new(), members: 0, strange: BTreeSet::new() };
     for (message, shape) in [
         ("ConverseRequest", "ConverseRequest"),

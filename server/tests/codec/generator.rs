@@ -19,7 +19,7 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 });
 
 /// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "CountTokensRequest.task_type",
     "CountTokensResponse.route",
     "ConverseRequest.task_type",
@@ -28,6 +28,7 @@ const OURS: [&str; 8] = [
     "ConverseResponse.cost",
     "ConverseStreamMetadataEvent.latency",
     "ConverseStreamMetadataEvent.cost",
+    "ConverseStreamMetadataEvent.route",
 ];
 
 /// A union that protobuf cannot write as one, since one of its members is a list.

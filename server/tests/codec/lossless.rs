@@ -1,5 +1,5 @@
 //! Nothing is lost or changed on the way to Bedrock and back: case by case, as bytes.
-use crate::streams::{frame, heard};
+use crate::streams::{decoded, frame};
 use serde_json::json;
 use switchboard_proto::v1::{
     self as pb, content_block::Block, content_block_delta::Delta, converse_request::AdditionalRequestFields,
@@ -215,7 +215,7 @@ fn said(block: &str) -> pb::ContentBlock {
 
 /// A stream of one event.
 fn event(name: &str, payload: &str) -> ModelEvent {
-    let whole = heard([frame("event", name, payload.as_bytes()).as_slice()]);
+    let whole = decoded([frame("event", name, payload.as_bytes()).as_slice()]);
     let [event] = whole.events.try_into().unwrap_or_else(|_| panic!("{payload}: {:?}", whole.end));
     event
 }
