@@ -3,6 +3,7 @@
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 NOVA = "us.amazon.nova-2-lite-v1:0"
+NOVA_PRO = "us.amazon.nova-pro-v1:0"
 
 # A PNG of one pixel.
 PIXEL = (
@@ -203,31 +204,6 @@ CONVERSE = [
         ["thinking", "resp_reasoning_redacted"],
     ),
     (
-        "reasoning-in-history",
-        HAIKU,
-        {
-            "messages": [
-                user("Is 391 a prime number?"),
-                assistant(
-                    {
-                        "reasoningContent": {
-                            "reasoningText": {
-                                "text": "17 times 23 is 391.",
-                                "signature": "c2FtcGxlLXNpZ25hdHVyZS1vZi1ub2JvZHk=",
-                            }
-                        }
-                    },
-                    "No: it is 17 times 23.",
-                ),
-                user("And 397?"),
-            ],
-            "inferenceConfig": {"maxTokens": 3000},
-            "additionalModelRequestFields": thinking(1024),
-        },
-        answer(assistant("Yes."), "end_turn", usage(80, 4), 700),
-        ["thinking", "reasoning_in_history"],
-    ),
-    (
         "image-and-document",
         SONNET,
         {
@@ -297,6 +273,36 @@ CONVERSE = [
         ["cache_point_system", "usage_cache"],
     ),
     (
+        "read-from-cache",
+        HAIKU,
+        {
+            "messages": [user("Summarise the rules.")],
+            "system": [
+                {"text": "Rule 1: the lamp is never dark. " * 600},
+                {"cachePoint": {"type": "default"}},
+            ],
+            "inferenceConfig": {"maxTokens": 101},
+        },
+        answer(
+            assistant("The lamp is never dark."),
+            "end_turn",
+            usage(9, 8, cacheReadInputTokens=5401, cacheWriteInputTokens=0),
+            611,
+        ),
+        ["cache_point_system", "usage_cache"],
+    ),
+    (
+        "flex-tier",
+        NOVA_PRO,
+        {
+            "messages": [user("What is a cable?")],
+            "serviceTier": {"type": "flex"},
+            "inferenceConfig": {"maxTokens": 60},
+        },
+        answer(assistant("A tenth of a mile."), "end_turn", usage(6, 7), 300, serviceTier={"type": "flex"}),
+        ["text", "service_tier"],
+    ),
+    (
         "guardrail",
         NOVA,
         {
@@ -335,6 +341,20 @@ CONVERSE = [
                                 "guardrailCoverage": {"textCharacters": {"guarded": 38, "total": 38}},
                             },
                         }
+                    },
+                    "outputAssessments": {
+                        "sampleguard1": [
+                            {
+                                "wordPolicy": {
+                                    "customWords": [
+                                        {"match": "lantern", "action": "NONE", "detected": True}
+                                    ],
+                                    "managedWordLists": [
+                                        {"match": "fathom", "type": "PROFANITY", "action": "NONE"}
+                                    ],
+                                }
+                            }
+                        ]
                     },
                     "actionReason": "a denied topic",
                 }
@@ -607,12 +627,18 @@ ERRORS = [
     ),
 ]
 
+
+def bare(profile):
+    """The model of an inference profile. CountTokens does not accept profiles."""
+    return profile.removeprefix("us.")
+
+
 # Name, operation, model, request, response.
 OTHER_OPERATIONS = [
     (
         "count",
         "CountTokens",
-        HAIKU,
+        bare(HAIKU),
         {
             "input": {
                 "converse": {
@@ -626,7 +652,7 @@ OTHER_OPERATIONS = [
     (
         "count-with-tools",
         "CountTokens",
-        SONNET,
+        bare(SONNET),
         {
             "input": {
                 "converse": {
@@ -640,7 +666,7 @@ OTHER_OPERATIONS = [
     (
         "guardrail",
         "ApplyGuardrail",
-        "",
+        "guardrail/sampleguard1",
         {"source": "INPUT", "content": [{"text": {"text": "Hello."}}]},
         {"action": "NONE", "outputs": [], "assessments": []},
     ),
