@@ -3,7 +3,7 @@ use crate::{files_below, read};
 use regex::Regex;
 use std::collections::BTreeSet;
 
-/// The sources that declare the names of metrics: whichever file of this folder does.
+/// The folder of the sources, one of which declares the names of all metrics.
 const SOURCES: &str = "server/src";
 
 /// A row of the table.
@@ -37,29 +37,49 @@ pub(crate) fn all() -> Vec<Metric> {
 
 #[test]
 fn the_table_lists_the_metrics_of_the_program_and_no_others() {
-    let programs = declared_metrics();
+    let sources = files_below(SOURCES).into_iter().filter(|file| file.ends_with(".rs"));
+    let texts: Vec<_> = sources.map(|file| read(&file)).collect();
+    let programs = declared_in(&texts).unwrap_or_else(|problem| panic!("{SOURCES}: {problem}"));
     let listed: BTreeSet<_> = all().into_iter().map(|metric| (metric.name, metric.unit)).collect();
     assert_eq!(programs, listed, "left: {SOURCES}; right: deploy/README.md");
 }
 
-/// Names and units of the metrics that the sources declare: constants `NAME: (&str, &str)` inside a module `metric`.
-/// There is at least one.
-fn declared_metrics() -> BTreeSet<(String, String)> {
-    let module = Regex::new(r"(?s)\npub(?:\([a-z]+\))? mod metric \{\n(.*?)\n\}\n").expect("is valid");
+#[test]
+fn sources_without_readable_names_of_metrics_are_an_error() {
+    let with = |constants: &str| format!("//! Names.\n\npub mod metric {{\n{constants}}}\n");
+    let calls = "    pub const CALLS: (&str, &str) = (\"switchboard.calls\", \"{call}\");\n";
+    let declared = declared_in(&["fn other() {}\n".to_owned(), with(calls)]).expect("are readable");
+    assert_eq!(declared, [("switchboard.calls".to_owned(), "{call}".to_owned())].into());
+
+    for (sources, problem) in [
+        (vec![], "0 of 0 files"),
+        (vec!["fn other() {}\n".to_owned()], "0 of 1 files"),
+        (vec![with(calls), with(calls)], "2 of 2 files"),
+        (vec![with("")], "0 of 0 constants"),
+        (vec![with("    pub const CALLS: &str = \"switchboard.calls\";\n")], "0 of 1 constants"),
+    ] {
+        let error = declared_in(&sources).expect_err(problem);
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+/// Names and units of the metrics that the sources declare: constants `NAME: (&str, &str)` of a module `metric`, which
+/// exactly one source has. There is at least one.
+fn declared_in(sources: &[String]) -> Result<BTreeSet<(String, String)>, String> {
+    let module = Regex::new(r"(?sm)^pub(?:\([a-z]+\))? mod metric \{\n(.*?)^\}$").expect("is valid");
     let constant =
         Regex::new(r#":\s*\(&str, &str\)\s*=\s*\(\s*"([^"]+)",\s*"([^"]*)",?\s*\)"#).expect("is valid");
-    let sources: Vec<_> = files_below(SOURCES).into_iter().filter(|file| file.ends_with(".rs")).collect();
-    let texts: Vec<_> = sources.iter().map(|file| read(file)).collect();
-    let modules: Vec<_> =
-        texts.iter().flat_map(|text| module.captures_iter(text)).map(|found| found[1].to_owned()).collect();
+    let modules: Vec<_> = sources.iter().flat_map(|text| module.captures_iter(text)).collect();
     let [metrics] = modules.as_slice() else {
-        panic!("{} of the {} files of {SOURCES} have `pub mod metric`, not 1", modules.len(), sources.len())
+        return Err(format!("{} of {} files have `pub mod metric`, not 1", modules.len(), sources.len()));
     };
-    let pairs = constant.captures_iter(metrics).map(|found| (found[1].to_owned(), found[2].to_owned()));
+    let pairs = constant.captures_iter(&metrics[1]).map(|found| (found[1].to_owned(), found[2].to_owned()));
     let pairs: BTreeSet<_> = pairs.collect();
-    let declared = metrics.matches("pub const ").count();
-    assert!(declared > 0 && pairs.len() == declared, "read {} of {declared} constants", pairs.len());
-    pairs
+    let declared = metrics[1].matches("pub const ").count();
+    if declared == 0 || pairs.len() != declared {
+        return Err(format!("only {} of {declared} constants are a name and a unit", pairs.len()));
+    }
+    Ok(pairs)
 }
 
 #[test]

@@ -199,6 +199,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client may close its connection at any time; every other error is printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="the port of 127.0.0.1 to listen on; 0: any")
@@ -207,8 +216,7 @@ def main():
     )
     parser.add_argument("--allow-unknown", action="store_true", help="accept members that the model lacks")
     Handler.state = State(parser.parse_args())
-    server = ThreadingHTTPServer(("127.0.0.1", Handler.state.arguments.port), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", Handler.state.arguments.port), Handler)
     print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
 
