@@ -60,7 +60,10 @@ fn a_missing_key_is_found() {
             optional += 1;
         }
     }
-    assert!(optional > 60 && required > 0, "only {optional} optional and {required} required keys were removed");
+    assert!(
+        optional > 60 && required > 0,
+        "only {optional} optional and {required} required keys were removed"
+    );
 }
 
 #[test]

@@ -30,7 +30,10 @@ mod tests {
     #[test]
     fn refuses_a_folder_that_does_not_exist() {
         let problem = check(Path::new("/no/such/folder")).expect_err("does not exist");
-        assert!(problem.contains("/no/such/folder") && problem.contains("SWITCHBOARD_RECORDINGS"), "{problem}");
+        assert!(
+            problem.contains("/no/such/folder") && problem.contains("SWITCHBOARD_RECORDINGS"),
+            "{problem}"
+        );
         check(Path::new("")).expect_err("an empty variable names no folder");
     }
 
@@ -62,7 +65,11 @@ mod tests {
             let committed =
                 committed.get(name).unwrap_or_else(|| panic!("tests/recordings lacks {}", name.display()));
             let hint = "run `python3 tests/recordings/generate.py` and commit the result";
-            assert!(content == committed, "tests/recordings/{} is not what is generated: {hint}", name.display());
+            assert!(
+                content == committed,
+                "tests/recordings/{} is not what is generated: {hint}",
+                name.display()
+            );
         }
         let sources = ["README.md", "exchanges.py", "folder.rs", "generate.py", "service_model.py"];
         let more = committed.keys().filter(|name| !expected.contains_key(*name));

@@ -184,7 +184,8 @@ mod tests {
             request.as_object_mut().expect("is one").extend(members.as_object().expect("is one").clone());
             model.violations("ConverseRequest", &request)
         };
-        let said = |content: Value| request(json!({"messages": [{"role": "user", "content": content}]}));
+        let with_content =
+            |content: Value| request(json!({"messages": [{"role": "user", "content": content}]}));
         assert_eq!(request(json!({})), [""; 0]);
         for (violations, expected) in [
             (request(json!({"model": "x"})), "ConverseRequest: unknown member model"),
@@ -202,18 +203,18 @@ mod tests {
                 request(json!({"serviceTier": {"type": "best"}})),
                 "ConverseRequest.serviceTier.type: \"best\" is none",
             ),
-            (said(json!({})), "ConverseRequest.messages[0].content: {} is no list"),
-            (said(json!([{}])), "ConverseRequest.messages[0].content[0]: a union with 0 members"),
+            (with_content(json!({})), "ConverseRequest.messages[0].content: {} is no list"),
+            (with_content(json!([{}])), "ConverseRequest.messages[0].content[0]: a union with 0 members"),
             (
-                said(json!([{"text": "a", "cachePoint": {"type": "default"}}])),
+                with_content(json!([{"text": "a", "cachePoint": {"type": "default"}}])),
                 "ConverseRequest.messages[0].content[0]: a union with 2",
             ),
             (
-                said(json!([{"toolUse": {"toolUseId": "a b", "name": "x", "input": {}}}])),
+                with_content(json!([{"toolUse": {"toolUseId": "a b", "name": "x", "input": {}}}])),
                 "ConverseRequest.messages[0].content[0].toolUse.toolUseId: \"a b\" does not match",
             ),
             (
-                said(json!([{"image": {"format": "png", "source": {"bytes": "*"}}}])),
+                with_content(json!([{"image": {"format": "png", "source": {"bytes": "*"}}}])),
                 "ConverseRequest.messages[0].content[0].image.source.bytes: is not base64",
             ),
         ] {

@@ -148,7 +148,9 @@ fn recorded_streams_are_decoded_alike_in_chunks_of_any_size() {
         let (events, exception) = expected(&exchange);
         match (&whole.end, exception) {
             (None, None) => {}
-            (Some(end), Some(name)) => assert!(end.message.starts_with(&format!("{name}: ")), "{id}: {end:?}"),
+            (Some(end), Some(name)) => {
+                assert!(end.message.starts_with(&format!("{name}: ")), "{id}: {end:?}")
+            }
             (end, exception) => panic!("{id}: expected {exception:?}, found {end:?}"),
         }
         assert_eq!(whole.events.len(), events.len(), "{id}");

@@ -152,7 +152,10 @@ async fn a_fallback_is_one_trace_with_both_attempts_and_its_metrics_reach_the_ol
     assert_eq!(attribute("rpc.system.name"), "grpc");
     assert_eq!(attribute("rpc.response.status_code"), "OK");
     assert_eq!(attribute("switchboard.request_id"), route.request_id);
-    assert_eq!((attribute("switchboard.task"), attribute("switchboard.fallback")), ("fallback".into(), true.into()));
+    assert_eq!(
+        (attribute("switchboard.task"), attribute("switchboard.fallback")),
+        ("fallback".into(), true.into())
+    );
 
     let attempts: Vec<_> = spans.iter().filter(|span| span.parent == call.id).collect();
     assert_eq!((attempts.len(), spans.len()), (2, 3), "{spans:?}");

@@ -146,8 +146,7 @@ pub(crate) async fn replay_server(flags: &[&str]) -> (Child, String) {
         .expect("python3 is installed");
     let mut lines = BufReader::new(python.stdout.take().expect("is piped")).lines();
     let line = lines.next_line().await.expect("can be read").expect("prints its address");
-    let url =
-        line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("prints its URL");
+    let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("prints its URL");
     (python, url.to_owned())
 }
 
