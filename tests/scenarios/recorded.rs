@@ -113,6 +113,17 @@ fn expected_code(status: u16, message: &str) -> Code {
     }
 }
 
+/// The other tests would pass with any signature if the replay server did not verify it.
+#[tokio::test]
+async fn a_request_that_is_signed_with_another_secret_is_refused() {
+    for engine in engine::BOTH {
+        let mut replay = Replay::with_credentials(engine, "SIMULATED:ANOTHER").await;
+        let exchange = replay::read("public/converse.jsonl").remove(0);
+        let refused = whole(&mut replay, &exchange).await.expect_err("has the wrong signature");
+        assert!(refused.contains("MODEL_ACCESS_DENIED"), "{refused}");
+    }
+}
+
 /// The message of a reply is sent unchanged as history of the next call. This test uses no network.
 #[test]
 fn recorded_replies_go_back_as_history_unchanged() {

@@ -75,8 +75,13 @@ impl Drop for Replay {
 
 impl Replay {
     pub(crate) async fn start(engine: Engine) -> Self {
-        // The server verifies the signature of every request with code that is not AWS's.
-        let (python, control) = replay_server(&["--verify-sigv4", "SIMULATED:SIMULATED"]).await;
+        Self::with_credentials(engine, "SIMULATED:SIMULATED").await
+    }
+
+    /// Starts a replay server that verifies the signature of every request, with code that is not AWS's. Switchboard signs
+    /// with the credentials `SIMULATED:SIMULATED`.
+    pub(crate) async fn with_credentials(engine: Engine, verified: &str) -> Self {
+        let (python, control) = replay_server(&["--verify-sigv4", verified]).await;
         let models = ["converse", "converse_stream", "other_ops", "errors"]
             .iter()
             .flat_map(|file| read(&format!("public/{file}.jsonl")));
