@@ -1,8 +1,12 @@
 //! `cargo xtask lint`: what can be said of the tree without running it, the cheapest first.
-use crate::shell::{self, Result, Shell};
+use crate::{
+    modules,
+    shell::{self, Result, Shell},
+};
 
 pub(crate) fn lint(shell: &Shell) -> Result {
     shell.run("cargo fmt --all --check")?;
+    modules::check(shell)?;
     contract(shell)?;
     dependencies(shell)?;
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;

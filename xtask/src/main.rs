@@ -8,7 +8,9 @@ mod ci;
 mod fuzz;
 mod generate;
 mod lint;
+mod modules;
 mod shell;
+mod source;
 mod test;
 mod tools;
 
@@ -52,6 +54,8 @@ enum Task {
     Instructions(bench::Instructions),
     /// Formatting, the contract, the dependencies, clippy and the docs
     Lint,
+    /// Print the import graph of a crate floor by floor; fails on a cycle
+    Modules(modules::Options),
     /// Calls as fast as they come, while memory is looked at
     Soak(chaos::Soak),
     /// Every test, doc tests included
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Task::Generate(options) => generate::generate(&shell, &options),
         Task::Instructions(options) => bench::instructions(&shell, &options),
         Task::Lint => lint::lint(&shell),
+        Task::Modules(options) => modules::modules(&shell, &options),
         Task::Soak(options) => chaos::soak(&shell, &options),
         Task::Test(options) => test::test(&shell, &options),
         Task::Tools => tools::tools(&shell),
