@@ -7,7 +7,9 @@ mod chaos;
 mod ci;
 mod fuzz;
 mod generate;
+mod language;
 mod lint;
+mod measure;
 mod modules;
 mod shell;
 mod source;
@@ -54,6 +56,10 @@ enum Task {
     Instructions(bench::Instructions),
     /// Formatting, the contract, the dependencies, clippy and the docs
     Lint,
+    /// Report phrases and names that the project no longer uses; fails if there is one
+    Language,
+    /// Sizes of files and functions, as a table
+    Measure(measure::Options),
     /// Print the import graph of a crate floor by floor; fails on a cycle
     Modules(modules::Options),
     /// Calls as fast as they come, while memory is looked at
@@ -74,6 +80,8 @@ fn main() -> ExitCode {
         Task::Generate(options) => generate::generate(&shell, &options),
         Task::Instructions(options) => bench::instructions(&shell, &options),
         Task::Lint => lint::lint(&shell),
+        Task::Language => language::check(&shell),
+        Task::Measure(options) => measure::measure(&shell, &options),
         Task::Modules(options) => modules::modules(&shell, &options),
         Task::Soak(options) => chaos::soak(&shell, &options),
         Task::Test(options) => test::test(&shell, &options),

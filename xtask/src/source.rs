@@ -1,9 +1,14 @@
 //! Rust source files as syntax trees, with the tests removed.
 use crate::shell::Result;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 use syn::{
     Attribute, Block, File, ImplItem, Item, ItemImpl, ItemMod, ItemTrait, Meta, Stmt, TraitItem,
     punctuated::Punctuated,
+    spanned::Spanned,
     visit_mut::{self, VisitMut},
 };
 
@@ -37,34 +42,56 @@ pub(crate) fn is_test_file(path: &str) -> bool {
     path.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
-/// Parses the file and removes every item and statement that exists only under `cfg(test)`.
-pub(crate) fn parse(path: &str, text: &str) -> Result<File> {
-    let mut file = syn::parse_file(text)
-        .map_err(|error| format!("{path}:{}: cannot parse: {error}", error.span().start().line))?;
-    RemoveTests.visit_file_mut(&mut file);
-    Ok(file)
+/// A parsed file without the items and statements that exist only under `cfg(test)`.
+pub(crate) struct Parsed {
+    pub(crate) file: File,
+    /// Line numbers that the removed tests took, counted from 1.
+    pub(crate) test_lines: BTreeSet<usize>,
 }
 
-struct RemoveTests;
+pub(crate) fn parse(path: &str, text: &str) -> Result<Parsed> {
+    let mut file = syn::parse_file(text)
+        .map_err(|error| format!("{path}:{}: cannot parse: {error}", error.span().start().line))?;
+    let mut remove = RemoveTests::default();
+    remove.visit_file_mut(&mut file);
+    Ok(Parsed { file, test_lines: remove.lines })
+}
+
+#[derive(Default)]
+struct RemoveTests {
+    lines: BTreeSet<usize>,
+}
+
+impl RemoveTests {
+    /// Decides about one item, and notes its lines if it goes.
+    fn keep(&mut self, attributes: &[Attribute], item: &impl Spanned) -> bool {
+        let remove = is_test(attributes);
+        if remove {
+            let span = item.span();
+            self.lines.extend(span.start().line..=span.end().line);
+        }
+        !remove
+    }
+}
 
 impl VisitMut for RemoveTests {
     fn visit_file_mut(&mut self, file: &mut File) {
-        file.items.retain(|item| !is_test(item_attributes(item)));
+        file.items.retain(|item| self.keep(item_attributes(item), item));
         visit_mut::visit_file_mut(self, file);
     }
 
     fn visit_item_mod_mut(&mut self, module: &mut ItemMod) {
         if let Some((_, items)) = &mut module.content {
-            items.retain(|item| !is_test(item_attributes(item)));
+            items.retain(|item| self.keep(item_attributes(item), item));
         }
         visit_mut::visit_item_mod_mut(self, module);
     }
 
     fn visit_item_impl_mut(&mut self, block: &mut ItemImpl) {
         block.items.retain(|item| match item {
-            ImplItem::Fn(item) => !is_test(&item.attrs),
-            ImplItem::Const(item) => !is_test(&item.attrs),
-            ImplItem::Type(item) => !is_test(&item.attrs),
+            ImplItem::Fn(item) => self.keep(&item.attrs, item),
+            ImplItem::Const(item) => self.keep(&item.attrs, item),
+            ImplItem::Type(item) => self.keep(&item.attrs, item),
             _ => true,
         });
         visit_mut::visit_item_impl_mut(self, block);
@@ -72,9 +99,9 @@ impl VisitMut for RemoveTests {
 
     fn visit_item_trait_mut(&mut self, block: &mut ItemTrait) {
         block.items.retain(|item| match item {
-            TraitItem::Fn(item) => !is_test(&item.attrs),
-            TraitItem::Const(item) => !is_test(&item.attrs),
-            TraitItem::Type(item) => !is_test(&item.attrs),
+            TraitItem::Fn(item) => self.keep(&item.attrs, item),
+            TraitItem::Const(item) => self.keep(&item.attrs, item),
+            TraitItem::Type(item) => self.keep(&item.attrs, item),
             _ => true,
         });
         visit_mut::visit_item_trait_mut(self, block);
@@ -82,9 +109,9 @@ impl VisitMut for RemoveTests {
 
     fn visit_block_mut(&mut self, block: &mut Block) {
         block.stmts.retain(|statement| match statement {
-            Stmt::Item(item) => !is_test(item_attributes(item)),
-            Stmt::Local(local) => !is_test(&local.attrs),
-            Stmt::Macro(call) => !is_test(&call.attrs),
+            Stmt::Item(item) => self.keep(item_attributes(item), item),
+            Stmt::Local(local) => self.keep(&local.attrs, local),
+            Stmt::Macro(call) => self.keep(&call.attrs, call),
             Stmt::Expr(..) => true,
         });
         visit_mut::visit_block_mut(self, block);
@@ -153,12 +180,13 @@ mod tests {
             }
         }
 
-        let file = parse("a.rs", text).unwrap();
+        let parsed = parse("a.rs", text).unwrap();
 
         let mut names = Names(Vec::new());
-        syn::visit::Visit::visit_file(&mut names, &file);
+        syn::visit::Visit::visit_file(&mut names, &parsed.file);
         assert!(!names.0.contains(&"gone".to_owned()), "{:?}", names.0);
         assert_eq!(names.0.iter().filter(|name| name.starts_with("kept")).count(), 5);
+        assert_eq!(parsed.test_lines.into_iter().collect::<Vec<_>>(), [2, 3, 4, 6, 7]);
     }
 
     #[test]

@@ -121,7 +121,7 @@ struct Place {
 
 fn parse(files: &Files, path: &str) -> Result<Vec<Item>> {
     let text = files.get(path).ok_or_else(|| format!("there is no {path}"))?;
-    Ok(source::parse(path, text)?.items)
+    Ok(source::parse(path, text)?.file.items)
 }
 
 /// The file of a module that is declared with `mod name;`, honouring `#[path]`.
