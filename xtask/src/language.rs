@@ -1,9 +1,9 @@
 //! `cargo xtask language`: phrases and names that the project has replaced and that must not come back.
 //!
-//! - A sentence of a comment must not begin with "The same" and a comma or a full stop: it refers to the item before,
-//!   and says something else as soon as another item is inserted between the two.
-//! - An item must not be defined under a name of [`names`], because the field has a standard term for it. Only
-//!   definitions count, so that methods of other crates may have such a name.
+//! - A sentence of a comment must not begin with "The same" and a comma or a full stop: it refers to the item
+//!   before, and says something else as soon as another item is inserted between the two.
+//! - An item must not be defined under a name of [`names`], because the field has a standard term for it.
+//!   Only definitions count, so that methods of other crates may have such a name.
 mod names;
 
 use crate::{
@@ -63,7 +63,8 @@ fn comments<'a>(path: &str, text: &'a str) -> Vec<(usize, &'a str)> {
     lines.filter_map(|(index, line)| Some((index + 1, find(line, &mut inside)?))).collect()
 }
 
-/// `//` up to the end of the line, and `/* … */` over several lines. The two slashes of an address are no comment.
+/// `//` up to the end of the line, and `/* … */` over several lines. The two slashes of an address are no
+/// comment.
 fn slash_comment<'a>(line: &'a str, inside: &mut bool) -> Option<&'a str> {
     if *inside {
         *inside = !line.contains("*/");

@@ -1,7 +1,7 @@
 //! `cargo xtask measure`: sizes of files and functions, and how much of the source is comment.
 //!
-//! Tests are left out: files of tests, and what exists only under `cfg(test)`. A function is measured from the first
-//! line of its signature to its closing brace.
+//! Tests are left out: files of tests, and what exists only under `cfg(test)`. A function is measured from
+//! the first line of its signature to its closing brace.
 use crate::{
     shell::{Result, Shell},
     source,
@@ -83,8 +83,9 @@ struct Measured {
 }
 
 const HEAD: &str = "\
-| source | files | kloc | lines per file: median, p90, max | functions | lines per function: median, p90, p99, max \
-| over 50 | over 30 | comments | unwrap + expect per kloc | `//!` header |
+| source | files | kloc | lines per file: median, p90, max | functions \
+| lines per function: median, p90, p99, max | over 50 | over 30 | comments | unwrap + expect per kloc \
+| `//!` header |
 |---|---|---|---|---|---|---|---|---|---|---|
 ";
 

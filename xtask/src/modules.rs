@@ -2,13 +2,15 @@
 //!
 //! Two graphs are checked, for the library and for each program of the crate apart:
 //!
-//! - Top-level modules (`attempt` is attempt.rs and attempt/**, the root file is a node of its own). An import counts
-//!   for the module that it names, except that a re-export in the root file counts for the module behind it.
-//! - The files of one top-level module. An import counts for the file that defines the item, found through `pub use`,
-//!   and for any other file that re-exports it on the way. A file may import what a module around it defines, so that
-//!   a child can use an item of its parent; between siblings there is no exception.
+//! - Top-level modules (`attempt` is attempt.rs and attempt/**, the root file is a node of its own). An
+//!   import counts for the module that it names, except that a re-export in the root file counts for the
+//!   module behind it.
+//! - The files of one top-level module. An import counts for the file that defines the item, found through
+//!   `pub use`, and for any other file that re-exports it on the way. A file may import what a module around
+//!   it defines, so that a child can use an item of its parent; between siblings there is no exception.
 //!
-//! Tests are left out. Only names are followed: a method call on a value says nothing about where its type is defined.
+//! Tests are left out. Only names are followed: a method call on a value says nothing about where its type is
+//! defined.
 mod graph;
 mod paths;
 mod resolve;
@@ -52,11 +54,16 @@ pub(crate) fn modules(shell: &Shell, options: &Options) -> Result {
     verdict(&crates)
 }
 
-/// Fails if the modules of the server, or the files of one of them, form a cycle.
+/// Crates whose modules `cargo xtask lint` checks.
+const CHECKED: [&str; 2] = ["server/src", "xtask/src"];
+
+/// Fails if modules, or the files of one module, form a cycle.
 pub(crate) fn check(shell: &Shell) -> Result {
-    let source = "server/src";
-    eprintln!("checking the modules of {source} for import cycles");
-    verdict(&read(&source::read(&shell.root, source, &[".rs"])?, source)?)
+    for source in CHECKED {
+        eprintln!("checking the modules of {source} for import cycles");
+        verdict(&read(&source::read(&shell.root, source, &[".rs"])?, source)?)?;
+    }
+    Ok(())
 }
 
 fn verdict(crates: &[Graphs]) -> Result {

@@ -15,8 +15,8 @@ use syn::{
 /// Text of every file, by its path from the root of the checkout with `/` between folders.
 pub(crate) type Files = BTreeMap<String, String>;
 
-/// Reads every file under `folder` whose name ends with one of `extensions`. Folders that hold build output or
-/// downloaded packages are skipped.
+/// Reads every file under `folder` whose name ends with one of `extensions`. Folders that hold build output
+/// or downloaded packages are skipped.
 pub(crate) fn read(root: &Path, folder: &str, extensions: &[&str]) -> Result<Files> {
     const SKIPPED: [&str; 6] = ["target", "node_modules", ".venv", "__pycache__", "dist", "build"];
     let mut files = Files::new();
@@ -37,7 +37,8 @@ pub(crate) fn read(root: &Path, folder: &str, extensions: &[&str]) -> Result<Fil
     Ok(files)
 }
 
-/// True if the file holds nothing but tests, judged by its path: `tests.rs` or anything below a `tests` folder.
+/// True if the file holds nothing but tests, judged by its path: `tests.rs` or anything below a `tests`
+/// folder.
 pub(crate) fn is_test_file(path: &str) -> bool {
     path.split('/').any(|part| part == "tests" || part == "tests.rs")
 }

@@ -86,8 +86,8 @@ impl Graph {
         None
     }
 
-    /// The nodes floor by floor, the ground floor first. A node stands one floor above the highest node it imports;
-    /// the members of a knot share a floor.
+    /// The nodes floor by floor, the ground floor first. A node stands one floor above the highest node it
+    /// imports; the members of a knot share a floor.
     fn floors(&self) -> Vec<BTreeSet<String>> {
         let knots = self.knots();
         let together = |a: &String, b: &String| knots.iter().any(|knot| knot.contains(a) && knot.contains(b));

@@ -1,5 +1,5 @@
-//! Finds every path of more than one segment in a module's code: in types, expressions, patterns, macro arguments and
-//! the strings of attributes such as `#[serde(with = "crate::units::duration")]`.
+//! Finds every path of more than one segment in a module's code: in types, expressions, patterns, macro
+//! arguments and the strings of attributes such as `#[serde(with = "crate::units::duration")]`.
 use super::tree::{self, Use};
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use syn::{
