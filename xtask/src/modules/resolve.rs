@@ -20,13 +20,13 @@ pub(super) struct Trail {
     pub(super) faces: Vec<Id>,
 }
 
-/// A longer chain of re-exports is a circle of them.
-const MAX_HOPS: usize = 32;
+/// Longest chain of imports that is followed. A longer one is a circle of re-exports.
+const MAX_HOPS: usize = 8;
 
 impl Tree {
-    /// Follows `path` as written in module `from`, with `local` brought into scope by `use` inside a
-    /// function. `None`: it leads out of the crate, or to a name that only the compiler can resolve. With
-    /// `prefer_item`, a last segment that names both an item and a module means the item.
+    /// Follows `path` as written in module `from`, with `local` brought into scope by `use` inside a function.
+    /// With `prefer_item`, a last segment that names both an item and a module means the item. `None`: the path
+    /// leads out of the crate, or to a name that only the compiler can resolve.
     pub(super) fn resolve(
         &self,
         from: Id,
@@ -34,126 +34,9 @@ impl Tree {
         path: &[String],
         prefer_item: bool,
     ) -> Option<(Target, Trail)> {
-        let mut trail = Trail::default();
-        let target = self.follow(from, local, path, prefer_item, &mut trail, 0)?;
-        Some((target, trail))
-    }
-
-    fn follow(
-        &self,
-        from: Id,
-        local: &[Use],
-        path: &[String],
-        prefer_item: bool,
-        trail: &mut Trail,
-        hops: usize,
-    ) -> Option<Target> {
-        let (first, rest) = path.split_first()?;
-        let mut target = match first.as_str() {
-            "" | "Self" => return None,
-            "crate" => Target::Module(ROOT),
-            "self" => Target::Module(from),
-            "super" => Target::Module(self.modules.get(from)?.parent?),
-            name => self.in_scope(from, local, name, prefer_item && rest.is_empty(), trail, hops)?,
-        };
-        for (position, name) in rest.iter().enumerate() {
-            let Target::Module(module) = target else { break };
-            if name == "super" {
-                target = Target::Module(self.modules.get(module)?.parent?);
-                continue;
-            }
-            trail.entered.push(module);
-            let item_here = prefer_item && position + 1 == rest.len();
-            target = self.member(module, name, item_here, trail, hops).unwrap_or(Target::ItemOf(module));
-        }
-        match target {
-            Target::Module(module) | Target::ItemOf(module) | Target::Foreign(module) => {
-                trail.entered.push(module)
-            }
-        }
-        Some(target)
-    }
-
-    /// The first segment of a path: what a function imports hides what its module has.
-    fn in_scope(
-        &self,
-        from: Id,
-        local: &[Use],
-        name: &str,
-        prefer_item: bool,
-        trail: &mut Trail,
-        hops: usize,
-    ) -> Option<Target> {
-        let named = |item: &&Use| matches!(&item.brings, Brings::Name(brought) if brought == name);
-        if let Some(item) = local.iter().rev().find(named).filter(|_| hops < MAX_HOPS) {
-            return self.follow(from, &[], &item.path, prefer_item && !item.module_only, trail, hops + 1);
-        }
-        self.member(from, name, prefer_item, trail, hops)
-    }
-
-    /// What `name` means in `module`. `None`: nothing, or something of another crate.
-    fn member(
-        &self,
-        module: Id,
-        name: &str,
-        prefer_item: bool,
-        trail: &mut Trail,
-        hops: usize,
-    ) -> Option<Target> {
-        let data = self.modules.get(module)?;
-        let item = data.defined.contains(name).then_some(Target::ItemOf(module));
-        let child = data.children.get(name).copied().map(Target::Module);
-        if hops >= MAX_HOPS {
-            return item.or(child);
-        }
-        let own = if prefer_item { item.or(child) } else { child.or(item) };
-        own.or_else(|| self.imported(module, data, name, prefer_item, trail, hops))
-    }
-
-    fn imported(
-        &self,
-        module: Id,
-        data: &Module,
-        name: &str,
-        prefer_item: bool,
-        trail: &mut Trail,
-        hops: usize,
-    ) -> Option<Target> {
-        let mut foreign = None;
-        for item in &data.uses {
-            if !matches!(&item.brings, Brings::Name(brought) if brought == name) {
-                continue;
-            }
-            foreign = Some(Target::Foreign(module));
-            if item.path == [name] {
-                continue;
-            }
-            let mut further = Trail::default();
-            if let Some(target) =
-                self.follow(module, &[], &item.path, prefer_item && !item.module_only, &mut further, hops + 1)
-            {
-                trail.pass(module, further);
-                return Some(target);
-            }
-        }
-        for item in data.uses.iter().filter(|item| item.brings == Brings::Everything) {
-            let mut further = Trail::default();
-            let found = self.follow(
-                module,
-                &[],
-                &item.path,
-                prefer_item && !item.module_only,
-                &mut further,
-                hops + 1,
-            );
-            if let Some(Target::Module(open)) = found.filter(|found| *found != Target::Module(module))
-                && let Some(target) = self.member(open, name, prefer_item, &mut further, hops + 1)
-            {
-                trail.pass(module, further);
-                return Some(target);
-            }
-        }
-        foreign
+        let mut walk = Walk { tree: self, hops: 0, trail: Trail::default() };
+        let target = walk.follow(from, local, path, prefer_item)?;
+        Some((target, walk.trail))
     }
 
     /// The module just below the root that holds `module`, `None` for the root itself.
@@ -168,10 +51,102 @@ impl Tree {
     }
 }
 
-impl Trail {
-    fn pass(&mut self, face: Id, further: Self) {
-        self.faces.push(face);
-        self.entered.extend(further.entered);
-        self.faces.extend(further.faces);
+/// A path on its way to its target.
+struct Walk<'t> {
+    tree: &'t Tree,
+    /// Number of imports that led here.
+    hops: usize,
+    trail: Trail,
+}
+
+/// A segment of a path.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    text: &'a str,
+    prefer_item: bool,
+}
+
+impl<'t> Walk<'t> {
+    fn follow(&mut self, from: Id, local: &[Use], path: &[String], prefer_item: bool) -> Option<Target> {
+        let (first, rest) = path.split_first()?;
+        let mut target = match first.as_str() {
+            "" | "Self" => return None,
+            "crate" => Target::Module(ROOT),
+            "self" => Target::Module(from),
+            "super" => self.parent(from)?,
+            text => self.in_scope(from, local, Name { text, prefer_item: prefer_item && rest.is_empty() })?,
+        };
+        for (position, text) in rest.iter().enumerate() {
+            let Target::Module(module) = target else { break };
+            if text == "super" {
+                target = self.parent(module)?;
+                continue;
+            }
+            self.trail.entered.push(module);
+            let name = Name { text, prefer_item: prefer_item && position + 1 == rest.len() };
+            target = self.member(module, name).unwrap_or(Target::ItemOf(module));
+        }
+        let (Target::Module(last) | Target::ItemOf(last) | Target::Foreign(last)) = target;
+        self.trail.entered.push(last);
+        Some(target)
+    }
+
+    fn parent(&self, module: Id) -> Option<Target> {
+        self.tree.modules.get(module)?.parent.map(Target::Module)
+    }
+
+    /// What the first segment of a path means. An import of a function hides a name of its module.
+    fn in_scope(&mut self, from: Id, local: &[Use], name: Name<'_>) -> Option<Target> {
+        match local.iter().rev().find(|item| item.brings_name(name.text)) {
+            Some(item) => self.through(from, item, name),
+            None => self.member(from, name),
+        }
+    }
+
+    /// What `name` means in `module`. `None`: nothing.
+    fn member(&mut self, module: Id, name: Name<'_>) -> Option<Target> {
+        let data = self.tree.modules.get(module)?;
+        let item = data.defined.contains(name.text).then_some(Target::ItemOf(module));
+        let child = data.children.get(name.text).copied().map(Target::Module);
+        let own = if name.prefer_item { item.or(child) } else { child.or(item) };
+        own.or_else(|| self.imported(module, data, name))
+    }
+
+    fn imported(&mut self, module: Id, data: &'t Module, name: Name<'_>) -> Option<Target> {
+        let mut named = data.uses.iter().filter(|item| item.brings_name(name.text)).peekable();
+        if named.peek().is_some() {
+            return named.find_map(|item| self.through(module, item, name)).or(Some(Target::Foreign(module)));
+        }
+        let mut globs = data.uses.iter().filter(|item| item.brings == Brings::Everything);
+        globs.find_map(|item| self.through_glob(module, item, name))
+    }
+
+    /// Follows an import of `module` that brings `name`.
+    fn through(&mut self, module: Id, item: &Use, name: Name<'_>) -> Option<Target> {
+        let mut further = self.hop().filter(|_| item.path != [name.text])?;
+        let target = further.follow(module, &[], &item.path, name.prefer_item && !item.module_only)?;
+        self.pass(module, further.trail);
+        Some(target)
+    }
+
+    /// Looks for `name` in the module whose names the import brings.
+    fn through_glob(&mut self, module: Id, item: &Use, name: Name<'_>) -> Option<Target> {
+        let mut further = self.hop()?;
+        let Target::Module(open) = further.follow(module, &[], &item.path, false)? else { return None };
+        let target = further.member(open, name).filter(|_| open != module)?;
+        self.pass(module, further.trail);
+        Some(target)
+    }
+
+    fn hop(&self) -> Option<Self> {
+        let hops = self.hops + 1;
+        (hops <= MAX_HOPS).then(|| Self { tree: self.tree, hops, trail: Trail::default() })
+    }
+
+    /// Adds the trail of an import of `face`.
+    fn pass(&mut self, face: Id, further: Trail) {
+        self.trail.faces.push(face);
+        self.trail.entered.extend(further.entered);
+        self.trail.faces.extend(further.faces);
     }
 }

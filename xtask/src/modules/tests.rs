@@ -171,6 +171,20 @@ fn a_circle_of_reexports_ends() {
 }
 
 #[test]
+fn names_that_a_glob_reexports_lead_to_their_definition() {
+    let graph = floors(&[
+        ("lib.rs", "mod a; mod b; mod c;"),
+        ("a.rs", "use crate::b::X; fn f() { use super::c::deep as alias; alias::f() }"),
+        ("b.rs", "mod deep; mod other; pub use deep::*; pub use other::*;"),
+        ("b/deep.rs", "pub use super::other::*;"),
+        ("b/other.rs", "pub use super::deep::*; pub struct X;"),
+        ("c.rs", "pub mod deep;"),
+        ("c/deep.rs", "pub fn f() {}"),
+    ]);
+    assert_eq!(graph, "  1  a -> b, c\n  0  b\n     c\n     lib.rs\n");
+}
+
+#[test]
 fn a_missing_file_is_an_error() {
     let files = [("src/lib.rs".to_owned(), "mod a;".to_owned())].into();
     assert_eq!(read(&files, "src").unwrap_err().to_string(), "src/lib.rs: there is no file for `mod a;`");

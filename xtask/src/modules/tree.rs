@@ -51,6 +51,12 @@ pub(super) enum Brings {
     Nothing,
 }
 
+impl Use {
+    pub(super) fn brings_name(&self, name: &str) -> bool {
+        matches!(&self.brings, Brings::Name(brought) if brought == name)
+    }
+}
+
 impl Tree {
     /// Reads the modules from `root`, a path in `files`. A module in a file of tests is left out.
     pub(super) fn read(files: &Files, root: &str) -> Result<Self> {
