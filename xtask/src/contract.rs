@@ -81,7 +81,6 @@ mod tests {
     use super::*;
     use std::{env, fs, path::Path};
 
-    const RPC: &str = "  rpc ExplainRoute(ExplainRouteRequest) returns (ExplainRouteResponse);";
     const FIELD: &str = "  string task_type = 1;";
 
     /// A Git repository that holds a copy of the contract, and the baseline of it. Absent: buf is not
@@ -105,6 +104,14 @@ mod tests {
         Some(shell)
     }
 
+    /// The declaration of an RPC, with the options in its braces if it has any.
+    fn rpc<'a>(text: &'a str, name: &str) -> &'a str {
+        let rpc = &text[text.find(&format!("  rpc {name}(")).unwrap()..];
+        let first_line = &rpc[..=rpc.find('\n').unwrap()];
+        let end = if first_line.ends_with(";\n") { first_line } else { "\n  }\n" };
+        &rpc[..rpc.find(end).unwrap() + end.len()]
+    }
+
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         for entry in fs::read_dir(from).unwrap() {
@@ -125,15 +132,17 @@ mod tests {
         let original = fs::read_to_string(&file).unwrap();
         let commit = earlier_commit(&shell).unwrap().expect("the first commit has a baseline");
         let before = format!(".git#ref={commit},subdir=proto");
+        let rpc = rpc(&original, "ExplainRoute");
+        let other_rpc = "  rpc Other(ExplainRouteRequest) returns (ExplainRouteResponse);\n";
         for (change, from, to, passes) in [
             ("nothing", FIELD, FIELD, true),
             ("a new field", FIELD, "  string task_type = 1;\n  string new = 1000;", true),
-            ("a new RPC", RPC, &format!("{RPC}\n{}", RPC.replace("rpc Explain", "rpc Other")), true),
+            ("a new RPC", rpc, &format!("{rpc}{other_rpc}"), true),
             ("another number", FIELD, "  string task_type = 1001;", false),
             ("another name, which JSON shows", FIELD, "  string task_name = 1;", false),
             ("another type", FIELD, "  int32 task_type = 1;", false),
             ("a field less", FIELD, "  reserved 1;\n  reserved \"task_type\";", false),
-            ("an RPC less", RPC, "", false),
+            ("an RPC less", rpc, "", false),
             ("another name of an RPC", "rpc ExplainRoute(", "rpc Explain(", false),
             ("another name of a message", "TaskDeadlines", "Deadlines", false),
             ("another name of an enum value", "BREAKER_STATE_OPEN", "BREAKER_STATE_TRIPPED", false),
@@ -153,7 +162,7 @@ mod tests {
         let Some(shell) = repository("baseline") else { return };
         let file = shell.root.join("proto/switchboard/v1/routing.proto");
         let original = fs::read_to_string(&file).unwrap();
-        fs::write(&file, original.replace(RPC, "")).unwrap();
+        fs::write(&file, original.replace(rpc(&original, "ExplainRoute"), "")).unwrap();
 
         let refused = write_baseline(&shell, &Options { allow_breaking: false }).unwrap_err();
         assert!(
