@@ -56,6 +56,19 @@ impl Shell {
         run(&mut self.command(words)?)
     }
 
+    /// Runs a command to its end and returns what it prints. Its errors are shown.
+    pub(crate) fn capture(&self, words: &str) -> Result<String> {
+        let command = &mut self.command(words)?;
+        eprintln!("$ {}", show(command));
+        let output = command.stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| cannot_start(command, &error))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(format!("{}: {}", show(command), output.status).into())
+        }
+    }
+
     /// Returns what a command prints, without the last newline; `None` if it fails. The command is not shown,
     /// because it changes nothing.
     pub(crate) fn output(&self, words: &str) -> Result<Option<String>> {

@@ -42,9 +42,8 @@ impl Table {
         let path = shell.root.join(file);
         let text = fs::read_to_string(&path)
             .map_err(|error| format!("{file}, which has the generated table of {name}: {error}"))?;
-        let command = format!("cargo run --quiet --package switchboard-server --example {example}");
-        eprintln!("$ {command}");
-        let rows = shell.output(&command)?.ok_or_else(|| format!("failed, run it to see why: {command}"))?;
+        let rows =
+            shell.capture(&format!("cargo run --quiet --package switchboard-server --example {example}"))?;
         let generated = self.replace(&text, &self.markdown(&rows)?)?;
         if generated == text {
             Ok(())
