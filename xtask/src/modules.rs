@@ -25,7 +25,7 @@ use graph::{Graph, Import};
 use paths::Reference;
 use resolve::Target;
 use std::collections::BTreeMap;
-use tree::{Brings, Id, ROOT, Tree};
+use tree::{Id, ROOT, Tree};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -118,7 +118,7 @@ impl Graphs {
             self.files.entry(top.to_owned()).or_default().add_node(&module.file);
         }
         for item in &module.uses {
-            self.add_import(tree, id, &Reference::of_use(item), item.brings == Brings::Everything);
+            self.add_import(tree, id, &Reference::of_use(item));
         }
         // The first segment of `CallError::Internal` came in through a `use`, which has been counted.
         let is_counted = |reference: &Reference| {
@@ -127,11 +127,11 @@ impl Graphs {
             !reference.is_use && matches!(first, Some((Target::ItemOf(_) | Target::Foreign(_), _)))
         };
         for reference in paths::of(&module.items).iter().filter(|reference| !is_counted(reference)) {
-            self.add_import(tree, id, reference, false);
+            self.add_import(tree, id, reference);
         }
     }
 
-    fn add_import(&mut self, tree: &Tree, from: Id, reference: &Reference, everything: bool) {
+    fn add_import(&mut self, tree: &Tree, from: Id, reference: &Reference) {
         let Some(file) = tree.modules.get(from).map(|module| module.file.clone()) else { return };
         let Some((target, trail)) =
             tree.resolve(from, &reference.local, &reference.path, reference.prefer_item)
@@ -143,13 +143,13 @@ impl Graphs {
         let is_item = target != Target::Module(last);
 
         let named = trail.entered.iter().copied().find(|id| tree.top(*id).is_some());
-        let of_root = everything || target == Target::ItemOf(last);
+        let of_root = reference.is_glob || target == Target::ItemOf(last);
         let named = if tree.top(last).is_none() { Some(last).filter(|_| of_root) } else { named };
         if let Some(named) = named.filter(|named| tree.top(*named) != tree.top(from)) {
             self.modules.add_edge(node(tree, from), node(tree, named), import.clone());
         }
 
-        if is_item || everything {
+        if is_item || reference.is_glob {
             let faces = trail.faces.iter().copied().filter(|face| !tree.is_around(*face, last));
             for to in faces.chain([last]) {
                 self.add_file_edge(tree, from, to, import.clone());

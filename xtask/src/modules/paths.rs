@@ -1,6 +1,6 @@
 //! Finds every path of more than one segment in a module's code: in types, expressions, patterns, macro
 //! arguments and the strings of attributes such as `#[serde(with = "crate::units::duration")]`.
-use super::tree::{self, Use};
+use super::tree::{self, Brings, Use};
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use syn::{
     Attribute, Block, Item, ItemMod, ItemUse, Macro, Meta, Path, Stmt, Visibility,
@@ -14,6 +14,8 @@ pub(super) struct Reference {
     pub(super) line: usize,
     /// True for the path of a `use` statement.
     pub(super) is_use: bool,
+    /// True for `use path::*`.
+    pub(super) is_glob: bool,
     /// True if the last segment means an item rather than a module of the same name.
     pub(super) prefer_item: bool,
     /// What `use` statements inside the functions around it bring into scope.
@@ -22,8 +24,9 @@ pub(super) struct Reference {
 
 impl Reference {
     pub(super) fn of_use(item: &Use) -> Self {
-        let Use { path, line, module_only, .. } = item.clone();
-        Self { path, line, is_use: true, prefer_item: !module_only, local: Vec::new() }
+        let Use { path, line, module_only, brings } = item.clone();
+        let is_glob = brings == Brings::Everything;
+        Self { path, line, is_use: true, is_glob, prefer_item: !module_only, local: Vec::new() }
     }
 }
 
@@ -46,6 +49,7 @@ impl Visitor {
                 path,
                 line,
                 is_use: false,
+                is_glob: false,
                 prefer_item: true,
                 local: self.local.clone(),
             });

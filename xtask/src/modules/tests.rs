@@ -121,6 +121,21 @@ fn a_cycle_of_siblings_is_found_through_the_faces_of_their_parent() {
 }
 
 #[test]
+fn a_cycle_through_globs_is_found() {
+    let with_one = |one| {
+        cycles(&[
+            ("lib.rs", "mod a;"),
+            ("a.rs", "mod one; mod two;"),
+            ("a/one.rs", one),
+            ("a/two.rs", "use super::one::*;"),
+        ])
+    };
+    assert_eq!(with_one("use crate::a::two::*;").len(), 1);
+    assert_eq!(with_one("fn f() { use super::two::*; }").len(), 1);
+    assert!(with_one("use super::*;").is_empty());
+}
+
+#[test]
 fn a_cycle_of_cousins_is_found() {
     let cycles = cycles(&[
         ("lib.rs", "mod a;"),
