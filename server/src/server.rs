@@ -1,13 +1,14 @@
 //! The server: the layers in order, and the drain.
 use crate::{
     attempt::Attempts,
+    catalogue::Catalogue,
     config::Config,
     deployment::Registry,
     edge::{admission::AdmissionLayer, record::RecordLayer, slow_consumer, write_coalescing::CoalescingIo},
     feedback::Feedback,
     model::Models,
     service::{converse::Converse, feedback::Judgements, health::Health, routing::Routing},
-    snapshot::Snapshots,
+    snapshot::{Snapshot, Snapshots},
     telemetry::Telemetry,
 };
 use bytesize::ByteSize;
@@ -59,6 +60,22 @@ pub struct Parts<'a, M> {
     pub models: M,
     /// Where traces and metrics go.
     pub telemetry: &'a Telemetry,
+}
+
+impl<'a, M> Parts<'a, M> {
+    /// The parts of a server whose configuration does not change. Models without a region are called in `default_region`.
+    #[must_use]
+    pub fn fixed(
+        config: &'a Config,
+        catalogue: &Catalogue,
+        default_region: &str,
+        models: M,
+        telemetry: &'a Telemetry,
+    ) -> Self {
+        let registry = Registry::default();
+        let snapshots = Snapshot::build(config, catalogue, default_region, &registry).fixed();
+        Self { config, snapshots, registry, models, telemetry }
+    }
 }
 
 /// Serves `incoming` until `drain` resolves. Then health says NOT_SERVING, no new connection is accepted, and running calls may

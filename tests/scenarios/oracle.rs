@@ -25,11 +25,13 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use switchboard_proto::v1 as pb;
 use switchboard_server::{
-    attempt::failure::Failure,
-    bedrock::{Ask, Bedrock, Models as _},
+    bedrock::Bedrock,
     catalogue::Catalogue,
     config,
-    route::{Candidate, Routes},
+    failure::Failure,
+    model::{ModelRequest, Models as _},
+    route::Candidate,
+    snapshot::Snapshot,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -96,7 +98,6 @@ fn leaves(json: &Value) -> usize {
 struct Oracle {
     sdk: Client,
     ours: Bedrock,
-    candidate: Candidate,
     control: String,
     _python: Child,
 }
@@ -117,10 +118,7 @@ impl Oracle {
             .build();
         let settings = engine::simulated_at(format!("http://{control}"));
         let ours = Bedrock::connect(&settings, ["us-east-1".to_owned()]).await.expect("connects");
-        let routes =
-            Routes::new(&config::Config::for_two_models("a", "b"), &Catalogue::built_in(), "us-east-1");
-        let candidate = routes.plan("").expect("is a task").task.candidates[0].clone();
-        Self { sdk: Client::from_conf(sdk), ours, candidate, control, _python: python }
+        Self { sdk: Client::from_conf(sdk), ours, control, _python: python }
     }
 
     /// Queues `exchange` as the next answer.
@@ -170,7 +168,7 @@ impl Oracle {
     async fn our_answer(&self, exchange: &Value) -> Value {
         self.queue(exchange).await;
         let (candidate, request, inference) = self.asking(exchange);
-        let ask = Ask { request: &request, inference: &inference };
+        let ask = ModelRequest { request: &request, inference: &inference };
         let answer = self.ours.converse(&candidate, ask).await;
         let answer = answer.unwrap_or_else(|failure| panic!("{}: {failure:?}", exchange["id"]));
         as_bedrock("ConverseResponse", &answer.response)
@@ -179,7 +177,7 @@ impl Oracle {
     async fn our_events(&self, exchange: &Value) -> Vec<Value> {
         self.queue(exchange).await;
         let (candidate, request, inference) = self.asking(exchange);
-        let ask = Ask { request: &request, inference: &inference };
+        let ask = ModelRequest { request: &request, inference: &inference };
         let opened = self.ours.converse_stream(&candidate, ask).await;
         let opened = opened.unwrap_or_else(|failure| panic!("{}: {failure:?}", exchange["id"]));
         let event = |event: Result<_, Failure>| match event {
@@ -195,7 +193,7 @@ impl Oracle {
         let mut request: pb::ConverseRequest =
             from_json("ConverseRequest", &exchange["request_json"]).expect("is a request");
         let inference = request.inference_config.take().unwrap_or_default();
-        (Candidate { model_id: model_id(exchange), ..self.candidate.clone() }, request, inference)
+        (candidate(&model_id(exchange)), request, inference)
     }
 }
 
@@ -210,4 +208,11 @@ fn with_body(json: &Value) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static 
         request.headers_mut().insert("content-length", body.len().to_string());
         *request.body_mut() = SdkBody::from(body.clone());
     }
+}
+
+/// The candidate that calls a model id.
+fn candidate(model_id: &str) -> Candidate {
+    let config = config::Config::for_two_models(model_id, model_id);
+    let snapshot = Snapshot::build(&config, &Catalogue::built_in(), "us-east-1", &Default::default());
+    snapshot.routes.plan("").expect("is a task").candidates[0].clone()
 }

@@ -167,7 +167,7 @@ async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
     same("request", &expected_request(exchange), &replay.body_sent().await)?;
     let expected = exchange.response.clone().ok_or("has no response")?;
     let raw = reply.raw_stop_reason.clone();
-    assert_eq!(reply.stop_reason(), switchboard_server::bedrock::stop_reason(&raw));
+    assert_eq!(reply.stop_reason(), switchboard_server::model::stop_reason(&raw));
     same("reply", &neutral(expected), &neutral(as_bedrock("ConverseResponse", &reply)))
 }
 

@@ -12,7 +12,10 @@ use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
 use switchboard_proto::v1 as pb;
-use switchboard_server::bedrock::{ModelEvent, codec, stop_reason};
+use switchboard_server::{
+    bedrock::codec,
+    model::{ModelEvent, stop_reason},
+};
 
 /// Number of messages that are generated for each property.
 const CASES: u32 = 1024;

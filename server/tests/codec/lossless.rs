@@ -5,10 +5,9 @@ use switchboard_proto::v1::{
     self as pb, content_block::Block, content_block_delta::Delta, converse_request::AdditionalRequestFields,
     tool_input_schema::Schema, tool_result_content_block as result, tool_use_block::Arguments,
 };
-use switchboard_server::bedrock::{
-    ModelEvent,
-    codec::{self, Gap},
-    stop_reason,
+use switchboard_server::{
+    bedrock::codec::{self, Gap},
+    model::{ModelEvent, stop_reason},
 };
 
 /// Numbers that a double cannot represent, or that a double would be written differently.

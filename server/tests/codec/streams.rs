@@ -5,8 +5,9 @@ use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 use switchboard_server::{
-    bedrock::{ModelEvent, codec::Frames},
+    bedrock::codec::Frames,
     failure::{Failure, FailureKind},
+    model::ModelEvent,
 };
 
 /// The events of a stream, and how it ended.

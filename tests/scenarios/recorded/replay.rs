@@ -7,14 +7,15 @@ pub(crate) use folder::{folder, lines};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, process::Stdio};
 use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
 use switchboard_server::{
+    Parts,
     bedrock::Bedrock,
     catalogue::Catalogue,
     config::{self, Config, Engine, Model, Task},
-    route::Routes,
     serve,
+    telemetry::Telemetry,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -170,14 +171,13 @@ async fn switchboard(
         entry.max_tokens = MAX_TOKENS.try_into().expect("is a number of tokens");
         config.tasks.insert(task.clone(), entry);
     }
-    let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
-    let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await.expect("connects");
+    let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("is bound");
     let server = tokio::task::spawn(async move {
-        serve(&config, routes, bedrock, TcpIncoming::from(listener), std::future::pending())
-            .await
-            .expect("serves");
+        let telemetry = Telemetry::default();
+        let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", bedrock, &telemetry);
+        serve(parts, TcpIncoming::from(listener), std::future::pending()).await.expect("serves");
     });
     (server, address)
 }
