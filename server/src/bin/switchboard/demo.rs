@@ -4,7 +4,7 @@
 mod measured;
 
 use crate::{
-    Result,
+    result::Result,
     serve::{FINAL_EXPORTS, listen, shutdown_signal, start_logging, start_telemetry},
 };
 use bedrock_sim::{Fault, FaultRule, Simulator};

@@ -1,7 +1,7 @@
 //! `switchboard serve`, and the parts of it that the demo shares: logging, telemetry, listeners and signals.
 use crate::{
-    Result,
     log_writer::{JsonFormat, LogWriter, WriterGuard},
+    result::Result,
     rlimit,
 };
 use clap::Args;
