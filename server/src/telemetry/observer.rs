@@ -12,7 +12,7 @@ use crate::{
     deployment::Deployment,
     model::ModelEvent,
     reason::reason_name,
-    route::{Candidate, Task},
+    route::Task,
     rpc::{Method, Rpc},
     summary::CallSummary,
 };
