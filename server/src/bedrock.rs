@@ -23,17 +23,16 @@
 //!
 //! The SDK's retries and stalled-stream protection are off, and neither engine has any: there is one retry layer, and it is
 //! not here.
+mod aws_config;
 mod client;
 pub mod codec;
 mod direct;
 mod engine;
 mod failure;
 mod sdk;
-mod source;
-mod swap;
 
+pub use self::aws_config::ConnectError;
 pub use client::{Bedrock, BedrockEvents};
-pub use source::ConnectError;
 
 /// What Bedrock writes into an error's body.
 #[derive(Debug, Default, serde::Deserialize)]

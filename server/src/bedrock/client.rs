@@ -1,9 +1,9 @@
 //! The real models: the codec around an engine.
 use super::{
+    aws_config::{ConnectError, Source},
     codec::{self, Frames, Gap},
     engine::{Engine, Operation, Reply, ReplyBody},
     failure::broken,
-    source::{ConnectError, Source},
 };
 use crate::{
     config,

@@ -1,12 +1,12 @@
 //! The codec: the contract's messages as Bedrock's JSON and event streams, and back, without the SDK's types in between.
 mod decode;
 mod encode;
+mod event_stream;
 mod frame;
-mod frames;
 mod schema;
 
 pub use decode::{DecodeError, Gap};
-pub use frames::Frames;
+pub use event_stream::Frames;
 
 use prost::Message;
 use schema::SCHEMA;

@@ -6,29 +6,29 @@
 //!
 //! Connections speak HTTP/1.1, one answer each: on the one HTTP/2 connection that the service would offer, all answers
 //! would share one window, and a slow reader's would hold back the first token of the others'.
+mod auth;
+mod connection;
 mod credentials;
-mod keys;
-mod line;
-mod place;
+mod endpoint;
+mod keep_warm;
 mod pool;
-mod sign;
+mod sigv4;
 #[cfg(test)]
 mod tests;
-mod warm;
 
-pub(super) use line::AnswerBody;
+pub(super) use connection::AnswerBody;
 
 use super::{
     ConnectError,
+    aws_config::Source,
     engine::{Operation, Reply, ReplyBody},
     failure::{not_sent, refused, request_id, unknown_region},
-    source::Source,
 };
 use crate::{config, failure::Failure};
 use bytes::Bytes;
 use credentials::Credentials;
+use endpoint::Place;
 use http_body_util::Full;
-use place::Place;
 use pool::Pool;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -64,8 +64,8 @@ impl Direct {
         let credentials = Credentials::new(source.provider());
         // Not in the time of the first call. They were there a moment ago; if they are not now, that call says so.
         let _loaded = credentials.get(SystemTime::now()).await;
-        warm::open(&pool, places.values(), settings).await;
-        let keeping = warm::keep(&pool, places.values(), settings);
+        keep_warm::open(&pool, places.values(), settings).await;
+        let keeping = keep_warm::keep(&pool, places.values(), settings);
         Ok(Self { places, pool, credentials: RwLock::new(Arc::new(credentials)), _keeping: keeping })
     }
 

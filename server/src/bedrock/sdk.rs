@@ -1,12 +1,14 @@
 //! The SDK's engine: its client for each region, with our bodies in it.
+mod body_interceptor;
+
 use super::{
+    aws_config::Source,
     engine::{Operation, Reply, ReplyBody},
     failure::unknown_region,
-    source::Source,
-    swap::Swap,
 };
 use crate::failure::Failure;
 use aws_sdk_bedrockruntime::Client;
+use body_interceptor::Swap;
 use bytes::Bytes;
 use std::{
     collections::{BTreeSet, HashMap},

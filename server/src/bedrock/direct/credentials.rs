@@ -2,7 +2,7 @@
 //!
 //! While one call renews them the others go on with those that still hold; only when none hold do all wait. Nothing is
 //! spawned: a call that leaves while it loads leaves the loading to the next.
-use super::{super::source::Provider, keys::Keys, sign::Proof};
+use super::{super::aws_config::Provider, auth::Proof, sigv4::Keys};
 use crate::failure::{Failure, FailureKind};
 use aws_credential_types::provider::{ProvideCredentials as _, token::ProvideToken as _};
 use std::{

@@ -1,8 +1,8 @@
 //! The pool: connections, opened as calls need them and kept while they may be needed again.
 use super::{
     super::ConnectError,
-    line::{AnswerBody, Line, Socket},
-    place::Place,
+    connection::{AnswerBody, Line, Socket},
+    endpoint::Place,
 };
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri::Scheme};

@@ -7,8 +7,8 @@ mod stub;
 mod wire;
 
 use super::super::{
+    aws_config::Source,
     engine::{Engine, Operation, Reply},
-    source::Source,
 };
 use crate::{config, failure::Failure};
 use aws_config::SdkConfig;

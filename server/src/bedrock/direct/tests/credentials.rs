@@ -1,8 +1,8 @@
 //! When credentials are loaded, and by whom. Their clock is the caller's; only waits are tokio's, which stands still.
 use crate::{
     bedrock::{
-        direct::{credentials::Credentials, keys, sign::Proof},
-        source::Provider,
+        aws_config::Provider,
+        direct::{auth::Proof, credentials::Credentials, sigv4},
     },
     failure::FailureKind,
 };
@@ -171,7 +171,7 @@ fn they_do_not_show_themselves() {
     let secret = Proof::bearer("secret-key").expect("is a header");
     assert!(!format!("{secret:?}").contains("secret-key"));
     let keys = Keys::new("AKID", "SECRET", Some("TOKEN".to_owned()), None, "test");
-    let keys = Proof::Keys(keys::Keys::new(keys).expect("can stand in a header"));
+    let keys = Proof::Keys(sigv4::Keys::new(keys).expect("can stand in a header"));
     assert!(!format!("{keys:?}").contains("SECRET") && !format!("{keys:?}").contains("TOKEN"));
     assert_eq!(format!("{:?}", Credentials::new(None)), "Credentials");
 }

@@ -1,9 +1,9 @@
 //! What goes out is what the SDK would send.
 use super::{
-    super::super::{engine::Operation, source::Source},
+    super::super::{aws_config::Source, engine::Operation},
     *,
 };
-use crate::bedrock::direct::{place::Place, sign::Scope};
+use crate::bedrock::direct::{auth::Scope, endpoint::Place};
 use aws_credential_types::{
     Credentials,
     provider::{SharedCredentialsProvider, token::SharedTokenProvider},

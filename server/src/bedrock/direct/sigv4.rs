@@ -5,8 +5,8 @@
 //! the key of the day anew. That was a fifth of what a call cost. Its derivation and its HMAC are used as they are; all of it
 //! is the oracle of the tests.
 use super::{
-    place::{JSON, Place, canonical},
-    sign::Scope,
+    auth::Scope,
+    endpoint::{JSON, Place, canonical},
 };
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};

@@ -2,7 +2,7 @@
 //!
 //! A connection is opened, and kept, by a request that asks for nothing and proves nothing. Whatever the service answers,
 //! the connection has carried it and waits for the next.
-use super::{super::failure::root_cause, place::Place, pool::Pool};
+use super::{super::failure::root_cause, endpoint::Place, pool::Pool};
 use crate::config;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Limited};

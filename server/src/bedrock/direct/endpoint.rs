@@ -1,9 +1,9 @@
 //! A region's endpoint: what all requests to it have in common.
 use super::{
-    super::{ConnectError, engine::Operation, source::Source},
-    line::Shelf,
+    super::{ConnectError, aws_config::Source, engine::Operation},
+    auth::Scope,
+    connection::Shelf,
     pool::InUse,
-    sign::Scope,
 };
 use crate::failure::{Failure, FailureKind};
 use bytes::Bytes;

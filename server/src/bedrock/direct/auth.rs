@@ -1,5 +1,5 @@
 //! The proof that a request is ours: a signature, or a bearer key.
-use super::{keys::Keys, place::Place};
+use super::{endpoint::Place, sigv4::Keys};
 use crate::failure::{Failure, FailureKind};
 use aws_smithy_types::{Document, endpoint::Endpoint};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
