@@ -186,6 +186,7 @@ impl Cost {
         Some(pb::Cost {
             pico_usd: amount(self.total()?)?,
             estimated: self.estimated,
+            usd: usd(self.total()?),
             input_pico_usd: amount(self.input)?,
             output_pico_usd: amount(self.output)?,
             cache_read_pico_usd: amount(self.cache_read)?,
@@ -193,6 +194,12 @@ impl Cost {
             cache_write_1h_pico_usd: amount(self.cache_write_1h)?,
         })
     }
+}
+
+/// The amount in dollars, for people to read. Sums are made of the integers.
+#[expect(clippy::cast_precision_loss, reason = "fifteen digits are enough to read")]
+fn usd(PicoUsd(amount): PicoUsd) -> f64 {
+    amount as f64 / 1e12
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::{LAST_EXPORTS, Result, asked_to_stop, listen, start_logging, start_te
 use bedrock_sim::{Fault, FaultRule, Simulator};
 use clap::Args;
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
-use switchboard_client::{Event, Switchboard, ask, pb, task};
+
+use switchboard_client::{Event, Switchboard, ask, names::reason_name, pb, task};
 use switchboard_server::{
     bedrock::Bedrock,
     catalogue::Catalogue,
@@ -148,8 +149,10 @@ fn closing_line(route: Option<&pb::Route>, metadata: &pb::ConverseStreamMetadata
     let served = route.map(|route| route.model_id.as_str()).unwrap_or_default();
     let failed =
         route.map(|route| &route.attempts[..route.attempts.len().saturating_sub(1)]).unwrap_or_default();
-    let after: String =
-        failed.iter().map(|attempt| format!(" after {} ({})", attempt.model_id, attempt.reason)).collect();
+    let after: String = failed
+        .iter()
+        .map(|attempt| format!(" after {} ({})", attempt.model_id, reason_name(attempt.reason())))
+        .collect();
     format!(
         "{served}{after} · {} tokens in, {} out · first token {}, total {}",
         usage.input_tokens,

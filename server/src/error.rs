@@ -208,11 +208,7 @@ impl CallError {
     }
 }
 
-/// The reason as callers see it: the enum's name without its prefix.
-#[must_use]
-pub fn reason_name(reason: ErrorReason) -> &'static str {
-    reason.as_str_name().trim_start_matches("ERROR_REASON_")
-}
+pub use switchboard_proto::names::reason_name;
 
 /// The one table from reason to code; the contract's comments repeat it, and a test compares the two.
 #[must_use]
@@ -222,7 +218,7 @@ pub fn code(reason: ErrorReason) -> Code {
         R::InvalidField | R::UnknownTask | R::ModelRejected | R::ContextTooLong | R::NoEligibleModel => {
             Code::InvalidArgument
         }
-        R::BedrockThrottled | R::BedrockQuota => Code::ResourceExhausted,
+        R::BedrockThrottled | R::BedrockQuota | R::CoolingDown => Code::ResourceExhausted,
         R::BedrockUnavailable
         | R::ModelError
         | R::ModelNotReady
@@ -374,7 +370,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 23);
+        assert_eq!(compared, 24);
     }
 
     #[test]

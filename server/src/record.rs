@@ -12,7 +12,7 @@ use crate::{
     error::{CallError, Context, code, reason_name},
     feedback::{Feedback, Remembered},
     reader::Reader,
-    route::{Candidate, Resolution, RoutePlan, Routes, Task},
+    route::{Candidate, RoutePlan, Routes, Task},
     shape::{Form, Shaped},
     telemetry::{CallEnd, Ended, Last, Seen, Signals, blame::FaultDomain},
 };
@@ -28,7 +28,10 @@ use std::{
     task::{Context as Cx, Poll},
     time::{Duration, SystemTime},
 };
-use switchboard_proto::v1 as pb;
+use switchboard_proto::{
+    names::resolution_name,
+    v1::{self as pb, ErrorReason, Resolution},
+};
 use tokio::time::Instant;
 use tonic::{Code, Status, metadata::MetadataMap};
 
@@ -42,6 +45,8 @@ pub struct CallRecord {
     busy: Busy,
     task: Option<Arc<Task>>,
     resolution: Option<Resolution>,
+    /// The task type that the caller sent. Empty: none, or no task was resolved.
+    requested_task: String,
     attempts: AttemptLog,
     first_content: Option<Duration>,
     /// When the last piece of a stream was there. Absent: there was none yet.
@@ -80,6 +85,7 @@ impl CallRecord {
             busy,
             task: None,
             resolution: None,
+            requested_task: String::new(),
             attempts: AttemptLog::new(Seen::begin(signals, method, headers.as_ref())),
             first_content: None,
             last_chunk: None,
@@ -133,6 +139,7 @@ impl CallRecord {
     pub fn resolved(&mut self, plan: &RoutePlan) {
         self.task = Some(Arc::clone(&plan.task));
         self.resolution = Some(plan.resolution);
+        self.requested_task.clone_from(&plan.requested);
         self.attempts.seen().resolved(&plan.task);
     }
 
@@ -255,6 +262,8 @@ impl CallRecord {
             config_version: self.config_version.clone(),
             fallback_used: serving.last().zip(first).is_some_and(|(served, first)| served.name != first.name),
             attempts: others.into_iter().chain(serving).map(|entry| entry.attempt.clone()).collect(),
+            requested_task_type: self.requested_task.clone(),
+            resolution: self.resolution.unwrap_or_default().into(),
         }
     }
 
@@ -307,13 +316,14 @@ impl CallRecord {
         let last = entries.iter().rfind(|entry| entry.served).or(entries.last());
         let first = self.task.as_ref().map(|task| &task.candidates[0].name);
         let fell_back = last.is_some_and(|last| last.served && Some(&last.name) != first);
-        let others = || entries.iter().find(|entry| !entry.attempt.reason.is_empty());
+        let others = || entries.iter().find(|entry| entry.attempt.reason() != ErrorReason::Unspecified);
         self.attempts.seen().ended(&CallEnd {
             method: self.method,
             request_id: &self.request_id,
             config_version: &self.config_version,
             task: self.task.as_deref(),
-            resolution: self.resolution.map(Resolution::word),
+            resolution: self.resolution.map(resolution_name),
+            requested_task: &self.requested_task,
             ended,
             reason,
             domain,
@@ -324,7 +334,7 @@ impl CallRecord {
                 target: last.target,
                 served: last.served,
             }),
-            fell_back: fell_back.then(|| others().map_or("", |other| other.attempt.reason.as_str())),
+            fell_back: fell_back.then(|| others().map_or("", |other| reason_name(other.attempt.reason()))),
             attempts: entries.len(),
             stop: self.stop,
             usage: self.usage.as_ref(),

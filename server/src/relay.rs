@@ -270,6 +270,7 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
                 metadata.performance_config.as_ref(),
             );
             metadata.cost = record.cost();
+            metadata.route = Some(record.route());
             record.completed();
             self.complete = true;
             self.waiting_since = None;

@@ -13,6 +13,7 @@ use crate::{
 use residency::{is_within, residence};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use switchboard_proto::v1::Resolution;
 
 /// Every task that the configuration names.
 #[derive(Debug)]
@@ -103,18 +104,12 @@ pub struct RoutePlan {
     pub task: Arc<Task>,
     /// Why this task.
     pub resolution: Resolution,
+    /// The task type that the caller sent, cut to [`MAX_REQUESTED_TASK_BYTES`].
+    pub requested: String,
 }
 
-/// Why a call is served as the task that it is served as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// The caller named it.
-    Named,
-    /// The caller named none.
-    Absent,
-    /// The caller named one that the configuration does not know.
-    Unknown,
-}
+/// Longest part of an unknown task type that routes, logs and spans repeat, in bytes.
+const MAX_REQUESTED_TASK_BYTES: usize = 128;
 
 // === impl Routes ===
 
@@ -146,7 +141,8 @@ impl Routes {
             unknown => return Err(self.unknown_task(unknown)),
         };
         let task = self.tasks.get(name).ok_or_else(|| self.unknown_task(name))?;
-        Ok(RoutePlan { task: Arc::clone(task), resolution })
+        let requested = cut(task_type, MAX_REQUESTED_TASK_BYTES).to_owned();
+        Ok(RoutePlan { task: Arc::clone(task), resolution, requested })
     }
 
     fn unknown_task(&self, name: &str) -> CallError {
@@ -334,18 +330,9 @@ impl Task {
     }
 }
 
-// === impl Resolution ===
-
-impl Resolution {
-    /// The word for it in `ExplainRoute`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Named => "named",
-            Self::Absent => "absent",
-            Self::Unknown => "unknown",
-        }
-    }
+/// The longest prefix of `text` that has at most `max_bytes` bytes and ends between two characters.
+fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
 }
 
 #[cfg(test)]

@@ -254,14 +254,15 @@ impl Routing {
         let task = &plan.task;
         Ok(pb::ExplainRouteResponse {
             task_type: task.name.clone(),
-            resolution: plan.resolution.word().to_owned(),
+            resolution: plan.resolution.into(),
             candidates: self.candidates(asked),
             deadlines: task.candidates.first().map(|first| clocks(&first.deadline, task)),
             hedge_after: task.hedge_after.and_then(|after| after.try_into().ok()),
             after_content: match task.after_content {
-                AfterContent::Fail => "fail".to_owned(),
-                AfterContent::Restart => "restart".to_owned(),
-            },
+                AfterContent::Fail => pb::AfterContent::Fail,
+                AfterContent::Restart => pb::AfterContent::Restart,
+            }
+            .into(),
             max_fallback_share: task.max_fallback_share,
             config_version: self.routes.version().to_owned(),
         })
@@ -275,12 +276,12 @@ impl RoutingService for Routing {
         _: Request<pb::ListTasksRequest>,
     ) -> Result<Response<pb::ListTasksResponse>, Status> {
         let unknown_tasks = match self.routes.unknown_tasks() {
-            UnknownTasks::Default => "default",
-            UnknownTasks::Refuse => "refuse",
+            UnknownTasks::Default => pb::UnknownTasks::Default,
+            UnknownTasks::Refuse => pb::UnknownTasks::Refuse,
         };
         Ok(Response::new(pb::ListTasksResponse {
             tasks: self.routes.tasks().map(|task| self.task(task)).collect(),
-            unknown_tasks: unknown_tasks.to_owned(),
+            unknown_tasks: unknown_tasks.into(),
             config_version: self.routes.version().to_owned(),
         }))
     }

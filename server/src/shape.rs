@@ -22,7 +22,7 @@ use crate::{
     route::{Candidate, Task},
 };
 use std::borrow::Cow;
-use switchboard_proto::v1 as pb;
+use switchboard_proto::v1::{self as pb, AdjustmentAction as Action};
 
 /// A request for one model.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ impl Draft<'_, '_> {
         &self.shaped.request
     }
 
-    fn note(&mut self, path: impl Into<String>, action: &str, why: impl Into<String>) {
+    fn note(&mut self, path: impl Into<String>, action: Action, why: impl Into<String>) {
         self.shaped.note(path, action, why);
     }
 }
@@ -112,14 +112,14 @@ impl<'a> Shaped<'a> {
         }
     }
 
-    fn note(&mut self, path: impl Into<String>, action: &str, why: impl Into<String>) {
-        let (path, action, why) = (path.into(), action.to_owned(), why.into());
+    fn note(&mut self, path: impl Into<String>, action: Action, why: impl Into<String>) {
+        let (path, action, why) = (path.into(), action.into(), why.into());
         self.adjustments.push(pb::Adjustment { path, action, why, learned: false });
     }
 
     /// Itself, if nothing was changed but for what every call is given.
     fn unchanged(self) -> Result<Self, Unmet> {
-        match self.adjustments.iter().find(|change| change.action != parameters::ADDED) {
+        match self.adjustments.iter().find(|change| change.action() != Action::Added) {
             None => Ok(self),
             Some(change) => Err(Unmet {
                 field: change.path.clone(),

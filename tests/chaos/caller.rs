@@ -157,7 +157,7 @@ impl Callers {
         let asked = attempts.iter().filter(|attempt| attempt.outcome() != Outcome::Cancelled).count();
         let broke_off = end == End::Failed("STREAM_INTERRUPTED".to_owned()) && asked == 1;
         let rescue = Rescue {
-            passed_over: attempts.iter().any(|attempt| attempt.reason == "NO_HEALTHY_MODEL"),
+            passed_over: attempts.iter().any(|attempt| attempt.reason() == pb::ErrorReason::NoHealthyModel),
             hedged: attempts.iter().any(|attempt| attempt.hedge),
             restarted: heard.restarted,
         };

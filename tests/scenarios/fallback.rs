@@ -23,7 +23,7 @@ async fn a_throttled_model_is_replaced_before_the_first_token() {
     assert_eq!(heard.text(), "Done.");
     assert_eq!(attempts(heard.route()), ["sonnet THROTTLED", "haiku OK"]);
     assert!(heard.route().fallback_used);
-    assert_eq!(heard.route().attempts[0].reason, "BEDROCK_THROTTLED");
+    assert_eq!(reason_name(heard.route().attempts[0].reason()), "BEDROCK_THROTTLED");
     assert!(heard.metadata().is_some() && heard.status.is_none());
 }
 

@@ -11,11 +11,11 @@ fn two_models() -> Scenario {
     Scenario::new().route("work", ["first", "second"]).model("second", says("Done."))
 }
 
-fn thumb(request_id: &str, judge_id: &str, thumb: &str) -> pb::RecordFeedbackRequest {
+fn thumb(request_id: &str, judge_id: &str, thumb: pb::Thumb) -> pb::RecordFeedbackRequest {
     pb::RecordFeedbackRequest {
         request_id: request_id.to_owned(),
-        judge: Some(pb::Judge { kind: "human".to_owned(), id: judge_id.to_owned() }),
-        thumb: Some(thumb.to_owned()),
+        judge: Some(pb::Judge { kind: pb::JudgeKind::Human.into(), id: judge_id.to_owned() }),
+        thumb: thumb.into(),
         ..Default::default()
     }
 }
@@ -38,7 +38,7 @@ async fn an_answer_is_judged_under_the_model_that_gave_it() {
 
     let heard = switchboard.converse_stream("work", "Hello.").await;
     assert_eq!(attempts(heard.route()), ["first THROTTLED", "second OK"]);
-    let recorded = judged(&switchboard, thumb(&heard.route().request_id, "alice", "up")).await;
+    let recorded = judged(&switchboard, thumb(&heard.route().request_id, "alice", pb::Thumb::Up)).await;
 
     let expected = pb::RecordFeedbackResponse {
         replaced: false,
@@ -56,9 +56,9 @@ async fn a_judge_who_speaks_again_is_heard_once() {
     let replaced = async |judge, up| {
         judged(&switchboard, thumb(&request_id, judge, up)).await.expect("is recorded").replaced
     };
-    assert!(!replaced("alice", "up").await);
-    assert!(!replaced("bob", "up").await);
-    assert!(replaced("alice", "down").await);
+    assert!(!replaced("alice", pb::Thumb::Up).await);
+    assert!(!replaced("bob", pb::Thumb::Up).await);
+    assert!(replaced("alice", pb::Thumb::Down).await);
 }
 
 #[tokio::test]
@@ -69,7 +69,8 @@ async fn what_no_model_answered_cannot_be_judged() {
     let request_id = crate::harness::route_of(&refused).expect("has a route").request_id;
 
     for unknown in [request_id.as_str(), "3f1c0000-0000-4000-8000-000000000000", "' OR 1 = 1 --"] {
-        let status = judged(&switchboard, thumb(unknown, "alice", "up")).await.expect_err("is unknown");
+        let status =
+            judged(&switchboard, thumb(unknown, "alice", pb::Thumb::Up)).await.expect_err("is unknown");
         assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "UNKNOWN_REQUEST"));
     }
 }
@@ -84,7 +85,8 @@ async fn a_count_of_tokens_cannot_be_judged() {
         pb::CountTokensRequest { task_type: "work".to_owned(), input: Some(pb::CountTokensInput { input }) };
     let counted = switchboard.caller().count_tokens(request).await.expect("counts").into_inner();
     let request_id = counted.route.expect("has a route").request_id;
-    let status = judged(&switchboard, thumb(&request_id, "alice", "up")).await.expect_err("is no answer");
+    let status =
+        judged(&switchboard, thumb(&request_id, "alice", pb::Thumb::Up)).await.expect_err("is no answer");
     assert_eq!(status.code(), Code::NotFound);
 }
 
@@ -93,7 +95,7 @@ async fn a_judgement_that_is_wrong_is_told_every_field() {
     let switchboard = two_models().model("first", says("Hello.")).start();
     let request = pb::RecordFeedbackRequest {
         request_id: answered(&switchboard).await,
-        judge: Some(pb::Judge { kind: "dog".to_owned(), id: "rex".to_owned() }),
+        judge: Some(pb::Judge { kind: 99, id: "rex".to_owned() }),
         score: Some(pb::Score { value: 7.0, min: 1.0, max: 5.0 }),
         label: Some("very good indeed".to_owned()),
         ..Default::default()
@@ -116,10 +118,10 @@ async fn a_file_remembers_answers_across_a_restart() {
     };
     let mut before = start(&file);
     let request_id = answered(&before).await;
-    judged(&before, thumb(&request_id, "alice", "up")).await.expect("is recorded");
+    judged(&before, thumb(&request_id, "alice", pb::Thumb::Up)).await.expect("is recorded");
     before.drain().await;
 
     let after = start(&file);
-    let recorded = judged(&after, thumb(&request_id, "alice", "down")).await.expect("is recorded");
+    let recorded = judged(&after, thumb(&request_id, "alice", pb::Thumb::Down)).await.expect("is recorded");
     assert!(recorded.replaced);
 }

@@ -580,6 +580,8 @@ pub(crate) fn attempts(route: &pb::Route) -> Vec<String> {
     route.attempts.iter().map(attempt).collect()
 }
 
+pub(crate) use switchboard_proto::names::{action_name, reason_name};
+
 /// What a status says to a program: its reason.
 pub(crate) fn reason(status: &Status) -> String {
     let info = tonic_types::StatusExt::get_details_error_info(status).expect("has an ErrorInfo");

@@ -175,7 +175,7 @@ impl Stage {
             assert_eq!((route.task_type.as_str(), route.model_id.is_empty()), ("patient", true));
             let [attempt] = &route.attempts[..] else { panic!("there is one attempt: {:?}", route.attempts) };
             assert_eq!(attempt.model_id, FIRST);
-            reasons.push(attempt.reason.clone());
+            reasons.push(reason_name(attempt.reason()).to_owned());
         }
         assert_eq!(took.len(), STREAMS);
         reasons.sort();

@@ -178,7 +178,10 @@ async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String
 fn unadjusted(route: Option<&pb::Route>) -> Result<(), String> {
     let changes =
         route.into_iter().flat_map(|route| &route.attempts).flat_map(|attempt| &attempt.adjustments);
-    match changes.into_iter().find(|change| change.action != "added" || change.path == "tool_config") {
+    match changes
+        .into_iter()
+        .find(|change| change.action() != pb::AdjustmentAction::Added || change.path == "tool_config")
+    {
         Some(change) => Err(format!("was adjusted: {change:?}")),
         None => Ok(()),
     }

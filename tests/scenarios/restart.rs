@@ -20,7 +20,7 @@ fn two_models(first: Behaviour, second: Behaviour, after_content: AfterContent) 
 fn story(heard: &Heard) -> Vec<String> {
     let word = |event: &Event| match event {
         Event::Route(route) => route.model_id.clone(),
-        Event::Restart(restart) => format!("restart {}", restart.reason),
+        Event::Restart(restart) => format!("restart {}", reason_name(restart.reason())),
         Event::ContentBlockDelta(piece) => {
             match piece.delta.as_ref().and_then(|delta| delta.delta.as_ref()) {
                 Some(pb::content_block_delta::Delta::Text(text)) => text.clone(),

@@ -26,7 +26,7 @@ async fn tasks_are_listed_with_their_models() {
     let tasks: Vec<_> =
         listed.tasks.iter().map(|task| (task.task_type.as_str(), names(&task.candidates))).collect();
     assert_eq!(tasks, [("coding", vec!["two", "one"]), ("default", vec!["one"])]);
-    assert_eq!(listed.unknown_tasks, "default");
+    assert_eq!(listed.unknown_tasks(), pb::UnknownTasks::Default);
     let route = switchboard.converse("coding", "Hello").await.expect("answers").route.expect("has a route");
     assert_eq!(route.config_version, listed.config_version);
 }
@@ -34,12 +34,14 @@ async fn tasks_are_listed_with_their_models() {
 #[tokio::test(start_paused = true)]
 async fn a_route_is_explained_without_asking_a_model() {
     let switchboard = switchboard(UnknownTasks::Default);
-    for (task_type, resolved, resolution) in
-        [("coding", "coding", "named"), ("", "default", "absent"), ("poetry", "default", "unknown")]
-    {
+    for (task_type, resolved, resolution) in [
+        ("coding", "coding", pb::Resolution::Named),
+        ("", "default", pb::Resolution::Absent),
+        ("poetry", "default", pb::Resolution::Unknown),
+    ] {
         let asked = pb::ExplainRouteRequest { task_type: task_type.to_owned(), request: None };
         let explained = switchboard.routing().explain_route(asked).await.expect("answers").into_inner();
-        assert_eq!((explained.task_type.as_str(), explained.resolution.as_str()), (resolved, resolution));
+        assert_eq!((explained.task_type.as_str(), explained.resolution()), (resolved, resolution));
         assert_eq!(explained.deadlines.and_then(|clocks| clocks.call).map(|call| call.seconds), Some(300));
     }
     assert!(switchboard.models_asked().is_empty());

@@ -42,7 +42,7 @@ async fn answered(
 fn changes(route: &pb::Route) -> Vec<String> {
     let answered = route.attempts.last().expect("has an attempt");
     let told = answered.adjustments.iter().filter(|change| change.path != "inference_config.max_tokens");
-    told.map(|change| format!("{} {}", change.action, change.path)).collect()
+    told.map(|change| format!("{} {}", action_name(change.action()), change.path)).collect()
 }
 
 fn sampled(temperature: Option<f64>, top_p: Option<f64>) -> pb::ConverseRequest {
@@ -96,7 +96,10 @@ async fn a_limit_above_the_models_is_lowered_and_told() {
     let request = pb::ConverseRequest { inference_config: Some(inference), ..asking("work", "Hello") };
     let (_, route) = answered(&switchboard, request).await;
     let change = &route.attempts[0].adjustments[0];
-    assert_eq!((change.path.as_str(), change.action.as_str()), ("inference_config.max_tokens", "lowered"));
+    assert_eq!(
+        (change.path.as_str(), action_name(change.action())),
+        ("inference_config.max_tokens", "lowered")
+    );
     assert_eq!(switchboard.handle().calls()[0].body["inferenceConfig"]["maxTokens"], 64_000);
 }
 

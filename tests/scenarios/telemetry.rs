@@ -260,8 +260,8 @@ async fn a_judgement_is_an_event_in_the_trace_of_its_answer_whatever_the_sampler
     let answer = switchboard.caller().converse(request).await.expect("is answered").into_inner();
     let judgement = pb::RecordFeedbackRequest {
         request_id: answer.route.expect("has a route").request_id,
-        judge: Some(pb::Judge { kind: "human".to_owned(), id: "alice".to_owned() }),
-        thumb: Some("up".to_owned()),
+        judge: Some(pb::Judge { kind: pb::JudgeKind::Human.into(), id: "alice".to_owned() }),
+        thumb: pb::Thumb::Up.into(),
         comment: Some("very well put".to_owned()),
         ..Default::default()
     };

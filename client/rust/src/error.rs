@@ -2,7 +2,10 @@
 //!
 //! Branch on [`Error::kind`], [`Error::code`] and [`Error::reason`], never on a message.
 
-use crate::pb;
+use crate::{
+    names::{code_name, reason_name},
+    pb,
+};
 use prost::Message as _;
 use std::{error::Error as StdError, fmt, iter, time::Duration};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
@@ -251,35 +254,4 @@ fn source_chain<'a>(
 /// error".
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     source_chain(error).last().unwrap_or(error)
-}
-
-/// Returns the name of a reason without its prefix, as in `ErrorInfo.reason`. Empty: unspecified.
-pub(crate) fn reason_name(reason: pb::ErrorReason) -> &'static str {
-    match reason {
-        pb::ErrorReason::Unspecified => "",
-        reason => reason.as_str_name().trim_start_matches("ERROR_REASON_"),
-    }
-}
-
-/// Returns the name of a code in the gRPC specification.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }

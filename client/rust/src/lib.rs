@@ -6,7 +6,7 @@ pub use error::{Error, ErrorKind, FieldViolation};
 pub use request::{ask, assistant, system, tool_result, user};
 pub use stream::{Event, EventStream, TextStream};
 pub use switchboard::Switchboard;
-pub use switchboard_proto::v1 as pb;
+pub use switchboard_proto::{names, v1 as pb};
 
 mod collect;
 mod connect;

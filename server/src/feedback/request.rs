@@ -26,13 +26,13 @@ pub(super) fn judgement(request: &pb::RecordFeedbackRequest) -> Result<Judgement
         judge_kind,
         judge_id,
         criterion: wrong.word("criterion", request.criterion.as_ref()).unwrap_or_else(|| OVERALL.to_owned()),
-        thumb: wrong.thumb(request.thumb.as_deref()),
+        thumb: wrong.thumb(request.thumb),
         score: request.score.as_ref().and_then(|score| wrong.score(score)),
         label: wrong.word("label", request.label.as_ref()),
         comment: wrong.comment(request.comment.as_ref()),
         task_success: request.task_success,
     };
-    let says_nothing = request.thumb.is_none()
+    let says_nothing = request.thumb == i32::from(pb::Thumb::Unspecified)
         && request.score.is_none()
         && request.label.is_none()
         && request.comment.is_none()
@@ -61,14 +61,20 @@ impl Wrong {
             self.field("judge", "is missing: say who judges, by kind and id");
             return Default::default();
         };
-        if !["human", "model", "check"].contains(&kind.as_str()) {
-            self.field("judge.kind", "is not known: use \"human\", \"model\" or \"check\"");
-        }
+        let kind = match pb::JudgeKind::try_from(*kind) {
+            Ok(pb::JudgeKind::Human) => "human",
+            Ok(pb::JudgeKind::Model) => "model",
+            Ok(pb::JudgeKind::Check) => "check",
+            Ok(pb::JudgeKind::Unspecified) | Err(_) => {
+                self.field("judge.kind", "must be JUDGE_KIND_HUMAN, JUDGE_KIND_MODEL or JUDGE_KIND_CHECK");
+                ""
+            }
+        };
         let length = id.chars().count();
         if length == 0 || length > MAX_JUDGE || id.chars().any(char::is_control) {
             self.field("judge.id", format!("must be 1 to {MAX_JUDGE} characters that can be seen"));
         }
-        (kind.clone(), id.clone())
+        (kind.to_owned(), id.clone())
     }
 
     /// A word that becomes an attribute of metrics.
@@ -81,12 +87,13 @@ impl Wrong {
         Some(word.clone())
     }
 
-    fn thumb(&mut self, thumb: Option<&str>) -> Option<bool> {
-        match thumb? {
-            "up" => Some(true),
-            "down" => Some(false),
-            _ => {
-                self.field("thumb", "is not known: use \"up\" or \"down\"");
+    fn thumb(&mut self, thumb: i32) -> Option<bool> {
+        match pb::Thumb::try_from(thumb) {
+            Ok(pb::Thumb::Up) => Some(true),
+            Ok(pb::Thumb::Down) => Some(false),
+            Ok(pb::Thumb::Unspecified) => None,
+            Err(_) => {
+                self.field("thumb", "must be THUMB_UP or THUMB_DOWN");
                 None
             }
         }
@@ -123,8 +130,8 @@ mod tests {
     fn valid() -> pb::RecordFeedbackRequest {
         pb::RecordFeedbackRequest {
             request_id: "r".to_owned(),
-            judge: Some(pb::Judge { kind: "human".to_owned(), id: "alice".to_owned() }),
-            thumb: Some("up".to_owned()),
+            judge: Some(pb::Judge { kind: pb::JudgeKind::Human.into(), id: "alice".to_owned() }),
+            thumb: pb::Thumb::Up.into(),
             ..Default::default()
         }
     }
@@ -145,9 +152,9 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
         let request = pb::RecordFeedbackRequest {
-            judge: Some(pb::Judge { kind: "dog".to_owned(), id: "x".repeat(129) }),
+            judge: Some(pb::Judge { kind: 99, id: "x".repeat(129) }),
             criterion: Some("how good".to_owned()),
-            thumb: Some("sideways".to_owned()),
+            thumb: 99,
             score: Some(pb::Score { value: 6.0, min: 1.0, max: 5.0 }),
             label: Some(String::new()),
             comment: Some("x".repeat(4001)),

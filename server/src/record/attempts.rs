@@ -94,7 +94,7 @@ impl AttemptLog {
             model_id: candidate.shown_id.clone(),
             region: candidate.region.clone(),
             outcome: Outcome::Skipped.into(),
-            reason: reason_name(skip.reason()).to_owned(),
+            reason: skip.reason().into(),
             unmet_requirement: skip.words(),
             service_tier: candidate.service_tier.clone().unwrap_or_default(),
             ..Default::default()
@@ -138,7 +138,7 @@ impl AttemptLog {
         if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
             let row = failure.kind.row();
             entry.served = false;
-            entry.end(row.outcome, reason_name(row.reason), &failure.request_id);
+            entry.end(row.outcome, row.reason, &failure.request_id);
             entry.estimate(received);
             entry.told(&self.seen, outcome_word(row.outcome), reason_name(row.reason));
         }
@@ -153,6 +153,7 @@ impl AttemptLog {
     ) {
         if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
             entry.attempt.usage = usage.cloned();
+            entry.attempt.duration = entry.began.and_then(|began| duration(began.elapsed()));
             if let Some(mut bill) = entry.bill.take() {
                 bill.served_in(tier, performance);
                 entry.charge(usage.and_then(|usage| bill.cost(usage)));
@@ -181,7 +182,7 @@ impl AttemptLog {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, place: usize, outcome: Outcome, reason: &str, request_id: &str) {
+    fn end(&self, place: usize, outcome: Outcome, reason: ErrorReason, request_id: &str) {
         if let Some(entry) = self.entries().get_mut(place) {
             entry.end(outcome, reason, request_id);
             entry.served = outcome == Outcome::Ok;
@@ -232,9 +233,9 @@ impl Entry {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, reason: &str, request_id: &str) {
+    fn end(&mut self, outcome: Outcome, reason: ErrorReason, request_id: &str) {
         self.attempt.set_outcome(outcome);
-        reason.clone_into(&mut self.attempt.reason);
+        self.attempt.set_reason(reason);
         request_id.clone_into(&mut self.attempt.bedrock_request_id);
         self.attempt.duration = self.began.and_then(|began| duration(began.elapsed()));
     }
@@ -245,13 +246,13 @@ impl Entry {
 impl Running<'_> {
     /// It succeeded: with the whole answer, or with the first content of a stream.
     pub(crate) fn answered(mut self, request_id: &str) {
-        self.end(Outcome::Ok, "", request_id);
+        self.end(Outcome::Ok, ErrorReason::Unspecified, request_id);
     }
 
     /// It failed.
     pub(crate) fn failed(mut self, failure: &Failure) {
         let row = failure.kind.row();
-        self.end(row.outcome, reason_name(row.reason), &failure.request_id);
+        self.end(row.outcome, row.reason, &failure.request_id);
         let mut entries = self.log.entries();
         if let Some(entry) = entries.get_mut(self.place) {
             match failure.kind.is_charged() {
@@ -279,7 +280,7 @@ impl Running<'_> {
 
     /// The call's deadline ended it.
     pub(crate) fn ran_out(mut self) {
-        self.end(Outcome::Timeout, reason_name(ErrorReason::DeadlineExceeded), "");
+        self.end(Outcome::Timeout, ErrorReason::DeadlineExceeded, "");
         self.estimate(Outcome::Timeout, reason_name(ErrorReason::DeadlineExceeded));
     }
 
@@ -291,7 +292,7 @@ impl Running<'_> {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, reason: &str, request_id: &str) {
+    fn end(&mut self, outcome: Outcome, reason: ErrorReason, request_id: &str) {
         self.log.end(self.place, outcome, reason, request_id);
         self.ended = true;
     }
@@ -300,7 +301,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(Outcome::Cancelled, "", "");
+            self.end(Outcome::Cancelled, ErrorReason::Unspecified, "");
             self.estimate(Outcome::Cancelled, "");
         }
     }

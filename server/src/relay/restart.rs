@@ -2,7 +2,6 @@
 use crate::{
     attempt::{Attempts, Begun, Call, failure::Failure},
     bedrock::{ModelEvent, Models},
-    error::reason_name,
     record::CallRecord,
 };
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -34,8 +33,7 @@ pub(crate) fn anew<M: Models>(attempts: Arc<Attempts<M>>, call: Call) -> Anew<M:
 
 /// What the caller is told before the other model's first event.
 pub(super) fn told(failure: &Failure) -> ModelEvent {
-    let reason = reason_name(failure.kind.row().reason).to_owned();
-    ModelEvent::Restart(RestartEvent { reason })
+    ModelEvent::Restart(RestartEvent { reason: failure.kind.row().reason.into() })
 }
 
 // === impl Anew ===

@@ -2,7 +2,7 @@
 //!
 //! A field that is known goes to its family alone. One that is not was meant for the task's first model, and goes to that
 //! model's family. Removing one never touches the text of the others: integers and key order stay as they came.
-use super::{Draft, Shaped};
+use super::{Action, Draft, Shaped};
 use crate::catalogue::{Family, Reasoning};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
@@ -107,7 +107,7 @@ impl Shaped<'_> {
 
     pub(super) fn remove_extra(&mut self, name: &str, why: &str) {
         if self.leave_out_extra(name) {
-            self.note(format!("additional_model_request_fields.{name}"), "removed", why);
+            self.note(format!("additional_model_request_fields.{name}"), Action::Removed, why);
         }
     }
 
@@ -149,7 +149,7 @@ impl Shaped<'_> {
             }
             None => {}
         }
-        self.note(format!("additional_model_request_fields.{name}"), "replaced", why);
+        self.note(format!("additional_model_request_fields.{name}"), Action::Replaced, why);
     }
 }
 

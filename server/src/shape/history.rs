@@ -1,5 +1,5 @@
 //! The history: blocks that one model wrote or took, and the next may not.
-use super::Draft;
+use super::{Action, Draft};
 use crate::{
     catalogue::{Capability, ModelFacts, ReasoningReplay},
     route::Task,
@@ -29,7 +29,11 @@ impl Draft<'_, '_> {
         let last_turn = self.request().messages.iter().rposition(|message| message.role == "assistant");
         for ((message, block), why) in found.iter().rev() {
             self.shaped.request.to_mut().messages[*message].content.remove(*block);
-            self.note(format!("messages[{message}].content[{block}].reasoning_content"), "removed", *why);
+            self.note(
+                format!("messages[{message}].content[{block}].reasoning_content"),
+                Action::Removed,
+                *why,
+            );
         }
         if found.iter().any(|((message, _), _)| Some(*message) == last_turn) {
             self.stop_thinking_amid_a_tool_turn(last_turn);
@@ -40,7 +44,7 @@ impl Draft<'_, '_> {
                 self.shaped.request.to_mut().messages.remove(message);
                 self.note(
                     format!("messages[{message}]"),
-                    "removed",
+                    Action::Removed,
                     "it held only another model's reasoning",
                 );
             }
@@ -99,7 +103,7 @@ impl Draft<'_, '_> {
             );
         }
         for path in removed {
-            self.note(path, "removed", why);
+            self.note(path, Action::Removed, why);
         }
     }
 
@@ -110,7 +114,7 @@ impl Draft<'_, '_> {
             for_each_point(self.shaped.request.to_mut(), |point| {
                 point.ttl = point.ttl.take().filter(|ttl| ttl != "1h");
             });
-            self.note("cache_point.ttl", "removed", "the model keeps prefixes for five minutes only");
+            self.note("cache_point.ttl", Action::Removed, "the model keeps prefixes for five minutes only");
         }
     }
 
@@ -131,7 +135,7 @@ impl Draft<'_, '_> {
                 document.name = format!("document-{message}-{}", count + 1);
             }
             let why = "Bedrock takes letters, digits, single spaces, hyphens, underscores and brackets, and each name once";
-            self.note(format!("messages[{message}].content[{block}].document.name"), "replaced", why);
+            self.note(format!("messages[{message}].content[{block}].document.name"), Action::Replaced, why);
         }
     }
 }

@@ -1,14 +1,11 @@
 //! Parameters: how much and how freely a model generates; and the one repair of what the catalogue did not know.
-use super::{Asked, Draft, Shaped};
+use super::{Action, Asked, Draft, Shaped};
 use crate::{
     catalogue::{Effort, Sampling},
     route::Candidate,
 };
 use prost::Message as _;
 use switchboard_proto::v1::{self as pb, content_block::Block, system_content_block, tool as tool_entry};
-
-/// What every call is given that sets no limit; it is told, but it is no change.
-pub(super) const ADDED: &str = "added";
 
 impl Draft<'_, '_> {
     pub(super) fn shape_parameters(&mut self, asked: Asked<'_>, candidate: &Candidate) {
@@ -30,11 +27,13 @@ impl Draft<'_, '_> {
         let sent = wanted.unwrap_or(default).min(limit);
         self.shaped.inference.max_tokens = Some(sent);
         match wanted {
-            None => self.note("inference_config.max_tokens", ADDED, format!("the task's default, {sent}")),
+            None => {
+                self.note("inference_config.max_tokens", Action::Added, format!("the task's default, {sent}"))
+            }
             Some(wanted) if wanted > sent => {
                 self.note(
                     "inference_config.max_tokens",
-                    "lowered",
+                    Action::Lowered,
                     format!("the model generates at most {sent}"),
                 );
             }
@@ -46,7 +45,11 @@ impl Draft<'_, '_> {
     pub(super) fn shape_tier(&mut self, candidate: &Candidate) {
         if let Some(tier) = &candidate.service_tier {
             self.shaped.request.to_mut().service_tier = Some(pb::ServiceTier { r#type: tier.clone() });
-            self.note("service_tier", ADDED, format!("this rung of the model's ladder asks for {tier}"));
+            self.note(
+                "service_tier",
+                Action::Added,
+                format!("this rung of the model's ladder asks for {tier}"),
+            );
         }
     }
 
@@ -58,7 +61,7 @@ impl Draft<'_, '_> {
                 if inference.temperature.is_some() && inference.top_p.take().is_some() {
                     self.note(
                         "inference_config.top_p",
-                        "removed",
+                        Action::Removed,
                         "the model takes it or the temperature, not both",
                     );
                 }
@@ -69,7 +72,7 @@ impl Draft<'_, '_> {
                 for (name, _) in taken.into_iter().filter(|(_, value)| value.is_some()) {
                     self.note(
                         format!("inference_config.{name}"),
-                        "removed",
+                        Action::Removed,
                         "the model takes no sampling parameters",
                     );
                 }
@@ -87,7 +90,11 @@ impl Draft<'_, '_> {
             if let Some(output) = &mut self.shaped.request.to_mut().output_config {
                 output.effort = Some(most.word().to_owned());
             }
-            self.note("output_config.effort", "lowered", format!("the model's highest is {:?}", most.word()));
+            self.note(
+                "output_config.effort",
+                Action::Lowered,
+                format!("the model's highest is {:?}", most.word()),
+            );
         }
     }
 }
@@ -139,7 +146,7 @@ impl Shaped<'_> {
     pub fn repaired(&self, repair: Repair) -> Option<Self> {
         let mut shaped = self.clone();
         let path = shaped.leave_out(repair)?;
-        shaped.note(path, "removed", "the model refused it");
+        shaped.note(path, Action::Removed, "the model refused it");
         if let Some(last) = shaped.adjustments.last_mut() {
             last.learned = true;
         }

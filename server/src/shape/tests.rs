@@ -1,6 +1,7 @@
 //! What is too fine for a scenario: each rule by its own table.
 use super::*;
 use crate::{catalogue::Catalogue, config::Config, route::Routes};
+use switchboard_proto::names::action_name;
 use switchboard_proto::v1::{
     content_block::Block, converse_request::AdditionalRequestFields as Extras, system_content_block,
 };
@@ -15,7 +16,8 @@ fn shaped(model_id: &str, request: &pb::ConverseRequest) -> (pb::ConverseRequest
     let inference = pb::InferenceConfiguration { max_tokens: Some(10), ..Default::default() };
     let asked = Asked { task: &task, request, inference: &inference, form: Form::Whole };
     let shaped = shape(asked, &task.candidates[0]).expect("is eligible");
-    let changes = shaped.adjustments.iter().map(|change| format!("{} {}", change.action, change.path));
+    let changes =
+        shaped.adjustments.iter().map(|change| format!("{} {}", action_name(change.action()), change.path));
     let changes = changes.collect();
     (shaped.request.into_owned(), changes)
 }

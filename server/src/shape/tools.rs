@@ -1,5 +1,5 @@
 //! Tools: what a model wants declared, and what it does not take.
-use super::{Draft, needs::used_tools};
+use super::{Action, Draft, needs::used_tools};
 use crate::catalogue::Capability;
 use std::collections::BTreeSet;
 use switchboard_proto::v1::{self as pb, tool as tool_entry, tool_choice::Choice, tool_input_schema};
@@ -22,7 +22,7 @@ impl Draft<'_, '_> {
             tools.push(any_input("unnamed"));
         }
         self.shaped.request.to_mut().tool_config = Some(pb::ToolConfiguration { tools, tool_choice: None });
-        self.note("tool_config", "added", "the history uses tools, and Bedrock wants them declared");
+        self.note("tool_config", Action::Added, "the history uses tools, and Bedrock wants them declared");
     }
 
     fn relax_tool_choice(&mut self) {
@@ -40,7 +40,7 @@ impl Draft<'_, '_> {
             (true, None, "")
         };
         if !allowed {
-            let action = if to.is_some() { "replaced" } else { "removed" };
+            let action = if to.is_some() { Action::Replaced } else { Action::Removed };
             if let Some(config) = &mut self.shaped.request.to_mut().tool_config {
                 config.tool_choice = to;
             }
@@ -63,7 +63,7 @@ impl Draft<'_, '_> {
                 spec.strict = None;
             }
             let path = format!("tool_config.tools[{position}].tool_spec.strict");
-            self.note(path, "removed", "the model does not bind itself to schemas");
+            self.note(path, Action::Removed, "the model does not bind itself to schemas");
         }
     }
 }

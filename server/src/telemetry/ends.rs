@@ -27,6 +27,8 @@ pub(crate) struct CallEnd<'a> {
     /// Absent: none was resolved.
     pub(crate) task: Option<&'a Task>,
     pub(crate) resolution: Option<&'static str>,
+    /// The task type that the caller sent. Empty: none, or no task was resolved.
+    pub(crate) requested_task: &'a str,
     pub(crate) ended: Ended,
     /// Empty: there is none.
     pub(crate) reason: &'a str,
@@ -125,6 +127,7 @@ impl<'a> CallEnd<'a> {
             config_version: "",
             task: None,
             resolution: None,
+            requested_task: "",
             ended,
             reason,
             domain,

@@ -12,6 +12,7 @@ pub(super) fn call_ended(end: &CallEnd<'_>, (trace_id, span_id): (Option<String>
         trace_id,
         span_id,
         task = end.task.map(|task| task.name.as_str()),
+        requested_task = some(end.requested_task).filter(|_| end.resolution == Some("unknown")),
         outcome = end.ended.loud(),
         reason = some(end.reason),
         fault_domain = end.domain.word(),

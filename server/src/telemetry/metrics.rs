@@ -23,7 +23,10 @@ use std::{
     },
     time::Duration,
 };
-use switchboard_proto::v1::{self as pb, BreakerState, StopReason};
+use switchboard_proto::{
+    names::action_name,
+    v1::{self as pb, BreakerState, StopReason},
+};
 
 /// The instruments.
 #[derive(Debug)]
@@ -134,9 +137,10 @@ impl Metrics {
                 Some(KeyValue::new(a::OUTCOME, end.ended.word())),
                 some(a::REASON, end.reason),
                 Some(KeyValue::new(a::FAULT_DOMAIN, end.domain.word())),
+                end.resolution.map(|resolution| KeyValue::new(a::RESOLUTION, resolution)),
             ])
         };
-        if end.reason.is_empty() {
+        if end.reason.is_empty() && end.resolution == Some("named") {
             self.calls.tell((of_model, end.ended.word(), end.domain.word()), 1, counted);
         } else {
             self.calls.instrument.add(1, &counted());
@@ -209,7 +213,7 @@ impl Metrics {
                 &[
                     target.model.clone(),
                     KeyValue::new(a::PATH, known_path(&adjustment.path)),
-                    KeyValue::new(a::ACTION, action(adjustment)),
+                    KeyValue::new(a::ACTION, action_name(adjustment.action())),
                 ],
             );
         }
@@ -380,11 +384,6 @@ impl Kinds {
 #[expect(clippy::cast_precision_loss, reason = "a chart needs no more than fifteen digits")]
 pub(super) fn usd(cost: pb::Cost) -> f64 {
     cost.pico_usd as f64 / 1e12
-}
-
-fn action(adjustment: &pb::Adjustment) -> &'static str {
-    let known = ["added", "removed", "lowered", "replaced"];
-    known.into_iter().find(|known| *known == adjustment.action).unwrap_or("other")
 }
 
 /// The longest of the known paths that this one is, or lies within.

@@ -50,6 +50,7 @@ pub mod attribute {
     pub const OUR_REQUEST_ID: &str = "switchboard.request_id";
     pub const OUR_TASK: &str = "switchboard.task";
     pub const OUR_RESOLUTION: &str = "switchboard.task.resolution";
+    pub const OUR_REQUESTED_TASK: &str = "switchboard.task.requested";
     pub const OUR_MODEL: &str = "switchboard.model";
     pub const OUR_REGION: &str = "switchboard.region";
     pub const OUR_CONFIG_VERSION: &str = "switchboard.config_version";
@@ -71,6 +72,7 @@ pub mod attribute {
     pub const REGION: &str = "region";
     pub const OUTCOME: &str = "outcome";
     pub const REASON: &str = "reason";
+    pub const RESOLUTION: &str = "resolution";
     pub const FAULT_DOMAIN: &str = "fault_domain";
     pub const TYPE: &str = "type";
     pub const PATH: &str = "path";
@@ -179,29 +181,7 @@ pub fn full_method(method: &str) -> &'static str {
     }
 }
 
-/// The name of a status code, as gRPC writes it.
-#[must_use]
-pub fn status(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
+pub use switchboard_proto::names::code_name as status;
 
 /// Whether a status is an error of the server's, by the RPC conventions. What a caller did wrong is none.
 #[must_use]

@@ -26,7 +26,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, Span},
 };
 use std::time::Duration;
-use switchboard_proto::v1 as pb;
+use switchboard_proto::{names::action_name, v1 as pb};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 /// What the layer of `tracing` listens to.
@@ -186,7 +186,11 @@ pub(super) fn end_attempt(mut span: AttemptSpan, end: &AttemptEnd<'_>, style: St
         used(usage, style, &mut attributes);
     }
     if !end.attempt.adjustments.is_empty() {
-        let made = end.attempt.adjustments.iter().map(|made| format!("{} {}", made.action, made.path));
+        let made = end
+            .attempt
+            .adjustments
+            .iter()
+            .map(|made| format!("{} {}", action_name(made.action()), made.path));
         attributes.push(KeyValue::new(a::OUR_ADJUSTMENTS, texts(made)));
     }
     if let Some(cost) = end.attempt.cost {
@@ -239,6 +243,7 @@ fn ended(end: &CallEnd<'_>) -> Vec<KeyValue> {
     add(a::OUR_REASON, end.reason);
     add(a::OUR_TASK, end.task.map_or("", |task| &task.name));
     add(a::OUR_RESOLUTION, end.resolution.unwrap_or_default());
+    add(a::OUR_REQUESTED_TASK, end.requested_task);
     if let Some(served) = end.served() {
         add(a::OUR_MODEL, served.name);
         add(a::OUR_REGION, &served.attempt.region);
@@ -279,7 +284,7 @@ pub(super) fn skipped(model: &str, reason: &'static str) -> Vec<KeyValue> {
 
 /// As attributes.
 pub(super) fn adjusted(begin: &AttemptBegin<'_>) -> Vec<KeyValue> {
-    let made = begin.adjustments.iter().map(|made| format!("{} {}", made.action, made.path));
+    let made = begin.adjustments.iter().map(|made| format!("{} {}", action_name(made.action()), made.path));
     vec![
         KeyValue::new(a::MODEL, begin.candidate.name.clone()),
         KeyValue::new(a::OUR_ADJUSTMENTS, texts(made)),

@@ -3,7 +3,7 @@ use crate::{Result, json};
 use prost::Message;
 use serde_json::{Map, Value};
 use std::time::Duration;
-use switchboard_client::pb;
+use switchboard_client::{names::code_name, pb};
 use tonic::Code;
 
 /// Call that the runner requests.
@@ -86,28 +86,5 @@ impl Reply {
 
     pub(crate) fn to_line(&self) -> String {
         format!("{}\n", Value::Object(self.0.clone()))
-    }
-}
-
-/// Returns the name of a code in the gRPC specification.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

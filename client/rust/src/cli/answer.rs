@@ -1,17 +1,10 @@
 //! Prints the answer to one request.
 
-use super::{
-    Failure,
-    args::Args,
-    closing_line::{closing_line, reason_name},
-    json,
-    tasks::unknown_task,
-    terminal::Terminal,
-};
+use super::{Failure, args::Args, closing_line::closing_line, json, tasks::unknown_task, terminal::Terminal};
 use pb::{
     content_block_delta::Delta, reasoning_content_block_delta::Delta as Reasoning, tool_use_block::Arguments,
 };
-use switchboard_client::{Collected, Collector, Event, Switchboard, pb};
+use switchboard_client::{Collected, Collector, Event, Switchboard, names::reason_name, pb};
 
 /// Sends the request and prints the answer in the format that the arguments select.
 pub(super) async fn answer(

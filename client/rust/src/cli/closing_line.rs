@@ -1,7 +1,11 @@
 //! Closing line of an answer: model, tokens, cost and time.
 
 use std::time::Duration;
-use switchboard_client::{Collected, pb};
+use switchboard_client::{
+    Collected,
+    names::{outcome_name, reason_name},
+    pb,
+};
 
 /// Returns `model in region · 12 in, 34 out · $0.0012 · first token 0.4 s, total 1.8 s`, with fallbacks,
 /// retries and an unusual stop reason.
@@ -34,19 +38,11 @@ fn other_attempts(route: &pb::Route) -> Option<String> {
 
 /// Returns the result of an attempt: `BEDROCK_THROTTLED`, `CANCELLED`, `skipped` or `skipped: COOLING_DOWN`.
 fn result(attempt: &pb::Attempt) -> String {
-    match (attempt.outcome(), reason_name(attempt.reason())) {
-        (pb::Outcome::Skipped, "") => "skipped".to_owned(),
-        (pb::Outcome::Skipped, reason) => format!("skipped: {reason}"),
-        (outcome, "") => outcome.as_str_name().trim_start_matches("OUTCOME_").to_owned(),
-        (_, reason) => reason.to_owned(),
-    }
-}
-
-/// Returns the name of a reason without its prefix. Empty: unspecified.
-pub(super) fn reason_name(reason: pb::ErrorReason) -> &'static str {
-    match reason {
-        pb::ErrorReason::Unspecified => "",
-        reason => reason.as_str_name().trim_start_matches("ERROR_REASON_"),
+    match (attempt.outcome(), attempt.reason()) {
+        (pb::Outcome::Skipped, pb::ErrorReason::Unspecified) => "skipped".to_owned(),
+        (pb::Outcome::Skipped, reason) => format!("skipped: {}", reason_name(reason)),
+        (outcome, pb::ErrorReason::Unspecified) => outcome_name(outcome).to_owned(),
+        (_, reason) => reason_name(reason).to_owned(),
     }
 }
 

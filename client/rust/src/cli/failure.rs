@@ -1,8 +1,12 @@
 //! Failures of a command: the error in one line, and hints.
 
-use super::{closing_line::reason_name, terminal::Terminal};
+use super::terminal::Terminal;
 use std::io;
-use switchboard_client::{Error, ErrorKind, pb};
+use switchboard_client::{
+    Error, ErrorKind,
+    names::{outcome_name, reason_name},
+    pb,
+};
 use tonic::Code;
 
 /// Why a command failed.
@@ -78,16 +82,16 @@ fn hints(error: &Error) -> Vec<String> {
 
 fn attempt_hint(attempt: &pb::Attempt) -> String {
     let pb::Attempt { model_id, region, unmet_requirement, .. } = attempt;
-    match (attempt.outcome(), reason_name(attempt.reason())) {
-        (pb::Outcome::Skipped, reason) => {
-            let why = if unmet_requirement.is_empty() { reason } else { unmet_requirement };
+    let why = match attempt.reason() {
+        pb::ErrorReason::Unspecified => outcome_name(attempt.outcome()),
+        reason => reason_name(reason),
+    };
+    match attempt.outcome() {
+        pb::Outcome::Skipped if unmet_requirement.is_empty() => {
             format!("skipped {model_id} in {region}: {why}")
         }
-        (outcome, "") => {
-            let outcome = outcome.as_str_name().trim_start_matches("OUTCOME_");
-            format!("tried {model_id} in {region}: {outcome}")
-        }
-        (_, reason) => format!("tried {model_id} in {region}: {reason}"),
+        pb::Outcome::Skipped => format!("skipped {model_id} in {region}: {unmet_requirement}"),
+        _ => format!("tried {model_id} in {region}: {why}"),
     }
 }
 
