@@ -33,8 +33,8 @@ const (
 	// callersOfEachKind is the number of callers of Converse, and of ConverseStream. They call without pauses.
 	callersOfEachKind = 4
 
-	// inARow is the number of consecutive calls to one server after which no calls are expected at the other one. With round
-	// robin over both, there are at most two.
+	// inARow is the number of consecutive calls to one server after which no calls are expected at the other
+	// one. With round robin over both, there are at most two.
 	inARow = 30
 )
 
@@ -52,7 +52,8 @@ func TestGoawayMovesCallersToTheOtherServer(t *testing.T) {
 	pair.accountFor(traffic.stop())
 }
 
-// During drain_delay the connection stays open and calls are served: here, health checks move callers to the other server.
+// During drain_delay the connection stays open and calls are served: here, health checks move callers to the
+// other server.
 func TestHealthChecksMoveCallersToTheOtherServer(t *testing.T) {
 	pair := newPair(t, "10min")
 	conn := pair.balanced(`{
@@ -204,7 +205,8 @@ func (p *pair) balanced(serviceConfig string) *grpc.ClientConn {
 	return conn
 }
 
-// drainOneUnderLoad stops the first server while it serves calls, and returns when no more calls arrive there.
+// drainOneUnderLoad stops the first server while it serves calls, and returns when no more calls arrive
+// there.
 func (p *pair) drainOneUnderLoad(conn *grpc.ClientConn) *traffic {
 	p.t.Helper()
 	traffic := begin(p.t, conn)
@@ -395,7 +397,8 @@ func (c *traffic) staysWith(server *server) {
 	}
 }
 
-// stop waits for running calls and returns all calls. It checks that none failed and that all have the same answer.
+// stop waits for running calls and returns all calls. It checks that none failed and that all have the same
+// answer.
 func (c *traffic) stop() []finished {
 	c.t.Helper()
 	close(c.stopped)

@@ -13,8 +13,8 @@ import (
 type openBlock interface {
 	// append adds a delta. It returns false if the delta does not belong to this kind of block.
 	append(*pb.ContentBlockDelta) bool
-	// close returns the block as it is sent back in a history: no block for blank text, and one block for each delta of an
-	// unknown kind, because it is unknown how to combine them.
+	// close returns the block as it is sent back in a history: no block for blank text, and one block for each
+	// delta of an unknown kind, because it is unknown how to combine them.
 	close() []*pb.ContentBlock
 }
 
@@ -59,8 +59,9 @@ func newBlock(start *pb.ContentBlockStart) openBlock {
 	}
 }
 
-// newBlockFor returns the kind of block that starts with this delta. Tool blocks need a start event, which has their name. A
-// delta of an unknown kind does not determine the kind of block, because known deltas can follow.
+// newBlockFor returns the kind of block that starts with this delta. Tool blocks need a start event, which
+// has their name. A delta of an unknown kind does not determine the kind of block, because known deltas can
+// follow.
 func newBlockFor(delta *pb.ContentBlockDelta) openBlock {
 	switch delta.GetDelta().(type) {
 	case *pb.ContentBlockDelta_Text, *pb.ContentBlockDelta_Citation:

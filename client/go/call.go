@@ -23,7 +23,8 @@ func (c *call) options() []grpc.CallOption {
 	return []grpc.CallOption{grpc.Peer(&c.peer), grpc.Trailer(&c.trailer)}
 }
 
-// failed converts the error of a call. A status that gRPC itself created for a failure on the client has no details.
+// failed converts the error of a call. A status that gRPC itself created for a failure on the client has no
+// details.
 func (c *call) failed(err error) *Error {
 	converted, isStatus := status.FromError(err)
 	if !isStatus {

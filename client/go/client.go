@@ -9,7 +9,8 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// Client is a connection to Switchboard. Any number of goroutines can share it. Its methods return errors of the type [*Error].
+// Client is a connection to Switchboard. Any number of goroutines can share it. Its methods return errors of
+// the type [*Error].
 type Client struct {
 	conn     *grpc.ClientConn
 	address  string
@@ -24,7 +25,8 @@ func (c *Client) WithDeadline(deadline time.Duration) *Client {
 	return &other
 }
 
-// Conn returns the connection, for generated stubs such as [pb.NewConverseServiceClient]. See [AsError] for their errors.
+// Conn returns the connection, for generated stubs such as [pb.NewConverseServiceClient]. See [AsError] for
+// their errors.
 func (c *Client) Conn() *grpc.ClientConn { return c.conn }
 
 // Close cancels running calls and closes the connection.
@@ -59,17 +61,17 @@ func (c *Client) Explain(ctx context.Context, request *pb.ExplainRouteRequest) (
 	return send(ctx, c, request, pb.NewRoutingServiceClient(c.conn).ExplainRoute)
 }
 
-// RecordFeedback records feedback on the answer with the request id of its route. A later judgement by the same judge for the
-// same criterion replaces the earlier one.
+// RecordFeedback records feedback on the answer with the request id of its route. A later judgement by the
+// same judge for the same criterion replaces the earlier one.
 func (c *Client) RecordFeedback(
 	ctx context.Context, feedback *pb.RecordFeedbackRequest,
 ) (*pb.RecordFeedbackResponse, error) {
 	return send(ctx, c, feedback, pb.NewFeedbackServiceClient(c.conn).RecordFeedback)
 }
 
-// Stream generates an answer and streams it. Reading it to the end, leaving a loop over it, [EventStream.Close] and the end of
-// ctx release its resources; before the end of the answer they cancel the call, also at Bedrock. An error of the call is
-// returned with the first event.
+// Stream generates an answer and streams it. Reading it to the end, leaving a loop over it,
+// [EventStream.Close] and the end of ctx release its resources; before the end of the answer they cancel the
+// call, also at Bedrock. An error of the call is returned with the first event.
 func (c *Client) Stream(ctx context.Context, request *pb.ConverseRequest) (*EventStream, error) {
 	ctx, cancel := c.begin(ctx)
 	stream := &EventStream{cancel: cancel, call: call{ctx: ctx, address: c.address}}

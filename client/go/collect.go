@@ -10,8 +10,8 @@ import (
 
 // Collected is the complete answer of Converse or of a stream.
 type Collected struct {
-	// Message is the assistant's turn. Append it to the messages to continue the conversation. For a stream, blank text,
-	// which Bedrock rejects, is left out.
+	// Message is the assistant's turn. Append it to the messages to continue the conversation. For a stream,
+	// blank text, which Bedrock rejects, is left out.
 	Message *pb.Message
 	// StopReason is why the model stopped.
 	StopReason pb.StopReason
@@ -27,24 +27,26 @@ type Collected struct {
 	PerformanceConfig *pb.PerformanceConfiguration
 	// ServiceTier is the service tier that was used.
 	ServiceTier *pb.ServiceTier
-	// AdditionalModelResponseFieldsJSON has the requested fields of the model's native response, as exact JSON text.
+	// AdditionalModelResponseFieldsJSON has the requested fields of the model's native response, as exact JSON
+	// text.
 	AdditionalModelResponseFieldsJSON *string
 	// Route has the model that answered, and every attempt. For a stream, it is the final route.
 	Route *pb.Route
 	// Latency is the duration of the call and of its parts.
 	Latency *pb.Latency
-	// Cost is the cost of the call, including every attempt. Nil: the price of some part is unknown; do not read this as zero.
+	// Cost is the cost of the call, including every attempt. Nil: the price of some part is unknown; do not read
+	// this as zero.
 	Cost *pb.Cost
-	// Unplaced has the events that could not be added to the message: they are newer than this client, or belong to no known
-	// block.
+	// Unplaced has the events that could not be added to the message: they are newer than this client, or belong
+	// to no known block.
 	Unplaced []*pb.ConverseStreamResponse
 }
 
-// Collector assembles an answer while the caller processes the events: Push every event, then Finish. The zero value is ready
-// to use.
+// Collector assembles an answer while the caller processes the events: Push every event, then Finish. The
+// zero value is ready to use.
 //
-// The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and reasoning blocks
-// start without a start event.
+// The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+// reasoning blocks start without a start event.
 type Collector struct {
 	blocks    map[int32]openBlock
 	collected Collected
@@ -86,7 +88,8 @@ func (c *Collected) Text() string {
 	return text.String()
 }
 
-// ToolUses returns the tool calls that the model requests. GetInputJson has the exact JSON text of the arguments.
+// ToolUses returns the tool calls that the model requests. GetInputJson has the exact JSON text of the
+// arguments.
 func (c *Collected) ToolUses() []*pb.ToolUseBlock {
 	var uses []*pb.ToolUseBlock
 	for _, block := range c.Message.GetContent() {

@@ -19,7 +19,8 @@ type driven struct {
 	Error    map[string]any   `json:"error"`
 }
 
-// Checks that the driver of the conformance suite answers every line in both modes. The suite itself checks the answers.
+// Checks that the driver of the conformance suite answers every line in both modes. The suite itself checks
+// the answers.
 func TestTheDriverAnswersEveryLine(t *testing.T) {
 	stage := newStage(t)
 	stage.inject(fallback, `{"kind":"hang"}`)

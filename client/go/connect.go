@@ -19,7 +19,8 @@ import (
 // DefaultAddress is the default address of `switchboard serve` and `switchboard demo`.
 const DefaultAddress = "http://127.0.0.1:50051"
 
-// MaxMessageBytes is the maximum size of a received message. gRPC's default of 4 MiB is too small for documents and images.
+// MaxMessageBytes is the maximum size of a received message. gRPC's default of 4 MiB is too small for
+// documents and images.
 const MaxMessageBytes = 64 << 20
 
 const (
@@ -70,8 +71,9 @@ func WithClientCertificate(pem, key []byte) Option {
 	return func(o *options) { o.certPEM, o.keyPEM = pem, key }
 }
 
-// WithDeadline sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work at the deadline
-// too. An earlier deadline of the call's context takes precedence. Without either, the task's own deadline applies.
+// WithDeadline sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work
+// at the deadline too. An earlier deadline of the call's context takes precedence. Without either, the task's
+// own deadline applies.
 func WithDeadline(deadline time.Duration) Option {
 	return func(o *options) { o.deadline = deadline }
 }
@@ -81,7 +83,8 @@ func WithConnectTimeout(timeout time.Duration) Option {
 	return func(o *options) { o.connectTimeout = timeout }
 }
 
-// WithKeepAlive sets the interval of keep-alive pings during a call. Default: one minute; gRPC's minimum is 10 seconds.
+// WithKeepAlive sets the interval of keep-alive pings during a call. Default: one minute; gRPC's minimum is
+// 10 seconds.
 func WithKeepAlive(interval time.Duration) Option {
 	return func(o *options) { o.keepAlive = interval }
 }
@@ -91,8 +94,9 @@ func WithDialOptions(dial ...grpc.DialOption) Option {
 	return func(o *options) { o.dial = append(o.dial, dial...) }
 }
 
-// Connect makes a client: plain HTTP/2 for "http://host:port" and "host:port", TLS with the system's root certificates for
-// "https://host:port". The first call opens the connection; a broken connection is reopened by the next call.
+// Connect makes a client: plain HTTP/2 for "http://host:port" and "host:port", TLS with the system's root
+// certificates for "https://host:port". The first call opens the connection; a broken connection is reopened
+// by the next call.
 func Connect(address string, opts ...Option) (*Client, error) {
 	o := options{connectTimeout: defaultConnectTimeout, keepAlive: defaultKeepAlive}
 	for _, option := range opts {

@@ -14,8 +14,9 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// Error is the error of a failed call. Branch on Kind, Code and Reason, never on Message. [errors.As] finds it. [errors.Is]
-// finds [context.Canceled] if the client cancelled the call, and [context.DeadlineExceeded] if a deadline passed.
+// Error is the error of a failed call. Branch on Kind, Code and Reason, never on Message. [errors.As] finds
+// it. [errors.Is] finds [context.Canceled] if the client cancelled the call, and [context.DeadlineExceeded]
+// if a deadline passed.
 type Error struct {
 	// Kind is the origin of the failure.
 	Kind ErrorKind
@@ -23,8 +24,8 @@ type Error struct {
 	Code codes.Code
 	// Message is for people to read.
 	Message string
-	// Reason is Switchboard's reason. Unspecified: the error has no reason, or one that is newer than this client; see
-	// ReasonText.
+	// Reason is Switchboard's reason. Unspecified: the error has no reason, or one that is newer than this
+	// client; see ReasonText.
 	Reason pb.ErrorReason
 	// ReasonText is Switchboard's reason as text, such as "BEDROCK_THROTTLED". Empty: the error has no reason.
 	ReasonText string
@@ -167,8 +168,8 @@ func newError(kind ErrorKind, code codes.Code, message string) *Error {
 	return &Error{Kind: kind, Code: code, Message: message}
 }
 
-// contextError returns the error of the context that ended a call; nil if the context did not. Switchboard's own deadline
-// error can arrive shortly before the deadline of the context.
+// contextError returns the error of the context that ended a call; nil if the context did not. Switchboard's
+// own deadline error can arrive shortly before the deadline of the context.
 func contextError(ctx context.Context, failure *Error) error {
 	switch {
 	case failure.Code == codes.Canceled && errors.Is(ctx.Err(), context.Canceled):

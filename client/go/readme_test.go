@@ -73,7 +73,8 @@ func main() {
 }
 `
 
-// Runs the README's steps in a module of their own. Only the address and the path of the checkout are replaced.
+// Runs the README's steps in a module of their own. Only the address and the path of the checkout are
+// replaced.
 func TestTheReadmeRunsAsWritten(t *testing.T) {
 	stage := newStage(t)
 	readme, err := os.ReadFile("README.md")

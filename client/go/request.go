@@ -16,8 +16,8 @@ func User(text string) *pb.Message {
 	return &pb.Message{Role: "user", Content: []*pb.ContentBlock{textContent(text)}}
 }
 
-// Assistant makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation, rather send
-// back the original message, which can have more than text.
+// Assistant makes an assistant turn with text, for a history that is stored elsewhere. To continue a
+// conversation, rather send back the original message, which can have more than text.
 func Assistant(text string) *pb.Message {
 	return &pb.Message{Role: "assistant", Content: []*pb.ContentBlock{textContent(text)}}
 }
@@ -27,7 +27,8 @@ func System(text string) *pb.SystemContentBlock {
 	return &pb.SystemContentBlock{Block: &pb.SystemContentBlock_Text{Text: text}}
 }
 
-// ToolResult makes a tool result from exact JSON text. Put the results of all tool uses into the next user turn.
+// ToolResult makes a tool result from exact JSON text. Put the results of all tool uses into the next user
+// turn.
 func ToolResult(toolUseID, json string) *pb.ContentBlock {
 	part := &pb.ToolResultContentBlock{Block: &pb.ToolResultContentBlock_JsonText{JsonText: json}}
 	result := &pb.ToolResultBlock{ToolUseId: toolUseID, Content: []*pb.ToolResultContentBlock{part}}

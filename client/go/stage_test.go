@@ -56,7 +56,8 @@ func newStage(t *testing.T) *stage {
 	return &stage{t: t, address: address, simulator: simulator}
 }
 
-// program returns the path of a program of this repository. If it is missing, the test is skipped, or fails in CI.
+// program returns the path of a program of this repository. If it is missing, the test is skipped, or fails
+// in CI.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	folder := os.Getenv("SWITCHBOARD_PROGRAMS")

@@ -13,8 +13,9 @@ import (
 
 // EventStream has the events of a streamed answer, in order: the route is the first, the metadata the last.
 //
-// Nothing is buffered: HTTP/2 flow control connects the reader with the model. A stream that ends without metadata ends with
-// an error, because the answer is incomplete. Only one goroutine may read; any goroutine may close.
+// Nothing is buffered: HTTP/2 flow control connects the reader with the model. A stream that ends without
+// metadata ends with an error, because the answer is incomplete. Only one goroutine may read; any goroutine
+// may close.
 type EventStream struct {
 	replies  grpc.ServerStreamingClient[pb.ConverseStreamResponse]
 	cancel   context.CancelFunc
@@ -48,7 +49,8 @@ func (s *EventStream) Recv() (*pb.ConverseStreamResponse, error) {
 	return nil, s.ended
 }
 
-// Events returns an iterator over all events. An error is always the last item; leaving the loop closes the stream.
+// Events returns an iterator over all events. An error is always the last item; leaving the loop closes the
+// stream.
 func (s *EventStream) Events() iter.Seq2[*pb.ConverseStreamResponse, error] {
 	return func(yield func(*pb.ConverseStreamResponse, error) bool) {
 		defer s.Close()
@@ -61,8 +63,9 @@ func (s *EventStream) Events() iter.Seq2[*pb.ConverseStreamResponse, error] {
 	}
 }
 
-// Text returns an iterator over the text. If another model starts over after text was returned, it ends with an error of the
-// kind [KindRestarted], because the text cannot be taken back: for tasks that allow restarts, read the events.
+// Text returns an iterator over the text. If another model starts over after text was returned, it ends with
+// an error of the kind [KindRestarted], because the text cannot be taken back: for tasks that allow restarts,
+// read the events.
 func (s *EventStream) Text() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		hasText := false
@@ -95,7 +98,8 @@ func (s *EventStream) CollectMessage() (*Collected, error) {
 	return collector.Finish()
 }
 
-// Close closes the stream; before the end of the answer it cancels the call, also at Bedrock. Later calls have no effect.
+// Close closes the stream; before the end of the answer it cancels the call, also at Bedrock. Later calls
+// have no effect.
 func (s *EventStream) Close() error {
 	s.cancel()
 	return nil

@@ -13,8 +13,8 @@ type injector func(ctx context.Context, headers traceHeaders)
 //
 //	switchboard.WithPropagator(otel.GetTextMapPropagator())
 //
-// It accepts every propagator of OpenTelemetry. C is propagation.TextMapCarrier, which the compiler infers, so that this
-// package does not depend on a version of OpenTelemetry.
+// It accepts every propagator of OpenTelemetry. C is propagation.TextMapCarrier, which the compiler infers,
+// so that this package does not depend on a version of OpenTelemetry.
 func WithPropagator[C any](propagator interface {
 	Inject(ctx context.Context, carrier C)
 }) Option {

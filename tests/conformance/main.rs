@@ -25,6 +25,7 @@
 
 mod clients;
 mod driver;
+mod goaway;
 mod grpcurl;
 mod health_probe;
 mod matching;
@@ -152,7 +153,7 @@ async fn play(
 /// connection.
 async fn started(client: &Client, mode: Mode, server: Server, target: &str) -> Result<Driver, String> {
     let mut driver = Driver::start(client, mode, target)?;
-    if server != Server::Prepared {
+    if !matches!(server, Server::Prepared | Server::Closing) {
         driver.call(&json!({ "rpc": "ListTasks", "request": {} })).await?;
     }
     Ok(driver)

@@ -1,5 +1,6 @@
 //! Server that sends prepared bytes, as a newer Switchboard might, and records the calls it receives.
 use crate::{
+    goaway,
     scenario::{Prepared, PreparedMessage, PreparedStatus},
     wire,
 };
@@ -34,6 +35,8 @@ type Reply = WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, Infallible
 #[derive(Clone, Debug)]
 pub(crate) struct PreparedServer {
     pub(crate) address: SocketAddr,
+    /// Address of the server whose connections can be closed with GOAWAY.
+    pub(crate) closing_address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
@@ -50,20 +53,18 @@ enum Answer {
         frames: Vec<u8>,
         trailers: HeaderMap,
     },
-    /// The stream is reset with REFUSED_STREAM, which means that the call was not processed.
-    Refused,
+    /// The connection is closed with GOAWAY, which says that the call was not processed.
+    Goaway,
 }
 
 // === impl PreparedServer ===
 
 impl PreparedServer {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("the listener is bound");
         let state = Arc::default();
-        #[expect(clippy::disallowed_methods, reason = "runs as long as the runtime of the test")]
-        tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { address, state }
+        let address = listen(&state).await;
+        let closing_address = listen(&state).await;
+        Self { address, closing_address, state }
     }
 
     /// Sets the answers of the next scenario and forgets earlier calls.
@@ -77,6 +78,15 @@ impl PreparedServer {
     }
 }
 
+/// Serves on a free port and returns its address.
+async fn listen(state: &Arc<Mutex<State>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("the listener is bound");
+    #[expect(clippy::disallowed_methods, reason = "runs as long as the runtime of the test")]
+    tokio::spawn(serve(listener, Arc::clone(state)));
+    address
+}
+
 async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((socket, _)) = listener.accept().await {
         #[expect(clippy::disallowed_methods, reason = "runs as long as the runtime of the test")]
@@ -85,6 +95,12 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
 }
 
 async fn serve_connection(socket: TcpStream, state: Arc<Mutex<State>>) {
+    let closes = state.lock().expect("is not poisoned").answers.pop_front_if(|answer| answer.is_goaway());
+    if closes.is_some() {
+        // An error means that the driver closed the connection.
+        let _ = goaway::return_unprocessed(socket).await;
+        return;
+    }
     let mut builder = Builder::new(TokioExecutor::new()).http2_only();
     builder.http2().initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
     // An error means that the driver closed the connection.
@@ -102,7 +118,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
 {
     type Response = Response<Reply>;
-    type Error = h2::Error;
+    type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -111,16 +127,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let state = Arc::clone(&self.0);
-        Box::pin(async move { answer(&state, request).await })
+        Box::pin(async move { Ok(answer(&state, request).await) })
     }
 }
 
 // === impl Answer ===
 
+impl Answer {
+    fn is_goaway(&self) -> bool {
+        matches!(self, Self::Goaway)
+    }
+}
+
 impl From<&Prepared> for Answer {
     fn from(prepared: &Prepared) -> Self {
-        if prepared.refused {
-            return Self::Refused;
+        if prepared.goaway {
+            return Self::Goaway;
         }
         let frames = prepared.messages.iter().map(|message| {
             let bytes = message.encode();
@@ -169,10 +191,7 @@ fn descriptor(name: &str) -> prost_reflect::MessageDescriptor {
     pool.get_message_by_name(name).unwrap_or_else(|| panic!("no message {name}"))
 }
 
-async fn answer<B: Body<Data = Bytes>>(
-    state: &Mutex<State>,
-    request: Request<B>,
-) -> Result<Response<Reply>, h2::Error> {
+async fn answer<B: Body<Data = Bytes>>(state: &Mutex<State>, request: Request<B>) -> Response<Reply> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let headers = head.headers.iter().map(|(name, value)| {
@@ -192,12 +211,10 @@ async fn answer<B: Body<Data = Bytes>>(
             _ => state.answers.pop_front().expect("is not empty"),
         }
     };
-    let Answer::Reply { frames, trailers } = answer else {
-        return Err(h2::Reason::REFUSED_STREAM.into());
-    };
+    let Answer::Reply { frames, trailers } = answer else { panic!("only the closing server sends GOAWAY") };
     let mut response = Response::new(Full::from(frames).with_trailers(ready(Some(Ok(trailers)))));
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    Ok(response)
+    response
 }
 
 /// Decodes a request to protobuf JSON. The path has the name of the method.

@@ -67,6 +67,7 @@ impl Stage {
             Server::Switchboard => self.switchboard.clone(),
             Server::Strict => self.strict.clone(),
             Server::Prepared => self.prepared.address.to_string(),
+            Server::Closing => self.prepared.closing_address.to_string(),
         }
     }
 }

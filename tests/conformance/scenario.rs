@@ -52,6 +52,8 @@ pub(crate) enum Server {
     Strict,
     /// Server that sends prepared bytes, as a newer server might.
     Prepared,
+    /// The same prepared answers on an address of their own, whose connections can be closed with GOAWAY.
+    Closing,
 }
 
 /// Kind of client.
@@ -74,9 +76,10 @@ pub(crate) struct Prepared {
     /// Status of the call. Absent: OK.
     #[serde(default)]
     pub(crate) status: Option<PreparedStatus>,
-    /// True: the call is returned as unprocessed instead of being answered.
+    /// True: the connection is closed with GOAWAY and the call is returned as unprocessed. Only for
+    /// [`Server::Closing`].
     #[serde(default)]
-    pub(crate) refused: bool,
+    pub(crate) goaway: bool,
 }
 
 /// Message with fields of the contract and fields that the contract does not have.

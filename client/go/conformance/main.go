@@ -1,6 +1,6 @@
-// Command conformance is the Go driver of the conformance suite. It reads a call per line from standard input and writes its
-// result as a line to standard output. The mode "layer" uses package switchboard; the mode "plain" uses only generated stubs
-// and gRPC.
+// Command conformance is the Go driver of the conformance suite. It reads a call per line from standard input
+// and writes its result as a line to standard output. The mode "layer" uses package switchboard; the mode
+// "plain" uses only generated stubs and gRPC.
 package main
 
 import (

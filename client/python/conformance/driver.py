@@ -1,7 +1,7 @@
 """Python driver of the conformance suite (`tests/conformance`).
 
-Reads a call per line from standard input and writes its result as a line to standard output. `--mode layer` uses
-`switchboard_client`; `--mode plain` uses only the generated stubs and grpcio. `--asyncio` uses asyncio.
+Reads a call per line from standard input and writes its result as a line to standard output. `--mode layer`
+uses `switchboard_client`; `--mode plain` uses only the generated stubs and grpcio. `--asyncio` uses asyncio.
 """
 
 import argparse

@@ -123,7 +123,7 @@ impl Options {
     fn uri(&self) -> Result<Uri> {
         let wants_tls = self.ca.is_some() || self.identity.is_some();
         let address = match self.address.trim() {
-            whole if whole.contains("://") => whole.to_owned(),
+            full if full.contains("://") => full.to_owned(),
             host if wants_tls => format!("https://{host}"),
             host => format!("http://{host}"),
         };

@@ -1,6 +1,6 @@
 /**
- * TypeScript driver of the conformance suite: reads a call per line from standard input and writes its result as a line
- * to standard output.
+ * TypeScript driver of the conformance suite: reads a call per line from standard input and writes its result
+ * as a line to standard output.
  *
  *     node dist/conformance/driver.js --target 127.0.0.1:PORT --mode layer|plain
  */

@@ -1,4 +1,6 @@
-/** Protocol between the runner of the conformance suite and the driver: a line for each call and each result. */
+/**
+ * Protocol between the runner of the conformance suite and the driver: a line for each call and each result.
+ */
 
 import {
   create,

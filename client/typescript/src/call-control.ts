@@ -1,7 +1,8 @@
 /**
  * Ends a call on the client: at its deadline, by the caller's `AbortSignal`, or when the reader stops.
  *
- * Connect's own timeout is not used, because it resets the stream with the code of an error instead of a cancellation.
+ * Connect's own timeout is not used, because it resets the stream with the code of an error instead of a
+ * cancellation.
  */
 
 import { cancelled, deadlinePassed, isFromServer, toSwitchboardError, type SwitchboardError } from "./error.js";

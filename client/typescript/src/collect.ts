@@ -1,8 +1,8 @@
 /**
  * Assembles the events of a stream into the answer that `Converse` would return.
  *
- * The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and reasoning
- * blocks start without a start event.
+ * The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+ * reasoning blocks start without a start event.
  */
 
 import { create, toJsonString } from "@bufbuild/protobuf";
@@ -27,8 +27,8 @@ export interface ToolUse {
 /** Complete answer of `Converse` or of a stream. */
 export class Collected {
   /**
-   * The assistant's turn. Append it to the messages to continue the conversation. Blank text, which Bedrock rejects, is
-   * left out.
+   * The assistant's turn. Append it to the messages to continue the conversation. Blank text, which Bedrock
+   * rejects, is left out.
    */
   message: pb.Message = create(pb.MessageSchema);
   /** Why the model stopped. */
@@ -51,9 +51,15 @@ export class Collected {
   route: pb.Route | undefined;
   /** Duration of the call and of its parts. */
   latency: pb.Latency | undefined;
-  /** Cost of the call, including every attempt. Absent: the price of some part is unknown; do not read this as zero. */
+  /**
+   * Cost of the call, including every attempt. Absent: the price of some part is unknown; do not read this as
+   * zero.
+   */
   cost: pb.Cost | undefined;
-  /** Events that could not be added to the message: they are newer than this client, or belong to no known block. */
+  /**
+   * Events that could not be added to the message: they are newer than this client, or belong to no known
+   * block.
+   */
   unplaced: Event[] = [];
 
   /** Converts a complete response. */
@@ -82,7 +88,9 @@ export class Collected {
   }
 }
 
-/** Assembles an answer while the caller processes the events: {@link push} every event, then {@link finish}. */
+/**
+ * Assembles an answer while the caller processes the events: {@link push} every event, then {@link finish}.
+ */
 export class Collector {
   #blocks = new Map<number, OpenBlock>();
   #collected = new Collected();

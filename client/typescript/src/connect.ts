@@ -35,11 +35,13 @@ export interface Options {
   /** Client certificate (PEM, with its chain) and its key. Implies TLS. */
   readonly clientCertificate?: { readonly certificate: string | Buffer; readonly key: string | Buffer } | undefined;
   /**
-   * Deadline of each call, up to the end of its stream, in milliseconds. Switchboard and Bedrock stop work at the
-   * deadline too. Absent: the task's own deadline applies.
+   * Deadline of each call, up to the end of its stream, in milliseconds. Switchboard and Bedrock stop work at
+   * the deadline too. Absent: the task's own deadline applies.
    */
   readonly deadlineMs?: number | undefined;
-  /** Timeout for opening a connection, in milliseconds; never longer than the deadline. Absent: 10 seconds. */
+  /**
+   * Timeout for opening a connection, in milliseconds; never longer than the deadline. Absent: 10 seconds.
+   */
   readonly connectTimeoutMs?: number | undefined;
   /** Interval of keep-alive pings during a call, in milliseconds. Absent: 60 seconds. */
   readonly keepAliveMs?: number | undefined;
@@ -71,7 +73,8 @@ export class Connection {
           cert: options.clientCertificate.certificate,
           key: options.clientCertificate.key,
         }),
-        // By default, Node refuses new calls while more than 10 MB are in flight, which is less than one message can be.
+        // By default, Node refuses new calls while more than 10 MB are in flight, which is less than one
+        // message can be.
         maxSessionMemory: Number.MAX_SAFE_INTEGER,
       },
     );

@@ -50,7 +50,10 @@ const CODES = {
 /** Name of a code in the gRPC specification. */
 export type Code = (typeof CODES)[ConnectCode];
 
-/** Reason of an error, such as `BEDROCK_THROTTLED`. A newer server can send reasons that the contract does not have. */
+/**
+ * Reason of an error, such as `BEDROCK_THROTTLED`. A newer server can send reasons that the contract does not
+ * have.
+ */
 export type Reason = keyof typeof pb.ErrorReason | (string & {});
 
 /** Invalid field of a request. */
@@ -169,9 +172,9 @@ function fromTransport(error: ConnectError): SwitchboardError {
 }
 
 /**
- * True if the connection was lost. Connect reports that with different codes: "canceled" for a reset stream, "aborted"
- * for a reset socket, "invalid argument" for half a message, "internal" for Node's other errors. gRPC has one code for
- * all.
+ * True if the connection was lost. Connect reports that with different codes: "canceled" for a reset stream,
+ * "aborted" for a reset socket, "invalid argument" for half a message, "internal" for Node's other errors.
+ * gRPC has one code for all.
  */
 function isLost(error: ConnectError): boolean {
   switch (error.code) {
@@ -186,7 +189,10 @@ function isLost(error: ConnectError): boolean {
   }
 }
 
-/** Returns the message of the innermost error, the most specific one: "connect ECONNREFUSED …", not "internal". */
+/**
+ * Returns the message of the innermost error, the most specific one: "connect ECONNREFUSED …", not
+ * "internal".
+ */
 function rootCause(error: unknown): string {
   let innermost = error;
   while (innermost instanceof Error && innermost.cause instanceof Error) {

@@ -14,8 +14,8 @@ export function user(text: string): pb.Message {
 }
 
 /**
- * Makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation, rather send
- * back the original message, which can have more than text.
+ * Makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation,
+ * rather send back the original message, which can have more than text.
  */
 export function assistant(text: string): pb.Message {
   return turn("assistant", text);

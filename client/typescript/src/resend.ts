@@ -4,7 +4,9 @@ import { ConnectError } from "@connectrpc/connect";
 import type { CallControl } from "./call-control.js";
 import { isFromServer } from "./error.js";
 
-/** Yields the replies of a call. If a closing connection returned the call unprocessed, sends it once more. */
+/**
+ * Yields the replies of a call. If a closing connection returned the call unprocessed, sends it once more.
+ */
 export async function* resending<T>(
   control: CallControl,
   send: () => AsyncIterable<T>,

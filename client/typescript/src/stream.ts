@@ -12,9 +12,9 @@ import type * as pb from "./gen/pb.js";
 export type Event = Exclude<pb.ConverseStreamResponse["event"], { case: undefined }>;
 
 /**
- * Events of a streamed answer, in order: the route is the first, the metadata the last. The call is sent with the first
- * read; leaving the loop cancels it, also at Bedrock. A stream can be read once, in one of three ways: `for await` over
- * it, over its {@link text}, or {@link collectMessage}.
+ * Events of a streamed answer, in order: the route is the first, the metadata the last. The call is sent with
+ * the first read; leaving the loop cancels it, also at Bedrock. A stream can be read once, in one of three
+ * ways: `for await` over it, over its {@link text}, or {@link collectMessage}.
  *
  * A stream that ends without metadata throws: the answer is incomplete.
  */
@@ -31,8 +31,8 @@ export class EventStream implements AsyncIterable<Event> {
   }
 
   /**
-   * Returns only the text. If another model starts over after text was returned, it throws an error of the kind
-   * "restarted", because the text cannot be taken back: for tasks that allow restarts, read the events.
+   * Returns only the text. If another model starts over after text was returned, it throws an error of the
+   * kind "restarted", because the text cannot be taken back: for tasks that allow restarts, read the events.
    */
   text(): AsyncGenerator<string, void, undefined> {
     return textOf(eventsOf(this.#take()));

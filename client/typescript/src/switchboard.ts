@@ -106,8 +106,8 @@ export class Switchboard {
   }
 
   /**
-   * Records feedback on the answer with the request id of its route. A later judgement by the same judge for the same
-   * criterion replaces the earlier one.
+   * Records feedback on the answer with the request id of its route. A later judgement by the same judge for
+   * the same criterion replaces the earlier one.
    */
   recordFeedback(
     feedback: MessageInitShape<typeof pb.RecordFeedbackRequestSchema>,

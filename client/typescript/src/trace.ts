@@ -1,6 +1,6 @@
 /**
- * Trace propagation, if the program has OpenTelemetry: calls carry the trace context of the caller. Without a registered
- * propagator, `@opentelemetry/api` writes no header.
+ * Trace propagation, if the program has OpenTelemetry: calls carry the trace context of the caller. Without a
+ * registered propagator, `@opentelemetry/api` writes no header.
  */
 
 type Api = typeof import("@opentelemetry/api");

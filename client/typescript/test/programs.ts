@@ -126,7 +126,10 @@ function targetOfCargo(): string {
   return (JSON.parse(metadata) as { target_directory: string }).target_directory;
 }
 
-/** Returns the match of a line of the program's output. Reads the rest of the output too, so that it never blocks. */
+/**
+ * Returns the match of a line of the program's output. Reads the rest of the output too, so that it never
+ * blocks.
+ */
 async function lineOf(child: ChildProcess, pattern: RegExp): Promise<string> {
   const lines: string[] = [];
   return new Promise((resolve, reject) => {

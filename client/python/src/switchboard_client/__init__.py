@@ -5,8 +5,8 @@
 >>> with switchboard_client.connect("127.0.0.1:50051") as switchboard:
 ...     print(switchboard.text(task.SUMMARIZATION, "Say hello in one word."))
 
-`connect` is for threads, `aio.connect` for asyncio; both have the same calls. `pb` has the generated types of the
-contract, `task` the names of common tasks, and `reason` the reasons of errors.
+`connect` is for threads, `aio.connect` for asyncio; both have the same calls. `pb` has the generated types of
+the contract, `task` the names of common tasks, and `reason` the reasons of errors.
 """
 
 from . import aio, pb, reason, task

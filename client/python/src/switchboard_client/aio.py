@@ -123,8 +123,8 @@ class Switchboard:
 class EventStream:
     """Events of a streamed answer, in order: the route is the first, the metadata the last.
 
-    Iterate over it once. A stream that ends without metadata raises `IncompleteError`: the answer is incomplete. The
-    call is cancelled when the context manager ends or the task is cancelled.
+    Iterate over it once. A stream that ends without metadata raises `IncompleteError`: the answer is
+    incomplete. The call is cancelled when the context manager ends or the task is cancelled.
     """
 
     def __init__(self, call: grpc.aio.UnaryStreamCall[pb.ConverseRequest, pb.ConverseStreamResponse]) -> None:

@@ -50,8 +50,8 @@ class OpenBlock:
     def close(self) -> list[pb.ContentBlock]:
         """Return the block as it is sent back in a history.
 
-        Blank text gives no block. Deltas of an unknown kind give one block each, because it is unknown how to combine
-        them.
+        Blank text gives no block. Deltas of an unknown kind give one block each, because it is unknown how to
+        combine them.
         """
         match self._kind:
             case "text":
@@ -136,8 +136,8 @@ class OpenBlock:
 _KIND_BY_FIRST_DELTA = {"text": "text", "citation": "text", "reasoning_content": "reasoning", "image": "image"}
 """Kind of the block that starts with a delta.
 
-Tool blocks need a start event, which has their name. A delta of an unknown kind does not determine the kind of block,
-because known deltas can follow.
+Tool blocks need a start event, which has their name. A delta of an unknown kind does not determine the kind
+of block, because known deltas can follow.
 """
 
 _DELTAS = {

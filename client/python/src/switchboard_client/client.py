@@ -160,8 +160,8 @@ class StreamCall(Protocol):
 class EventStream:
     """Events of a streamed answer, in order: the route is the first, the metadata the last.
 
-    Iterate over it once. A stream that ends without metadata raises `IncompleteError`: the answer is incomplete. The
-    call is cancelled when the context manager ends or the object is no longer used.
+    Iterate over it once. A stream that ends without metadata raises `IncompleteError`: the answer is
+    incomplete. The call is cancelled when the context manager ends or the object is no longer used.
     """
 
     def __init__(self, call: StreamCall) -> None:
@@ -189,8 +189,8 @@ class EventStream:
     def text(self) -> TextStream:
         """Return only the text.
 
-        If another model starts over after text was returned, the iteration raises `RestartedError`, because the text
-        cannot be taken back: for tasks that allow restarts, read the events.
+        If another model starts over after text was returned, the iteration raises `RestartedError`, because
+        the text cannot be taken back: for tasks that allow restarts, read the events.
         """
         return TextStream(self)
 

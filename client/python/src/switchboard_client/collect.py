@@ -1,7 +1,7 @@
 """Assembles the events of a stream into the answer that `Converse` would return.
 
-The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and reasoning blocks
-start without a start event.
+The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+reasoning blocks start without a start event.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-//! Rust driver of the conformance suite (`tests/conformance`): reads a call per line from standard input and writes its
-//! result as a line to standard output.
+//! Rust driver of the conformance suite (`tests/conformance`): reads a call per line from standard input and
+//! writes its result as a line to standard output.
 //!
 //! `--mode layer` uses `switchboard_client`; `--mode plain` uses only the generated stubs and tonic.
 mod json;

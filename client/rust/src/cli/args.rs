@@ -110,8 +110,8 @@ pub(super) struct Ask {
     /// Read the prompt, or the content that follows it, from a file; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// Send a complete ConverseRequest in protobuf JSON: a Bedrock Converse body with taskType; `-` is standard
-    /// input
+    /// Send a complete ConverseRequest in protobuf JSON: a Bedrock Converse body with taskType; `-` is
+    /// standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "file"])]
     pub(super) request: Option<PathBuf>,
     #[command(flatten)]

@@ -97,10 +97,10 @@ async fn a_pipe_is_the_prompt_or_follows_it() {
     let fake = Fake::playing(answers).await;
 
     let alone = run(&fake.address, &["-q"], "long\ntext\n").await;
-    let beside = run(&fake.address, &["-q", "Shorten."], "long\ntext\n").await;
+    let combined = run(&fake.address, &["-q", "Shorten."], "long\ntext\n").await;
 
     assert_eq!((alone.stdout.as_str(), alone.stderr.as_str()), ("a\n", ""));
-    assert_eq!((beside.stdout.as_str(), beside.stderr.as_str()), ("b\n", ""));
+    assert_eq!((combined.stdout.as_str(), combined.stderr.as_str()), ("b\n", ""));
     let prompts: Vec<_> = fake.seen().into_iter().map(|seen| seen.request.messages).collect();
     assert_eq!(prompts, [[user("long\ntext")], [user("Shorten.\n\nlong\ntext")]]);
 }

@@ -38,8 +38,8 @@ export class OpenBlock {
   }
 
   /**
-   * Returns the block as it is sent back in a history: no block for blank text, and one block for each delta of an
-   * unknown kind, because it is unknown how to combine them.
+   * Returns the block as it is sent back in a history: no block for blank text, and one block for each delta
+   * of an unknown kind, because it is unknown how to combine them.
    */
   close(): pb.ContentBlock[] {
     return close(this.#content).map((block) => create(pb.ContentBlockSchema, { block }));
@@ -109,8 +109,8 @@ function contentOf(start: Start | undefined): Content {
 }
 
 /**
- * Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their name. A delta
- * of an unknown kind does not determine the kind of block, because known deltas can follow.
+ * Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their
+ * name. A delta of an unknown kind does not determine the kind of block, because known deltas can follow.
  */
 function kindOf(delta: Delta): Content {
   switch (delta.case) {

@@ -4,8 +4,8 @@
 >>> client = boto3.client("localhost:50051", task="summarization")
 >>> client.converse(messages=[{"role": "user", "content": [{"text": "…"}]}])["output"]["message"]
 
-Needs neither boto3 nor an AWS account. If botocore is installed, errors are its `ClientError`s, so that the `except`
-clauses of existing programs still work. BOTO3.md lists the differences.
+Needs neither boto3 nor an AWS account. If botocore is installed, errors are its `ClientError`s, so that the
+`except` clauses of existing programs still work. BOTO3.md lists the differences.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Converts boto3's keyword arguments to messages of the contract.
 
-The names of the contract are Bedrock's, so its descriptors map arguments to fields. Free JSON is sent as exact text,
-which keeps the order of keys and every digit of integers.
+The names of the contract are Bedrock's, so its descriptors map arguments to fields. Free JSON is sent as
+exact text, which keeps the order of keys and every digit of integers.
 """
 
 from __future__ import annotations

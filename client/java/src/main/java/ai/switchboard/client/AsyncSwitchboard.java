@@ -22,8 +22,9 @@ import java.util.concurrent.Flow;
 import java.util.function.Function;
 
 /**
- * Asynchronous client with the calls of {@link Switchboard}. Futures fail with a {@link SwitchboardException}. Cancelling a
- * future that was returned here (not one derived from it) cancels the call, also at Bedrock.
+ * Asynchronous client with the calls of {@link Switchboard}. Futures fail with a
+ * {@link SwitchboardException}. Cancelling a future that was returned here (not one derived from it) cancels
+ * the call, also at Bedrock.
  */
 public final class AsyncSwitchboard {
   private final Switchboard switchboard;
@@ -64,9 +65,9 @@ public final class AsyncSwitchboard {
   }
 
   /**
-   * As {@link Switchboard#stream}. Each subscription makes a call, which sends as many events as the subscriber requests and
-   * which the subscription's {@code cancel} cancels. Subscribers are called on gRPC's threads; {@link Collector} assembles the
-   * events.
+   * As {@link Switchboard#stream}. Each subscription makes a call, which sends as many events as the
+   * subscriber requests and which the subscription's {@code cancel} cancels. Subscribers are called on gRPC's
+   * threads; {@link Collector} assembles the events.
    */
   public Flow.Publisher<ConverseStreamResponse> stream(ConverseRequest request) {
     return subscriber -> {

@@ -44,7 +44,10 @@ public record Collected(ConverseResponse response, List<ConverseStreamResponse> 
     return text.toString();
   }
 
-  /** Returns the tool calls that the model requests. {@code getInputJson()} has the exact JSON text of the arguments. */
+  /**
+   * Returns the tool calls that the model requests. {@code getInputJson()} has the exact JSON text of the
+   * arguments.
+   */
   public List<ToolUseBlock> toolUses() {
     return message().getContentList().stream()
         .filter(ContentBlock::hasToolUse)
@@ -72,7 +75,10 @@ public record Collected(ConverseResponse response, List<ConverseStreamResponse> 
     return response.getRoute();
   }
 
-  /** Returns the cost of the call, including every attempt. Empty: a price is unknown; do not read this as zero. */
+  /**
+   * Returns the cost of the call, including every attempt. Empty: a price is unknown; do not read this as
+   * zero.
+   */
   public Optional<Cost> cost() {
     return response.hasCost() ? Optional.of(response.getCost()) : Optional.empty();
   }

@@ -14,8 +14,8 @@ import java.util.TreeMap;
 /**
  * Assembles an answer while the caller processes the events: {@link #push} every event, then {@link #finish}.
  *
- * <p>The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and reasoning blocks
- * start without a start event.
+ * <p>The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+ * reasoning blocks start without a start event.
  */
 public final class Collector {
   private final TreeMap<Integer, OpenBlock> blocks = new TreeMap<>();
@@ -42,7 +42,10 @@ public final class Collector {
     }
   }
 
-  /** Returns the answer. Throws an exception of the kind {@link ErrorKind#INCOMPLETE} if the metadata is missing. */
+  /**
+   * Returns the answer. Throws an exception of the kind {@link ErrorKind#INCOMPLETE} if the metadata is
+   * missing.
+   */
   public Collected finish() {
     if (!isComplete) {
       throw SwitchboardException.incomplete();

@@ -12,11 +12,12 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * Events of a streamed answer, in order: the route is the first, the metadata the last. Closing the stream before its end
- * cancels the call, also at Bedrock.
+ * Events of a streamed answer, in order: the route is the first, the metadata the last. Closing the stream
+ * before its end cancels the call, also at Bedrock.
  *
- * <p>At most one event is buffered: HTTP/2 flow control connects the reader with the model. A stream that ends without metadata
- * ends with an exception, because the answer is incomplete. Only one thread may read; any thread may close.
+ * <p>At most one event is buffered: HTTP/2 flow control connects the reader with the model. A stream that
+ * ends without metadata ends with an exception, because the answer is incomplete. Only one thread may read;
+ * any thread may close.
  */
 public final class EventStream implements Iterator<ConverseStreamResponse>, AutoCloseable {
   private final Iterator<ConverseStreamResponse> replies;
@@ -66,8 +67,9 @@ public final class EventStream implements Iterator<ConverseStreamResponse>, Auto
   }
 
   /**
-   * Returns only the text, for one iteration. If another model starts over after text was returned, it throws an exception of
-   * the kind {@link ErrorKind#RESTARTED}, because the text cannot be taken back: for tasks that allow restarts, read the events.
+   * Returns only the text, for one iteration. If another model starts over after text was returned, it throws
+   * an exception of the kind {@link ErrorKind#RESTARTED}, because the text cannot be taken back: for tasks
+   * that allow restarts, read the events.
    */
   public Iterable<String> text() {
     return () -> new TextIterator(this);

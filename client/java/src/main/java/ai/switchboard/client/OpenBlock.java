@@ -31,8 +31,8 @@ abstract class OpenBlock {
   abstract boolean append(ContentBlockDelta delta);
 
   /**
-   * Returns the block as it is sent back in a history: no block for blank text, and one block for each delta of an unknown
-   * kind, because it is unknown how to combine them.
+   * Returns the block as it is sent back in a history: no block for blank text, and one block for each delta
+   * of an unknown kind, because it is unknown how to combine them.
    */
   abstract List<ContentBlock> close();
 
@@ -48,8 +48,8 @@ abstract class OpenBlock {
   }
 
   /**
-   * Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their name. A delta of an
-   * unknown kind does not determine the kind of block, because known deltas can follow.
+   * Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their
+   * name. A delta of an unknown kind does not determine the kind of block, because known deltas can follow.
    */
   static Optional<OpenBlock> startingWith(ContentBlockDelta delta) {
     return switch (delta.getDeltaCase()) {

@@ -5,7 +5,10 @@ import io.opentelemetry.context.Context;
 import io.opentelemetry.context.propagation.TextMapPropagator;
 import java.util.function.BiConsumer;
 
-/** Sends OpenTelemetry's current span. Only this class needs {@code opentelemetry-api}, which is an optional dependency. */
+/**
+ * Sends OpenTelemetry's current span. Only this class needs {@code opentelemetry-api}, which is an optional
+ * dependency.
+ */
 public final class OpenTelemetryPropagator implements TracePropagator {
   private final TextMapPropagator propagator;
 

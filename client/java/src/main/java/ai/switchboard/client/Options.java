@@ -70,8 +70,9 @@ public final class Options {
   }
 
   /**
-   * Sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work at the deadline too. An
-   * earlier deadline of the current {@link io.grpc.Context} takes precedence. Without either, the task's own deadline applies.
+   * Sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work at the
+   * deadline too. An earlier deadline of the current {@link io.grpc.Context} takes precedence. Without
+   * either, the task's own deadline applies.
    */
   public Options deadline(Duration deadline) {
     this.deadline = Optional.of(deadline);
@@ -84,13 +85,17 @@ public final class Options {
     return this;
   }
 
-  /** Sets the interval of keep-alive pings during a call. Default: one minute; gRPC's minimum is 10 seconds. */
+  /**
+   * Sets the interval of keep-alive pings during a call. Default: one minute; gRPC's minimum is 10 seconds.
+   */
   public Options keepAlive(Duration interval) {
     this.keepAlive = interval;
     return this;
   }
 
-  /** Sends the current span with every call: {@code new OpenTelemetryPropagator(GlobalOpenTelemetry.get())}. */
+  /**
+   * Sends the current span with every call: {@code new OpenTelemetryPropagator(GlobalOpenTelemetry.get())}.
+   */
   public Options tracePropagator(TracePropagator propagator) {
     this.propagator = propagator;
     return this;
@@ -102,7 +107,9 @@ public final class Options {
     return this;
   }
 
-  /** Makes the client. The first call opens the connection; a broken connection is reopened by the next call. */
+  /**
+   * Makes the client. The first call opens the connection; a broken connection is reopened by the next call.
+   */
   public Switchboard connect() {
     NettyChannelBuilder channel =
         channel(target())

@@ -22,8 +22,8 @@ public final class Requests {
   }
 
   /**
-   * Makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation, rather send back the
-   * original message, which can have more than text.
+   * Makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation,
+   * rather send back the original message, which can have more than text.
    */
   public static Message assistant(String text) {
     return turn("assistant", text);

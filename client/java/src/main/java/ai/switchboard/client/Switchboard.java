@@ -24,15 +24,18 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Connection to Switchboard, which any number of threads can share. Every method waits for its answer and throws {@link
- * SwitchboardException}; {@link #async} has the same calls without waiting. An interrupt of the waiting thread and the
- * cancellation of the current {@link Context} cancel a call.
+ * Connection to Switchboard, which any number of threads can share. Every method waits for its answer and
+ * throws {@link SwitchboardException}; {@link #async} has the same calls without waiting. An interrupt of the
+ * waiting thread and the cancellation of the current {@link Context} cancel a call.
  */
 public final class Switchboard implements AutoCloseable {
   /** Default address of {@code switchboard serve} and {@code switchboard demo}. */
   public static final String DEFAULT_ADDRESS = "http://127.0.0.1:50051";
 
-  /** Maximum size of a received message, in bytes. gRPC's default of 4 MiB is too small for documents and images. */
+  /**
+   * Maximum size of a received message, in bytes. gRPC's default of 4 MiB is too small for documents and
+   * images.
+   */
   public static final int MAX_MESSAGE_BYTES = 64 << 20;
 
   private final ManagedChannel channel;
@@ -46,8 +49,8 @@ public final class Switchboard implements AutoCloseable {
   }
 
   /**
-   * Connects: plain HTTP/2 for {@code http://host:port} and {@code host:port}, TLS with Java's root certificates for {@code
-   * https://host:port}.
+   * Connects: plain HTTP/2 for {@code http://host:port} and {@code host:port}, TLS with Java's root
+   * certificates for {@code https://host:port}.
    */
   public static Switchboard connect(String address) {
     return builder(address).connect();
@@ -58,7 +61,9 @@ public final class Switchboard implements AutoCloseable {
     return new Options(address);
   }
 
-  /** Returns a client with the same connection and another deadline for each call. Closing either closes both. */
+  /**
+   * Returns a client with the same connection and another deadline for each call. Closing either closes both.
+   */
   public Switchboard withDeadline(Duration deadline) {
     return new Switchboard(channel, address, Optional.of(deadline));
   }
@@ -84,8 +89,8 @@ public final class Switchboard implements AutoCloseable {
   }
 
   /**
-   * Generates an answer and streams it. Read the stream to its end or close it; closing it earlier cancels the call, also at
-   * Bedrock. An error of the call is thrown with the first event.
+   * Generates an answer and streams it. Read the stream to its end or close it; closing it earlier cancels
+   * the call, also at Bedrock. An error of the call is thrown with the first event.
    */
   public EventStream stream(ConverseRequest request) {
     Context.CancellableContext context = Context.current().withCancellation();
@@ -115,8 +120,8 @@ public final class Switchboard implements AutoCloseable {
   }
 
   /**
-   * Records feedback on the answer with the request id of its route. A later judgement by the same judge for the same criterion
-   * replaces the earlier one.
+   * Records feedback on the answer with the request id of its route. A later judgement by the same judge for
+   * the same criterion replaces the earlier one.
    */
   public RecordFeedbackResponse recordFeedback(RecordFeedbackRequest feedback) {
     return send(FeedbackServiceGrpc.getRecordFeedbackMethod(), feedback);

@@ -23,9 +23,9 @@ import java.util.Optional;
 import javax.net.ssl.SSLException;
 
 /**
- * A failed call. Branch on {@link #kind}, {@link #code} and {@link #reason}, never on the message, which is one line for
- * people: the error and, in parentheses, the reason. The {@link #getCause cause} is the original exception, for details that
- * have no method here.
+ * A failed call. Branch on {@link #kind}, {@link #code} and {@link #reason}, never on the message, which is
+ * one line for people: the error and, in parentheses, the reason. The {@link #getCause cause} is the original
+ * exception, for details that have no method here.
  */
 public final class SwitchboardException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -66,8 +66,8 @@ public final class SwitchboardException extends RuntimeException {
   }
 
   /**
-   * Returns Switchboard's reason. Unspecified: the error has no reason, or one that is newer than this client; see {@link
-   * #reasonText}.
+   * Returns Switchboard's reason. Unspecified: the error has no reason, or one that is newer than this
+   * client; see {@link #reasonText}.
    */
   public ErrorReason reason() {
     try {
@@ -77,7 +77,9 @@ public final class SwitchboardException extends RuntimeException {
     }
   }
 
-  /** Returns Switchboard's reason as text, such as {@code BEDROCK_THROTTLED}. Empty: the error has no reason. */
+  /**
+   * Returns Switchboard's reason as text, such as {@code BEDROCK_THROTTLED}. Empty: the error has no reason.
+   */
   public String reasonText() {
     return details().reason;
   }
@@ -144,7 +146,9 @@ public final class SwitchboardException extends RuntimeException {
     return new SwitchboardException(kind, code, message, details, null);
   }
 
-  /** Returns the details; none if the exception was serialized, because they are not part of the serial form. */
+  /**
+   * Returns the details; none if the exception was serialized, because they are not part of the serial form.
+   */
   private Details details() {
     return details == null ? Details.NONE : details;
   }
@@ -232,7 +236,10 @@ public final class SwitchboardException extends RuntimeException {
     };
   }
 
-  /** Returns the innermost message, which is the most specific: "Connection refused" instead of "io exception". */
+  /**
+   * Returns the innermost message, which is the most specific: "Connection refused" instead of "io
+   * exception".
+   */
   private static String rootCause(Status status) {
     String message = text(status);
     for (Throwable it = status.getCause(); it != null; it = it.getCause()) {

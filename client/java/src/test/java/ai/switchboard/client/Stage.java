@@ -115,7 +115,9 @@ public final class Stage implements AutoCloseable {
     }
   }
 
-  /** Returns the path of a program of this repository. If it is missing, the test is skipped, or fails in CI. */
+  /**
+   * Returns the path of a program of this repository. If it is missing, the test is skipped, or fails in CI.
+   */
   private static String program(String name) {
     Path path = folder().resolve(name).toAbsolutePath().normalize();
     String advice = path + " is missing: run `cargo build --workspace --bins`, or set SWITCHBOARD_PROGRAMS to its folder";

@@ -12,8 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
- * Java driver of the conformance suite: reads a call per line from standard input and writes its result as a line to standard
- * output. Mode {@code layer} uses {@code ai.switchboard.client}; mode {@code plain} uses only generated stubs and gRPC.
+ * Java driver of the conformance suite: reads a call per line from standard input and writes its result as a
+ * line to standard output. Mode {@code layer} uses {@code ai.switchboard.client}; mode {@code plain} uses
+ * only generated stubs and gRPC.
  */
 public final class Driver {
   private static final Gson JSON = new GsonBuilder().disableHtmlEscaping().create();

@@ -17,7 +17,9 @@ import org.junit.jupiter.api.DisplayNameGenerator;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Checks that the driver answers every line in both modes. The conformance suite itself checks the answers. */
+/**
+ * Checks that the driver answers every line in both modes. The conformance suite itself checks the answers.
+ */
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class DriverTest {
   private static final String LINES =
