@@ -13,7 +13,7 @@ pub use id::{base_id, geography, shown};
 pub use price::{Price, ServiceTier};
 
 use crate::config::{ConfigError, MaxTokens, line};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 use toml::Spanned;
 
@@ -21,7 +21,7 @@ use toml::Spanned;
 const BUILT_IN: &str = include_str!("../../deploy/models.toml");
 
 /// All models of which something is known, by the id without a geography.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Catalogue {
     models: BTreeMap<String, Arc<ModelFacts>>,
 }
@@ -36,7 +36,7 @@ pub struct Known {
 }
 
 /// `[[model]]`: the facts of one model.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFacts {
     /// Its id, without a geography.
@@ -87,7 +87,7 @@ pub struct ModelFacts {
 }
 
 /// Who is spoken to.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "they are names")]
 pub enum Family {
@@ -112,14 +112,14 @@ pub enum Family {
     Jamba,
     Cohere,
     Grok,
-    /// Nobody we know.
+    /// Not in the catalogue.
     #[default]
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
     Unknown,
 }
 
 /// Something that a model can do or takes.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Capability {
     /// A system prompt.
@@ -169,7 +169,7 @@ pub enum Capability {
 }
 
 /// Which of temperature, top_p and top_k a model takes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
     /// All of them.
@@ -182,7 +182,7 @@ pub enum Sampling {
 }
 
 /// How a model reasons before it answers.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reasoning {
     /// It cannot be asked to.
@@ -198,7 +198,7 @@ pub enum Reasoning {
 }
 
 /// Which reasoning blocks a model takes back in the history.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReasoningReplay {
     /// None, or nobody knows.
@@ -211,7 +211,7 @@ pub enum ReasoningReplay {
 }
 
 /// How hard a model is asked to try. In Claude's order: the highest that a model takes does not promise all below it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "they are names")]
 pub enum Effort {
@@ -223,7 +223,7 @@ pub enum Effort {
 }
 
 /// When a model came and when it goes, where it is known.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lifecycle {
     /// The day it came.
@@ -235,7 +235,7 @@ pub struct Lifecycle {
 }
 
 /// A day, written `2026-11-22`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(try_from = "String")]
 pub struct Date {
     year: u16,
@@ -244,7 +244,7 @@ pub struct Date {
 }
 
 /// The file as a whole.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     #[serde(default)]

@@ -2,19 +2,19 @@
 //!
 //! Without a file there is the default table of the contract: two models, of which reasoning, coding, analysis and
 //! everything unnamed go to the first, summarization and classification to the second, each falling back to the other.
-mod clocks;
-mod health;
+mod deadline;
+mod resilience;
 mod server;
 mod tasks;
 mod telemetry;
 
-pub use clocks::{Deadline, Retry, TaskDeadline};
-pub use health::{AfterContent, Breaker, Floor, Force, Hedging};
+pub use deadline::{Deadline, Retry, TaskDeadline};
+pub use resilience::{AfterContent, Breaker, Floor, Force, Hedging};
 pub use server::{Admission, Server};
 pub use tasks::{MaxTokens, Model, Residency, Rung, Task, Unsupported};
 pub use telemetry::{GenAi, Telemetry};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, ops::Range, path::PathBuf, time::Duration};
 
 /// The model of hard tasks, where nothing else is set.
@@ -23,7 +23,7 @@ pub const DEFAULT_PRIMARY: &str = "us.anthropic.claude-opus-4-8";
 pub const DEFAULT_FALLBACK: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
 /// Everything that can be set.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// `[server]`.
@@ -55,7 +55,7 @@ pub struct Config {
 }
 
 /// `[bedrock]`: how Bedrock is reached, over what the AWS SDK finds by itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bedrock {
     /// The region of models that name none. Absent: `AWS_REGION`, else the profile's.
@@ -85,7 +85,7 @@ pub struct Bedrock {
 }
 
 /// What sends requests to Bedrock.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Engine {
     /// Our own, made of the SDK's parts.
@@ -96,7 +96,7 @@ pub enum Engine {
 }
 
 /// `[routing]`: what holds for all tasks.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Routing {
     /// What happens to a task type without a table of its own.
@@ -107,7 +107,7 @@ pub struct Routing {
 }
 
 /// What happens to a task type without a table of its own.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownTasks {
     /// It is served as `default`.
@@ -118,7 +118,7 @@ pub enum UnknownTasks {
 }
 
 /// `[catalogue]`: what is known of models, over what is compiled in.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalogue {
     /// A file in the form of `deploy/models.toml`, beside the configuration unless its path is absolute. Its models come
@@ -129,7 +129,7 @@ pub struct Catalogue {
 }
 
 /// `[feedback]`: which answers are remembered, so that they can be judged.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Feedback {
     /// The SQLite file, beside the configuration unless its path is absolute. Absent: in memory, until the process ends.

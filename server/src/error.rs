@@ -1,12 +1,13 @@
-//! Errors: why a call ended early, and the one table from it to a gRPC status.
+//! Errors: why a call ended early, and the gRPC status of each.
 //!
 //! A status carries `google.rpc` details: an `ErrorInfo` whose reason callers branch on, a `RequestInfo`, and, where they
 //! apply, a `BadRequest` with the field's path, a `RetryInfo`, a `QuotaFailure`. Once a task was resolved the
-//! [`pb::Route`] with every attempt is there too. Its message never holds a secret, an ARN or a prompt: Bedrock's own
-//! words are passed on only when the request itself is at fault, and without what looks like an account.
+//! [`pb::Route`] with every attempt is there too. A message never holds a secret, an ARN or a prompt: Bedrock's message is
+//! passed on only when the request itself is at fault, without anything that looks like an account.
 use crate::{
-    attempt::failure::{Failure, FailureKind},
-    shape::Unmet,
+    failure::{Failure, FailureKind},
+    reason::{code, reason_name},
+    route::{UnknownTask, Unmet},
 };
 use prost::Message;
 use prost_types::Any;
@@ -22,8 +23,11 @@ use tonic_types::pb as rpc;
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "switchboard";
 
-/// The least that waiting helps, where Bedrock does not say, and where we are full ourselves.
+/// Shortest pause that helps where Bedrock does not name one, and where this process is at capacity.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Most task names that the message of an unknown task lists.
+const MAX_LISTED_TASKS: usize = 20;
 
 /// Why a call ended early.
 #[derive(Debug, thiserror::Error)]
@@ -32,101 +36,118 @@ pub enum CallError {
     #[error("{}", .0.iter().map(|violation| format!("{}: {}", violation.field, violation.problem)).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Violation>),
     /// The configuration has no such task.
-    #[error("there is no task {task_type:?}: use one of {}", known.join(", "))]
-    UnknownTask {
-        /// What the caller asked for.
-        task_type: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// The caller's deadline, or the task's, ran out.
-    #[error("the deadline ran out after {attempts} attempts")]
+    #[error("{}", unknown_task(.0))]
+    UnknownTask(UnknownTask),
+    /// The caller's deadline, or the task's, was exceeded.
+    #[error("the deadline was exceeded after {}", counted(*attempts, "attempt"))]
     DeadlineExceeded {
-        /// How many attempts had been begun.
+        /// Attempts that had started.
         attempts: usize,
     },
     /// No candidate can serve the request: what each of them lacks.
     #[error("no model of this task can serve the request: {}", unmet(.0))]
     NoEligibleModel(Vec<(String, Unmet)>),
-    /// No candidate answered; the failure is the one that tells the caller most.
-    #[error("{}", told(.0))]
+    /// No candidate answered; the failure is the most useful one for the caller.
+    #[error("{}", caller_message(.0))]
     Failed(Failure),
     /// The stream broke after content had been sent.
-    #[error("the answer broke off: {}; what was received is not the whole answer", told(.0))]
+    #[error("the response is incomplete: {}", caller_message(.0))]
     Interrupted(Failure),
-    /// Every candidate has failed too often of late, or is shut by the configuration; none was asked.
-    #[error("no model of this task is asked just now: each has failed too often of late")]
+    /// The circuit breakers of all candidates are open; none was called.
+    #[error("all models of this task are temporarily disabled by their circuit breakers")]
     NoHealthyModel {
-        /// When the next will be asked. Absent: nobody knows.
+        /// When the next attempt is allowed. Absent: the configuration disables them.
         until: Option<Instant>,
     },
     /// The first model fails, and no more calls may go to the others.
-    #[error("the task's first model fails, and too many calls have gone to the others already")]
-    FallbackCapped,
-    /// The answer was ready, and the caller did not take it.
     #[error(
-        "the answer was ready, and nothing of it was taken for {patience:?}; what was received is not all of it"
+        "the task's first model fails, and the limit of calls that may fall back (max_fallback_share) is reached"
     )]
-    ReaderStalled {
-        /// How long that may take.
-        patience: Duration,
+    FallbackCapped,
+    /// The response was ready, and the caller did not read it.
+    #[error("the caller did not read the ready response for {timeout:?}; the response is incomplete")]
+    SlowConsumer {
+        /// Longest time that a ready response may stay unread.
+        timeout: Duration,
     },
     /// All permits are taken; Bedrock was not called.
     #[error("Switchboard is at capacity")]
-    Shed,
-    /// Feedback to an answer that we do not know.
+    Overloaded,
+    /// Feedback on an unknown response.
     #[error(
-        "no answer with this request id is remembered: use the request_id of the answer's route, at the instance that \
-         gave it, within the time that feedback is taken for"
+        "unknown request id: it has expired, or another instance served the call; use the request_id of the response's \
+         route"
     )]
     UnknownRequest,
-    /// A fault of our own.
-    #[error("a fault of Switchboard's own; the log has it under the request id")]
+    /// An internal error.
+    #[error("internal error of Switchboard; the log has the details under the request id")]
     Internal,
 }
 
-/// A field that is wrong.
+/// A field that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Its path, in the contract's names: `messages[0].role`.
     pub field: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong, and how to fix it.
     pub problem: String,
 }
 
-/// What the status says about its call.
+/// Collects violations, so that one status names every wrong field.
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Vec<Violation>);
+
+impl Violations {
+    pub(crate) fn add(&mut self, field: impl Into<String>, problem: impl Into<String>) {
+        self.0.push(Violation { field: field.into(), problem: problem.into() });
+    }
+
+    /// # Errors
+    /// [`CallError::Invalid`] if there is a violation.
+    pub(crate) fn into_result(self) -> Result<(), CallError> {
+        if self.0.is_empty() { Ok(()) } else { Err(CallError::Invalid(self.0)) }
+    }
+}
+
+impl From<UnknownTask> for CallError {
+    fn from(error: UnknownTask) -> Self {
+        Self::UnknownTask(error)
+    }
+}
+
+/// Facts about the call that its status carries.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
-    /// The request id. Empty: the call had none yet.
+    /// The request id. Empty: the call had none.
     pub request_id: String,
     /// Every attempt. Absent: no task had been resolved.
     pub route: Option<pb::Route>,
-    /// What of a stream had been sent. Absent: nothing.
+    /// The part of a stream that had been sent. Absent: nothing.
     pub received: Option<pb::Received>,
 }
 
 // === impl CallError ===
 
 impl CallError {
-    /// One wrong field.
+    /// An error about one field.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation { field: field.into(), problem: problem.into() }])
     }
 
-    /// What callers branch on.
+    /// The reason that callers branch on.
     #[must_use]
     pub fn reason(&self) -> ErrorReason {
         match self {
             Self::Invalid(_) => ErrorReason::InvalidField,
-            Self::UnknownTask { .. } => ErrorReason::UnknownTask,
+            Self::UnknownTask(_) => ErrorReason::UnknownTask,
             Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
             Self::NoEligibleModel(_) => ErrorReason::NoEligibleModel,
             Self::Failed(failure) => failure.kind.row().reason,
             Self::Interrupted(_) => ErrorReason::StreamInterrupted,
             Self::NoHealthyModel { .. } => ErrorReason::NoHealthyModel,
             Self::FallbackCapped => ErrorReason::FallbackCapped,
-            Self::ReaderStalled { .. } => ErrorReason::ReaderStalled,
-            Self::Shed => ErrorReason::Shed,
+            Self::SlowConsumer { .. } => ErrorReason::ReaderStalled,
+            Self::Overloaded => ErrorReason::Shed,
             Self::UnknownRequest => ErrorReason::UnknownRequest,
             Self::Internal => ErrorReason::Internal,
         }
@@ -141,7 +162,7 @@ impl CallError {
             rpc::Status { code: code.into(), message: message.clone(), details: self.details(context) };
         let mut metadata = MetadataMap::new();
         if self.plan_is_exhausted() {
-            // Whoever retries by gRPC's rules need not: here it was done already.
+            // Tells gRPC clients not to retry: Switchboard has retried already.
             metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
         }
         Status::with_details_and_metadata(code, message, status.encode_to_vec().into(), metadata)
@@ -155,7 +176,7 @@ impl CallError {
                 | Self::DeadlineExceeded { .. }
                 | Self::NoHealthyModel { .. }
                 | Self::FallbackCapped
-                | Self::ReaderStalled { .. }
+                | Self::SlowConsumer { .. }
         )
     }
 
@@ -170,7 +191,7 @@ impl CallError {
         }
         match self {
             Self::Invalid(violations) => details.push(bad_request(violations)),
-            Self::UnknownTask { .. } => {
+            Self::UnknownTask(_) => {
                 let problem = self.to_string();
                 details.push(bad_request(&[Violation { field: "task_type".to_owned(), problem }]));
             }
@@ -185,7 +206,7 @@ impl CallError {
             Self::NoHealthyModel { until } => details.extend(until.map(|until| {
                 retry_info(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
             })),
-            Self::Shed | Self::FallbackCapped => details.push(retry_info(RETRY_DELAY)),
+            Self::Overloaded | Self::FallbackCapped => details.push(retry_info(RETRY_DELAY)),
             _ => {}
         }
         if let Some(route) = &context.route {
@@ -201,38 +222,28 @@ impl CallError {
         let mut metadata = HashMap::new();
         if let Some(route) = &context.route {
             metadata.insert("task_type".to_owned(), route.task_type.clone());
-            metadata.insert("attempts".to_owned(), route.attempts.len().to_string());
+            let started = route.attempts.iter().filter(|attempt| attempt.outcome() != pb::Outcome::Skipped);
+            metadata.insert("attempts".to_owned(), started.count().to_string());
         }
         let reason = reason_name(self.reason()).to_owned();
         rpc::ErrorInfo { reason, domain: DOMAIN.to_owned(), metadata }
     }
 }
 
-pub use switchboard_proto::names::reason_name;
+/// "1 attempt", "2 attempts".
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
 
-/// The one table from reason to code; the contract's comments repeat it, and a test compares the two.
-#[must_use]
-pub fn code(reason: ErrorReason) -> Code {
-    use ErrorReason as R;
-    match reason {
-        R::InvalidField | R::UnknownTask | R::ModelRejected | R::ContextTooLong | R::NoEligibleModel => {
-            Code::InvalidArgument
-        }
-        R::BedrockThrottled | R::BedrockQuota | R::CoolingDown => Code::ResourceExhausted,
-        R::BedrockUnavailable
-        | R::ModelError
-        | R::ModelNotReady
-        | R::BedrockUnreachable
-        | R::BedrockProtocol
-        | R::StreamInterrupted
-        | R::NoHealthyModel
-        | R::FallbackCapped
-        | R::Shed => Code::Unavailable,
-        R::ModelTimeout | R::DeadlineExceeded | R::ReaderStalled => Code::DeadlineExceeded,
-        R::ModelAccessDenied | R::ModelNotFound => Code::FailedPrecondition,
-        R::UnknownRequest => Code::NotFound,
-        R::Internal | R::Unspecified => Code::Internal,
-    }
+fn unknown_task(UnknownTask { requested, suggestion, known }: &UnknownTask) -> String {
+    let suggestion = suggestion.as_ref().map(|task| format!(" Did you mean {task:?}?")).unwrap_or_default();
+    let listed = known.iter().take(MAX_LISTED_TASKS).cloned().collect::<Vec<_>>().join(", ");
+    let more = match known.len().saturating_sub(MAX_LISTED_TASKS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("there is no task {requested:?}.{suggestion} The tasks are {listed}{more}")
 }
 
 fn unmet(models: &[(String, Unmet)]) -> String {
@@ -240,34 +251,32 @@ fn unmet(models: &[(String, Unmet)]) -> String {
     lacks.collect::<Vec<_>>().join("; ")
 }
 
-/// What a caller is told of a failure. Each clock has words of its own.
-fn told(failure: &Failure) -> String {
+/// The message of a failure for the caller.
+fn caller_message(failure: &Failure) -> String {
     use FailureKind as K;
     let ours = match failure.kind {
         K::Throttled => "Bedrock throttles every model of this task",
         K::DailyQuota => "the account's daily quota at Bedrock is used up",
         K::ServiceQuota => "a quota of the account at Bedrock is used up",
         K::ModelNotReady => "the model is not ready yet",
-        K::Unavailable => "Bedrock has no capacity for the model just now",
+        K::Unavailable => "Bedrock has no capacity for the model at the moment",
         K::Internal => "Bedrock failed",
-        K::ModelTimeout => "the model took longer than Bedrock allows",
+        K::ModelTimeout => "the model exceeded Bedrock's time limit",
         K::ModelError => "the model failed",
-        K::AccessDenied => {
-            "Switchboard is not allowed to use the model at Bedrock; its operator must mend that"
-        }
-        K::ExpiredCredentials => "Switchboard's credentials at AWS have expired; its operator must mend that",
-        K::NotFound => "the configured model does not exist at Bedrock; the operator must mend that",
-        K::NeedsProfile => "the configured model needs an inference profile; the operator must mend that",
+        K::AccessDenied => "Switchboard has no access to the model at Bedrock; its operator must fix this",
+        K::ExpiredCredentials => "Switchboard's AWS credentials have expired; its operator must fix this",
+        K::NotFound => "the configured model does not exist at Bedrock; the operator must fix this",
+        K::NeedsProfile => "the configured model needs an inference profile; the operator must fix this",
         K::Unreachable => "Bedrock could not be reached",
-        K::Misconfigured => "Switchboard could not build the call to Bedrock; its operator must mend that",
-        K::Protocol => "Bedrock's answer could not be read",
-        K::EndedEarly => "the model's stream ended before its end",
+        K::Misconfigured => "Switchboard could not build the request to Bedrock; its operator must fix this",
+        K::Protocol => "Bedrock's response could not be parsed",
+        K::EndedEarly => "the model's stream ended before it was complete",
         K::UnknownException => "the model's stream ended with an unknown error",
         K::HeadersTimeout => "no model accepted the call in time",
-        K::FirstContentTimeout => "no model gave any content in time",
-        K::TooSlow => "every model began too slowly",
+        K::FirstContentTimeout => "no model sent any content in time",
+        K::TooSlow => "every model started below the minimum throughput",
         K::ShareUsedUp => "no model answered within its share of the deadline",
-        K::IdleTimeout => "the model fell silent",
+        K::IdleTimeout => "the model stopped sending",
         K::AttemptTimeout => "no model answered in time",
         K::ModelRefused | K::ContextTooLong | K::Invalid | K::Conflict => {
             return format!("the model refused the request: {}", without_account(&failure.message));
@@ -276,7 +285,7 @@ fn told(failure: &Failure) -> String {
     ours.to_owned()
 }
 
-/// Cuts out ARNs and account numbers.
+/// Removes ARNs and account numbers.
 fn without_account(message: &str) -> String {
     let words = message.split(' ').map(|word| {
         let digits = word.chars().filter(char::is_ascii_digit).count();
@@ -300,12 +309,12 @@ fn failure_details(failure: &Failure) -> Vec<Any> {
     if code(row.reason) == Code::ResourceExhausted {
         let violation = rpc::quota_failure::Violation {
             subject: "bedrock".to_owned(),
-            description: told(failure),
+            description: caller_message(failure),
             ..Default::default()
         };
         details.push(google("QuotaFailure", &rpc::QuotaFailure { violations: vec![violation] }));
     }
-    if row.tells {
+    if row.shows_message {
         let problem = without_account(&failure.message);
         details.push(bad_request(&[Violation { field: blamed_field(&failure.message), problem }]));
     }
@@ -316,7 +325,7 @@ fn retry_info(delay: Duration) -> Any {
     google("RetryInfo", &rpc::RetryInfo { retry_delay: delay.try_into().ok() })
 }
 
-/// The field that Bedrock blames, as far as its words tell.
+/// The field that Bedrock's message names, as far as it names one.
 fn blamed_field(message: &str) -> String {
     let fields = [
         ("temperature", "temperature"),
@@ -353,42 +362,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contract_says_which_code_each_reason_has() {
-        let contract = include_str!("../../proto/switchboard/v1/route.proto");
-        let reasons = contract.split("enum ErrorReason").nth(1).expect("is in the contract");
-        let reasons = reasons.split("\n}").next().expect("has an end");
-        let (mut documented, mut compared) = (None, 0);
-        for line in reasons.lines().map(str::trim) {
-            if let Some(comment) = line.strip_prefix("// [") {
-                documented = comment.split(']').next();
-            } else if let Some((name, _)) = line.split_once(" = ") {
-                let reason = ErrorReason::from_str_name(name).expect("is a reason");
-                if let Some(expected) = documented.take() {
-                    let found = format!("{:?}", code(reason)).to_lowercase();
-                    assert_eq!(found, expected.replace('_', "").to_lowercase(), "{name}");
-                    compared += 1;
-                }
-            }
-        }
-        assert_eq!(compared, 24);
-    }
-
-    #[test]
-    fn every_failure_tells_the_caller_something_of_its_own() {
-        let mut told: Vec<_> = FailureKind::ALL
+    fn every_failure_has_its_own_message_without_an_account() {
+        let mut messages: Vec<_> = FailureKind::ALL
             .into_iter()
-            .filter(|kind| !kind.row().tells)
-            .map(|kind| told(&Failure::new(kind, "arn:aws:iam::123456789012:role/secret")))
+            .filter(|kind| !kind.row().shows_message)
+            .map(|kind| caller_message(&Failure::new(kind, "arn:aws:iam::123456789012:role/secret")))
             .collect();
-        assert!(told.iter().all(|words| !words.contains("arn:") && !words.contains("1234")));
-        let all = told.len();
-        told.sort();
-        told.dedup();
-        assert_eq!(told.len(), all);
+        assert!(messages.iter().all(|message| !message.contains("arn:") && !message.contains("1234")));
+        let all = messages.len();
+        messages.sort();
+        messages.dedup();
+        assert_eq!(messages.len(), all);
     }
 
     #[test]
-    fn accounts_are_cut_out_of_bedrocks_words() {
+    fn accounts_are_removed_from_bedrocks_message() {
         let words =
             "User: arn:aws:sts::123456789012:assumed-role/x may not; account 123456789012, limit 4096.";
         assert_eq!(without_account(words), "User: [removed] may not; account [removed] limit 4096.");

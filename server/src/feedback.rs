@@ -2,7 +2,7 @@
 //!
 //! Each call that a model answered is remembered under its request id, without a word of it: task, model, region, variant,
 //! configuration. Whoever judges the answer later names that id; the judgement is kept beside it, told to whoever listens
-//! ([`OnJudged`]) and part of [`Quality`] until it is too old.
+//! ([`JudgementSink`]) and part of [`Quality`] until it is too old.
 //!
 //! One thread owns the store. Calls hand over what is to be remembered through a bounded queue and never wait: with the
 //! queue full, as when a disk stalls, the answer cannot be judged, which is counted and said. Judgements go through the
@@ -11,16 +11,12 @@ mod request;
 mod store;
 mod writer;
 
-pub use store::{Quality, Remembered};
+pub use store::{AnswerRecord, Quality};
 
-use crate::{
-    config,
-    error::{CallError, Context},
-};
+use crate::{config, error::CallError};
 use request::judgement;
 use std::{fmt, sync::Arc, time::SystemTime};
-use switchboard_proto::v1::{self as pb, feedback_service_server::FeedbackService};
-use tonic::{Request, Response, Status};
+use switchboard_proto::v1 as pb;
 use writer::{Job, Queue, Refused};
 pub use writer::{OpenError, Writer};
 
@@ -60,7 +56,7 @@ pub struct Score {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// The answer.
-    pub answer: Remembered,
+    pub answer: AnswerRecord,
     /// What was said of it.
     pub judgement: Judgement,
     /// Whether it takes the place of what the same judge said before.
@@ -68,20 +64,20 @@ pub struct Judged {
 }
 
 /// Is told of every judgement, on the call that brings it.
-pub trait OnJudged: Send + Sync + 'static {
+pub trait JudgementSink: Send + Sync + 'static {
     /// A judgement has been recorded. Must not block.
     fn judged(&self, judged: &Judged);
 }
 
 /// Writes a log line for each judgement: neither its comment nor who judged, which may be a person's name.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LogJudged;
+pub struct LogJudgements;
 
 /// What is remembered and what was said of it. Clones share it.
 #[derive(Clone)]
 pub struct Feedback {
     queue: Queue,
-    listener: Arc<dyn OnJudged>,
+    listener: Arc<dyn JudgementSink>,
 }
 
 // === impl Feedback ===
@@ -91,13 +87,16 @@ impl Feedback {
     ///
     /// # Errors
     /// When the file cannot be opened, or is not ours.
-    pub fn open(config: &config::Feedback, listener: Arc<dyn OnJudged>) -> Result<(Self, Writer), OpenError> {
+    pub fn open(
+        config: &config::Feedback,
+        listener: Arc<dyn JudgementSink>,
+    ) -> Result<(Self, Writer), OpenError> {
         let (queue, writer) = writer::start(config)?;
         Ok((Self { queue, listener }, writer))
     }
 
     /// Remembers an answer. Never waits.
-    pub fn remember(&self, answer: Remembered) {
+    pub fn remember(&self, answer: AnswerRecord) {
         self.queue.remember(answer);
     }
 
@@ -110,7 +109,7 @@ impl Feedback {
     /// How good answers are, by task, model and variant, as far as anyone has said in the time that is kept.
     ///
     /// # Errors
-    /// [`CallError::Shed`] when the queue is full, [`CallError::Internal`] when the store fails.
+    /// [`CallError::Overloaded`] when the queue is full, [`CallError::Internal`] when the store fails.
     pub async fn quality(&self) -> Result<Vec<Quality>, CallError> {
         Ok(self.queue.ask(|reply| Job::Quality { now: SystemTime::now(), reply }).await?)
     }
@@ -131,24 +130,6 @@ impl Feedback {
     }
 }
 
-#[tonic::async_trait]
-impl FeedbackService for Feedback {
-    async fn record_feedback(
-        &self,
-        request: Request<pb::RecordFeedbackRequest>,
-    ) -> Result<Response<pb::RecordFeedbackResponse>, Status> {
-        let recorded = self.record(request.into_inner()).await;
-        let Judged { answer, replaced, .. } =
-            recorded.map_err(|error| error.into_status(&Context::default()))?;
-        Ok(Response::new(pb::RecordFeedbackResponse {
-            replaced,
-            task_type: answer.task_type,
-            model_id: answer.model_id,
-            variant: answer.variant,
-        }))
-    }
-}
-
 impl fmt::Debug for Feedback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feedback").field("lost", &self.lost()).finish_non_exhaustive()
@@ -158,26 +139,39 @@ impl fmt::Debug for Feedback {
 impl From<Refused> for CallError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full => Self::Shed,
+            Refused::Full => Self::Overloaded,
             Refused::Failed => Self::Internal,
         }
+    }
+}
+
+// === impl Judgement ===
+
+impl Judgement {
+    /// The judgement on a scale from 0 to 1; a thumb or a success is 0 or 1. `None`: it has neither.
+    #[must_use]
+    pub fn normalized_score(&self) -> Option<f64> {
+        let all_or_nothing = |good: bool| if good { 1.0 } else { 0.0 };
+        let score = self.score.as_ref().map(Score::normalized);
+        score.or(self.thumb.map(all_or_nothing)).or(self.task_success.map(all_or_nothing))
     }
 }
 
 // === impl Score ===
 
 impl Score {
-    /// On a scale from 0 to 1.
+    /// The score on a scale from 0 to 1.
     #[must_use]
-    pub fn normalised(&self) -> f64 {
-        let (value, min, max) = (self.value / 2.0, self.min / 2.0, self.max / 2.0); // the widest scale is wider than f64
+    pub fn normalized(&self) -> f64 {
+        // Halved, because the widest scale is wider than the largest f64.
+        let (value, min, max) = (self.value / 2.0, self.min / 2.0, self.max / 2.0);
         ((value - min) / (max - min)).clamp(0.0, 1.0)
     }
 }
 
-// === impl LogJudged ===
+// === impl LogJudgements ===
 
-impl OnJudged for LogJudged {
+impl JudgementSink for LogJudgements {
     fn judged(&self, judged: &Judged) {
         let Judged { answer, judgement, replaced } = judged;
         tracing::info!(
@@ -190,7 +184,7 @@ impl OnJudged for LogJudged {
             judge = judgement.judge_kind,
             criterion = judgement.criterion,
             thumb = judgement.thumb.map(|up| if up { "up" } else { "down" }),
-            score = judgement.score.map(|score| score.normalised()),
+            score = judgement.score.map(|score| score.normalized()),
             label = judgement.label,
             task_success = judgement.task_success,
             replaced,
@@ -205,10 +199,10 @@ mod tests {
 
     #[test]
     fn every_scale_becomes_the_one_from_zero_to_one() {
-        let normalised = |value, min, max| Score { value, min, max }.normalised();
-        assert_eq!(normalised(4.0, 1.0, 5.0), 0.75);
-        assert_eq!(normalised(-1.0, -1.0, 1.0), 0.0);
-        assert_eq!(normalised(10.0, 0.0, 10.0), 1.0);
-        assert_eq!(normalised(0.0, f64::MIN, f64::MAX), 0.5);
+        let normalized = |value, min, max| Score { value, min, max }.normalized();
+        assert_eq!(normalized(4.0, 1.0, 5.0), 0.75);
+        assert_eq!(normalized(-1.0, -1.0, 1.0), 0.0);
+        assert_eq!(normalized(10.0, 0.0, 10.0), 1.0);
+        assert_eq!(normalized(0.0, f64::MIN, f64::MAX), 0.5);
     }
 }

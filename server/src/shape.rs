@@ -14,12 +14,12 @@ mod parameters;
 mod tests;
 mod tools;
 
-pub use needs::Unmet;
 pub use parameters::Repair;
 
 use crate::{
     catalogue::{Family, ModelFacts},
-    route::{Candidate, Task},
+    route::{Candidate, Task, Unmet},
+    rpc::Method,
 };
 use std::borrow::Cow;
 use switchboard_proto::v1::{self as pb, AdjustmentAction as Action};
@@ -35,47 +35,36 @@ pub struct Shaped<'a> {
     pub adjustments: Vec<pb::Adjustment>,
 }
 
-/// What a call is, as far as shaping asks.
+/// The parts of a call that shaping needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct ShapeInput<'a> {
     /// The task that it is served as.
     pub task: &'a Task,
     /// The conversation, without its inference configuration.
     pub request: &'a pb::ConverseRequest,
     /// The inference configuration as the caller sent it.
     pub inference: &'a pb::InferenceConfiguration,
-    /// What is wanted back.
-    pub form: Form,
-}
-
-/// What a caller wants back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// An answer, whole.
-    Whole,
-    /// An answer as it is generated.
-    Streamed,
-    /// The number of tokens of the request.
-    Counted,
+    /// The RPC that the request serves.
+    pub method: Method,
 }
 
 /// The request for `candidate`, or what it lacks.
 ///
 /// # Errors
 /// When the model cannot serve the request at all; in a task that allows no adjustments also when it would need any.
-pub fn shape<'a>(asked: Asked<'a>, candidate: &Candidate) -> Result<Shaped<'a>, Unmet> {
+pub fn shape<'a>(input: ShapeInput<'a>, candidate: &Candidate) -> Result<Shaped<'a>, Unmet> {
     let facts = &*candidate.facts;
-    needs::check(asked, facts)?;
-    needs::check_tier(asked.request, candidate)?;
-    let mut draft = Draft { facts, shaped: Shaped::new(asked) };
-    draft.shape_history(asked.task);
+    needs::check(input, facts)?;
+    needs::check_tier(input.request, candidate)?;
+    let mut draft = Draft { facts, shaped: Shaped::new(input) };
+    draft.shape_history(input.task);
     draft.shape_tools();
-    draft.shape_extras(first_family(asked.task));
-    if asked.form != Form::Counted {
-        draft.shape_parameters(asked, candidate);
+    draft.shape_extras(first_family(input.task));
+    if input.method != Method::CountTokens {
+        draft.shape_parameters(input, candidate);
         draft.shape_tier(candidate);
     }
-    if asked.task.may_adjust { Ok(draft.shaped) } else { draft.shaped.unchanged() }
+    if input.task.may_adjust { Ok(draft.shaped) } else { draft.shaped.unchanged() }
 }
 
 /// The family that a caller has in mind who sends fields which only one family knows.
@@ -104,10 +93,10 @@ impl Draft<'_, '_> {
 // === impl Shaped ===
 
 impl<'a> Shaped<'a> {
-    fn new(asked: Asked<'a>) -> Self {
+    fn new(input: ShapeInput<'a>) -> Self {
         Self {
-            request: Cow::Borrowed(asked.request),
-            inference: asked.inference.clone(),
+            request: Cow::Borrowed(input.request),
+            inference: input.inference.clone(),
             adjustments: Vec::new(),
         }
     }

@@ -1,48 +1,50 @@
-//! Telemetry: what is told of each call, to whoever runs this: traces, metrics and one line in the log.
+//! Observability: traces, metrics and one log line for each call.
 //!
 //! ```text
-//!   a call    ──▶ Seen          its span; how many run                 active.rs, spans.rs
-//!   attempts  ──▶ AttemptSeen   a span under it; chunks
-//!   their ends ─▶ AttemptEnd, CallEnd   the same facts for all          ends.rs, blame.rs
-//!                   ├─▶ spans ─▶ keep.rs ─▶ OTLP                        exporters.rs
+//!   a call    ──▶ CallObserver      its span; calls in flight          observer.rs, spans.rs, in_flight.rs
+//!   attempts  ──▶ AttemptObserver   a span under it; delta times
+//!   the end   ──▶ CallSummary       to every CallSink
+//!                   ├─▶ spans ─▶ error_sampling.rs ─▶ OTLP              exporters.rs
 //!                   ├─▶ metrics ─▶ OTLP, or a page for Prometheus       metrics.rs, prometheus.rs
 //!                   └─▶ the log                                         log.rs
 //! ```
 //!
-//! Nothing here waits: spans and metrics are exported from threads of their own. What a collector does not take
-//! is lost and counted (`switchboard.telemetry.dropped`); no call notices.
-mod active;
-pub mod blame;
+//! Nothing here waits: spans and metrics are exported from threads of their own. What a collector does not accept is lost and
+//! counted (`switchboard.telemetry.dropped`); no call notices.
+mod attempt;
+mod bound_series;
 mod content;
-mod ends;
+mod dropped;
+mod error_sampling;
 mod evaluation;
 mod exporters;
-mod keep;
-mod labels;
+mod in_flight;
 mod log;
 mod metrics;
-pub mod names;
+mod observer;
 mod prometheus;
 mod quality;
-mod seen;
-mod series;
 pub mod settings;
 mod spans;
+mod tokens;
 
-pub(crate) use ends::{AttemptBegin, AttemptEnd, CallEnd, Ended, Last};
-pub(crate) use seen::{Arrival, AttemptSeen, Reached, Seen, method};
+pub use crate::semconv as names;
+
+pub(crate) use attempt::{AttemptEnd, AttemptStart};
+pub(crate) use observer::{AttemptObserver, CallObserver};
 
 use crate::{
-    attempt::targets::Targets,
-    config::{self, Config, GenAi},
-    feedback::{LogJudged, OnJudged},
-    route::Routes,
+    config::{self, GenAi},
+    feedback::{JudgementSink, LogJudgements},
+    semconv,
+    snapshot::Snapshots,
+    summary::CallSummary,
 };
 use ::prometheus::Registry;
-use active::Active;
+use dropped::Dropped;
 use evaluation::Evaluations;
-use exporters::{Dropped, Leaving};
-use labels::Labels;
+use exporters::ExportRuntime;
+use in_flight::InFlightCalls;
 use metrics::Metrics;
 use opentelemetry::{metrics::MeterProvider as _, trace::TracerProvider as _};
 use opentelemetry_sdk::{
@@ -50,6 +52,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 use settings::Settings;
+use spans::CallSpan;
 use std::{
     sync::{
         Arc,
@@ -73,25 +76,32 @@ pub struct Telemetry {
     page: Option<Registry>,
     dropped: Arc<Dropped>,
     /// Absent: nothing is sent.
-    _leaving: Option<Arc<Leaving>>,
+    _exports: Option<Arc<ExportRuntime>>,
     style: Style,
 }
 
-/// What spans and metrics look like.
+/// Form of spans and metrics.
 #[derive(Clone, Copy, Debug, Default)]
 struct Style {
     genai: GenAi,
     capture: bool,
 }
 
-/// Where the calls of a server tell of themselves.
+/// Where the calls of a server report to.
 #[derive(Debug)]
-pub struct Signals {
+pub struct Observability {
     tracer: Option<SdkTracer>,
-    metrics: Option<Metrics>,
-    labels: Labels,
-    active: Arc<Active>,
+    metrics: Option<Arc<Metrics>>,
+    in_flight: Arc<InFlightCalls>,
     style: Style,
+    /// In the order in which they get each summary.
+    sinks: Vec<Arc<dyn CallSink>>,
+}
+
+/// Receives the summary of every call.
+trait CallSink: std::fmt::Debug + Send + Sync {
+    /// A call has ended. Must not block.
+    fn call_ended(&self, summary: &CallSummary, span: &CallSpan);
 }
 
 /// Why telemetry cannot be started.
@@ -102,11 +112,11 @@ pub struct StartError(pub(crate) String);
 // === impl Telemetry ===
 
 impl Telemetry {
-    /// Starts what the settings name.
+    /// Starts the exporters that the settings name.
     ///
     /// # Errors
-    /// When an exporter cannot be made: a wrong endpoint, or certificates that cannot be read. Whether anybody is there is
-    /// not looked at.
+    /// When an exporter cannot be made: a wrong endpoint, or certificates that cannot be read. Whether a collector listens
+    /// there is not checked.
     pub fn start(settings: &Settings, config: config::Telemetry) -> Result<Self, StartError> {
         let genai = settings.genai.unwrap_or(config.genai_semconv);
         let style = Style { genai, capture: config.capture_content };
@@ -114,9 +124,10 @@ impl Telemetry {
             return Ok(Self { style, ..Self::default() });
         }
         let dropped = Arc::new(Dropped::default());
-        let leaving =
-            Leaving::start().map_err(|error| StartError(format!("a thread for exports: {error}")))?;
-        let runtime = &leaving.runtime;
+        let exports = ExportRuntime::start();
+        let exports =
+            exports.map_err(|error| StartError(format!("cannot start a thread for exports: {error}")))?;
+        let runtime = &exports.runtime;
         let _inside = runtime.enter();
         let traces = settings.traces.as_ref();
         let traces =
@@ -134,7 +145,7 @@ impl Telemetry {
         }
         let metrics = (settings.metrics.is_some() || page.is_some()).then(|| provider.build());
         if let Some(metrics) = &metrics {
-            metrics::observe_losses(&metrics.meter(names::SCOPE), &dropped);
+            metrics::observe_losses(&metrics.meter(semconv::SCOPE), &dropped);
         }
         Ok(Self {
             traces: traces.transpose()?,
@@ -142,29 +153,29 @@ impl Telemetry {
             page,
             dropped,
             style,
-            _leaving: Some(Arc::new(leaving)),
+            _exports: Some(Arc::new(exports)),
         })
     }
 
-    /// Whether traces are exported.
+    /// True if traces are exported.
     #[must_use]
     pub fn traces(&self) -> bool {
         self.traces.is_some()
     }
 
-    /// The metrics, as Prometheus reads them. Empty: none are kept.
+    /// The metrics in the form of Prometheus. Empty: metrics are off.
     #[must_use]
     pub fn page(&self) -> Registry {
         self.page.clone().unwrap_or_default()
     }
 
-    /// How many spans were lost: those that an exporter could not bring away, and those for which there was no room.
+    /// Number of lost spans: those that could not be exported, and those that did not fit the queue.
     #[must_use]
     pub fn lost_spans(&self) -> u64 {
         self.dropped.lost_spans.load(Relaxed)
     }
 
-    /// What a subscriber of `tracing` needs for calls to be traced.
+    /// The layer of `tracing` that traces calls. `None`: traces are off.
     pub fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -180,37 +191,30 @@ impl Telemetry {
         Some(layer.with_filter(filter_fn(is_for_traces).with_max_level_hint(LevelFilter::INFO)))
     }
 
-    /// Where the calls of a server tell of themselves.
+    /// Where the calls of a server report to. `unknown_members` counts JSON members in replies that the contract does not
+    /// have.
     #[must_use]
-    pub fn signals(
-        &self,
-        config: &Config,
-        routes: &Routes,
-        targets: &Arc<Targets>,
-        gaps: Arc<AtomicU64>,
-    ) -> Signals {
-        let active = Arc::default();
-        let meter = self.metrics.as_ref().map(|metrics| metrics.meter(names::SCOPE));
-        if let Some(meter) = &meter {
-            metrics::observe(meter, targets, &active, routes);
-            metrics::observe_gaps(meter, gaps);
-        }
-        let labels = Labels::new(config, routes);
-        Signals {
-            tracer: self.tracer(),
-            metrics: meter.map(|meter| Metrics::new(&meter, self.style.genai, &labels)),
-            labels,
-            active,
-            style: self.style,
-        }
+    pub fn observability(&self, snapshots: &Snapshots, unknown_members: Arc<AtomicU64>) -> Observability {
+        let in_flight = Arc::default();
+        let metrics = self.metrics.as_ref().map(|metrics| {
+            let meter = metrics.meter(semconv::SCOPE);
+            metrics::observe(&meter, snapshots, &in_flight);
+            metrics::observe_unknown_members(&meter, unknown_members);
+            Arc::new(Metrics::new(&meter, self.style.genai))
+        });
+        let mut sinks: Vec<Arc<dyn CallSink>> = Vec::new();
+        sinks.extend(metrics.clone().map(|metrics| metrics as Arc<dyn CallSink>));
+        sinks.push(Arc::new(spans::SpanSink));
+        sinks.push(Arc::new(log::CallLog));
+        Observability { tracer: self.tracer(), metrics, in_flight, style: self.style, sinks }
     }
 
-    /// Who is told of every judgement.
-    pub(crate) fn judgements(&self, routes: &Routes) -> Arc<dyn OnJudged> {
-        let meter = self.metrics.as_ref().map(|metrics| metrics.meter(names::SCOPE));
-        let counted: Arc<dyn OnJudged> = match meter {
-            Some(meter) => Arc::new(quality::Judgements::new(&meter, routes)),
-            None => Arc::new(LogJudged),
+    /// Where judgements are reported.
+    pub(crate) fn judgement_sink(&self, snapshots: &Snapshots) -> Arc<dyn JudgementSink> {
+        let meter = self.metrics.as_ref().map(|metrics| metrics.meter(semconv::SCOPE));
+        let counted: Arc<dyn JudgementSink> = match meter {
+            Some(meter) => Arc::new(quality::QualityMetrics::new(&meter, snapshots.clone())),
+            None => Arc::new(LogJudgements),
         };
         match self.tracer() {
             Some(tracer) => Arc::new(Evaluations::new(tracer, self.style.capture, counted)),
@@ -218,12 +222,12 @@ impl Telemetry {
         }
     }
 
-    /// Serves the page for Prometheus for as long as it is polled.
+    /// Serves the Prometheus page for as long as it is polled.
     pub async fn serve_page(&self, listener: TcpListener) {
         prometheus::serve(&self.page(), listener).await;
     }
 
-    /// Exports what waits. It blocks its thread, so it is for ends and for tests.
+    /// Exports what is queued. It blocks its thread, so it is for shutdown and for tests.
     pub fn flush(&self) {
         if let Some(Err(error)) = self.traces.as_ref().map(SdkTracerProvider::force_flush) {
             tracing::warn!(%error, "traces were lost");
@@ -233,20 +237,20 @@ impl Telemetry {
         }
     }
 
-    /// Exports what waits, for as long as `patience` at the most.
-    pub async fn finish(self, patience: Duration) {
+    /// Exports what is queued, within `timeout`.
+    pub async fn finish(self, timeout: Duration) {
         let flushed = tokio::task::spawn_blocking(move || self.flush());
-        if tokio::time::timeout(patience, flushed).await.is_err() {
+        if tokio::time::timeout(timeout, flushed).await.is_err() {
             tracing::warn!("the collector is too slow: the last traces and metrics are lost");
         }
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
-        self.traces.as_ref().map(|traces| traces.tracer(names::SCOPE))
+        self.traces.as_ref().map(|traces| traces.tracer(semconv::SCOPE))
     }
 }
 
-/// Whether a span is for traces alone: the log has no need of it.
+/// True if a span is for traces only: the log does not need it.
 #[must_use]
 pub fn is_for_traces(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target() == spans::TARGET

@@ -2,12 +2,12 @@
 //!
 //! A price list says dollars for a million tokens, with up to six decimals. So one token costs a whole number of
 //! millionths of a millionth of a dollar, and no bill is ever rounded, neither before its sum nor after it.
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Money in picodollars, millionths of a millionth of a US dollar; `u64` holds 18 million dollars of them. A price
 /// list's `"0.035"` for a million tokens is 35,000 of them for one.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(try_from = "String")]
 pub struct PicoUsd(pub u64);
 

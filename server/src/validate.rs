@@ -8,9 +8,9 @@
 //!
 //! Paths are put together only for what is wrong: a long history has a thousand of them.
 use crate::{
-    error::{CallError, Violation},
+    error::{CallError, Violations},
     route::Task,
-    shape::Form,
+    rpc::Method,
 };
 use serde_json::{Value, value::RawValue};
 use std::fmt::{self, Display};
@@ -27,9 +27,9 @@ const ROLES: [&str; 3] = ["user", "assistant", "system"];
 ///
 /// # Errors
 /// [`CallError::Invalid`] with everything that is wrong.
-pub(crate) fn check(request: &pb::ConverseRequest, task: &Task, form: Form) -> Result<(), CallError> {
-    let mut wrong = Wrong(Vec::new());
-    if request.messages.is_empty() && form != Form::Counted && !task.may_bring_messages() {
+pub(crate) fn check(request: &pb::ConverseRequest, task: &Task, method: Method) -> Result<(), CallError> {
+    let mut wrong = Validator(Violations::default());
+    if request.messages.is_empty() && method != Method::CountTokens && !task.may_bring_messages() {
         wrong.add("messages", "is empty: send at least one message, of the role \"user\"");
     }
     wrong.messages(&request.messages);
@@ -42,18 +42,18 @@ pub(crate) fn check(request: &pb::ConverseRequest, task: &Task, form: Form) -> R
     {
         wrong.object(format_args!("additional_model_request_fields_json"), json);
     }
-    if wrong.0.is_empty() { Ok(()) } else { Err(CallError::Invalid(wrong.0)) }
+    wrong.0.into_result()
 }
 
 /// Where a field is, in words that are put together when they are needed.
 type Path<'a> = fmt::Arguments<'a>;
 
-/// What is wrong so far.
-struct Wrong(Vec<Violation>);
+/// Collects the violations of a request.
+struct Validator(Violations);
 
-impl Wrong {
+impl Validator {
     fn add(&mut self, field: impl Display, problem: impl Into<String>) {
-        self.0.push(Violation { field: field.to_string(), problem: problem.into() });
+        self.0.add(field.to_string(), problem);
     }
 
     fn messages(&mut self, messages: &[pb::Message]) {
@@ -229,12 +229,14 @@ impl Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalogue::Catalogue, config::Config, route::Routes};
+    use crate::{catalogue::Catalogue, config::Config, snapshot::Snapshot};
 
     fn problems(request: &pb::ConverseRequest) -> Vec<(String, String)> {
-        let routes = Routes::new(&Config::for_two_models("a", "b"), &Catalogue::built_in(), "us-east-1");
+        let config = Config::for_two_models("a", "b");
+        let routes =
+            Snapshot::build(&config, &Catalogue::built_in(), "us-east-1", &Default::default()).routes;
         let task = routes.plan("").expect("is a task").task;
-        match check(request, &task, Form::Whole) {
+        match check(request, &task, Method::Converse) {
             Err(CallError::Invalid(wrong)) => wrong.into_iter().map(|it| (it.field, it.problem)).collect(),
             other => other.map(|()| Vec::new()).expect("is nothing else"),
         }

@@ -1,4 +1,4 @@
-//! `/_sim/…`: looking into the simulator and upsetting it while it runs. Needs no signature.
+//! The admin API, `/_sim/…`: inspects the simulator and injects faults at run time. Needs no authorization.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -7,46 +7,52 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::call::Shared;
+use crate::call::State;
 use crate::fault::FaultRule;
 use crate::models;
-use crate::play::Body;
+use crate::response_body::ResponseBody;
 
-/// Answers an admin request.
-pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
+/// Handles an admin request.
+pub(crate) async fn handle(state: &State, request: Request<Incoming>) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let (status, answer) = match (&head.method, head.uri.path()) {
+    let (status, body) = match (&head.method, head.uri.path()) {
         (&Method::GET, "/_sim/health") => (StatusCode::OK, json!({ "status": "ok" })),
-        (&Method::GET, "/_sim/models") => (StatusCode::OK, json!({ "models": callable(shared) })),
-        (&Method::GET, "/_sim/faults") => (StatusCode::OK, json!({ "faults": shared.faults.rules() })),
-        (&Method::POST, "/_sim/faults") => inject(shared, &body),
+        (&Method::GET, "/_sim/models") => (StatusCode::OK, json!({ "models": callable_models(state) })),
+        (&Method::GET, "/_sim/faults") => (StatusCode::OK, json!({ "faults": state.faults.rules() })),
+        (&Method::POST, "/_sim/faults") => match inject(state, &body) {
+            Ok(()) => (StatusCode::OK, json!({})),
+            Err(error) => (StatusCode::BAD_REQUEST, json!({ "error": error })),
+        },
         (&Method::DELETE, "/_sim/faults") => {
-            shared.faults.clear();
+            state.faults.clear();
             (StatusCode::OK, json!({}))
         }
-        (&Method::GET, "/_sim/calls") => (StatusCode::OK, json!({ "calls": shared.calls.all() })),
+        (&Method::GET, "/_sim/calls") => (StatusCode::OK, json!({ "calls": state.calls.all() })),
         (&Method::DELETE, "/_sim/calls") => {
-            shared.calls.clear();
+            state.calls.clear();
             (StatusCode::OK, json!({}))
         }
         _ => (StatusCode::NOT_FOUND, json!({ "error": "no such route" })),
     };
-    respond(status, &answer)
+    respond(status, &body)
 }
 
-fn inject(shared: &Shared, body: &Bytes) -> (StatusCode, Value) {
-    match serde_json::from_slice::<FaultRule>(body) {
-        Ok(rule) => {
-            shared.faults.inject(rule);
-            (StatusCode::OK, json!({}))
-        }
-        Err(error) => (StatusCode::BAD_REQUEST, json!({ "error": error.to_string() })),
+/// Activates the fault rule of the body. The error names the field that is wrong.
+fn inject(state: &State, body: &Bytes) -> Result<(), String> {
+    let rule = serde_json::from_slice::<FaultRule>(body).map_err(|error| error.to_string())?;
+    if !rule.is_for_every_model() && models::find(&rule.model, &state.config).is_none() {
+        return Err(format!(
+            "model: unknown model id `{}`; use an id of GET /_sim/models, a base model id, or `*` for every model",
+            rule.model
+        ));
     }
+    state.faults.inject(rule);
+    Ok(())
 }
 
-fn callable(shared: &Shared) -> Vec<Value> {
-    let served = models::all().iter().filter(|model| !model.retired || shared.config.serve_retired);
+fn callable_models(state: &State) -> Vec<Value> {
+    let served = models::all().iter().filter(|model| !model.retired || state.config.serve_retired);
     let models = served.map(|model| {
         json!({
             "id": model.id,
@@ -58,8 +64,8 @@ fn callable(shared: &Shared) -> Vec<Value> {
     models.collect()
 }
 
-fn respond(status: StatusCode, answer: &Value) -> Response<Body> {
-    let body = Full::new(Bytes::from(answer.to_string())).map_err(|never| match never {});
+fn respond(status: StatusCode, body: &Value) -> Response<ResponseBody> {
+    let body = Full::new(Bytes::from(body.to_string())).map_err(|never| match never {});
     let mut response = Response::new(body.boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,7 +1,8 @@
-//! Prompt caching: what was read before a cache point is remembered until its time is up.
+//! Prompt caching: the prompt prefix before a cache point is cached until its time to live (TTL) expires.
 //!
-//! A prefix is known by the hash of everything up to the cache point and by the model. Reading it renews its time, as
-//! Bedrock does. Prefixes shorter than the model's minimum are not kept and cost nothing extra.
+//! A prefix is identified by the model and a digest of everything before the cache point. As in Bedrock,
+//! reading a prefix renews its TTL. Prefixes shorter than the model's minimum are not cached and cost nothing
+//! extra.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,25 +12,29 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::answer::digest::Digest;
-use crate::error::Refusal;
+use crate::digest::Digest;
+use crate::error::ServiceError;
 use crate::models::Model;
 use crate::prompt::Part;
 
-/// The prefixes remembered, each with the moment it is forgotten.
+/// TTL of a cache point without `"ttl": "1h"`.
+const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
+const ONE_HOUR_TTL: Duration = Duration::from_secs(60 * 60);
+
+/// The cached prefixes, each with its expiry.
 #[derive(Debug, Default)]
 pub(crate) struct PromptCache {
     prefixes: Mutex<HashMap<Prefix, Instant>>,
 }
 
-/// How the input tokens of a call divide.
+/// Input tokens of a call that were read from the cache and written to it.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct CacheUse {
+pub(crate) struct CacheUsage {
     pub(crate) read: usize,
-    /// Tokens written for five minutes, and for one hour.
+    /// Tokens written with a TTL of five minutes, and with a TTL of one hour.
     pub(crate) written: [usize; 2],
-    /// The request held a cache point the model could use.
-    pub(crate) asked: bool,
+    /// True if the request contains a cache point.
+    pub(crate) requested: bool,
 }
 
 #[derive(Debug, Eq, Hash, PartialEq)]
@@ -38,53 +43,60 @@ struct Prefix {
     digest: u64,
 }
 
-struct Point {
+struct CachePoint {
     prefix: Prefix,
+    /// Tokens of the prefix.
     tokens: usize,
-    hour: bool,
+    /// True for a TTL of one hour.
+    one_hour: bool,
 }
 
 // === impl PromptCache ===
 
 impl PromptCache {
-    /// Looks the prompt's prefixes up and remembers them.
-    pub(crate) fn pass(&self, model: &'static Model, parts: &[Part<'_>]) -> Result<CacheUse, Refusal> {
+    /// Looks up the prefixes of the prompt and caches them. Returns an error if the model has no prompt
+    /// caching.
+    pub(crate) fn look_up(
+        &self,
+        model: &'static Model,
+        parts: &[Part<'_>],
+    ) -> Result<CacheUsage, ServiceError> {
         if !parts.iter().any(|part| matches!(part, Part::CachePoint { .. })) {
-            return Ok(CacheUse::default());
+            return Ok(CacheUsage::default());
         }
         let Some(minimum) = model.cache_min else { return Err(unsupported()) };
-        let points: Vec<Point> = points(model, parts).into_iter().filter(|at| at.tokens >= minimum).collect();
-        Ok(self.remember(points))
+        let points = cache_points(model, parts).into_iter().filter(|point| point.tokens >= minimum).collect();
+        Ok(self.read_and_write(points))
     }
 
-    fn remember(&self, points: Vec<Point>) -> CacheUse {
+    fn read_and_write(&self, points: Vec<CachePoint>) -> CacheUsage {
         let mut prefixes = self.prefixes.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        prefixes.retain(|_, until| *until > now);
-        let known = |point: &Point| prefixes.contains_key(&point.prefix);
-        let read = points.iter().filter(|point| known(point)).map(|point| point.tokens).max().unwrap_or(0);
-        let mut used = CacheUse { read, asked: true, ..CacheUse::default() };
-        let mut upto = read;
+        prefixes.retain(|_, expiry| *expiry > now);
+        let is_cached = |point: &CachePoint| prefixes.contains_key(&point.prefix);
+        let read = points.iter().filter(|point| is_cached(point)).map(|point| point.tokens).max();
+        let mut usage = CacheUsage { read: read.unwrap_or(0), requested: true, ..CacheUsage::default() };
+        let mut counted = usage.read;
         for point in points {
-            used.written[usize::from(point.hour)] += point.tokens.saturating_sub(upto);
-            upto = upto.max(point.tokens);
-            let minutes = if point.hour { 60 } else { 5 };
-            prefixes.insert(point.prefix, now + Duration::from_secs(60 * minutes));
+            usage.written[usize::from(point.one_hour)] += point.tokens.saturating_sub(counted);
+            counted = counted.max(point.tokens);
+            let ttl = if point.one_hour { ONE_HOUR_TTL } else { DEFAULT_TTL };
+            prefixes.insert(point.prefix, now + ttl);
         }
-        used
+        usage
     }
 }
 
-// === impl CacheUse ===
+// === impl CacheUsage ===
 
-impl CacheUse {
+impl CacheUsage {
     pub(crate) fn total(&self) -> usize {
         self.read + self.written.iter().sum::<usize>()
     }
 
-    /// Adds the members of `usage` that speak of the cache.
-    pub(crate) fn report(&self, usage: &mut Value) {
-        if !self.asked {
+    /// Adds the cache members to `usage`, if the request contains a cache point.
+    pub(crate) fn add_to(&self, usage: &mut Value) {
+        if !self.requested {
             return;
         }
         usage["cacheReadInputTokens"] = json!(self.read);
@@ -96,7 +108,7 @@ impl CacheUse {
     }
 }
 
-fn points(model: &'static Model, parts: &[Part<'_>]) -> Vec<Point> {
+fn cache_points(model: &'static Model, parts: &[Part<'_>]) -> Vec<CachePoint> {
     let (mut digest, mut total, mut points) = (Digest::new(0), 0, Vec::new());
     for part in parts {
         match part {
@@ -106,15 +118,15 @@ fn points(model: &'static Model, parts: &[Part<'_>]) -> Vec<Point> {
             }
             Part::CachePoint { ttl } => {
                 let prefix = Prefix { model: &model.id, digest: digest.value() };
-                points.push(Point { prefix, tokens: total, hour: *ttl == "1h" });
+                points.push(CachePoint { prefix, tokens: total, one_hour: *ttl == "1h" });
             }
         }
     }
     points
 }
 
-fn unsupported() -> Refusal {
-    Refusal::named("AccessDeniedException").saying(
+fn unsupported() -> ServiceError {
+    ServiceError::named("AccessDeniedException").with_message(
         "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for more information.",
     )
 }

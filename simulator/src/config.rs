@@ -1,4 +1,5 @@
-//! What one run of the simulator is told: seed, speed, who hides behind an ARN, and the faults it starts with.
+//! The configuration of a simulator: seed, speed, models of application inference profiles, and initial
+//! faults.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +7,32 @@ use serde::Deserialize;
 
 use crate::fault::FaultRule;
 
-/// The configuration of a simulator. `sim.toml` beside this crate explains every key.
+/// The configuration of a simulator. `sim.toml` in this crate's folder documents every key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The same seed and request give the same reply.
+    /// Seed of the generated responses: the same seed and request give the same response.
     pub seed: u64,
-    /// Scales all waiting: 1 is the models' own pace, 2 twice as fast, 0 does not wait at all.
+    /// Speed factor of all delays: 1 is the models' own speed, 2 is twice as fast, 0 does not wait.
     pub speed: f64,
-    /// Faults in force from the start; more can be injected while it runs.
+    /// Fault rules that are active at start. More can be injected at run time.
     pub faults: Vec<FaultRule>,
-    /// Application-inference-profile ARN → base model id. An ARN not named here means `default_profile_model`.
+    /// Base model ids by application inference profile ARN. Other ARNs use `default_profile_model`.
     pub profiles: BTreeMap<String, String>,
-    /// The base model behind application inference profiles that `profiles` does not name.
+    /// Base model id of the application inference profiles that `profiles` does not contain.
     pub default_profile_model: String,
-    /// Serve retired models too, for replaying old recordings.
+    /// True to serve retired models too, in order to replay old recordings.
     pub serve_retired: bool,
-    /// How many finished calls `GET /_sim/calls` remembers; the oldest go first.
+    /// Number of calls that `GET /_sim/calls` returns; older calls are removed.
     pub remembered_calls: usize,
 }
 
 impl Config {
-    /// Reads TOML; the error names the line.
+    /// Parses TOML. The error contains the position.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         let config: Self = toml::from_str(text)?;
         if !config.speed.is_finite() || config.speed < 0.0 {
-            return Err(serde::de::Error::custom("speed must be a number from 0 up"));
+            return Err(serde::de::Error::custom("speed must be a finite number of at least 0"));
         }
         Ok(config)
     }

@@ -1,24 +1,24 @@
-//! How a call is refused: the one table from an error's name to its status, its default words and its header.
+//! Error responses: the only table from an error's name to its status, default message and header.
 //!
-//! Bedrock's body is `{"message": "…"}`; the name travels only in `x-amzn-errortype`. Modelled errors and
-//! authentication errors name different internal hosts there, and so do we.
+//! The body of a Bedrock error is `{"message": "…"}`. The name is sent only in `x-amzn-errortype`, where
+//! modelled errors and authentication errors have different suffixes.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An error answered instead of a reply.
+/// An error response.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ServiceError {
     pub(crate) name: String,
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// (name, status, what the service says).
-const NAMES: [(&str, u16, &str); 19] = [
+/// (name, status, default message).
+const KNOWN_ERRORS: [(&str, u16, &str); 19] = [
     ("AccessDeniedException", 403, "You don't have access to the model with the specified model ID."),
     (
         "ResourceNotFoundException",
@@ -64,29 +64,29 @@ const NAMES: [(&str, u16, &str); 19] = [
     ("UnknownOperationException", 404, "Unknown operation."),
 ];
 
-/// What a throttled call is told when the day's tokens are used up.
-pub(crate) const DAILY_QUOTA: &str = "Too many tokens per day, please wait before trying again.";
+/// Message of a throttled call when the daily token quota is exhausted.
+pub(crate) const DAILY_QUOTA_MESSAGE: &str = "Too many tokens per day, please wait before trying again.";
 
-impl Refusal {
-    /// An error by name in the service's own words; an unknown name is answered with 400.
+impl ServiceError {
+    /// Returns the error with this name and its default message. Unknown names have status 400.
     pub(crate) fn named(name: &str) -> Self {
-        let known = NAMES.iter().find(|(known, ..)| *known == name);
+        let known = KNOWN_ERRORS.iter().find(|(known, ..)| *known == name);
         let (_, status, message) = known.copied().unwrap_or((name, 400, "The request was refused."));
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
         Self { name: name.to_owned(), status, body: json!({ "message": message }), retry_after: None }
     }
 
-    /// A `ValidationException`.
+    /// Returns a `ValidationException`.
     pub(crate) fn validation(message: impl Into<String>) -> Self {
-        Self::named("ValidationException").saying(message)
+        Self::named("ValidationException").with_message(message)
     }
 
-    /// A `ValidationException` that the model, not the service, raised.
-    pub(crate) fn model(message: impl AsRef<str>) -> Self {
+    /// Returns a `ValidationException` raised by the model instead of the service.
+    pub(crate) fn from_model(message: impl AsRef<str>) -> Self {
         Self::validation(format!("The model returned the following errors: {}", message.as_ref()))
     }
 
-    pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
         self.body["message"] = Value::String(message.into());
         self
     }
@@ -95,9 +95,9 @@ impl Refusal {
         self.body["message"].as_str().unwrap_or_default()
     }
 
-    /// The value of `x-amzn-errortype`.
-    pub(crate) fn type_header(&self) -> String {
-        let host = match self.name.as_str() {
+    /// Returns the value of `x-amzn-errortype`.
+    pub(crate) fn error_type_header(&self) -> String {
+        let suffix = match self.name.as_str() {
             "ExpiredTokenException"
             | "UnrecognizedClientException"
             | "InvalidSignatureException"
@@ -107,6 +107,6 @@ impl Refusal {
             | "SerializationException" => "com.amazon.coral.service",
             _ => "com.amazon.bedrock",
         };
-        format!("{}:http://internal.amazon.com/coral/{host}/", self.name)
+        format!("{}:http://internal.amazon.com/coral/{suffix}/", self.name)
     }
 }

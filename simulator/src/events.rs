@@ -1,53 +1,52 @@
-//! A reply as the events of a stream, paced, and bent by faults.
+//! The stream events of a response, with their delays.
 //!
-//! The order is Bedrock's: messageStart; per block its deltas and contentBlockStop; messageStop; metadata. Only tool
-//! calls have a contentBlockStart.
+//! Events have Bedrock's order: messageStart; for each block its deltas and contentBlockStop; messageStop;
+//! metadata. Only tool calls have a contentBlockStart.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::answer::{Block, Pace, Reply, metrics};
 use crate::frame;
-use crate::play::Step;
+use crate::response::{Block, ModelResponse, Timing, metrics};
+use crate::response_body::Step;
 use crate::tokens;
 
-pub(crate) mod bend;
+pub(crate) mod stream_fault;
 
-/// Most tokens one delta carries.
-const MOST_TOKENS_A_DELTA: usize = 4;
+const MAX_TOKENS_PER_DELTA: usize = 4;
 
 struct Event {
-    kind: &'static str,
+    event_type: &'static str,
     payload: Value,
-    /// What the model had to generate first.
+    /// Number of tokens that the model generates before it sends the event.
     tokens: usize,
 }
 
-/// The whole stream, one step per event and per wait.
-pub(crate) fn script(reply: &mut Reply, pace: &Pace) -> Vec<Step> {
-    let mut random = reply.random.clone();
+/// Returns the steps of the whole stream: one per event, and one per delay.
+pub(crate) fn to_steps(response: &mut ModelResponse, timing: &Timing) -> Vec<Step> {
+    let mut random = response.random.clone();
     let mut events = vec![Event::new("messageStart", json!({ "role": "assistant" }))];
-    for (index, block) in reply.blocks.iter().enumerate() {
-        block_events(index, block, &mut random, &mut events);
+    for (index, block) in response.blocks.iter().enumerate() {
+        add_block(index, block, &mut random, &mut events);
     }
-    events.push(message_stop(reply));
-    events.push(metadata(reply, pace.total(reply.output_tokens)));
-    let mut steps = vec![Step::Wait(pace.first_token)];
+    events.push(message_stop(response));
+    events.push(metadata(response, timing.total(response.output_tokens)));
+    let mut steps = vec![Step::Wait(timing.first_token)];
     for event in events {
         if event.tokens > 0 {
-            steps.push(Step::Wait(pace.per_token.mul_f64(event.tokens as f64)));
+            steps.push(Step::Wait(timing.per_token.mul_f64(event.tokens as f64)));
         }
-        steps.push(Step::Event(frame::event(event.kind, event.payload, &mut random)));
+        steps.push(Step::Event(frame::event(event.event_type, event.payload, &mut random)));
     }
     steps
 }
 
-fn block_events(index: usize, block: &Block, random: &mut fastrand::Rng, events: &mut Vec<Event>) {
+fn add_block(index: usize, block: &Block, random: &mut fastrand::Rng, events: &mut Vec<Event>) {
     match block {
-        Block::Text(text) => deltas(index, text, random, events, |text| json!({ "text": text })),
+        Block::Text(text) => add_deltas(index, text, random, events, |text| json!({ "text": text })),
         Block::Cited { text, citations } => {
-            deltas(index, text, random, events, |text| json!({ "text": text }));
+            add_deltas(index, text, random, events, |text| json!({ "text": text }));
             events.extend(
                 citations.iter().map(|citation| Event::delta(index, json!({ "citation": citation }), 0)),
             );
@@ -57,46 +56,46 @@ fn block_events(index: usize, block: &Block, random: &mut fastrand::Rng, events:
             events
                 .push(Event::new("contentBlockStart", json!({ "contentBlockIndex": index, "start": start })));
             events.push(Event::delta(index, json!({ "toolUse": { "input": "" } }), 0));
-            deltas(index, input, random, events, |input| json!({ "toolUse": { "input": input } }));
+            add_deltas(index, input, random, events, |input| json!({ "toolUse": { "input": input } }));
         }
         Block::Reasoning { text, signature } => {
-            deltas(index, text, random, events, |text| json!({ "reasoningContent": { "text": text } }));
-            let signed =
+            add_deltas(index, text, random, events, |text| json!({ "reasoningContent": { "text": text } }));
+            let signatures =
                 signature.iter().map(|signature| json!({ "reasoningContent": { "signature": signature } }));
-            events.extend(signed.map(|delta| Event::delta(index, delta, 0)));
+            events.extend(signatures.map(|delta| Event::delta(index, delta, 0)));
         }
     }
     events.push(Event::new("contentBlockStop", json!({ "contentBlockIndex": index })));
 }
 
-fn deltas(
+fn add_deltas(
     index: usize,
     text: &str,
     random: &mut fastrand::Rng,
     events: &mut Vec<Event>,
-    wrap: impl Fn(&str) -> Value,
+    to_delta: impl Fn(&str) -> Value,
 ) {
-    let pieces = tokens::split(text);
-    let mut rest = pieces.as_slice();
+    let spans = tokens::split(text);
+    let mut rest = spans.as_slice();
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(random.usize(1..=MOST_TOKENS_A_DELTA).min(rest.len()));
-        let text: String = now.iter().map(|piece| piece.text.as_str()).collect();
-        events.push(Event::delta(index, wrap(&text), now.iter().map(|piece| piece.tokens).sum()));
+        let (now, later) = rest.split_at(random.usize(1..=MAX_TOKENS_PER_DELTA).min(rest.len()));
+        let text: String = now.iter().map(|span| span.text.as_str()).collect();
+        events.push(Event::delta(index, to_delta(&text), now.iter().map(|span| span.tokens).sum()));
         rest = later;
     }
 }
 
-fn message_stop(reply: &Reply) -> Event {
-    let mut payload = json!({ "stopReason": reply.stop_reason });
-    if let Some(fields) = &reply.additional_fields {
+fn message_stop(response: &ModelResponse) -> Event {
+    let mut payload = json!({ "stopReason": response.stop_reason });
+    if let Some(fields) = &response.additional_fields {
         payload["additionalModelResponseFields"] = fields.clone();
     }
     Event::new("messageStop", payload)
 }
 
-fn metadata(reply: &Reply, latency: Duration) -> Event {
-    let mut payload = json!({ "usage": reply.usage, "metrics": metrics(latency) });
-    for (member, value) in &reply.extras {
+fn metadata(response: &ModelResponse, latency: Duration) -> Event {
+    let mut payload = json!({ "usage": response.usage, "metrics": metrics(latency) });
+    for (member, value) in &response.optional_members {
         payload[*member] = value.clone();
     }
     Event::new("metadata", payload)
@@ -105,13 +104,13 @@ fn metadata(reply: &Reply, latency: Duration) -> Event {
 // === impl Event ===
 
 impl Event {
-    fn new(kind: &'static str, payload: Value) -> Self {
-        Self { kind, payload, tokens: 0 }
+    fn new(event_type: &'static str, payload: Value) -> Self {
+        Self { event_type, payload, tokens: 0 }
     }
 
     fn delta(index: usize, delta: Value, tokens: usize) -> Self {
         Self {
-            kind: "contentBlockDelta",
+            event_type: "contentBlockDelta",
             payload: json!({ "contentBlockIndex": index, "delta": delta }),
             tokens,
         }

@@ -1,61 +1,67 @@
-//! Misbehaviour on request.
+//! Fault injection.
 //!
-//! A rule names a model (or `*`), a fault and how often. Rules are tried in the order they were injected; the first
-//! that refuses the call ends it, those that bend the stream add up. A rule is used up only by calls it changed: a
-//! fault of streams does not count a call that was not streamed.
+//! A rule names a model (or `*`), a fault and a number of calls. Rules are evaluated in the order of
+//! injection. The first rule that rejects the call ends the evaluation; the faults of the stream accumulate.
+//! Only calls that a rule affects count towards its `times`: a fault of streams does not count unary calls.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use crate::error::{DAILY_QUOTA, Refusal};
+use crate::error::{DAILY_QUOTA_MESSAGE, ServiceError};
 
-mod book;
+mod store;
 
-pub(crate) use book::{FaultBook, Verdict};
+pub(crate) use store::{FaultDecision, FaultStore};
 
-/// A fault for one model or for all.
+/// `model` of a rule that applies to every model.
+const EVERY_MODEL: &str = "*";
+
+/// A fault for one model or for every model.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// A model id as callers send it, a base model id (then every profile of it is meant), or `*`.
+    /// A model id as callers send it, a base model id (matches all its inference profiles too), or `*`.
+    /// Absent: `*`.
     #[serde(default = "every_model")]
     pub model: String,
-    /// What goes wrong.
+    /// The fault to inject.
     pub fault: Fault,
-    /// How many calls it spoils. Absent: until cleared.
+    /// Number of calls to affect. Absent: until the rule is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
 }
 
-/// What goes wrong. Event counts begin at 0: `after_events = 0` acts as the first frame.
+/// A fault. Events are counted from 0: `after_events = 0` takes effect before the first event.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// `ThrottlingException`: for every call, for those above a rate, or for some by chance.
+    /// Returns `ThrottlingException` for every call, for the calls above a rate, or for a random share of the
+    /// calls.
     Throttle {
-        /// Calls per second that still pass.
+        /// Number of calls per second that are served. Absent: no rate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         calls_per_second: Option<f64>,
-        /// The share of calls refused, from 0 to 1.
+        /// Share of the calls that are throttled, from 0 to 1. Ignored with `calls_per_second`. Absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         probability: Option<f64>,
-        /// Says that the tokens of the day are used up.
+        /// True to report that the daily token quota is exhausted.
         #[serde(default)]
         daily: bool,
-        /// Sent as `Retry-After`, in whole seconds. Bedrock itself was never seen to send it.
+        /// `Retry-After` header, rounded down to seconds and at least 1. Bedrock has not been observed to
+        /// send it.
         #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// Any error by its name, modelled or not, before anything else happens.
+    /// Returns an error by name, modelled or not, before any other processing.
     Error {
         /// `AccessDeniedException`, `ModelTimeoutException`, …
         name: String,
-        /// Absent: the service's own words.
+        /// Error message. Absent: the message that Bedrock uses for the name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
-        /// The HTTP status. Absent: the one that belongs to the name, or 400.
+        /// HTTP status. Absent: the status that Bedrock uses for the name, or 400.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<u16>,
         /// `originalStatusCode` of `ModelErrorException`.
@@ -64,110 +70,125 @@ pub enum Fault {
         /// `resourceName` of `ModelErrorException`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resource: Option<String>,
-        /// Sent as `Retry-After`, in whole seconds.
+        /// `Retry-After` header, rounded down to seconds and at least 1. Absent: no header.
         #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
-    /// The connection is open and nothing ever comes, not even a status.
+    /// Keeps the connection open and never sends a response, not even a status.
+    #[serde(deserialize_with = "no_fields")]
     Hang,
-    /// The status comes at once, the first event (or the whole unary body) this much later. Not scaled by `speed`.
+    /// Sends the status at once and delays the first event, or delays the whole unary response.
     SlowFirstToken {
-        /// The extra wait.
+        /// The additional delay. Not scaled by `speed`.
         #[serde(with = "humantime_serde")]
         delay: Duration,
     },
-    /// The stream falls silent.
+    /// Stops sending events and keeps the connection open.
     Stall {
-        /// Events sent before.
+        /// Number of events sent before the stall.
         after_events: u32,
-        /// How long. Absent: for ever.
+        /// Duration of the stall; then the stream continues. Absent: the stall never ends.
         #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
         duration: Option<Duration>,
     },
-    /// The socket is closed in mid-answer. A unary body is cut in half.
+    /// Closes the socket in the middle of the response. A unary body is cut in half.
     Cut {
-        /// Whole events sent before.
+        /// Number of complete events sent before the close.
         after_events: u32,
-        /// Also send the first half of the next frame.
+        /// True to send the first half of the next frame too.
         #[serde(default)]
         mid_frame: bool,
     },
-    /// An exception frame ends the stream.
+    /// Ends the stream with an exception frame.
     Exception {
-        /// Events sent before.
+        /// Number of events sent before the frame.
         after_events: u32,
-        /// `throttlingException` or `ThrottlingException`; names outside the service model are sent as they are.
+        /// `throttlingException` or `ThrottlingException`. Names outside the service model are sent as given.
         name: String,
-        /// Absent: the service's own words.
+        /// Exception message. Absent: the message that Bedrock uses for the name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
-    /// A frame with `:message-type: error` ends the stream.
+    /// Ends the stream with a frame of `:message-type: error`.
     ErrorFrame {
-        /// Events sent before.
+        /// Number of events sent before the frame.
         after_events: u32,
         /// `:error-code`.
         code: String,
         /// `:error-message`.
         message: String,
     },
-    /// The event with this number arrives with a wrong checksum; the stream goes on.
+    /// Sends one event with a wrong checksum and continues the stream.
     BadCrc {
-        /// Which event, counted from 0.
+        /// Number of the event, counted from 0.
         at_event: u32,
     },
-    /// The stream ends cleanly, but without `messageStop` and what follows it.
+    /// Ends the stream cleanly before `messageStop`.
+    #[serde(deserialize_with = "no_fields")]
     EndWithoutMessageStop,
-    /// The stream ends cleanly after `messageStop`: no usage.
+    /// Ends the stream cleanly after `messageStop`, so that usage is missing.
+    #[serde(deserialize_with = "no_fields")]
     EndWithoutMetadata,
-    /// An event type no SDK knows is slipped in.
+    /// Inserts an event of a type that no SDK knows.
     UnknownEvent {
-        /// Events sent before.
+        /// Number of events sent before it.
         after_events: u32,
     },
-    /// A delta with a member no SDK knows is slipped in.
+    /// Inserts a delta with a member that no SDK knows.
     UnknownDelta {
-        /// Events sent before.
+        /// Number of events sent before it.
         after_events: u32,
     },
 }
 
 fn every_model() -> String {
-    "*".to_owned()
+    EVERY_MODEL.to_owned()
+}
+
+/// Rejects fields of a fault that has none. `deny_unknown_fields` has no effect on unit variants.
+fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct NoFields {}
+    NoFields::deserialize(deserializer).map(|NoFields {}| ())
 }
 
 // === impl FaultRule ===
 
 impl FaultRule {
-    /// The fault for every model, until cleared.
+    /// Returns a rule for every model, active until it is removed.
     pub fn all(fault: Fault) -> Self {
-        Self::on("*", fault)
+        Self::on(EVERY_MODEL, fault)
     }
 
-    /// The fault for one model, until cleared.
+    /// Returns a rule for one model, active until it is removed.
     pub fn on(model: impl Into<String>, fault: Fault) -> Self {
         Self { model: model.into(), fault, times: None }
     }
 
-    /// Only for the next `times` calls.
+    /// Limits the rule to the next `times` calls.
     pub fn times(self, times: u32) -> Self {
         Self { times: Some(times), ..self }
     }
 
+    pub(crate) fn is_for_every_model(&self) -> bool {
+        self.model == EVERY_MODEL
+    }
+
     fn matches(&self, ids: &[&str]) -> bool {
-        self.model == "*" || ids.contains(&self.model.as_str())
+        self.is_for_every_model() || ids.contains(&self.model.as_str())
     }
 }
 
 // === impl Fault ===
 
 impl Fault {
-    /// Every call is throttled.
+    /// Throttles every call.
     pub fn throttle() -> Self {
         Self::Throttle { calls_per_second: None, probability: None, daily: false, retry_after: None }
     }
 
-    /// The error with this name, in the service's own words.
+    /// Returns the error with this name and Bedrock's message for it.
     pub fn error(name: impl Into<String>) -> Self {
         Self::Error {
             name: name.into(),
@@ -179,27 +200,27 @@ impl Fault {
         }
     }
 
-    /// The first event comes this much later.
+    /// Delays the first event.
     pub fn slow_first_token(delay: Duration) -> Self {
         Self::SlowFirstToken { delay }
     }
 
-    /// Silence for ever after so many events.
+    /// Stalls the stream without end after `after_events` events.
     pub fn stall(after_events: u32) -> Self {
         Self::Stall { after_events, duration: None }
     }
 
-    /// The socket closes after so many whole events.
+    /// Closes the socket after `after_events` complete events.
     pub fn cut(after_events: u32) -> Self {
         Self::Cut { after_events, mid_frame: false }
     }
 
-    /// An exception frame after so many events, in the service's own words.
+    /// Ends the stream with an exception frame, with Bedrock's message, after `after_events` events.
     pub fn exception(after_events: u32, name: impl Into<String>) -> Self {
         Self::Exception { after_events, name: name.into(), message: None }
     }
 
-    fn only_for_streams(&self) -> bool {
+    fn is_stream_only(&self) -> bool {
         !matches!(
             self,
             Self::Throttle { .. }
@@ -210,30 +231,31 @@ impl Fault {
         )
     }
 
-    fn refusal(&self) -> Option<Refusal> {
+    /// Returns the error response of the fault. Absent: the fault is not an error response.
+    fn to_error(&self) -> Option<ServiceError> {
         match self {
             Self::Throttle { daily, retry_after, .. } => {
-                let mut refusal = Refusal::named("ThrottlingException");
+                let mut error = ServiceError::named("ThrottlingException");
                 if *daily {
-                    refusal = refusal.saying(DAILY_QUOTA);
+                    error = error.with_message(DAILY_QUOTA_MESSAGE);
                 }
-                Some(Refusal { retry_after: *retry_after, ..refusal })
+                Some(ServiceError { retry_after: *retry_after, ..error })
             }
             Self::Error { name, message, status, original_status, resource, retry_after } => {
-                let mut refusal = Refusal { retry_after: *retry_after, ..Refusal::named(name) };
+                let mut error = ServiceError { retry_after: *retry_after, ..ServiceError::named(name) };
                 if let Some(message) = message {
-                    refusal = refusal.saying(message);
+                    error = error.with_message(message);
                 }
                 if let Some(status) = status.and_then(|status| http::StatusCode::from_u16(status).ok()) {
-                    refusal.status = status;
+                    error.status = status;
                 }
                 if let Some(original) = original_status {
-                    refusal.body["originalStatusCode"] = json!(original);
+                    error.body["originalStatusCode"] = json!(original);
                 }
                 if let Some(resource) = resource {
-                    refusal.body["resourceName"] = json!(resource);
+                    error.body["resourceName"] = json!(resource);
                 }
-                Some(refusal)
+                Some(error)
             }
             _ => None,
         }

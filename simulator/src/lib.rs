@@ -1,22 +1,23 @@
-//! A stand-in for Amazon Bedrock Runtime: its wire format, its strictness, and faults on request.
+//! A simulator of Amazon Bedrock Runtime: its wire format, its request validation, and fault injection.
 //!
-//! Any AWS SDK can be pointed at it (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`). It answers `Converse`, `ConverseStream` and
-//! `CountTokens` over plain HTTP/1.1 on loopback, refuses what Bedrock refuses, and says so in every answer: a reply
-//! begins with `[simulated <model id>]`. Nothing is sent anywhere and no signature is recomputed.
+//! Any AWS SDK can use it as its endpoint (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`). It serves `Converse`,
+//! `ConverseStream` and `CountTokens` over plain HTTP/1.1 and rejects the requests that Bedrock rejects.
+//! Every generated text starts with `[simulated <model id>]`, so that it cannot be mistaken for a model's
+//! response. The simulator makes no outgoing connections, and it does not verify signatures.
 //!
 //! # The life of a call
 //!
 //! ```text
-//! server   a connection, a request                       admin   /_sim/… ends here
-//! call     authorization, path, log entry
-//! fault    is this call to be refused, delayed, cut?
-//! models   which model is meant                          data: models.toml
-//! schema   the body against the service model            data: shapes.json
-//! validate what Bedrock checks for every model
-//! quirks   what this model refuses
-//! answer   tokens, cache, reply                          pure: the same seed and request, the same reply
-//! events   the reply as stream events
-//! play     frames and waits, one per poll                dropped: the caller hung up, generation stops
+//! server          accepts connections and reads requests     admin: handles /_sim/…
+//! call            checks authorization and path, logs the call
+//! fault           decides whether the call is rejected, delayed or broken
+//! models          finds the model of the id                  data: models.toml
+//! service_model   validates the body, any model              data: shapes.json
+//! validate        validates the conversation, any model
+//! restrictions    rejects what the model does not support
+//! response        generates the response                     pure: same seed and request, same response
+//! events          converts the response to stream events
+//! response_body   sends frames and delays, one per poll      dropped: the caller disconnected
 //! ```
 //!
 //! # Use from a test
@@ -34,25 +35,26 @@
 //! ```
 
 mod admin;
-mod answer;
 mod cache;
 mod call;
-mod calls;
+mod call_log;
 mod config;
+mod digest;
 mod error;
 mod events;
 mod fault;
 mod frame;
 mod models;
-mod play;
 mod prompt;
-mod quirks;
-mod schema;
+mod response;
+mod response_body;
+mod restrictions;
 mod server;
+mod service_model;
 mod tokens;
 mod validate;
 
-pub use calls::CallLog;
+pub use call_log::CallLog;
 pub use config::Config;
 pub use fault::{Fault, FaultRule};
 pub use server::{Handle, Simulator, serve};

@@ -1,8 +1,9 @@
-//! `bedrock-sim`: the simulator as a program. Reads its arguments and a file, serves until told to stop.
+//! The `bedrock-sim` program: reads arguments and a configuration file, and serves until it receives a
+//! signal.
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bedrock_sim::Config;
@@ -10,13 +11,13 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A stand-in for Amazon Bedrock Runtime that any AWS SDK can be pointed at.
+/// A simulator of Amazon Bedrock Runtime for any AWS SDK.
 ///
-/// It answers Converse, ConverseStream and CountTokens, is as strict as Bedrock,
-/// and misbehaves on request. It needs no AWS account; credentials must be
-/// present but are not checked.
+/// Serves Converse, ConverseStream and CountTokens, validates requests as
+/// Bedrock does, and injects faults on request. Needs no AWS account: requests
+/// must carry credentials, but the credentials are not verified.
 ///
-/// While it runs:
+/// Admin API:
 ///   GET         /_sim/health, /_sim/models
 ///   GET|DELETE  /_sim/calls
 ///   GET|DELETE  /_sim/faults, and POST, for example:
@@ -26,16 +27,16 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Parser)]
 #[command(version, verbatim_doc_comment)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, default_value = "127.0.0.1:9009", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Seed, speed, profiles and faults; simulator/sim.toml explains every key
+    /// Configuration file; simulator/sim.toml documents every key
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// The same seed and request give the same reply
+    /// Seed of the generated responses; the same seed and request give the same response
     #[arg(long)]
     seed: Option<u64>,
-    /// 1 is the models' own pace, 2 twice as fast, 0 does not wait
+    /// Speed factor: 1 is the models' own speed, 2 is twice as fast, 0 does not wait
     #[arg(long)]
     speed: Option<f64>,
 }
@@ -70,27 +71,27 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(bedrock_sim::serve(config, listener, shutdown).await?)
 }
 
-/// The file, then the arguments over it.
+/// Returns the configuration of the file, overridden by the arguments.
 fn configure(arguments: &Arguments) -> Result<Config, String> {
     let mut config = match &arguments.config {
-        Some(path) => read(path)?,
+        Some(path) => read_config(path)?,
         None => Config::default(),
     };
     config.seed = arguments.seed.unwrap_or(config.seed);
     config.speed = arguments.speed.unwrap_or(config.speed);
     if !config.speed.is_finite() || config.speed < 0.0 {
-        return Err("speed must be a number from 0 up".to_owned());
+        return Err("--speed must be a finite number of at least 0".to_owned());
     }
     Ok(config)
 }
 
-fn read(path: &PathBuf) -> Result<Config, String> {
+fn read_config(path: &Path) -> Result<Config, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Config::from_toml(&text).map_err(|error| one_line(path, &text, &error))
 }
 
-/// toml explains over several lines; we keep the line number and the reason.
-fn one_line(path: &std::path::Path, text: &str, error: &toml::de::Error) -> String {
+/// Formats a TOML error, which the library prints over several lines, as `file:line: reason`.
+fn one_line(path: &Path, text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
     format!("{}:{line}: {}", path.display(), error.message())
 }

@@ -1,6 +1,6 @@
-//! The models that can be called, and how an id or ARN in a path finds one.
+//! The simulated models, and the lookup of a model by the id or ARN of a request path.
 //!
-//! Facts about models are data (`models.toml`, compiled in); this file only gives them types.
+//! The properties of the models are data (`models.toml`, compiled in).
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -8,72 +8,75 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::error::Refusal;
+use crate::error::ServiceError;
 
-/// One model of the table.
+/// A model of `models.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Model {
     pub(crate) id: String,
-    /// Geo prefixes its inference profiles wear: `us`, `eu`, …
+    /// Geographic prefixes of its inference profiles: `us`, `eu`, …
     #[serde(default)]
     pub(crate) profiles: Vec<String>,
-    /// May be called by its bare id.
+    /// True if the model can be called by its base id, without an inference profile.
     #[serde(default)]
     pub(crate) on_demand: bool,
+    /// True if Bedrock no longer serves the model.
     #[serde(default)]
     pub(crate) retired: bool,
-    /// Most tokens in, and most tokens out.
+    /// Maximum number of input tokens.
     pub(crate) context: usize,
+    /// Maximum number of output tokens.
     pub(crate) max_output: usize,
-    /// The shortest prefix prompt caching keeps. Absent: no caching.
+    /// Minimum number of tokens of a cached prompt prefix. Absent: no prompt caching.
     pub(crate) cache_min: Option<usize>,
+    /// Delay of the first token at speed 1.
     #[serde(with = "humantime_serde")]
     pub(crate) first_token: Duration,
     pub(crate) tokens_per_second: f64,
-    /// Values `thinking.type` may take. Empty: the model ignores the field.
+    /// Supported values of `thinking.type`. Empty: the model ignores the field.
     #[serde(default)]
     pub(crate) thinking: Vec<String>,
-    #[serde(default)]
-    quirks: Vec<Quirk>,
+    #[serde(default, rename = "quirks")]
+    behaviors: Vec<Behavior>,
 }
 
-/// What a model refuses, or does unasked.
+/// A behavior in which models differ: an unsupported feature, or a difference in validation or responses.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Quirk {
-    /// temperature, topP and top_k are refused.
+pub(crate) enum Behavior {
+    /// Rejects `temperature`, `topP` and `top_k`.
     NoSampling,
-    /// temperature or topP, not both.
+    /// Rejects requests with both `temperature` and `topP`.
     OneSamplingParameter,
-    /// The tool choices `any` and `tool` are refused.
+    /// Rejects the tool choices `any` and `tool`.
     NoForcedTools,
-    /// Any tool choice is refused.
+    /// Rejects every tool choice.
     NoToolChoice,
     NoTools,
-    /// `strict: true` on a tool is refused.
+    /// Rejects tools with `strict: true`.
     NoStrictTools,
-    /// `outputConfig.textFormat` is refused.
+    /// Rejects `outputConfig.textFormat`.
     NoStructuredOutput,
-    /// The last message must be the user's.
+    /// Rejects conversations that end with an assistant message.
     NoPrefill,
-    /// The last message must be the user's when tools are offered.
+    /// Rejects conversations that end with an assistant message if the request has tools.
     NoPrefillWithTools,
     NoSystem,
-    /// Messages with the role `system` are allowed.
+    /// Accepts messages with the role `system`.
     SystemRole,
     NoImages,
     NoDocuments,
     NoVideo,
-    /// Reasons on every call, asked or not.
+    /// Returns reasoning even if the request does not enable it.
     AlwaysThinks,
-    /// Reasoning carries a signature that must come back unharmed.
+    /// Signs reasoning, and rejects reasoning with an invalid signature.
     SignsThinking,
-    /// Turns need not alternate and the first may be the assistant's.
+    /// Accepts messages whose roles do not alternate or do not start with the user.
     AnyRoles,
-    /// Text of only white space is allowed, as long as it is not empty.
+    /// Accepts text that is only white space. Empty text is still rejected.
     WhitespaceText,
-    /// `CountTokens` knows the model.
+    /// Supports `CountTokens`.
     CountsTokens,
 }
 
@@ -87,12 +90,12 @@ static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
     toml::from_str::<Table>(include_str!("../models.toml")).expect("models.toml is valid").model
 });
 
-/// All models, in the order of the table.
+/// Returns all models in the order of `models.toml`.
 pub(crate) fn all() -> &'static [Model] {
     &MODELS
 }
 
-/// The model a path means, whether or not it may be called that way.
+/// Returns the model of an id or ARN, even if it cannot be called by that id. Absent: no such model.
 pub(crate) fn find(id: &str, config: &Config) -> Option<&'static Model> {
     let base = match id.rsplit_once('/') {
         Some((arn, _)) if arn.contains(":application-inference-profile") => {
@@ -105,17 +108,18 @@ pub(crate) fn find(id: &str, config: &Config) -> Option<&'static Model> {
     MODELS.iter().find(|model| model.id == base || model.profile_ids().any(|profile| profile == base))
 }
 
-/// The model a call with this id reaches; otherwise Bedrock's refusal.
-pub(crate) fn resolve(id: &str, config: &Config) -> Result<&'static Model, Refusal> {
-    let model =
-        find(id, config).ok_or_else(|| Refusal::validation("The provided model identifier is invalid."))?;
+/// Returns the model that a call with this id or ARN uses, or the error that Bedrock returns.
+pub(crate) fn resolve(id: &str, config: &Config) -> Result<&'static Model, ServiceError> {
+    let model = find(id, config)
+        .ok_or_else(|| ServiceError::validation("The provided model identifier is invalid."))?;
     if model.retired && !config.serve_retired {
-        return Err(Refusal::named("ResourceNotFoundException")
-            .saying("This model version has reached the end of its life. Please refer to the AWS documentation for more details."));
+        return Err(ServiceError::named("ResourceNotFoundException")
+            .with_message("This model version has reached the end of its life. Please refer to the AWS documentation for more details."));
     }
-    let bare = id.rsplit('/').next() == Some(&model.id) && !id.contains("application-inference-profile");
-    if bare && !model.on_demand {
-        return Err(Refusal::validation(format!(
+    let is_base_id =
+        id.rsplit('/').next() == Some(&model.id) && !id.contains("application-inference-profile");
+    if is_base_id && !model.on_demand {
+        return Err(ServiceError::validation(format!(
             "Invocation of model ID {id} with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model."
         )));
     }
@@ -129,12 +133,12 @@ fn is_bedrock_arn(arn: &str) -> bool {
 // === impl Model ===
 
 impl Model {
-    pub(crate) fn is(&self, quirk: Quirk) -> bool {
-        self.quirks.contains(&quirk)
+    pub(crate) fn has(&self, behavior: Behavior) -> bool {
+        self.behaviors.contains(&behavior)
     }
 
-    /// The first part of the id: `anthropic`, `amazon`, …
-    pub(crate) fn vendor(&self) -> &str {
+    /// Returns the provider, which is the first part of the id: `anthropic`, `amazon`, …
+    pub(crate) fn provider(&self) -> &str {
         self.id.split('.').next().unwrap_or_default()
     }
 
@@ -142,9 +146,9 @@ impl Model {
         self.profiles.iter().map(|geo| format!("{geo}.{}", self.id))
     }
 
-    /// Everything a caller may put into the path for this model.
+    /// Returns the ids by which the model can be called, without ARNs.
     pub(crate) fn callable_ids(&self) -> Vec<String> {
-        let bare = self.on_demand.then(|| self.id.clone());
-        bare.into_iter().chain(self.profile_ids()).collect()
+        let base_id = self.on_demand.then(|| self.id.clone());
+        base_id.into_iter().chain(self.profile_ids()).collect()
     }
 }

@@ -1,7 +1,8 @@
-//! Connections: accept, serve, stop.
+//! The HTTP server: accepts connections, serves requests and shuts down.
 //!
-//! Every connection is a task of one `JoinSet`. At shutdown connections finish the answer in hand, for a short while;
-//! whatever then still runs (a hang, a stall) is aborted.
+//! Every connection is a task of one `JoinSet`. At shutdown, connections have [`SHUTDOWN_TIMEOUT`] to
+//! complete the response in progress. Connections that are still open after that (a hang, a stall) are
+//! aborted.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,45 +15,48 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::cache::PromptCache;
-use crate::call::{self, Shared};
-use crate::calls::{CallBook, CallLog};
+use crate::call::{self, State};
+use crate::call_log::{CallLog, CallLogStore};
 use crate::config::Config;
-use crate::fault::{FaultBook, FaultRule};
-use crate::play::Body;
+use crate::fault::{FaultRule, FaultStore};
+use crate::response_body::ResponseBody;
 
-/// How long answers in hand may take once the simulator is told to stop.
-const GRACE: Duration = Duration::from_secs(1);
+/// Time that responses in progress have to complete at shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A running simulator on a port of its own. Dropped, it closes its listener and every connection.
+/// Delay before the next `accept` after one failed, most likely because no file descriptor was free.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(10);
+
+/// A running simulator on its own port. Dropping it closes its listener and every connection.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    state: Arc<State>,
     /// Aborts the server when dropped.
     _server: JoinSet<io::Result<()>>,
 }
 
-/// Looks into a simulator and upsets it, from any task.
+/// Inspects a simulator and injects faults, from any task.
 #[derive(Clone, Debug)]
-pub struct Handle(Arc<Shared>);
+pub struct Handle(Arc<State>);
 
-/// Serves on `listener` until `shutdown` is ready.
+/// Serves on `listener` until `shutdown` completes.
 pub async fn serve(
     config: Config,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    serve_shared(Arc::new(Shared::new(config)), listener, shutdown).await
+    serve_with_state(Arc::new(State::new(config)), listener, shutdown).await
 }
 
-async fn serve_shared(
-    shared: Arc<Shared>,
+async fn serve_with_state(
+    state: Arc<State>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
@@ -63,40 +67,35 @@ async fn serve_shared(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve_connection(Arc::clone(&shared), stream, graceful.watcher()));
+                    connections.spawn(serve_connection(Arc::clone(&state), stream, graceful.watcher()));
                 }
-                // Out of file descriptors, most likely: give some time to be freed.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
             },
             Some(_) = connections.join_next() => {}
             () = &mut shutdown => break,
         }
     }
     drop(listener);
-    // What outlives the grace is aborted as `connections` is dropped.
-    let _finished = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    // Dropping `connections` aborts the connections that exceed the timeout.
+    let _finished = tokio::time::timeout(SHUTDOWN_TIMEOUT, graceful.shutdown()).await;
     Ok(())
 }
 
-async fn serve_connection(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    // Events are small and must not wait for each other.
+async fn serve_connection(state: Arc<State>, stream: TcpStream, watcher: Watcher) {
+    // Events are small: Nagle's algorithm would delay them.
     let _ignored = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+    let service = service_fn(move |request| handle(Arc::clone(&state), request));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // Ends with an error whenever a caller hangs up or a fault cuts the socket: both are ordinary here.
+    // Returns an error when a caller disconnects or a fault closes the socket. Both are expected here.
     let _ended = watcher.watch(connection).await;
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    // "/ping" is no call: whoever keeps its connections warm with it should not find it among them.
+async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+    // Connection keep-warm requests to "/ping" are not calls and must not appear in the call log.
     if request.uri().path().starts_with("/_sim/") || request.uri().path() == "/ping" {
-        return Ok(admin::answer(&shared, request).await);
+        return Ok(admin::handle(&state, request).await);
     }
-    Ok(call::answer(shared, request).await)
+    Ok(call::handle(state, request).await)
 }
 
 // === impl Simulator ===
@@ -106,54 +105,54 @@ impl Simulator {
     pub async fn start(config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(config));
+        let state = Arc::new(State::new(config));
         let mut server = JoinSet::new();
-        server.spawn(serve_shared(Arc::clone(&shared), listener, std::future::pending()));
-        Ok(Self { address, shared, _server: server })
+        server.spawn(serve_with_state(Arc::clone(&state), listener, std::future::pending()));
+        Ok(Self { address, state, _server: server })
     }
 
-    /// Where an SDK finds it: `http://127.0.0.1:PORT`.
+    /// Returns the endpoint URL for an SDK: `http://127.0.0.1:PORT`.
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A handle to inject faults and read the log.
+    /// Returns a handle that injects faults and reads the call log.
     pub fn handle(&self) -> Handle {
-        Handle(Arc::clone(&self.shared))
+        Handle(Arc::clone(&self.state))
     }
 }
 
 // === impl Handle ===
 
 impl Handle {
-    /// Puts a fault in force, after those already there.
+    /// Activates a fault rule, after those that are already active. The model id is not checked.
     pub fn inject(&self, rule: FaultRule) {
         self.0.faults.inject(rule);
     }
 
-    /// Lifts all faults. Calls already under way keep theirs.
+    /// Removes all fault rules. Calls in progress keep their faults.
     pub fn clear_faults(&self) {
         self.0.faults.clear();
     }
 
-    /// The recent calls, oldest first, including those still running.
+    /// Returns the recent calls, oldest first, including calls in progress.
     pub fn calls(&self) -> Vec<CallLog> {
         self.0.calls.all()
     }
 
-    /// Forgets the recent calls.
+    /// Empties the call log.
     pub fn clear_calls(&self) {
         self.0.calls.clear();
     }
 }
 
-// === impl Shared ===
+// === impl State ===
 
-impl Shared {
+impl State {
     fn new(config: Config) -> Self {
         Self {
-            faults: FaultBook::new(config.seed, &config.faults),
-            calls: CallBook::new(config.remembered_calls),
+            faults: FaultStore::new(config.seed, &config.faults),
+            calls: CallLogStore::new(config.remembered_calls),
             cache: PromptCache::default(),
             config,
         }

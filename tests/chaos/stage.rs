@@ -13,12 +13,12 @@ use aws_sdk_bedrockruntime::{
 use bedrock_sim::{Handle, Simulator};
 use std::{fmt, fs, net::SocketAddr, time::Duration};
 use switchboard_server::{
-    Drained,
+    Drained, Parts,
     bedrock::Bedrock,
     catalogue::Catalogue,
     config::{self, Config},
-    route::Routes,
     serve,
+    telemetry::Telemetry,
 };
 use tokio::{
     net::TcpListener,
@@ -82,7 +82,6 @@ impl Stage {
         let before = Open::now();
 
         let config = configuration(ills, guards, simulator.endpoint_url());
-        let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1").into();
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("has an address");
@@ -91,7 +90,9 @@ impl Stage {
         let mut server = JoinSet::new();
         server.spawn(async move {
             let drained = async { drop(drained.await) };
-            serve(&config, routes, bedrock, incoming, drained).await.expect("serves")
+            let telemetry = Telemetry::default();
+            let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", bedrock, &telemetry);
+            serve(parts, incoming, drained).await.expect("serves")
         });
         Self { simulator, address, server, drain, before, ill: ills[0].model_id() }
     }

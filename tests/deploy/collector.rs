@@ -1,8 +1,8 @@
 //! The collector's configurations, run by a real collector (`cargo xtask tools` builds it).
 //!
-//! It cannot hold CloudWatch's and X-Ray's own exporters, see deploy/collector/builder.yaml. So of `aws.yaml` everything
-//! is run but those two, and what they would be handed is looked at: `awsemf` writes each data point under the metric's
-//! name, with its unit, and with those of its attributes as dimensions that a declaration names.
+//! This build has no exporters for CloudWatch and X-Ray, see deploy/collector/builder.yaml. So all of `aws.yaml` runs
+//! except these two, and the tests check the data that they would get: `awsemf` writes each data point under the name of
+//! the metric, with its unit, and with those attributes as dimensions that a declaration names.
 mod program;
 mod running;
 mod signals;
@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, fs};
 const AWS: &str = "deploy/collector/aws.yaml";
 const OTLP: &str = "deploy/collector/otlp.yaml";
 
-/// What the dashboard and the alarms rely on.
+/// Percentiles that the dashboard and the alarms use.
 pub(crate) const PERCENTILES: [&str; 9] = [
     "switchboard.call.first_content.p50",
     "switchboard.call.first_content.p95",
@@ -64,12 +64,12 @@ async fn the_old_dashboards_get_their_four_metrics() {
         assert_eq!(dimensions, ["ModelId", "TaskType"], "{point:?}");
         assert_eq!((point.attributes["TaskType"].as_str(), point.temporality), ("coding", Some(1)));
     }
-    let opus = "us.anthropic.claude-opus-4-8"; // the id behind the name "primary", which the old metric knew
+    let opus = "us.anthropic.claude-opus-4-8"; // the id of the model "primary", which the old metric had
     for (metric, unit, model, total) in [
         ("InputTokens", "Count", opus, 100.0),
         ("OutputTokens", "Count", opus, 40.0),
         ("LatencyMs", "ms", opus, 3250.0),
-        ("FallbackUsed", "Count", "haiku", 3.0), // a name that no line translates
+        ("FallbackUsed", "Count", "haiku", 3.0), // a name for which the configuration has no id
     ] {
         let of_metric = points.of(metric);
         assert!(of_metric.iter().all(|point| point.unit == unit && point.attributes["ModelId"] == model));
@@ -80,7 +80,7 @@ async fn the_old_dashboards_get_their_four_metrics() {
 }
 
 #[tokio::test]
-async fn cloudwatch_is_sent_what_is_new_and_not_the_sum_so_far() {
+async fn cloudwatch_gets_deltas_and_not_cumulative_sums() {
     let Some(otelcol) = otelcol() else { return };
     let folder = Folder::new();
     let collector = Collector::start(&otelcol, &folder.write(&for_files(&folder)), &[]).await;
@@ -105,7 +105,7 @@ async fn cloudwatch_is_sent_what_is_new_and_not_the_sum_so_far() {
 }
 
 #[tokio::test]
-async fn cloudwatch_gets_every_metric_with_a_unit_that_it_knows() {
+async fn cloudwatch_gets_every_metric_with_a_unit_that_it_supports() {
     let Some(otelcol) = otelcol() else { return };
     let folder = Folder::new();
     let collector = Collector::start(&otelcol, &folder.write(&for_files(&folder)), &[]).await;
@@ -119,7 +119,7 @@ async fn cloudwatch_gets_every_metric_with_a_unit_that_it_knows() {
     let points = Points::read(&folder.0.join("metrics.json"));
     for Metric { name, kind, .. } in &all {
         assert_eq!(points.of(name).len(), 1, "{name}");
-        // awsemf would take a sum that is not delta for a counter, and send the difference.
+        // awsemf would treat a cumulative sum as a counter, and send the difference.
         assert!(*kind != Kind::UpDownCounter || points.of(name)[0].temporality.is_none(), "{name}");
     }
     for point in &points.0 {
@@ -135,7 +135,7 @@ async fn cloudwatch_gets_every_metric_with_a_unit_that_it_knows() {
 }
 
 #[test]
-fn every_dimension_that_is_declared_is_an_attribute_of_its_metric() {
+fn every_declared_dimension_is_an_attribute_of_its_metric() {
     let all = metrics::all();
     for (selector, sets) in declarations("awsemf") {
         let selected: Vec<_> = all.iter().filter(|metric| selector.is_match(&metric.name)).collect();
@@ -160,7 +160,7 @@ fn the_old_metrics_keep_their_dimensions() {
 }
 
 #[tokio::test]
-async fn every_signal_reaches_a_backend_that_speaks_otlp() {
+async fn every_signal_reaches_a_backend_with_otlp() {
     let Some(otelcol) = otelcol() else { return };
     let folder = Folder::new();
     let backend = Collector::start(&otelcol, &folder.write(&backend(&folder)), &[]).await;
@@ -189,7 +189,8 @@ async fn every_signal_reaches_a_backend_that_speaks_otlp() {
     }
 }
 
-/// Regular expressions of metric names, each with the sets of dimensions declared for it, of one exporter.
+/// Declarations of an exporter: regular expressions of metric names, each with its sets of dimensions. There is at least
+/// one.
 pub(crate) fn declarations(exporter: &str) -> Vec<(Regex, Vec<BTreeSet<String>>)> {
     let configuration = read(AWS);
     let (_, rest) = configuration.split_once(&format!("\n  {exporter}:\n")).expect("has the exporter");
@@ -204,17 +205,18 @@ pub(crate) fn declarations(exporter: &str) -> Vec<(Regex, Vec<BTreeSet<String>>)
         (selector, sets.collect())
     });
     let found: Vec<_> = found.collect();
-    assert_eq!(found.len(), own.matches("metric_name_selectors").count(), "all of them can be read");
+    assert!(!found.is_empty(), "{exporter} declares no metric");
+    assert_eq!(found.len(), own.matches("metric_name_selectors").count(), "some declarations cannot be read");
     found
 }
 
-/// `aws.yaml`, but writing to files what it would send to AWS.
+/// `aws.yaml` with exporters that write to files instead of AWS.
 fn for_files(folder: &Folder) -> String {
     let shipped = read(AWS);
     let (before, rest) = shipped.split_once("\nexporters:\n").expect("has exporters");
     let (exporters, after) = rest.split_once("\nextensions:\n").expect("has extensions");
     let kept = exporters.split("\n  otlp_http/xray:").nth(1).and_then(|rest| rest.split("\n\n").next());
-    let kept = kept.expect("has the second way to X-Ray");
+    let kept = kept.expect("has the second exporter for X-Ray");
     let mut after = after.to_owned();
     let mut files = String::new();
     for (exporter, file) in [
@@ -226,13 +228,13 @@ fn for_files(folder: &Folder) -> String {
         let path = folder.0.join(file).with_extension("json");
         files += &format!("  file/{file}:\n    path: {}\n", path.display());
         let line = format!("exporters: [{exporter}]");
-        assert!(after.contains(&line), "no pipeline says {line}");
+        assert!(after.contains(&line), "no pipeline has {line}");
         after = after.replace(&line, &format!("exporters: [file/{file}]"));
     }
     format!("{before}\nexporters:\n{files}  otlp_http/xray:{kept}\n\nextensions:\n{after}")
 }
 
-/// A collector that writes to a file what it is sent.
+/// The configuration of a collector that writes everything it receives to a file.
 fn backend(folder: &Folder) -> String {
     let path = folder.0.join("backend.json");
     let pipeline = "{receivers: [otlp], exporters: [file]}";
@@ -245,7 +247,7 @@ fn backend(folder: &Folder) -> String {
     )
 }
 
-/// A data point with all attributes that the metric may have.
+/// A data point with all attributes that the metric can have.
 fn example(metric: &Metric, now: &Clock) -> serde_json::Value {
     let pairs: Vec<_> = metric.attributes.iter().map(|name| (name.as_str(), "some")).collect();
     let attributes = attributes(&pairs);

@@ -1,9 +1,10 @@
-//! The metrics as `deploy/README.md` lists them.
-use crate::read;
+//! The metrics that `deploy/README.md` lists.
+use crate::{files_below, read};
 use regex::Regex;
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
-const NAMES: &str = "server/src/telemetry/names.rs";
+/// The folder of the sources, one of which declares the names of all metrics.
+const SOURCES: &str = "server/src";
 
 /// A row of the table.
 #[derive(Clone, Debug)]
@@ -22,29 +23,63 @@ pub(crate) enum Kind {
     Histogram,
 }
 
+/// All metrics of the table. There is at least one.
 pub(crate) fn all() -> Vec<Metric> {
     let readme = read("deploy/README.md");
     let (_, rest) = readme.split_once("<!-- metrics -->").expect("has the table");
     let (table, _) = rest.split_once("<!-- /metrics -->").expect("has its end");
     let rows = table.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| Metric::parse(row).unwrap_or_else(|| panic!("cannot be read: {row}"))).collect()
+    let metrics = rows.map(|row| Metric::parse(row).unwrap_or_else(|| panic!("cannot be read: {row}")));
+    let metrics: Vec<_> = metrics.collect();
+    assert!(!metrics.is_empty(), "deploy/README.md lists no metric");
+    metrics
 }
 
 #[test]
-fn the_table_lists_the_programs_metrics_and_no_other() {
-    let Ok(names) = fs::read_to_string(NAMES) else {
-        eprintln!("left out: {NAMES} is not there to compare with");
-        return;
-    };
+fn the_table_lists_the_metrics_of_the_program_and_no_others() {
+    let sources = files_below(SOURCES).into_iter().filter(|file| file.ends_with(".rs"));
+    let texts: Vec<_> = sources.map(|file| read(&file)).collect();
+    let programs = declared_in(&texts).unwrap_or_else(|problem| panic!("{SOURCES}: {problem}"));
+    let listed: BTreeSet<_> = all().into_iter().map(|metric| (metric.name, metric.unit)).collect();
+    assert_eq!(programs, listed, "left: {SOURCES}; right: deploy/README.md");
+}
+
+#[test]
+fn sources_without_readable_names_of_metrics_are_an_error() {
+    let with = |constants: &str| format!("//! Names.\n\npub mod metric {{\n{constants}}}\n");
+    let calls = "    pub const CALLS: (&str, &str) = (\"switchboard.calls\", \"{call}\");\n";
+    let declared = declared_in(&["fn other() {}\n".to_owned(), with(calls)]).expect("are readable");
+    assert_eq!(declared, [("switchboard.calls".to_owned(), "{call}".to_owned())].into());
+
+    for (sources, problem) in [
+        (vec![], "0 of 0 files"),
+        (vec!["fn other() {}\n".to_owned()], "0 of 1 files"),
+        (vec![with(calls), with(calls)], "2 of 2 files"),
+        (vec![with("")], "0 of 0 constants"),
+        (vec![with("    pub const CALLS: &str = \"switchboard.calls\";\n")], "0 of 1 constants"),
+    ] {
+        let error = declared_in(&sources).expect_err(problem);
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+/// Names and units of the metrics that the sources declare: constants `NAME: (&str, &str)` of a module `metric`, which
+/// exactly one source has. There is at least one.
+fn declared_in(sources: &[String]) -> Result<BTreeSet<(String, String)>, String> {
+    let module = Regex::new(r"(?sm)^pub(?:\([a-z]+\))? mod metric \{\n(.*?)^\}$").expect("is valid");
     let constant =
         Regex::new(r#":\s*\(&str, &str\)\s*=\s*\(\s*"([^"]+)",\s*"([^"]*)",?\s*\)"#).expect("is valid");
-    let pairs = constant.captures_iter(&names).map(|found| (found[1].to_owned(), found[2].to_owned()));
-
-    let programs: BTreeSet<_> = pairs.collect();
-    let listed: BTreeSet<_> = all().into_iter().map(|metric| (metric.name, metric.unit)).collect();
-
-    assert!(!programs.is_empty(), "no name was found in {NAMES}");
-    assert_eq!(programs, listed, "left: {NAMES}; right: deploy/README.md");
+    let modules: Vec<_> = sources.iter().flat_map(|text| module.captures_iter(text)).collect();
+    let [metrics] = modules.as_slice() else {
+        return Err(format!("{} of {} files have `pub mod metric`, not 1", modules.len(), sources.len()));
+    };
+    let pairs = constant.captures_iter(&metrics[1]).map(|found| (found[1].to_owned(), found[2].to_owned()));
+    let pairs: BTreeSet<_> = pairs.collect();
+    let declared = metrics[1].matches("pub const ").count();
+    if declared == 0 || pairs.len() != declared {
+        return Err(format!("only {} of {declared} constants are a name and a unit", pairs.len()));
+    }
+    Ok(pairs)
 }
 
 #[test]
@@ -61,7 +96,7 @@ fn series_are_named_as_the_exporter_names_them() {
     }
 }
 
-/// An attribute or metric as Prometheus writes it.
+/// The name of an attribute or metric in Prometheus.
 pub(crate) fn prometheus(name: &str) -> String {
     name.replace('.', "_")
 }
@@ -91,7 +126,7 @@ impl Metric {
         })
     }
 
-    /// What a scrape of it shows, by the rules of opentelemetry-prometheus: units it knows, and `_total`, are appended.
+    /// The names of its series in a scrape, by the rules of opentelemetry-prometheus: known units and `_total` are appended.
     pub(crate) fn series(&self) -> Vec<String> {
         let unit = match self.unit.as_str() {
             "s" => "_seconds",

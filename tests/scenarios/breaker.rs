@@ -3,8 +3,8 @@ use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, BreakerState};
 use switchboard_server::{
-    attempt::failure::{FailureKind, Says},
     config::{Breaker, Deadline, Force},
+    failure::{FailureKind, HealthEffect},
 };
 use tokio::time::advance;
 use tonic::Code;
@@ -73,9 +73,13 @@ async fn every_failure_counts_that_is_the_models_own_and_no_other() {
         calls(&switchboard, 2 * ENOUGH).await;
         let health = &health(&switchboard).await[0];
         let is_open = health.breaker() == BreakerState::Open;
-        assert_eq!(is_open, kind.row().says == Says::Ill, "{kind:?}: {health:?}");
+        assert_eq!(is_open, kind.row().health == HealthEffect::Failure, "{kind:?}: {health:?}");
         let cools_down = health.cools_down_for.is_some();
-        assert_eq!(cools_down, matches!(kind.row().says, Says::Busy | Says::Spent), "{kind:?}: {health:?}");
+        assert_eq!(
+            cools_down,
+            matches!(kind.row().health, HealthEffect::Throttled | HealthEffect::QuotaExhausted),
+            "{kind:?}: {health:?}"
+        );
     }
 }
 

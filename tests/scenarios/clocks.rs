@@ -3,8 +3,8 @@ use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1 as pb;
 use switchboard_server::{
-    attempt::failure::FailureKind,
     config::{Config, Floor, TaskDeadline},
+    failure::FailureKind,
 };
 use tokio::time::Instant;
 

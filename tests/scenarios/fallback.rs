@@ -2,7 +2,7 @@
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, converse_stream_response::Event};
-use switchboard_server::attempt::failure::FailureKind;
+use switchboard_server::failure::FailureKind;
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -29,7 +29,7 @@ async fn a_throttled_model_is_replaced_before_the_first_token() {
 
 #[tokio::test(start_paused = true)]
 async fn every_failure_that_another_model_may_not_share_falls_back_in_both_rpcs() {
-    for kind in FailureKind::ALL.into_iter().filter(|kind| kind.row().next) {
+    for kind in FailureKind::ALL.into_iter().filter(|kind| kind.row().try_next) {
         let switchboard = two_models(fails(kind), says("Done."));
 
         let whole = switchboard.converse("summarization", "Shorten this.").await.expect("answers");
@@ -45,7 +45,7 @@ async fn every_failure_that_another_model_may_not_share_falls_back_in_both_rpcs(
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_own_mistakes_never_fall_back() {
-    for kind in FailureKind::ALL.into_iter().filter(|kind| !kind.row().next) {
+    for kind in FailureKind::ALL.into_iter().filter(|kind| !kind.row().try_next) {
         let switchboard = two_models(fails_saying(kind, "ValidationException: no"), says("Done."));
 
         let whole = switchboard.converse("summarization", "Shorten this.").await.expect_err("is refused");

@@ -4,7 +4,7 @@
 use crate::harness::{Running, Scenario, asking, attempts, fails, reason, says, throttled, wrong_fields};
 use std::path::Path;
 use switchboard_proto::v1 as pb;
-use switchboard_server::attempt::failure::FailureKind;
+use switchboard_server::failure::FailureKind;
 use tonic::{Code, Status};
 
 fn two_models() -> Scenario {

@@ -19,13 +19,13 @@ use switchboard_proto::v1::{
     routing_service_client::RoutingServiceClient,
 };
 use switchboard_server::{
-    Drained,
-    attempt::failure::{Failure, FailureKind},
-    bedrock::{Answer, Ask, Counted, Models, Opened},
+    Drained, Parts,
     catalogue::Catalogue,
     config::{Config, Deadline, Model, Task, UnknownTasks},
-    route::{Candidate, Routes},
-    serve_seen,
+    failure::{Failure, FailureKind},
+    model::{Answer, Counted, ModelRequest, Models, Opened},
+    route::Candidate,
+    serve,
     telemetry::Telemetry,
 };
 use tokio::{
@@ -227,15 +227,19 @@ pub(crate) struct Asked {
 }
 
 impl Fakes {
-    async fn open(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Vec<Step>, Failure> {
-        let service_tier = ask.request.service_tier.as_ref().map(|tier| tier.r#type.clone());
-        let asked = Asked { model: candidate.name.clone(), inference: ask.inference.clone(), service_tier };
+    async fn open(&self, candidate: &Candidate, request: ModelRequest<'_>) -> Result<Vec<Step>, Failure> {
+        let service_tier = request.request.service_tier.as_ref().map(|tier| tier.r#type.clone());
+        let asked = Asked {
+            model: candidate.deployment.name.clone(),
+            inference: request.inference.clone(),
+            service_tier,
+        };
         let times = {
             let mut all = self.asked.lock().expect("is not poisoned");
             all.push(asked);
-            all.iter().filter(|asked| asked.model == candidate.name).count()
+            all.iter().filter(|asked| asked.model == candidate.deployment.name).count()
         };
-        let behaviour = self.behaviours[&candidate.name].clone();
+        let behaviour = self.behaviours[&candidate.deployment.name].clone();
         for step in behaviour.first.get(times - 1).cloned().unwrap_or(behaviour.opening) {
             step.play().await?;
         }
@@ -262,9 +266,9 @@ impl Step {
 impl Models for Fakes {
     type Events = FakeEvents;
 
-    async fn converse(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Answer, Failure> {
+    async fn converse(&self, candidate: &Candidate, request: ModelRequest<'_>) -> Result<Answer, Failure> {
         let mut text = String::new();
-        for step in self.open(candidate, ask).await? {
+        for step in self.open(candidate, request).await? {
             if let Some(Event::ContentBlockDelta(event)) = step.play().await? {
                 text += &text_of(&event);
             }
@@ -282,9 +286,9 @@ impl Models for Fakes {
     async fn converse_stream(
         &self,
         candidate: &Candidate,
-        ask: Ask<'_>,
+        request: ModelRequest<'_>,
     ) -> Result<Opened<FakeEvents>, Failure> {
-        let steps = self.open(candidate, ask).await?;
+        let steps = self.open(candidate, request).await?;
         let events = stream::iter(steps).then(Step::play).filter_map(|played| async { played.transpose() });
         self.streams.fetch_add(1, SeqCst);
         let events = FakeEvents { events: events.boxed(), open: Arc::clone(&self.streams) };
@@ -301,7 +305,7 @@ impl Models for Fakes {
         _: &pb::CountTokensRequest,
     ) -> Result<Counted, Failure> {
         let (request, inference) = Default::default();
-        self.open(candidate, Ask { request: &request, inference: &inference }).await?;
+        self.open(candidate, ModelRequest { request: &request, inference: &inference }).await?;
         Ok(Counted { input_tokens: 11, request_id: "bedrock-request".to_owned() })
     }
 }
@@ -432,13 +436,13 @@ impl Stage {
     }
 
     pub(crate) fn start_seen(config: Config, models: impl Models, telemetry: Telemetry) -> Self {
-        let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
         let (connections, incoming) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
         let (drain, drained) = oneshot::channel::<()>();
         let server = tokio::task::spawn(async move {
             let incoming = UnboundedReceiverStream::new(incoming);
             let drained = drained.map(drop);
-            serve_seen(&config, routes, models, &telemetry, incoming, drained).await.expect("serves")
+            let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", models, &telemetry);
+            serve(parts, incoming, drained).await.expect("serves")
         });
         Self { connections, drain: Some(drain), server }
     }

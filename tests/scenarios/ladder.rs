@@ -2,8 +2,8 @@
 use crate::harness::*;
 use switchboard_proto::v1 as pb;
 use switchboard_server::{
-    attempt::failure::FailureKind,
     config::{Config, Residency, Rung},
+    failure::FailureKind,
 };
 
 fn rung(id: Option<&str>, region: Option<&str>, service_tier: Option<&str>) -> Rung {

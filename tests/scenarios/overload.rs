@@ -2,7 +2,7 @@
 use crate::harness::*;
 use std::{num::NonZeroU32, time::Duration};
 use switchboard_proto::v1 as pb;
-use switchboard_server::attempt::failure::FailureKind;
+use switchboard_server::failure::FailureKind;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Request, Status, Streaming, client::Grpc};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};

@@ -9,7 +9,7 @@ use bedrock_sim::Simulator;
 use prost::Message as _;
 use std::{num::NonZeroU32, time::Duration};
 use switchboard_proto::v1::{self as pb, content_block::Block};
-use switchboard_server::{attempt::failure::FailureKind, config::Config};
+use switchboard_server::{config::Config, failure::FailureKind};
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status};
 

@@ -1,8 +1,7 @@
-//! What real callers sent Bedrock reaches it, and what it answered reaches callers: recorded traffic, replayed over real
-//! sockets through both engines.
+//! Recorded requests reach Bedrock unchanged, and recorded answers reach callers unchanged: recorded traffic, replayed
+//! over real sockets through both engines.
 //!
-//! The recordings are kept outside the project: `SWITCHBOARD_RECORDINGS` names their folder. Without it these tests say
-//! that they were left out.
+//! The recordings are the sample in `tests/recordings`, or the folder that `SWITCHBOARD_RECORDINGS` names.
 pub(crate) mod compare;
 pub(crate) mod replay;
 
@@ -15,41 +14,41 @@ use switchboard_proto::v1 as pb;
 use switchboard_server::bedrock::codec;
 use tonic::Code;
 
-/// What the tests' tasks generate at most. Sent with every request, so it is expected in those that name no limit.
+/// The `max_tokens` of the tests' tasks. It is sent with every request, and so expected in requests without a limit.
 const MAX_TOKENS: i64 = 4096;
 
 #[tokio::test]
 async fn recorded_answers_reach_callers_and_recorded_requests_reach_bedrock() {
     for engine in engine::BOTH {
-        let Some(mut replay) = Replay::start(engine).await else { return };
+        let mut replay = Replay::start(engine).await;
         let mut tally = Tally::default();
-        for exchange in replay.exchanges("converse.jsonl") {
+        for exchange in replay::read("public/converse.jsonl") {
             let outcome = whole(&mut replay, &exchange).await;
             tally.add(&exchange, outcome);
         }
-        tally.finish("Converse", 402);
+        tally.finish("Converse");
     }
 }
 
 #[tokio::test]
 async fn recorded_streams_reach_callers_event_by_event() {
     for engine in engine::BOTH {
-        let Some(mut replay) = Replay::start(engine).await else { return };
+        let mut replay = Replay::start(engine).await;
         let mut tally = Tally::default();
-        for exchange in replay.exchanges("converse_stream.jsonl") {
+        for exchange in replay::read("public/converse_stream.jsonl") {
             let outcome = streamed(&mut replay, &exchange).await;
             tally.add(&exchange, outcome);
         }
-        tally.finish("ConverseStream", 95);
+        tally.finish("ConverseStream");
     }
 }
 
 #[tokio::test]
 async fn recorded_counts_of_tokens_reach_callers() {
     for engine in engine::BOTH {
-        let Some(mut replay) = Replay::start(engine).await else { return };
+        let mut replay = Replay::start(engine).await;
         let mut tally = Tally::default();
-        let all = replay.exchanges("other_ops.jsonl");
+        let all = replay::read("public/other_ops.jsonl");
         let (counts, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|exchange| exchange.operation == "CountTokens");
         for exchange in counts {
@@ -59,33 +58,37 @@ async fn recorded_counts_of_tokens_reach_callers() {
         for exchange in others {
             println!("  limit: {}: {} is not in the contract", exchange.id, exchange.operation);
         }
-        tally.finish("CountTokens", 4);
+        tally.finish("CountTokens");
     }
 }
 
 #[tokio::test]
-async fn recorded_refusals_reach_callers_as_what_they_are() {
+async fn recorded_refusals_reach_callers_with_the_status_of_their_kind() {
     for engine in engine::BOTH {
-        let Some(replay) = Replay::start(engine).await else { return };
-        let mut codes = BTreeMap::new();
-        for exchange in replay.exchanges("errors.jsonl") {
+        let replay = Replay::start(engine).await;
+        let (mut codes, mut others) = (BTreeMap::new(), 0);
+        let exchanges = replay::read("public/errors.jsonl");
+        for exchange in &exchanges {
             let answered = match exchange.operation.as_str() {
                 "Converse" => {
                     let request: pb::ConverseRequest =
-                        replay.request(&exchange, "ConverseRequest").await.expect("parses");
+                        replay.request(exchange, "ConverseRequest").await.expect("parses");
                     replay.caller.clone().converse(request).await.map(drop)
                 }
                 "ConverseStream" => {
                     let request: pb::ConverseRequest =
-                        replay.request(&exchange, "ConverseRequest").await.expect("parses");
+                        replay.request(exchange, "ConverseRequest").await.expect("parses");
                     replay.caller.clone().converse_stream(request).await.map(drop)
                 }
                 "CountTokens" => {
                     let request: pb::CountTokensRequest =
-                        replay.request(&exchange, "CountTokensRequest").await.expect("parses");
+                        replay.request(exchange, "CountTokensRequest").await.expect("parses");
                     replay.caller.clone().count_tokens(request).await.map(drop)
                 }
-                _ => continue, // InvokeModel is not in the contract
+                _ => {
+                    others += 1; // the contract has no InvokeModel
+                    continue;
+                }
             };
             let status = answered.expect_err("was refused");
             let message =
@@ -93,12 +96,13 @@ async fn recorded_refusals_reach_callers_as_what_they_are() {
             assert_eq!(status.code(), expected_code(exchange.status, message), "{}: {status:?}", exchange.id);
             *codes.entry(format!("{} {:?}", exchange.status, status.code())).or_insert(0) += 1;
         }
-        println!("refusals: {codes:?}");
-        assert_eq!(codes.values().sum::<usize>(), 21, "not all refusals were there");
+        println!("refusals: {codes:?}; {others} of operations that the contract does not have");
+        assert!(codes.len() >= 4, "too few kinds of refusals were replayed: {codes:?}");
     }
 }
 
-/// The caller's mistakes are INVALID_ARGUMENT; a model that does not exist, or may not be used, is the operator's.
+/// Mistakes of the caller are INVALID_ARGUMENT. A model that does not exist or is not allowed is a mistake of the
+/// operator.
 fn expected_code(status: u16, message: &str) -> Code {
     match status {
         400 if message.contains("model identifier is invalid") => Code::FailedPrecondition,
@@ -109,12 +113,22 @@ fn expected_code(status: u16, message: &str) -> Code {
     }
 }
 
-/// No network: what came as a reply goes out as history.
+/// The other tests would pass with any signature if the replay server did not verify it.
+#[tokio::test]
+async fn a_request_that_is_signed_with_another_secret_is_refused() {
+    for engine in engine::BOTH {
+        let mut replay = Replay::with_credentials(engine, "SIMULATED:ANOTHER").await;
+        let exchange = replay::read("public/converse.jsonl").remove(0);
+        let refused = whole(&mut replay, &exchange).await.expect_err("has the wrong signature");
+        assert!(refused.contains("MODEL_ACCESS_DENIED"), "{refused}");
+    }
+}
+
+/// The message of a reply is sent unchanged as history of the next call. This test uses no network.
 #[test]
 fn recorded_replies_go_back_as_history_unchanged() {
-    let Some(folder) = replay::folder() else { return };
     let mut replies = 0;
-    for exchange in replay::read(&folder, "converse.jsonl") {
+    for exchange in replay::read("public/converse.jsonl") {
         let recorded = exchange.response.expect("has a response");
         let json = serde_json::to_vec(&recorded).expect("is JSON");
         let reply: pb::ConverseResponse =
@@ -133,6 +147,7 @@ fn recorded_replies_go_back_as_history_unchanged() {
         replies += 1;
     }
     println!("{replies} replies go back unchanged");
+    assert!(replies > 0, "there are no replies");
 }
 
 async fn counted(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
@@ -152,7 +167,7 @@ async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
     same("request", &expected_request(exchange), &replay.body_sent().await)?;
     let expected = exchange.response.clone().ok_or("has no response")?;
     let raw = reply.raw_stop_reason.clone();
-    assert_eq!(reply.stop_reason(), switchboard_server::bedrock::stop_reason(&raw));
+    assert_eq!(reply.stop_reason(), switchboard_server::model::stop_reason(&raw));
     same("reply", &neutral(expected), &neutral(as_bedrock("ConverseResponse", &reply)))
 }
 
@@ -160,8 +175,9 @@ async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String
     let request: pb::ConverseRequest = replay.request(exchange, "ConverseRequest").await?;
     let stream = replay.caller.converse_stream(request).await.map_err(|status| format!("{status:?}"))?;
     let heard = crate::harness::Heard::all_of(stream.into_inner()).await;
-    if let Some(status) = heard.status {
-        return Err(format!("{status:?}"));
+    match (heard.status.as_ref().map(tonic::Status::code), exchange.exception()) {
+        (None, None) | (Some(Code::Unavailable), Some(_)) => {}
+        (_, exception) => return Err(format!("{:?} after the exception {exception:?}", heard.status)),
     }
     unadjusted(Some(heard.route()))?;
     same("request", &expected_request(exchange), &replay.body_sent().await)?;
@@ -170,11 +186,12 @@ async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String
         .map(|reply| neutral(as_bedrock("ConverseStreamResponse", &reply)))
         .skip(1) // the route, which is not Bedrock's
         .collect();
-    let expected: Vec<_> = exchange.events.iter().map(|event| neutral(event.clone())).collect();
+    let expected: Vec<_> = exchange.events().into_iter().map(neutral).collect();
     same("events", &json!(expected), &json!(found))
 }
 
-/// What Bedrock accepted as it was must not be changed: each change here is a mistake of the catalogue's.
+/// Fails if a request was changed. Bedrock accepted all recorded requests as they were, so a change is a mistake in the
+/// catalogue.
 fn unadjusted(route: Option<&pb::Route>) -> Result<(), String> {
     let changes =
         route.into_iter().flat_map(|route| &route.attempts).flat_map(|attempt| &attempt.adjustments);
@@ -187,7 +204,7 @@ fn unadjusted(route: Option<&pb::Route>) -> Result<(), String> {
     }
 }
 
-/// As recorded, and with the limit that is always sent: the task's, with room for the reasoning that was asked for.
+/// The recorded request with the limit that is always sent: the task's `max_tokens` plus the requested reasoning budget.
 fn expected_request(exchange: &Exchange) -> Value {
     let mut request = exchange.request.clone();
     if request["inferenceConfig"]["maxTokens"].is_null() {
@@ -203,7 +220,7 @@ fn same(what: &str, expected: &Value, found: &Value) -> Result<(), String> {
     compare::difference(expected, found, what).map_or(Ok(()), Err)
 }
 
-/// What passed and what failed, by feature.
+/// Numbers of exchanges that passed and failed, by feature.
 #[derive(Default)]
 struct Tally {
     features: BTreeMap<String, (usize, usize)>,
@@ -212,7 +229,7 @@ struct Tally {
     failures: Vec<String>,
 }
 
-/// Why an exchange cannot pass, as the README says too.
+/// Returns the documented limit of the contract that explains the difference. Absent: the difference is a failure.
 fn limit(exchange: &Exchange, difference: &str) -> Option<&'static str> {
     if exchange.request["messages"][0]["role"] != "user" && difference.contains("messages[0].role") {
         Some("conversations that begin with the model's turn are refused")
@@ -241,7 +258,7 @@ impl Tally {
         }
     }
 
-    fn finish(self, operation: &str, all: usize) {
+    fn finish(self, operation: &str) {
         let (passed, limits, failed) = (self.passed, self.limits.len(), self.failures.len());
         println!(
             "{operation}: {passed} exchanges passed, {limits} meet a limit of the contract, {failed} failed"
@@ -253,6 +270,6 @@ impl Tally {
             println!("  limit: {limit}");
         }
         assert!(self.failures.is_empty(), "{}", self.failures.join("\n"));
-        assert_eq!(passed + limits, all, "not all exchanges were there");
+        assert!(passed > limits, "only {passed} exchanges passed");
     }
 }

@@ -2,7 +2,7 @@
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, converse_stream_response::Event};
-use switchboard_server::{attempt::failure::FailureKind, config::AfterContent};
+use switchboard_server::{config::AfterContent, failure::FailureKind};
 
 fn two_models(first: Behaviour, second: Behaviour, after_content: AfterContent) -> Running {
     Scenario::new()

@@ -2,7 +2,7 @@
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1 as pb;
-use switchboard_server::attempt::failure::FailureKind;
+use switchboard_server::failure::FailureKind;
 use tokio::time::Instant;
 
 fn switchboard(first: Behaviour, second: Behaviour) -> Running {

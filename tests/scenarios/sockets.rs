@@ -3,7 +3,7 @@ use crate::engine;
 use std::net::SocketAddr;
 use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
 use switchboard_server::{
-    Drained, bedrock::Bedrock, catalogue::Catalogue, config::Config, route::Routes, serve,
+    Drained, Parts, bedrock::Bedrock, catalogue::Catalogue, config::Config, serve, telemetry::Telemetry,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,7 +24,6 @@ impl OnSockets {
     /// A server with this configuration, on the simulator at `bedrock`.
     pub(crate) async fn serving(mut config: Config, bedrock: String) -> Self {
         config.bedrock = engine::simulated_at(bedrock);
-        let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1").into();
         let models = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("has an address");
@@ -32,7 +31,9 @@ impl OnSockets {
         let (drain, drained) = oneshot::channel::<()>();
         let server = tokio::spawn(async move {
             let drained = async { drop(drained.await) };
-            serve(&config, routes, models, incoming, drained).await.expect("serves")
+            let telemetry = Telemetry::default();
+            let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", models, &telemetry);
+            serve(parts, incoming, drained).await.expect("serves")
         });
         Self { address, server, drain: Some(drain) }
     }

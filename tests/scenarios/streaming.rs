@@ -2,7 +2,7 @@
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::converse_stream_response::Event;
-use switchboard_server::attempt::failure::FailureKind;
+use switchboard_server::failure::FailureKind;
 use tokio::time::Instant;
 use tonic::Code;
 

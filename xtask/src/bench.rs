@@ -1,32 +1,35 @@
-//! `cargo xtask bench` and `cargo xtask instructions`: what Switchboard adds to a call, and what CI can tell of that.
+//! `cargo xtask bench` and `cargo xtask instructions`: the overhead that Switchboard adds to a call. Times
+//! need a quiet machine; the number of instructions is stable enough to be checked in CI.
 use crate::shell::{self, Result, Shell};
 use clap::Args;
+use serde_json::Value;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// LiteLLM, Portkey and ferrogw too, installed from their registries beside the other tools
+    /// Also measure LiteLLM, Portkey and ferrogw, installed from their registries into the folder of the
+    /// tools
     #[arg(long)]
     peers: bool,
-    /// Put the tables into PERFORMANCE.md and README.md
+    /// Write the tables into PERFORMANCE.md
     #[arg(long)]
     write: bool,
-    /// Another program of Switchboard's, measured beside this one
+    /// Also measure another build of Switchboard
     #[arg(long, value_name = "PROGRAM")]
     other: Option<PathBuf>,
-    /// What else `switchboard-bench run --help` names
+    /// Further options of `switchboard-bench run`
     #[arg(value_name = "OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
     more: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Instructions {
-    /// Commit these figures, in place of comparing with the committed ones
+    /// Write the figures to the committed file instead of comparing with it
     #[arg(long)]
     update: bool,
 }
 
-/// As in an image: optimized across crates.
+/// The profile of a container image, optimized across crates.
 const PROFILE: &str = "dist";
 
 pub(crate) fn bench(shell: &Shell, options: &Bench) -> Result {
@@ -44,7 +47,7 @@ pub(crate) fn bench(shell: &Shell, options: &Bench) -> Result {
 }
 
 pub(crate) fn instructions(shell: &Shell, options: &Instructions) -> Result {
-    if !shell.can("counting instructions", "valgrind")? {
+    if !shell.is_available("counting instructions", "valgrind")? {
         eprintln!("skipped: counting instructions needs valgrind, which is not on PATH");
         return Ok(());
     }
@@ -55,13 +58,14 @@ pub(crate) fn instructions(shell: &Shell, options: &Instructions) -> Result {
     shell::run(command.args(options.update.then_some("--update")))
 }
 
-/// Where they are then.
+/// Builds the programs and returns their folder.
 fn build(shell: &Shell) -> Result<PathBuf> {
     shell.run(&format!(
-        "cargo build --profile {PROFILE} --package switchboard-server --package switchboard-bench --bins"
+        "cargo build --profile {PROFILE} --package switchboard-server --package switchboard-bench --bins --features switchboard-server/jemalloc"
     ))?;
-    let metadata = shell.ask("cargo metadata --format-version 1 --no-deps")?.unwrap_or_default();
-    let folder = metadata.split_once("\"target_directory\":\"").and_then(|(_, rest)| rest.split_once('"'));
-    let (folder, _) = folder.ok_or("cargo metadata does not say where it builds")?;
-    Ok(PathBuf::from(folder).join(PROFILE))
+    let metadata = shell.output("cargo metadata --format-version 1 --no-deps")?.unwrap_or_default();
+    let metadata: Value = serde_json::from_str(&metadata)
+        .map_err(|error| format!("cannot read the output of cargo metadata: {error}"))?;
+    let folder = metadata.get("target_directory").and_then(Value::as_str);
+    Ok(PathBuf::from(folder.ok_or("cargo metadata does not name the target folder")?).join(PROFILE))
 }

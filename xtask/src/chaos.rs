@@ -1,20 +1,21 @@
-//! `cargo xtask chaos` and `cargo xtask soak`: the long forms of `tests/chaos`, optimized, with what they count shown.
+//! `cargo xtask chaos` and `cargo xtask soak`: the long runs of `tests/chaos`, optimized, with their counts
+//! printed.
 use crate::shell::{self, Result, Shell};
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
-    /// How many calls are made; `cargo test` makes 2000
+    /// Number of calls to make; `cargo test` makes 2000
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     calls: u32,
-    /// What the calls are made up from; a run that failed names its own
+    /// Seed of the random calls; a run that fails prints its own
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
-    /// How many calls are made
+    /// Number of calls to make
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     calls: u32,
 }

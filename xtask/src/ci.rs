@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: all that CI asks of a commit, by the very commands a developer types.
+//! `cargo xtask ci`: every check of CI, run with the commands that a developer types.
 use crate::shell::{self, Result, Shell};
 
 pub(crate) fn ci(shell: &Shell) -> Result {

@@ -1,10 +1,10 @@
-//! `cargo xtask fuzz`: arbitrary bytes for the codec, for a bounded time.
+//! `cargo xtask fuzz`: feeds arbitrary bytes to the codec for a bounded time.
 use crate::shell::{self, Result, Shell};
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Fuzz {
-    /// How long each target runs, in seconds
+    /// Time to run each target, in seconds
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) seconds: u32,
 }

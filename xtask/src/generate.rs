@@ -1,22 +1,26 @@
-//! `cargo xtask generate`: the clients' generated code from the contract, each by its own language's generator.
+//! `cargo xtask generate`: the code of the clients, made from the contract by the generator of each language,
+//! and the tables of the documentation, made from the program.
 //!
-//! What they write is committed, so that nobody who uses a client needs a generator; with `--check` it is an error when
-//! the committed code is not what the contract gives. Rust's is made by `build.rs` in every build.
+//! The generated files are committed, so that users of a client need no generator. With `--check` it is an
+//! error if a committed file differs from what would be generated. The Rust code is made by `build.rs` in
+//! every build.
+mod tables;
+
 use crate::shell::{self, Result, Shell};
 use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Fail when that changes anything
+    /// Fail if a committed file is out of date
     #[arg(long)]
     check: bool,
 }
 
 struct Client {
     folder: &'static str,
-    /// Where the generated code is.
+    /// Folder of the generated code.
     code: &'static str,
-    /// The program whose absence leaves it out, or fails in CI.
+    /// Program that the generator needs. If it is missing, the client is skipped; in CI that is an error.
     needs: &'static str,
     commands: &'static [&'static str],
 }
@@ -53,7 +57,7 @@ const CLIENTS: [Client; 4] = [
 
 pub(crate) fn generate(shell: &Shell, options: &Options) -> Result {
     for client in &CLIENTS {
-        if !shell.can(client.folder, client.needs)? {
+        if !shell.is_available(client.folder, client.needs)? {
             eprintln!("skipped: {} needs {}, which is not on PATH", client.folder, client.needs);
             continue;
         }
@@ -65,20 +69,20 @@ pub(crate) fn generate(shell: &Shell, options: &Options) -> Result {
             client.check(shell)?;
         }
     }
-    Ok(())
+    tables::generate(shell, options.check)
 }
 
 // === impl Client ===
 
 impl Client {
-    /// Files that Git does not know yet count too.
+    /// Fails if the generated code differs from the committed code. Files that are not in Git yet count too.
     fn check(&self, shell: &Shell) -> Result {
-        match shell.ask(&format!("git status --porcelain -- {}", self.code))? {
+        match shell.output(&format!("git status --porcelain -- {}", self.code))? {
             Some(changes) if changes.is_empty() => Ok(()),
             Some(changes) => {
-                Err(format!("{} is not what proto/ gives: commit it\n{changes}", self.code).into())
+                Err(format!("{} differs from what proto/ generates: commit it\n{changes}", self.code).into())
             }
-            None => Err("git cannot say what has changed".into()),
+            None => Err("git status failed".into()),
         }
     }
 }

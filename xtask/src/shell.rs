@@ -1,4 +1,6 @@
-//! The one way to run a command: shown first, from the root of the checkout, with our tools ahead of `PATH`.
+//! Runs commands: each is shown first and runs in the root of the checkout, with the pinned tools ahead of
+//! `PATH`.
+use crate::pins;
 use std::{
     env,
     error::Error,
@@ -10,21 +12,25 @@ use std::{
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// What a command needs to know of the machine, read once in main.rs.
-#[derive(Debug)]
+/// Facts about the machine that commands need, read once in main.rs.
+#[derive(Debug, Default)]
 pub(crate) struct Shell {
+    /// Root of the checkout.
     pub(crate) root: PathBuf,
+    /// Folder of the installed tools.
     pub(crate) tools: PathBuf,
-    /// Where programs are looked for, our tools first.
+    /// Folders that are searched for programs, those of the pinned tools first.
     pub(crate) path: Vec<PathBuf>,
-    /// Variables that no command may inherit, see [`is_of_xtask`].
-    pub(crate) of_xtask: Vec<OsString>,
+    /// Variables that no command may inherit, see [`describes_xtask`].
+    pub(crate) hidden_variables: Vec<OsString>,
+    /// True if a missing toolchain is an error.
     pub(crate) ci: bool,
 }
 
-/// Whether Cargo set this variable about xtask itself. Build scripts of other packages watch some of them (ring's
-/// does), so that with them `cargo xtask test` and `cargo test` would undo each other's builds.
-pub(crate) fn is_of_xtask(variable: &OsStr) -> bool {
+/// True if Cargo set this variable to describe xtask itself. Build scripts of other packages, ring's for one,
+/// watch some of these variables: inherited, they would make `cargo xtask test` and `cargo test` undo each
+/// other's builds.
+pub(crate) fn describes_xtask(variable: &OsStr) -> bool {
     let name = variable.to_string_lossy();
     ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_"]
         .iter()
@@ -34,37 +40,52 @@ pub(crate) fn is_of_xtask(variable: &OsStr) -> bool {
 // === impl Shell ===
 
 impl Shell {
-    /// A command from words parted by spaces; words that hold spaces are added with `arg`.
+    /// Makes a command from words separated by spaces. Words that contain spaces are added with `arg`.
     pub(crate) fn command(&self, words: &str) -> Result<Command> {
         let mut words = words.split_whitespace();
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words).current_dir(&self.root).env("PATH", env::join_paths(&self.path)?);
-        for variable in &self.of_xtask {
+        for variable in &self.hidden_variables {
             command.env_remove(variable);
         }
         Ok(command)
     }
 
-    /// Runs it to its end. Fails when it cannot start or says it failed.
+    /// Runs a command to its end. Fails if it cannot start or exits with a status other than 0.
     pub(crate) fn run(&self, words: &str) -> Result {
         run(&mut self.command(words)?)
     }
 
-    /// What it prints, without the last newline; `None` when it fails. Not shown: it is a question, not a step.
-    pub(crate) fn ask(&self, words: &str) -> Result<Option<String>> {
+    /// Runs a command to its end and returns what it prints. Its errors are shown.
+    pub(crate) fn capture(&self, words: &str) -> Result<String> {
         let command = &mut self.command(words)?;
-        let answer = command.stderr(Stdio::null()).output().map_err(|error| cannot_start(command, &error))?;
-        let said = || String::from_utf8_lossy(&answer.stdout).trim_end().to_owned();
-        Ok(answer.status.success().then(said))
+        eprintln!("$ {}", show(command));
+        let output = command.stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| cannot_start(command, &error))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(format!("{}: {}", show(command), output.status).into())
+        }
     }
 
+    /// Returns what a command prints, without the last newline; `None` if it fails. The command is not shown,
+    /// because it changes nothing.
+    pub(crate) fn output(&self, words: &str) -> Result<Option<String>> {
+        let command = &mut self.command(words)?;
+        let output = command.stderr(Stdio::null()).output().map_err(|error| cannot_start(command, &error))?;
+        let text = || String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        Ok(output.status.success().then(text))
+    }
+
+    /// True if the program is installed.
     pub(crate) fn has(&self, program: &str) -> bool {
         self.path.iter().any(|folder| folder.join(program).is_file())
     }
 
-    /// Whether `what` can be done here, for which `program` is needed. A developer may do without a language; CI may
-    /// not, or nobody would notice that its tests never run.
-    pub(crate) fn can(&self, what: &str, program: &str) -> Result<bool> {
+    /// True if `program`, which `what` needs, is installed. Returns an error in CI if it is not: a developer
+    /// may work without the toolchain of some language, but in CI its tests would be skipped unnoticed.
+    pub(crate) fn is_available(&self, what: &str, program: &str) -> Result<bool> {
         match (self.has(program), self.ci) {
             (true, _) => Ok(true),
             (false, true) => Err(format!("{what} needs {program}, which is not on PATH").into()),
@@ -73,7 +94,7 @@ impl Shell {
     }
 }
 
-/// Shows the command and runs it to its end.
+/// Shows a command and runs it to its end.
 pub(crate) fn run(command: &mut Command) -> Result {
     let shown = show(command);
     eprintln!("$ {shown}");
@@ -84,7 +105,7 @@ pub(crate) fn run(command: &mut Command) -> Result {
 fn cannot_start(command: &Command, error: &std::io::Error) -> String {
     let program = command.get_program().to_string_lossy();
     match error.kind() {
-        ErrorKind::NotFound if crate::tools::installs(&program) => {
+        ErrorKind::NotFound if pins::installs(&program) => {
             format!("{program} is not installed: run `cargo xtask tools`")
         }
         ErrorKind::NotFound => format!("{program} is not on PATH"),
@@ -92,7 +113,7 @@ fn cannot_start(command: &Command, error: &std::io::Error) -> String {
     }
 }
 
-/// The command as one would type it.
+/// The command as it would be typed in a shell.
 fn show(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     words.map(quote).collect::<Vec<_>>().join(" ")
@@ -116,26 +137,26 @@ mod tests {
     fn shell(path: &[&Path], ci: bool) -> Shell {
         Shell {
             root: env::temp_dir(),
-            tools: PathBuf::new(),
             path: path.iter().map(|folder| folder.to_path_buf()).collect(),
-            of_xtask: vec!["CARGO_PKG_NAME".into()],
+            hidden_variables: vec!["CARGO_PKG_NAME".into()],
             ci,
+            ..Shell::default()
         }
     }
 
     #[test]
-    fn a_command_is_shown_as_one_would_type_it() {
+    fn a_command_is_shown_as_it_would_be_typed() {
         let mut command = Command::new("cargo");
         command.args(["test", "--", "it's here", "", "a=b"]);
         assert_eq!(show(&command), r"cargo test -- 'it'\''s here' '' a=b");
     }
 
     #[test]
-    fn a_missing_toolchain_is_left_out_by_a_developer_and_an_error_in_ci() {
+    fn a_missing_toolchain_is_an_error_only_in_ci() {
         let developer = shell(&[], false);
         let ci = shell(&[], true);
-        assert!(!developer.can("the Java suite", "mvn").unwrap());
-        let error = ci.can("the Java suite", "mvn").unwrap_err();
+        assert!(!developer.is_available("the Java suite", "mvn").unwrap());
+        let error = ci.is_available("the Java suite", "mvn").unwrap_err();
         assert_eq!(error.to_string(), "the Java suite needs mvn, which is not on PATH");
     }
 
@@ -149,30 +170,30 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_tool_of_ours_comes_before_one_on_path() {
+    fn a_pinned_tool_comes_before_one_on_path() {
         use std::os::unix::fs::PermissionsExt;
 
         let folder = env::temp_dir().join(format!("switchboard-xtask-{}", std::process::id()));
-        let [ours, theirs] = ["ours", "theirs"].map(|name| folder.join(name));
-        for place in [&ours, &theirs] {
-            let program = place.join("greet");
-            fs::create_dir_all(place).unwrap();
+        let [pinned, other] = ["pinned", "other"].map(|name| folder.join(name));
+        for bin in [&pinned, &other] {
+            let program = bin.join("greet");
+            fs::create_dir_all(bin).unwrap();
             fs::write(&program, "#!/bin/sh\necho \"$0\" \"$CARGO_PKG_NAME\"\n").unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         }
 
-        let shell = shell(&[&ours, &theirs], false);
+        let shell = shell(&[&pinned, &other], false);
 
         assert!(shell.has("greet"));
-        assert_eq!(shell.ask("greet").unwrap(), Some(ours.join("greet").display().to_string()));
+        assert_eq!(shell.output("greet").unwrap(), Some(pinned.join("greet").display().to_string()));
         fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
-    fn only_what_cargo_says_of_xtask_is_kept_from_commands() {
+    fn only_variables_that_describe_xtask_are_hidden_from_commands() {
         let kept = ["CARGO_TARGET_DIR", "CARGO_HOME", "RUSTFLAGS", "CI"];
         let hidden = ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME", "CARGO_CRATE_NAME", "CARGO_BIN_NAME"];
-        assert!(!kept.iter().any(|name| is_of_xtask(OsStr::new(name))));
-        assert!(hidden.iter().all(|name| is_of_xtask(OsStr::new(name))));
+        assert!(!kept.iter().any(|name| describes_xtask(OsStr::new(name))));
+        assert!(hidden.iter().all(|name| describes_xtask(OsStr::new(name))));
     }
 }

@@ -5,8 +5,9 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use libfuzzer_sys::fuzz_target;
 use switchboard_server::{
-    attempt::failure::Failure,
-    bedrock::{ModelEvent, codec::Frames},
+    bedrock::codec::Frames,
+    failure::Failure,
+    model::ModelEvent,
 };
 
 /// What a frame may be called. A fuzzer would not guess the checksum that comes with it.

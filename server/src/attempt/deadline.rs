@@ -1,19 +1,19 @@
-//! Deadlines: how long a call may take.
+//! Deadlines of calls, and how they are split over attempts.
 //!
-//! tonic reads the caller's `grpc-timeout` too, but stops it at the response's headers and answers CANCELLED. So the
-//! header is read here, the deadline holds until the last event, and it ends a little before the caller's, so that our
-//! DEADLINE_EXCEEDED, with its route, gets there first.
+//! tonic reads the caller's `grpc-timeout` too, but applies it only up to the response's headers and answers CANCELLED. So
+//! the header is read here, the deadline holds until the last event, and it ends a little before the caller's, so that our
+//! DEADLINE_EXCEEDED, with its route, arrives first.
 //!
-//! What is left of it is split over the attempts: each leaves the next one the time that that one usually needs, so that
-//! a model that hangs does not take the whole call with it.
-use super::failure::{Failure, FailureKind};
+//! Each attempt leaves the next candidate the time that it typically needs, so that a model that hangs does not use up the
+//! whole call.
+use crate::failure::{Failure, FailureKind};
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
 
-/// What is kept back of the caller's time for the answer's way back: a tenth, at most this much.
-const RESERVE: Duration = Duration::from_millis(50);
+/// Time that is reserved for the way back to the caller: a tenth of the caller's time, at most this much.
+const MAX_RESERVE: Duration = Duration::from_millis(50);
 
-/// The time that the caller gives the call, as `grpc-timeout` has it. Absent: the caller sets none, or not a valid one.
+/// The caller's timeout, from `grpc-timeout`. `None`: the header is absent or invalid.
 #[must_use]
 pub fn callers(metadata: &MetadataMap) -> Option<Duration> {
     let header = metadata.get("grpc-timeout")?.to_str().ok()?;
@@ -33,37 +33,37 @@ pub fn callers(metadata: &MetadataMap) -> Option<Duration> {
     }
 }
 
-/// The time that a call has: the task's, or the caller's less the reserve if that is shorter.
+/// Time for a call: the task's, or the caller's less the reserve if that is shorter.
 #[must_use]
 pub fn of_call(task: Duration, callers: Option<Duration>) -> Duration {
-    callers.map_or(task, |callers| task.min(callers - RESERVE.min(callers / 10)))
+    callers.map_or(task, |callers| task.min(callers - MAX_RESERVE.min(callers / 10)))
 }
 
-/// How long an attempt may take until there is something for the caller.
+/// Time for an attempt until there is something for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Clock {
-    pub(super) patience: Duration,
-    /// What it is when it takes longer.
+pub(super) struct Timeout {
+    pub(super) duration: Duration,
+    /// Failure of an attempt that takes longer.
     kind: FailureKind,
 }
 
-// === impl Clock ===
+// === impl Timeout ===
 
-impl Clock {
-    pub(super) fn new(patience: Duration, kind: FailureKind) -> Self {
-        Self { patience, kind }
+impl Timeout {
+    pub(super) fn new(duration: Duration, kind: FailureKind) -> Self {
+        Self { duration, kind }
     }
 
-    /// The same, but out of the time that is `left` of the call the next model keeps what it usually needs: a quarter where
-    /// nobody knows, and never more than half.
-    pub(super) fn leaving_time_for(self, usual: Option<Duration>, left: Duration) -> Self {
-        let share = left - usual.unwrap_or(left / 4).min(left / 2);
-        if share < self.patience { Self { patience: share, kind: FailureKind::ShareUsedUp } } else { self }
+    /// Reserves the time that the next candidate typically needs out of the time that is `left` of the call: a quarter where
+    /// that is unknown, and never more than half.
+    pub(super) fn leaving_time_for(self, typical: Option<Duration>, left: Duration) -> Self {
+        let share = left - typical.unwrap_or(left / 4).min(left / 2);
+        if share < self.duration { Self { duration: share, kind: FailureKind::ShareUsedUp } } else { self }
     }
 
-    /// It is over.
-    pub(super) fn ran_out(self, of_what: &str) -> Failure {
-        Failure::new(self.kind, format!("no {of_what} within {:?}", self.patience))
+    /// The failure of an attempt that gave no `reply` in time.
+    pub(super) fn failure(self, reply: &str) -> Failure {
+        Failure::new(self.kind, format!("no {reply} within {:?}", self.duration))
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_unit_of_the_header_is_read() {
+    fn every_unit_of_the_header_is_parsed() {
         for (header, expected) in [
             ("2H", Some(Duration::from_secs(7200))),
             ("3M", Some(Duration::from_secs(180))),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shorter_deadline_holds_and_the_callers_keeps_a_reserve() {
+    fn the_shorter_deadline_applies_and_the_callers_has_a_reserve() {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         assert_eq!(of_call(minute, None), minute);
         assert_eq!(of_call(second, Some(minute)), second);
@@ -103,17 +103,17 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_leaves_the_next_what_it_usually_needs_and_at_least_half_to_itself() {
-        let (second, clock) =
-            (Duration::from_secs, Clock::new(Duration::from_secs(8), FailureKind::AttemptTimeout));
-        for (usual, left, expected) in [
+    fn an_attempt_leaves_the_next_its_typical_time_and_keeps_at_least_half() {
+        let (second, timeout) =
+            (Duration::from_secs, Timeout::new(Duration::from_secs(8), FailureKind::AttemptTimeout));
+        for (typical, left, expected) in [
             (Some(second(3)), second(100), (second(8), FailureKind::AttemptTimeout)),
             (Some(second(3)), second(10), (second(7), FailureKind::ShareUsedUp)),
             (Some(second(9)), second(10), (second(5), FailureKind::ShareUsedUp)),
             (None, second(8), (second(6), FailureKind::ShareUsedUp)),
         ] {
-            let split = clock.leaving_time_for(usual, left);
-            assert_eq!((split.patience, split.kind), expected, "{usual:?} of {left:?}");
+            let split = timeout.leaving_time_for(typical, left);
+            assert_eq!((split.duration, split.kind), expected, "{typical:?} of {left:?}");
         }
     }
 }

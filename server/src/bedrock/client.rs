@@ -1,15 +1,15 @@
 //! The real models: the codec around an engine.
 use super::{
-    Answer, Ask, Counted, ModelEvent, Models, Opened,
     codec::{self, Frames, Gap},
     engine::{Engine, Operation, Reply, ReplyBody},
     failure::broken,
     source::{ConnectError, Source},
-    stop_reason,
 };
 use crate::{
-    attempt::failure::{Failure, FailureKind},
     config,
+    deployment::Key,
+    failure::{Failure, FailureKind},
+    model::{Answer, Counted, ModelEvent, ModelRequest, Models, Opened, stop_reason},
     route::Candidate,
 };
 use futures_util::Stream;
@@ -93,13 +93,13 @@ impl Bedrock {
 impl Models for Bedrock {
     type Events = BedrockEvents;
 
-    fn gaps(&self) -> Arc<AtomicU64> {
+    fn unknown_members(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.known_gaps.all)
     }
 
-    async fn converse(&self, candidate: &Candidate, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let body = codec::request_body(ask.request, ask.inference).into();
-        let Candidate { region, model_id, .. } = candidate;
+    async fn converse(&self, candidate: &Candidate, request: ModelRequest<'_>) -> Result<Answer, Failure> {
+        let body = codec::request_body(request.request, request.inference).into();
+        let Key { region, model_id, .. } = &candidate.deployment.key;
         let reply = self.engine.send(region, Operation::Converse, model_id, body).await?;
         let (mut response, request_id): (pb::ConverseResponse, _) =
             self.read("ConverseResponse", reply).await?;
@@ -110,10 +110,10 @@ impl Models for Bedrock {
     async fn converse_stream(
         &self,
         candidate: &Candidate,
-        ask: Ask<'_>,
+        request: ModelRequest<'_>,
     ) -> Result<Opened<BedrockEvents>, Failure> {
-        let body = codec::request_body(ask.request, ask.inference).into();
-        let Candidate { region, model_id, .. } = candidate;
+        let body = codec::request_body(request.request, request.inference).into();
+        let Key { region, model_id, .. } = &candidate.deployment.key;
         let Reply { request_id, body } =
             self.engine.send(region, Operation::ConverseStream, model_id, body).await?;
         let events = BedrockEvents {
@@ -130,7 +130,10 @@ impl Models for Bedrock {
         if source.1.is_some_and(|renewed| renewed.elapsed() < RENEWED_FOR) {
             return true;
         }
-        tracing::warn!(region = candidate.region, "the credentials have expired: looking for new ones");
+        tracing::warn!(
+            region = candidate.deployment.key.region,
+            "the credentials have expired: looking for new ones"
+        );
         *source = (source.0.reload().await, Some(Instant::now()));
         self.engine.renew(&source.0);
         true
@@ -143,7 +146,10 @@ impl Models for Bedrock {
     ) -> Result<Counted, Failure> {
         let body = codec::json("CountTokensRequest", request).into();
         let model_id = candidate.counting_id();
-        let reply = self.engine.send(&candidate.region, Operation::CountTokens, model_id, body).await?;
+        let reply = self
+            .engine
+            .send(&candidate.deployment.key.region, Operation::CountTokens, model_id, body)
+            .await?;
         let (response, request_id): (pb::CountTokensResponse, _) =
             self.read("CountTokensResponse", reply).await?;
         Ok(Counted { input_tokens: response.input_tokens, request_id })

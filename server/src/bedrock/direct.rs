@@ -24,7 +24,7 @@ use super::{
     failure::{not_sent, refused, request_id, unknown_region},
     source::Source,
 };
-use crate::{attempt::failure::Failure, config};
+use crate::{config, failure::Failure};
 use bytes::Bytes;
 use credentials::Credentials;
 use http_body_util::Full;

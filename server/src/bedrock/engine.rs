@@ -3,7 +3,7 @@
 //! Everything above (the codec, the events, the failures) is the same for both. See [`bedrock`](super) for why there are
 //! two.
 use super::{direct::Direct, sdk::Sdk, source::Source};
-use crate::{attempt::failure::Failure, config};
+use crate::{config, failure::Failure};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};

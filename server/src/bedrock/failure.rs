@@ -1,6 +1,6 @@
 //! What an engine reports, as a failure: the same whichever it is.
 use super::{ErrorBody, direct::AnswerBody};
-use crate::attempt::failure::{Exception, Failure, FailureKind};
+use crate::failure::{Exception, Failure, FailureKind};
 use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use http::{HeaderMap, response::Parts};

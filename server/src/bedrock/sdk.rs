@@ -5,7 +5,7 @@ use super::{
     source::Source,
     swap::Swap,
 };
-use crate::attempt::failure::Failure;
+use crate::failure::Failure;
 use aws_sdk_bedrockruntime::Client;
 use bytes::Bytes;
 use std::{

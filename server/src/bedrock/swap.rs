@@ -1,6 +1,6 @@
 //! The swap: our body into the SDK's request before it is signed, the answer's body out before the SDK reads it.
 use super::failure::{failure, request_id_of};
-use crate::attempt::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use aws_sdk_bedrockruntime::{
     config::{
         ConfigBag, Intercept, RuntimeComponents,

@@ -1,9 +1,9 @@
 //! Prices: what a token costs, for each way to call a model.
 use crate::units::PicoUsd;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `prices`: what one token costs, for some of the ways to call a model.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// The geographies of the ids for which it holds; `""` is the bare id.
@@ -28,7 +28,7 @@ pub struct Price {
 }
 
 /// Bedrock's service tiers.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceTier {
     /// Everyone's.

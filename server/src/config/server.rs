@@ -1,10 +1,10 @@
 //! How calls come in, and how many.
 use bytesize::ByteSize;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 /// `[server]`: where and how we listen.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// The address. `SWITCHBOARD_LISTEN` comes before it.
@@ -46,7 +46,7 @@ pub struct Server {
 }
 
 /// `[admission]`: how much is carried at once. What is too much is shed.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admission {
     /// Calls of the `ConverseService`, each until its answer's end.

@@ -1,11 +1,11 @@
 //! Models, and the tasks that they serve.
 use super::{AfterContent, Force, TaskDeadline};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use toml::Spanned;
 
 /// `[models.NAME]`: a model, under the name by which tasks call it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// What Bedrock calls it: a model id, an inference profile's id or any ARN that Converse takes.
@@ -29,7 +29,7 @@ pub struct Model {
 }
 
 /// `[[models.NAME.ladder]]`: another way to the same model. What it does not set is as in the model itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
     /// Another id, such as an inference profile of more regions.
@@ -41,7 +41,7 @@ pub struct Rung {
 }
 
 /// `[tasks.NAME]`: a kind of work, and the models that serve it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// What it is for, shown by `ListTasks`.
@@ -73,7 +73,7 @@ pub struct Task {
 }
 
 /// `[tasks.NAME] residency`: where a task's requests may be processed.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Residency {
     /// Where the first model processes them: no model and no rung may leave its geography.
@@ -84,7 +84,7 @@ pub enum Residency {
 }
 
 /// What happens to a request that a model accepts only with changes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Unsupported {
     /// They are made, and told in the route.
@@ -95,7 +95,7 @@ pub enum Unsupported {
 }
 
 /// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(try_from = "i64")]
 pub struct MaxTokens(i32);
 

@@ -1,9 +1,9 @@
 //! `[telemetry]`: what is told of calls. Where it goes is set by the variables of OpenTelemetry, `OTEL_*`.
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// `[telemetry]`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
     /// Where Prometheus may fetch the metrics. Absent: nowhere, unless `OTEL_METRICS_EXPORTER` names `prometheus`.
@@ -17,7 +17,7 @@ pub struct Telemetry {
 }
 
 /// `[telemetry] genai_semconv`: the two sets of names that OpenTelemetry has for calls of models.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum GenAi {
     /// The last that was released, which backends read today.
     #[default]

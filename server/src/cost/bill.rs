@@ -1,7 +1,6 @@
 //! Bills: what an attempt will cost once its usage is known, and what it may have cost if it never is.
 use super::{Cost, Used, cost_of, estimate};
 use crate::{
-    attempt::failure::FailureKind,
     catalogue::{ModelFacts, ServiceTier},
     route::Candidate,
 };
@@ -39,7 +38,8 @@ impl Bill {
         let mut bill = Self {
             facts: Arc::clone(&candidate.facts),
             priced_as: candidate.priced_as.clone(),
-            tier: Some(ServiceTier::Default).filter(|_| is_charged_by_the_token(&candidate.model_id)),
+            tier: Some(ServiceTier::Default)
+                .filter(|_| is_charged_by_the_token(&candidate.deployment.key.model_id)),
             optimized: false,
             sent: estimate::text_bytes(request),
             received: 0,
@@ -93,28 +93,6 @@ fn is_charged_by_the_token(model_id: &str) -> bool {
     !model_id.starts_with("arn:") || charged.iter().any(|kind| model_id.contains(kind))
 }
 
-// === impl FailureKind ===
-
-impl FailureKind {
-    /// Whether an attempt that failed like this before any content may have to be paid for. Bedrock charges nothing for
-    /// what it refused or failed at itself; it charges what its model worked at until we left, and what it said and we
-    /// could not read.
-    #[must_use]
-    pub fn is_charged(self) -> bool {
-        matches!(
-            self,
-            Self::HeadersTimeout
-                | Self::FirstContentTimeout
-                | Self::TooSlow
-                | Self::ShareUsedUp
-                | Self::IdleTimeout
-                | Self::AttemptTimeout
-                | Self::EndedEarly
-                | Self::Protocol
-        )
-    }
-}
-
 // === impl Bills ===
 
 impl Bills {
@@ -147,15 +125,15 @@ impl Bills {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{catalogue::Catalogue, config::Config, route::Routes, units::PicoUsd};
+    use crate::{catalogue::Catalogue, config::Config, snapshot::Snapshot, units::PicoUsd};
 
     const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
     fn candidate(model_id: &str, base_model: Option<&str>) -> Candidate {
         let mut config = Config::for_two_models(model_id, HAIKU);
         config.models.get_mut("primary").expect("is there").base_model = base_model.map(str::to_owned);
-        let routes = Routes::new(&config, &Catalogue::built_in(), "us-east-1");
-        routes.plan("coding").expect("is a task").task.candidates[0].clone()
+        let snapshot = Snapshot::build(&config, &Catalogue::built_in(), "us-east-1", &Default::default());
+        snapshot.routes.plan("coding").expect("is a task").candidates[0].clone()
     }
 
     fn asks(text: &str) -> pb::ConverseRequest {

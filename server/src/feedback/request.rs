@@ -1,6 +1,6 @@
 //! What a judgement must be: everything that is wrong with one is told at once.
 use super::{Judgement, Score};
-use crate::error::{CallError, Violation};
+use crate::error::{CallError, Violations};
 use switchboard_proto::v1 as pb;
 
 /// The criterion where none is named.
@@ -17,7 +17,7 @@ const MAX_COMMENT: usize = 4000;
 /// # Errors
 /// [`CallError::Invalid`] with every field that is wrong.
 pub(super) fn judgement(request: &pb::RecordFeedbackRequest) -> Result<Judgement, CallError> {
-    let mut wrong = Wrong(Vec::new());
+    let mut wrong = Validator(Violations::default());
     if request.request_id.is_empty() {
         wrong.field("request_id", "is missing: set the request_id of the answer's route");
     }
@@ -43,17 +43,17 @@ pub(super) fn judgement(request: &pb::RecordFeedbackRequest) -> Result<Judgement
             "or another judgement is missing: set one of thumb, score, label, comment, task_success",
         );
     }
-    if wrong.0.is_empty() { Ok(judgement) } else { Err(CallError::Invalid(wrong.0)) }
+    wrong.0.into_result().map(|()| judgement)
 }
 
-/// What is wrong so far.
-struct Wrong(Vec<Violation>);
+/// Collects the violations of a request.
+struct Validator(Violations);
 
-// === impl Wrong ===
+// === impl Validator ===
 
-impl Wrong {
+impl Validator {
     fn field(&mut self, field: &str, problem: impl Into<String>) {
-        self.0.push(Violation { field: field.to_owned(), problem: problem.into() });
+        self.0.add(field, problem);
     }
 
     fn judge(&mut self, judge: Option<&pb::Judge>) -> (String, String) {

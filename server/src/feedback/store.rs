@@ -13,7 +13,7 @@ use std::{
 
 /// An answer that can be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub struct AnswerRecord {
     /// The call's id.
     pub request_id: String,
     /// When it was answered.
@@ -143,7 +143,7 @@ impl Store {
     }
 
     /// Remembers answers, and forgets what is too old or too much.
-    pub(super) fn remember(&mut self, answers: &[Remembered], now: SystemTime) -> rusqlite::Result<()> {
+    pub(super) fn remember(&mut self, answers: &[AnswerRecord], now: SystemTime) -> rusqlite::Result<()> {
         let (cutoff, most) = (self.cutoff(now), self.most);
         let work = self.database.transaction()?;
         {
@@ -180,7 +180,7 @@ impl Store {
         request_id: &str,
         judgement: &Judgement,
         now: SystemTime,
-    ) -> rusqlite::Result<Option<(Remembered, bool)>> {
+    ) -> rusqlite::Result<Option<(AnswerRecord, bool)>> {
         let (cutoff, most) = (self.cutoff(now), self.most);
         let work = self.database.transaction()?;
         let found = work
@@ -266,7 +266,7 @@ fn put(work: &Transaction<'_>, seq: i64, judgement: &Judgement, now: SystemTime)
         ":criterion": judgement.criterion,
         ":at": millis(now),
         ":thumb": judgement.thumb,
-        ":score": score.map(Score::normalised),
+        ":score": score.map(Score::normalized),
         ":value": score.map(|score| score.value),
         ":min": score.map(|score| score.min),
         ":max": score.map(|score| score.max),
@@ -287,9 +287,9 @@ fn forget(work: &Transaction<'_>, cutoff: i64, most: u32) -> rusqlite::Result<()
     Ok(())
 }
 
-fn answer(row: &Row<'_>) -> rusqlite::Result<Remembered> {
+fn answer(row: &Row<'_>) -> rusqlite::Result<AnswerRecord> {
     let at: i64 = row.get("at")?;
-    Ok(Remembered {
+    Ok(AnswerRecord {
         request_id: row.get("request_id")?,
         at: SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at).unwrap_or(0)),
         task_type: row.get("task_type")?,

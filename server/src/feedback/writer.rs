@@ -4,9 +4,9 @@
 //! writing each in a transaction of its own, would cost a call more than routing it does.
 use super::{
     Judgement, Quality,
-    store::{Remembered, Store},
+    store::{AnswerRecord, Store},
 };
-use crate::{background, config};
+use crate::{config, thread_priority};
 use std::{
     fmt::Display,
     sync::{
@@ -48,7 +48,7 @@ pub(super) enum Job {
         request_id: String,
         judgement: Judgement,
         now: SystemTime,
-        reply: oneshot::Sender<Option<(Remembered, bool)>>,
+        reply: oneshot::Sender<Option<(AnswerRecord, bool)>>,
     },
     Quality {
         now: SystemTime,
@@ -76,7 +76,7 @@ pub(super) struct Queue {
 
 /// Answers that were not written yet.
 struct Gathered {
-    answers: Mutex<Vec<Remembered>>,
+    answers: Mutex<Vec<AnswerRecord>>,
     most: usize,
     lost: AtomicU64,
 }
@@ -100,7 +100,7 @@ pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenEr
     let mut work =
         Work { store, gathered: Arc::clone(&gathered), answers: Vec::new(), told: 0, failing: false };
     let thread = thread::Builder::new().name("feedback".to_owned()).spawn(move || {
-        background::step_back();
+        thread_priority::lower();
         work.run(&queued);
     });
     let thread = thread.map_err(|error| cannot(&error))?;
@@ -111,7 +111,7 @@ pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenEr
 
 impl Queue {
     /// Never waits: what there is no room for is lost, and counted.
-    pub(super) fn remember(&self, answer: Remembered) {
+    pub(super) fn remember(&self, answer: AnswerRecord) {
         if self.gathered.add(answer)
             && matches!(self.jobs.try_send(Job::Gather), Err(TrySendError::Disconnected(_)))
         {
@@ -156,7 +156,7 @@ impl Gathered {
     }
 
     /// True: it is the first, of which the thread has to be told.
-    fn add(&self, answer: Remembered) -> bool {
+    fn add(&self, answer: AnswerRecord) -> bool {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= self.most {
             self.lost.fetch_add(1, Relaxed);
@@ -167,7 +167,7 @@ impl Gathered {
     }
 
     /// Takes all of them into `into`, which is empty, and whose room is used again.
-    fn take(&self, into: &mut Vec<Remembered>) {
+    fn take(&self, into: &mut Vec<AnswerRecord>) {
         std::mem::swap(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner), into);
     }
 
@@ -184,7 +184,7 @@ struct Work {
     store: Store,
     gathered: Arc<Gathered>,
     /// Empty but while they are written.
-    answers: Vec<Remembered>,
+    answers: Vec<AnswerRecord>,
     /// How many losses have been told.
     told: u64,
     /// The last write failed: the next failure says nothing new.
@@ -274,8 +274,8 @@ fn next(queued: &Receiver<Job>, write_at: Option<Instant>) -> Result<Job, RecvTi
 mod tests {
     use super::*;
 
-    fn answer(request_id: &str) -> Remembered {
-        Remembered {
+    fn answer(request_id: &str) -> AnswerRecord {
+        AnswerRecord {
             request_id: request_id.to_owned(),
             at: SystemTime::now(),
             task_type: "coding".to_owned(),

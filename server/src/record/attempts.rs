@@ -1,318 +1,329 @@
-//! The attempts of a call, each from its begin to its end.
+//! The attempts of a call, each from its start to its end.
 use crate::{
-    attempt::{failure::Failure, skip::Skip},
-    bedrock::ModelEvent,
     cost::{Bill, Bills, Cost},
-    error::reason_name,
-    route::Candidate,
-    shape::{Form, Shaped},
-    telemetry::{AttemptBegin, AttemptEnd, AttemptSeen, Ended, Seen, blame::FaultDomain},
+    failure::Failure,
+    model::ModelEvent,
+    reason::reason_name,
+    route::{Candidate, Skip},
+    rpc::Method,
+    shape::Shaped,
+    summary::{AttemptSummary, FaultDomain},
+    telemetry::{AttemptEnd, AttemptObserver, AttemptStart, CallObserver},
 };
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use switchboard_proto::v1::{self as pb, ErrorReason, Outcome};
 use tokio::time::Instant;
 
-/// Every attempt, in the order in which they began. Two may run at once, so it can be written to by several.
+/// Every attempt of a call, in the order in which they started. Two attempts may run at once.
 #[derive(Debug)]
 pub(super) struct AttemptLog {
     entries: Mutex<Vec<Entry>>,
-    /// The call, as it is watched.
-    seen: Seen,
+    observer: CallObserver,
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) attempt: pb::Attempt,
-    /// The candidate's name.
-    pub(super) name: String,
-    /// The candidate's [`Candidate::target`].
-    pub(super) target: usize,
-    /// Absent: it was skipped.
-    pub(super) began: Option<Instant>,
-    /// It answered, at least with its first content.
-    pub(super) served: bool,
-    /// What it will cost. Absent: that is known, or there is nothing to pay.
-    bill: Option<Bill>,
-    /// What it cost. The outer absent: nothing, or not known yet; the inner: something, and nobody knows what.
+struct Entry {
+    summary: AttemptSummary,
+    /// True if the model was called; false if the candidate was skipped.
+    started: bool,
+    /// Cost of an attempt that has ended. The outer `None`: nothing, or not known yet; the inner: something, with an
+    /// unknown price.
     charged: Option<Option<Cost>>,
-    seen: AttemptSeen,
 }
 
-/// An attempt that is under way. Dropped before its end it was given up: another one was faster, or the caller left.
+/// An attempt that is running. Dropped before its end it was cancelled: another one was faster, or the caller left.
 #[derive(Debug)]
-pub struct Running<'a> {
-    log: &'a AttemptLog,
-    place: usize,
-    ended: bool,
+pub(crate) struct AttemptRecord {
+    log: Arc<AttemptLog>,
+    /// Which entry of the log this is.
+    number: usize,
+    method: Method,
+    started_at: Instant,
+    observer: AttemptObserver,
+    /// What the attempt will cost. Absent: it is free of charge, or its cost is settled.
+    bill: Option<Bill>,
+    has_ended: bool,
+}
+
+/// What Bedrock reports at the end of an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Report<'a> {
+    pub(crate) usage: Option<&'a pb::TokenUsage>,
+    pub(crate) tier: Option<&'a pb::ServiceTier>,
+    pub(crate) performance: Option<&'a pb::PerformanceConfiguration>,
 }
 
 // === impl AttemptLog ===
 
 impl AttemptLog {
-    pub(super) fn new(seen: Seen) -> Self {
-        // Room for one: most calls have no other, and a stream holds what there is for as long as it runs.
-        Self { entries: Mutex::new(Vec::with_capacity(1)), seen }
+    pub(super) fn new(observer: CallObserver) -> Self {
+        // Capacity for one: most calls have no other attempt, and a stream holds the allocation for as long as it runs.
+        Self { entries: Mutex::new(Vec::with_capacity(1)), observer }
     }
 
-    pub(super) fn seen(&self) -> &Seen {
-        &self.seen
+    pub(super) fn observer(&self) -> &CallObserver {
+        &self.observer
     }
 
-    /// Tokens are counted free of charge.
-    pub(super) fn begin(
-        &self,
+    pub(super) fn start(
+        self: &Arc<Self>,
         candidate: &Candidate,
         shaped: &Shaped<'_>,
-        form: Form,
+        method: Method,
         hedge: bool,
-    ) -> Running<'_> {
-        let attempt = pb::Attempt {
-            model_id: candidate.shown_id.clone(),
-            region: candidate.region.clone(),
-            adjustments: shaped.adjustments.clone(),
-            service_tier: candidate.service_tier.clone().unwrap_or_default(),
-            hedge,
-            ..Default::default()
-        };
-        let bill = (form != Form::Counted).then(|| Bill::of(candidate, &shaped.request));
+    ) -> AttemptRecord {
+        let attempt = pb::Attempt { adjustments: shaped.adjustments.clone(), hedge, ..unstarted(candidate) };
+        let bill = (method != Method::CountTokens).then(|| Bill::of(candidate, &shaped.request));
         let (request, inference) = (&*shaped.request, &shaped.inference);
-        let seen = self.seen.attempt(
-            &AttemptBegin { candidate, request, inference, adjustments: &shaped.adjustments, hedge },
-            form,
-        );
-        let entry = Entry { began: Some(Instant::now()), bill, seen, ..Entry::new(candidate, attempt) };
-        let mut entries = self.entries();
-        entries.push(entry);
-        Running { log: self, place: entries.len() - 1, ended: false }
+        let start =
+            AttemptStart { candidate, method, request, inference, adjustments: &shaped.adjustments, hedge };
+        let observer = self.observer.attempt(&start);
+        let number = {
+            let mut entries = self.entries();
+            entries.push(Entry::new(candidate, attempt, true));
+            entries.len() - 1
+        };
+        let log = Arc::clone(self);
+        AttemptRecord { log, number, method, started_at: Instant::now(), observer, bill, has_ended: false }
     }
 
     pub(super) fn skipped(&self, candidate: &Candidate, skip: &Skip) {
         let attempt = pb::Attempt {
-            model_id: candidate.shown_id.clone(),
-            region: candidate.region.clone(),
             outcome: Outcome::Skipped.into(),
             reason: skip.reason().into(),
-            unmet_requirement: skip.words(),
-            service_tier: candidate.service_tier.clone().unwrap_or_default(),
-            ..Default::default()
+            unmet_requirement: skip.explanation(),
+            ..unstarted(candidate)
         };
-        self.seen.skipped(&candidate.name, reason_name(skip.reason()));
-        self.entries().push(Entry::new(candidate, attempt));
+        self.observer.skipped(&candidate.deployment.name, skip.reason());
+        self.entries().push(Entry::new(candidate, attempt, false));
     }
 
-    /// A piece of a stream is there; so long after the one before it. Absent: it is the first.
-    pub(super) fn saw_chunk(&self, piece: &ModelEvent, since: Option<Duration>) {
-        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
-            entry.seen.heard_piece(piece);
-            if let Some(since) = since {
-                self.seen.chunk(entry.target, since);
-            }
-        }
-    }
-
-    pub(super) fn saw_stop(&self, reason: &str) {
-        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
-            reason.clone_into(&mut entry.seen.finish_reason);
-        }
-    }
-
-    pub(super) fn saw_answer(&self, answer: &pb::ConverseResponse) {
-        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
-            entry.seen.heard_answer(answer);
-        }
-    }
-
-    /// The call is over, and so is the attempt that serves.
-    pub(super) fn close(&self, ended: Ended, reason: &str) {
-        for entry in self.entries().iter_mut().filter(|entry| entry.seen.is_open()) {
-            let (outcome, reason) = if ended == Ended::Ok { ("ok", "") } else { (ended.word(), reason) };
-            entry.told(&self.seen, outcome, reason);
-        }
-    }
-
-    /// The stream of the attempt that serves broke, after so much of it.
-    pub(super) fn broke(&self, failure: &Failure, received: Option<&pb::Received>) {
-        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
-            let row = failure.kind.row();
-            entry.served = false;
-            entry.end(row.outcome, row.reason, &failure.request_id);
-            entry.estimate(received);
-            entry.told(&self.seen, outcome_word(row.outcome), reason_name(row.reason));
-        }
-    }
-
-    /// The model that serves has told what it read and wrote, and Bedrock how it was served.
-    pub(super) fn told(
-        &self,
-        usage: Option<&pb::TokenUsage>,
-        tier: Option<&pb::ServiceTier>,
-        performance: Option<&pb::PerformanceConfiguration>,
-    ) {
-        if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.served) {
-            entry.attempt.usage = usage.cloned();
-            entry.attempt.duration = entry.began.and_then(|began| duration(began.elapsed()));
-            if let Some(mut bill) = entry.bill.take() {
-                bill.served_in(tier, performance);
-                entry.charge(usage.and_then(|usage| bill.cost(usage)));
-            }
-        }
-    }
-
-    /// The call is over: what nobody will count any more is estimated.
-    pub(super) fn settle(&self, received: Option<&pb::Received>) {
-        self.entries().iter_mut().for_each(|entry| entry.estimate(received));
-    }
-
-    /// What all of them cost so far.
+    /// Cost of all attempts that have ended.
     pub(super) fn bills(&self) -> Bills {
         let mut bills = Bills::default();
         self.entries().iter().filter_map(|entry| entry.charged).for_each(|cost| bills.add(cost));
         bills
     }
 
-    /// How many have begun.
-    pub(super) fn begun(&self) -> usize {
-        self.entries().iter().filter(|entry| entry.began.is_some()).count()
+    /// Number of attempts that called a model.
+    pub(super) fn started(&self) -> usize {
+        self.entries().iter().filter(|entry| entry.started).count()
     }
 
-    pub(super) fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+    /// True if an attempt has called this candidate's deployment.
+    pub(super) fn has_called(&self, candidate: &Candidate) -> bool {
+        let key = &candidate.deployment.key;
+        self.entries().iter().any(|entry| entry.started && entry.summary.deployment.key == *key)
+    }
+
+    /// All attempts, with the one that serves last.
+    pub(super) fn summaries(&self) -> Vec<AttemptSummary> {
+        let entries = self.entries();
+        let (serving, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.summary.served);
+        others.into_iter().chain(serving).map(|entry| entry.summary.clone()).collect()
+    }
+
+    /// The attempt whose answer goes to the caller. Absent: none so far.
+    pub(super) fn served(&self) -> Option<AttemptSummary> {
+        self.entries().iter().rfind(|entry| entry.summary.served).map(|entry| entry.summary.clone())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn end(&self, place: usize, outcome: Outcome, reason: ErrorReason, request_id: &str) {
-        if let Some(entry) = self.entries().get_mut(place) {
-            entry.end(outcome, reason, request_id);
-            entry.served = outcome == Outcome::Ok;
-            if entry.served {
-                entry.seen.has_answered(entry.began);
-            }
-        }
+/// What is known of an attempt before it starts.
+fn unstarted(candidate: &Candidate) -> pb::Attempt {
+    let deployment = &candidate.deployment;
+    pb::Attempt {
+        model_id: deployment.shown_id.clone(),
+        region: deployment.key.region.clone(),
+        service_tier: deployment.key.service_tier.clone().unwrap_or_default(),
+        ..Default::default()
     }
 }
 
 // === impl Entry ===
 
 impl Entry {
-    fn new(candidate: &Candidate, attempt: pb::Attempt) -> Self {
-        let (name, target) = (candidate.name.clone(), candidate.target);
-        let seen = AttemptSeen::default();
-        Self { attempt, name, target, began: None, served: false, bill: None, charged: None, seen }
-    }
-
-    /// It is over.
-    fn told(&mut self, call: &Seen, outcome: &'static str, reason: &str) {
-        let Some(began) = self.began else { return };
-        let mut seen = std::mem::take(&mut self.seen);
-        let end = AttemptEnd {
-            attempt: &self.attempt,
-            target: self.target,
-            outcome,
-            reason,
-            took: seen.whole_after.unwrap_or_else(|| began.elapsed()),
-            first_chunk: seen.first_chunk,
-            finish_reason: &std::mem::take(&mut seen.finish_reason),
-            is_unpriced: self.charged == Some(None),
-            answer: seen.answer.take(),
-        };
-        call.attempt_ended(&mut seen, &end);
-    }
-
-    fn charge(&mut self, cost: Option<Cost>) {
-        self.attempt.cost = cost.and_then(|cost| cost.to_pb());
-        self.charged = Some(cost);
-    }
-
-    /// It worked, nobody says how much: what it read and what was received of it is charged.
-    fn estimate(&mut self, received: Option<&pb::Received>) {
-        if let Some(mut bill) = self.bill.take() {
-            bill.received(received.and_then(|it| u64::try_from(it.text_bytes).ok()).unwrap_or(0));
-            self.charge(bill.estimate());
-        }
-    }
-
-    fn end(&mut self, outcome: Outcome, reason: ErrorReason, request_id: &str) {
-        self.attempt.set_outcome(outcome);
-        self.attempt.set_reason(reason);
-        request_id.clone_into(&mut self.attempt.bedrock_request_id);
-        self.attempt.duration = self.began.and_then(|began| duration(began.elapsed()));
+    fn new(candidate: &Candidate, attempt: pb::Attempt, started: bool) -> Self {
+        let deployment = Arc::clone(&candidate.deployment);
+        Self { summary: AttemptSummary { attempt, deployment, served: false }, started, charged: None }
     }
 }
 
-// === impl Running ===
+// === impl AttemptRecord ===
 
-impl Running<'_> {
-    /// It succeeded: with the whole answer, or with the first content of a stream.
-    pub(crate) fn answered(mut self, request_id: &str) {
-        self.end(Outcome::Ok, ErrorReason::Unspecified, request_id);
+impl AttemptRecord {
+    /// Records that the whole answer, or the first content of a stream, is there.
+    pub(crate) fn answered(&mut self, request_id: &str) {
+        let took = self.started_at.elapsed();
+        self.observer.answered(self.method, took);
+        self.update(|entry| {
+            entry.summary.served = true;
+            end(entry, Outcome::Ok, ErrorReason::Unspecified, request_id, took);
+        });
     }
 
-    /// It failed.
+    /// Records one delta of a stream that is about to be sent, and the time since the one before. Absent: it is the first.
+    pub(crate) fn saw_delta(&mut self, event: &ModelEvent, text_bytes: u64, since: Option<Duration>) {
+        if let Some(bill) = &mut self.bill {
+            bill.received(text_bytes);
+        }
+        self.observer.saw_delta(self.log.observer(), event, since);
+    }
+
+    /// Keeps the text of a whole answer, where the configuration captures content.
+    pub(crate) fn saw_answer(&mut self, answer: &pb::ConverseResponse) {
+        self.observer.saw_answer(answer);
+    }
+
+    /// Records why the model stopped, in Bedrock's word.
+    pub(crate) fn saw_stop(&mut self, raw_reason: &str) {
+        self.observer.saw_stop(raw_reason);
+    }
+
+    /// Records usage and cost, with the time until the last event of the answer.
+    pub(crate) fn saw_report(&mut self, report: Report<'_>) {
+        let took = self.started_at.elapsed();
+        let charged = self.bill.take().map(|mut bill| {
+            bill.served_in(report.tier, report.performance);
+            report.usage.and_then(|usage| bill.cost(usage))
+        });
+        self.update(|entry| {
+            entry.summary.attempt.usage = report.usage.cloned();
+            entry.summary.attempt.duration = took.try_into().ok();
+            if let Some(cost) = charged {
+                charge(entry, cost);
+            }
+        });
+    }
+
+    /// The attempt is complete: its answer was whole.
+    pub(crate) fn completed(mut self) {
+        self.settle();
+        self.finish("ok", ErrorReason::Unspecified);
+    }
+
+    /// The attempt failed, before or after its first content.
     pub(crate) fn failed(mut self, failure: &Failure) {
         let row = failure.kind.row();
-        self.end(row.outcome, row.reason, &failure.request_id);
-        let mut entries = self.log.entries();
-        if let Some(entry) = entries.get_mut(self.place) {
-            match failure.kind.is_charged() {
-                true => entry.estimate(None),
-                false => entry.bill = None,
+        let took = self.started_at.elapsed();
+        let had_answered = self.update(|entry| {
+            let had_answered = std::mem::take(&mut entry.summary.served);
+            end(entry, row.outcome, row.reason, &failure.request_id, took);
+            had_answered
+        });
+        if had_answered || row.charged {
+            self.settle();
+        } else {
+            self.bill = None;
+        }
+        if !had_answered {
+            self.log_failure(failure);
+        }
+        self.finish(outcome_label(row.outcome), row.reason);
+    }
+
+    /// The call's deadline ended the attempt.
+    pub(crate) fn deadline_exceeded(mut self) {
+        self.abort(Outcome::Timeout, ErrorReason::DeadlineExceeded);
+    }
+
+    /// The call has ended with an error while the answer was being sent: the model is not to blame.
+    pub(crate) fn call_failed(mut self, reason: ErrorReason) {
+        self.settle();
+        self.finish("error", reason);
+    }
+
+    fn abort(&mut self, outcome: Outcome, reason: ErrorReason) {
+        let took = self.started_at.elapsed();
+        let had_answered = self.update(|entry| {
+            if !entry.summary.served {
+                end(entry, outcome, reason, "", took);
             }
+            entry.summary.served
+        });
+        self.settle();
+        let label = if had_answered { "cancelled" } else { outcome_label(outcome) };
+        self.finish(label, reason);
+    }
+
+    /// Estimates the cost of an attempt whose usage will never be known: the whole request was read, and what was received
+    /// was written.
+    fn settle(&mut self) {
+        if let Some(bill) = self.bill.take() {
+            let cost = bill.estimate();
+            self.update(|entry| charge(entry, cost));
         }
-        let ids = self.log.seen.ids(entries.get(self.place).map(|entry| &entry.seen));
-        if let Some(entry) = entries.get_mut(self.place) {
-            entry.told(&self.log.seen, outcome_word(row.outcome), reason_name(row.reason));
-        }
-        let attempt = entries.get(self.place).map(|entry| &entry.attempt);
+    }
+
+    fn finish(&mut self, outcome: &'static str, reason: ErrorReason) {
+        self.has_ended = true;
+        let entries = self.log.entries();
+        let Some(entry) = entries.get(self.number) else { return };
+        let end = AttemptEnd {
+            attempt: &entry.summary.attempt,
+            deployment: &entry.summary.deployment,
+            method: self.method,
+            outcome,
+            reason,
+            took: self.observer.duration().unwrap_or_else(|| self.started_at.elapsed()),
+            is_unpriced: entry.charged == Some(None),
+        };
+        self.observer.end(self.log.observer(), &end);
+    }
+
+    fn log_failure(&self, failure: &Failure) {
+        let ids = self.observer.trace_ids().or(self.log.observer().trace_ids());
+        let (trace_id, span_id) = ids.map(|ids| (ids.trace_id, ids.span_id)).unzip();
+        let entries = self.log.entries();
+        let attempt = entries.get(self.number).map(|entry| &entry.summary.attempt);
         tracing::info!(
-            trace_id = ids.0,
-            span_id = ids.1,
+            trace_id,
+            span_id,
             model = attempt.map(|attempt| attempt.model_id.as_str()),
             region = attempt.map(|attempt| attempt.region.as_str()),
-            reason = reason_name(row.reason),
+            reason = reason_name(failure.kind.row().reason),
             kind = ?failure.kind,
-            fault_domain = FaultDomain::of_failure(failure.kind).word(),
+            fault_domain = FaultDomain::of_failure(failure.kind).name(),
             bedrock_request_id = failure.request_id,
             "attempt failed"
         );
     }
 
-    /// The call's deadline ended it.
-    pub(crate) fn ran_out(mut self) {
-        self.end(Outcome::Timeout, ErrorReason::DeadlineExceeded, "");
-        self.estimate(Outcome::Timeout, reason_name(ErrorReason::DeadlineExceeded));
-    }
-
-    /// It was given up: what it cost is not known, and nothing more will be heard of it.
-    fn estimate(&self, outcome: Outcome, reason: &str) {
-        if let Some(entry) = self.log.entries().get_mut(self.place) {
-            entry.estimate(None);
-            entry.told(&self.log.seen, outcome_word(outcome), reason);
-        }
-    }
-
-    fn end(&mut self, outcome: Outcome, reason: ErrorReason, request_id: &str) {
-        self.log.end(self.place, outcome, reason, request_id);
-        self.ended = true;
+    fn update<T: Default>(&self, update: impl FnOnce(&mut Entry) -> T) -> T {
+        self.log.entries().get_mut(self.number).map(update).unwrap_or_default()
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for AttemptRecord {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end(Outcome::Cancelled, ErrorReason::Unspecified, "");
-            self.estimate(Outcome::Cancelled, "");
+        if !self.has_ended {
+            self.abort(Outcome::Cancelled, ErrorReason::Unspecified);
         }
     }
 }
 
-pub(super) fn duration(duration: Duration) -> Option<prost_types::Duration> {
-    duration.try_into().ok()
+fn end(entry: &mut Entry, outcome: Outcome, reason: ErrorReason, request_id: &str, took: Duration) {
+    let attempt = &mut entry.summary.attempt;
+    attempt.set_outcome(outcome);
+    attempt.set_reason(reason);
+    request_id.clone_into(&mut attempt.bedrock_request_id);
+    attempt.duration = took.try_into().ok();
 }
 
-/// An outcome as metrics have it: `model_error`.
-fn outcome_word(outcome: Outcome) -> &'static str {
+fn charge(entry: &mut Entry, cost: Option<Cost>) {
+    entry.summary.attempt.cost = cost.and_then(|cost| cost.to_pb());
+    entry.charged = Some(cost);
+}
+
+/// The outcome as metrics have it: `model_error`.
+fn outcome_label(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
         Outcome::Throttled => "throttled",
@@ -323,6 +334,6 @@ fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Rejected => "rejected",
         Outcome::Cancelled => "cancelled",
         Outcome::Skipped => "skipped",
-        _ => "unknown",
+        Outcome::Unspecified => "unspecified",
     }
 }

@@ -1,29 +1,30 @@
-//! Restarting: another model from the beginning, after one broke off in the midst of its answer.
+//! Stream restart: another model from the beginning, after one failed during its answer.
 use crate::{
-    attempt::{Attempts, Begun, Call, failure::Failure},
-    bedrock::{ModelEvent, Models},
+    attempt::{Answered, Attempts, Begun, Call},
+    failure::Failure,
+    model::{ModelEvent, Models},
     record::CallRecord,
 };
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 use switchboard_proto::v1::RestartEvent;
 
-/// Asks another model; taken by the stream that needs it.
-pub(crate) struct Anew<E>(Box<dyn FnOnce(CallRecord) -> Restarting<E> + Send>);
+/// Starts another model; taken by the stream that needs it.
+pub(crate) struct Restart<E>(Box<dyn FnOnce(CallRecord) -> Restarting<E> + Send>);
 
-/// What came of it: the record back, and who answers now, with the right to do it once more. Absent: nobody does.
-pub(super) type Restarted<E> = Option<(Begun<E>, Anew<E>)>;
+/// Result of a restart, with the right to restart once more. `None`: no other model answered.
+pub(super) type Restarted<E> = Option<(Answered<Begun<E>>, Restart<E>)>;
 
-/// Another model is being asked.
+/// A restart that is running. It gives the record back.
 pub(super) struct Restarting<E>(Pin<Box<dyn Future<Output = (CallRecord, Restarted<E>)> + Send>>);
 
-/// Who may be asked once more: the models of `call` that have not been. It ends, for each is asked only once.
-pub(crate) fn anew<M: Models>(attempts: Arc<Attempts<M>>, call: Call) -> Anew<M::Events> {
-    Anew(Box::new(move |record| {
+/// Restarts `call` at the models that it has not called yet. The chain of restarts ends, for each model is called only once.
+pub(crate) fn restart<M: Models>(attempts: Arc<Attempts<M>>, call: Call) -> Restart<M::Events> {
+    Restart(Box::new(move |record| {
         Restarting(Box::pin(async move {
-            match attempts.streamed_anew(&call, &record).await {
-                Ok(begun) => (record, Some((begun, anew(attempts, call)))),
+            match attempts.restart(&call, &record).await {
+                Ok(answered) => (record, Some((answered, restart(attempts, call)))),
                 Err(error) => {
-                    tracing::info!(error = %error, "no other model could begin anew");
+                    tracing::info!(error = %error, "no other model could restart the stream");
                     (record, None)
                 }
             }
@@ -31,22 +32,22 @@ pub(crate) fn anew<M: Models>(attempts: Arc<Attempts<M>>, call: Call) -> Anew<M:
     }))
 }
 
-/// What the caller is told before the other model's first event.
-pub(super) fn told(failure: &Failure) -> ModelEvent {
+/// The event that tells the caller to discard what it has received.
+pub(super) fn event(failure: &Failure) -> ModelEvent {
     ModelEvent::Restart(RestartEvent { reason: failure.kind.row().reason.into() })
 }
 
-// === impl Anew ===
+// === impl Restart ===
 
-impl<E> Anew<E> {
+impl<E> Restart<E> {
     pub(super) fn begin(self, record: CallRecord) -> Restarting<E> {
         (self.0)(record)
     }
 }
 
-impl<E> std::fmt::Debug for Anew<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Anew") // never the prompt
+impl<E> fmt::Debug for Restart<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Restart") // never the prompt
     }
 }
 
@@ -58,8 +59,8 @@ impl<E> Restarting<E> {
     }
 }
 
-impl<E> std::fmt::Debug for Restarting<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<E> fmt::Debug for Restarting<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Restarting")
     }
 }

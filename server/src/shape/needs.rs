@@ -1,28 +1,20 @@
 //! What a request needs of its model, whatever is changed of it.
-use super::{Asked, Form};
+use super::ShapeInput;
 use crate::{
     catalogue::{Capability, ModelFacts},
     cost::text_bytes,
-    route::Candidate,
+    route::{Candidate, Unmet},
+    rpc::Method,
 };
 use std::fmt;
 use switchboard_proto::v1::{self as pb, content_block::Block, tool_result_content_block as result};
-
-/// A need that a model does not meet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmet {
-    /// The field that needs it.
-    pub field: String,
-    /// What the model lacks, in words: "images".
-    pub lacks: String,
-}
 
 /// Bytes of text that make a token, generously: a model is skipped only when the request is surely too long for it.
 const BYTES_PER_TOKEN: u64 = 5;
 
 /// A rung that is a service tier is no other way to serve a caller who has chosen the tier itself.
 pub(super) fn check_tier(request: &pb::ConverseRequest, candidate: &Candidate) -> Result<(), Unmet> {
-    match (&candidate.service_tier, &request.service_tier) {
+    match (&candidate.deployment.key.service_tier, &request.service_tier) {
         (Some(rung), Some(callers)) if *rung != callers.r#type => {
             let lacks = format!("the tier \"{}\", which the caller asks for", callers.r#type);
             Err(Unmet { field: "service_tier".to_owned(), lacks })
@@ -32,9 +24,9 @@ pub(super) fn check_tier(request: &pb::ConverseRequest, candidate: &Candidate) -
 }
 
 /// The first need that the model does not meet.
-pub(super) fn check(asked: Asked<'_>, facts: &ModelFacts) -> Result<(), Unmet> {
-    let request = asked.request;
-    for need in all(asked) {
+pub(super) fn check(input: ShapeInput<'_>, facts: &ModelFacts) -> Result<(), Unmet> {
+    let request = input.request;
+    for need in all(input) {
         if !facts.has(need.capability) {
             return Err(Unmet { field: need.field, lacks: need.words.to_owned() });
         }
@@ -59,10 +51,10 @@ fn need(capability: Capability, field: impl Into<String>, words: &'static str) -
     Need { capability, field: field.into(), words }
 }
 
-fn all(asked: Asked<'_>) -> Vec<Need> {
-    let request = asked.request;
+fn all(input: ShapeInput<'_>) -> Vec<Need> {
+    let request = input.request;
     let mut needs = Vec::new();
-    if asked.form == Form::Counted {
+    if input.method == Method::CountTokens {
         needs.push(need(Capability::CountsTokens, "input", "token counting"));
     }
     if request
@@ -76,7 +68,7 @@ fn all(asked: Asked<'_>) -> Vec<Need> {
     if tools {
         needs.push(need(Capability::Tools, "tool_config", "tools"));
     }
-    if tools && asked.form == Form::Streamed {
+    if tools && input.method == Method::ConverseStream {
         needs.push(need(Capability::StreamingTools, "tool_config", "tools in streams"));
     }
     if request.output_config.as_ref().is_some_and(|output| output.text_format.is_some()) {

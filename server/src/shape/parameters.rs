@@ -1,5 +1,5 @@
 //! Parameters: how much and how freely a model generates; and the one repair of what the catalogue did not know.
-use super::{Action, Asked, Draft, Shaped};
+use super::{Action, Draft, ShapeInput, Shaped};
 use crate::{
     catalogue::{Effort, Sampling},
     route::Candidate,
@@ -8,21 +8,21 @@ use prost::Message as _;
 use switchboard_proto::v1::{self as pb, content_block::Block, system_content_block, tool as tool_entry};
 
 impl Draft<'_, '_> {
-    pub(super) fn shape_parameters(&mut self, asked: Asked<'_>, candidate: &Candidate) {
-        self.limit_tokens(asked, candidate);
+    pub(super) fn shape_parameters(&mut self, input: ShapeInput<'_>, candidate: &Candidate) {
+        self.limit_tokens(input, candidate);
         self.limit_sampling();
         self.limit_effort();
     }
 
     /// Always sent: without it Bedrock reserves the model's whole limit of the account's quota. A model that reasons with
     /// a budget needs room for an answer behind it.
-    fn limit_tokens(&mut self, asked: Asked<'_>, candidate: &Candidate) {
+    fn limit_tokens(&mut self, input: ShapeInput<'_>, candidate: &Candidate) {
         let wanted = self.shaped.inference.max_tokens;
         let budget = ["thinking", "reasoning_config"]
             .into_iter()
             .find_map(|name| self.shaped.thinking(name)?.budget_tokens);
         let room = budget.and_then(|budget| i32::try_from(budget).ok()).unwrap_or(0);
-        let default = asked.task.max_tokens.get().saturating_add(room);
+        let default = input.task.max_tokens.get().saturating_add(room);
         let limit = candidate.max_output_tokens().map_or(i32::MAX, |limit| limit.get());
         let sent = wanted.unwrap_or(default).min(limit);
         self.shaped.inference.max_tokens = Some(sent);
@@ -43,7 +43,7 @@ impl Draft<'_, '_> {
 
     /// A rung of a model's ladder may be a service tier.
     pub(super) fn shape_tier(&mut self, candidate: &Candidate) {
-        if let Some(tier) = &candidate.service_tier {
+        if let Some(tier) = &candidate.deployment.key.service_tier {
             self.shaped.request.to_mut().service_tier = Some(pb::ServiceTier { r#type: tier.clone() });
             self.note(
                 "service_tier",
@@ -82,11 +82,11 @@ impl Draft<'_, '_> {
     }
 
     fn limit_effort(&mut self) {
-        let asked = self.request().output_config.as_ref().and_then(|output| output.effort.as_deref());
-        let (Some(asked), Some(most)) = (asked.and_then(Effort::named), self.facts.max_effort) else {
+        let requested = self.request().output_config.as_ref().and_then(|output| output.effort.as_deref());
+        let (Some(requested), Some(most)) = (requested.and_then(Effort::named), self.facts.max_effort) else {
             return;
         };
-        if asked > most {
+        if requested > most {
             if let Some(output) = &mut self.shaped.request.to_mut().output_config {
                 output.effort = Some(most.word().to_owned());
             }

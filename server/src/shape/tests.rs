@@ -1,6 +1,6 @@
 //! What is too fine for a scenario: each rule by its own table.
 use super::*;
-use crate::{catalogue::Catalogue, config::Config, route::Routes};
+use crate::{catalogue::Catalogue, config::Config, snapshot::Snapshot};
 use switchboard_proto::names::action_name;
 use switchboard_proto::v1::{
     content_block::Block, converse_request::AdditionalRequestFields as Extras, system_content_block,
@@ -10,12 +10,17 @@ const HAIKU: &str = "anthropic.claude-haiku-4-5-20251001-v1:0";
 
 /// The request as this model gets it.
 fn shaped(model_id: &str, request: &pb::ConverseRequest) -> (pb::ConverseRequest, Vec<String>) {
-    let routes =
-        Routes::new(&Config::for_two_models(model_id, model_id), &Catalogue::built_in(), "us-east-1");
+    let routes = Snapshot::build(
+        &Config::for_two_models(model_id, model_id),
+        &Catalogue::built_in(),
+        "us-east-1",
+        &Default::default(),
+    )
+    .routes;
     let task = routes.plan("").expect("is a task").task;
     let inference = pb::InferenceConfiguration { max_tokens: Some(10), ..Default::default() };
-    let asked = Asked { task: &task, request, inference: &inference, form: Form::Whole };
-    let shaped = shape(asked, &task.candidates[0]).expect("is eligible");
+    let input = ShapeInput { task: &task, request, inference: &inference, method: Method::Converse };
+    let shaped = shape(input, &task.candidates[0]).expect("is eligible");
     let changes =
         shaped.adjustments.iter().map(|change| format!("{} {}", action_name(change.action()), change.path));
     let changes = changes.collect();
@@ -40,11 +45,18 @@ fn text() -> Block {
 
 #[test]
 fn a_request_that_suits_the_model_is_not_even_copied() {
-    let routes = Routes::new(&Config::for_two_models(HAIKU, HAIKU), &Catalogue::built_in(), "us-east-1");
+    let routes = Snapshot::build(
+        &Config::for_two_models(HAIKU, HAIKU),
+        &Catalogue::built_in(),
+        "us-east-1",
+        &Default::default(),
+    )
+    .routes;
     let task = routes.plan("").expect("is a task").task;
     let (request, inference) = (asking(vec![text()]), pb::InferenceConfiguration::default());
-    let asked = Asked { task: &task, request: &request, inference: &inference, form: Form::Streamed };
-    let shaped = shape(asked, &task.candidates[0]).expect("is eligible");
+    let input =
+        ShapeInput { task: &task, request: &request, inference: &inference, method: Method::ConverseStream };
+    let shaped = shape(input, &task.candidates[0]).expect("is eligible");
     assert!(matches!(shaped.request, Cow::Borrowed(_)));
 }
 

@@ -1,6 +1,6 @@
-//! Content: what was asked and answered, as spans carry it where a setting asks for that: JSON text in the form of the GenAI
-//! conventions. What is no text is named and left out.
-use crate::bedrock::ModelEvent;
+//! Content capture: prompts and answers as span attributes, if the configuration asks for it. JSON text in the form of the
+//! GenAI conventions; content other than text is named and left out.
+use crate::model::ModelEvent;
 use serde_json::{Value, json};
 use switchboard_proto::v1::{
     self as pb, content_block::Block, content_block_delta::Delta, converse_output::Output,
@@ -28,16 +28,16 @@ pub(super) fn answer(text: &str, finish_reason: &str) -> String {
     json!([{ "role": "assistant", "parts": parts, "finish_reason": finish_reason }]).to_string()
 }
 
-/// Of a piece, the text.
-pub(super) fn add_piece(answer: &mut String, piece: &ModelEvent) {
-    if let ModelEvent::ContentBlockDelta(piece) = piece
-        && let Some(Delta::Text(text)) = piece.delta.as_ref().and_then(|delta| delta.delta.as_ref())
+/// Appends the text of a delta.
+pub(super) fn add_delta(answer: &mut String, event: &ModelEvent) {
+    if let ModelEvent::ContentBlockDelta(event) = event
+        && let Some(Delta::Text(text)) = event.delta.as_ref().and_then(|delta| delta.delta.as_ref())
     {
         answer.push_str(text);
     }
 }
 
-/// Of an answer, the texts.
+/// Appends the texts of a whole answer.
 pub(super) fn add_answer(answer: &mut String, whole: &pb::ConverseResponse) {
     let Some(Output::Message(message)) = whole.output.as_ref().and_then(|output| output.output.as_ref())
     else {

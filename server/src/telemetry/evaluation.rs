@@ -1,9 +1,11 @@
-//! Evaluations: what was said of an answer, as the event `gen_ai.evaluation.result` in the answer's own trace.
+//! Evaluations: feedback on an answer, as the event `gen_ai.evaluation.result` in the answer's own trace.
 //!
-//! The call's span has long ended, and a span that has ended takes no more events; so the event is in a span of its own, a
-//! child of the call's. It is always exported: judgements are rare, and worth more than the spans that a sampler drops.
-use super::names::{attribute as a, event};
-use crate::feedback::{Judged, OnJudged};
+//! The call's span has ended before, and a span that has ended accepts no events. So the event is in a span of its own, a child
+//! of the call's. It is always exported: judgements are rare, and worth more than the spans that a sampler drops.
+use crate::{
+    feedback::{Judged, JudgementSink},
+    semconv::{attribute as a, event},
+};
 use opentelemetry::{
     Context, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{Span as _, SpanContext, SpanKind, TraceContextExt as _, TraceState, Tracer as _},
@@ -11,26 +13,25 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::SdkTracer;
 use std::sync::Arc;
 
-/// Puts judgements into traces, and tells whoever comes next.
+/// Adds judgements to traces, and passes them on.
 pub(super) struct Evaluations {
     tracer: SdkTracer,
-    /// Whether a comment may be told: it is content.
+    /// True if comments may be exported: they are content.
     capture: bool,
-    next: Arc<dyn OnJudged>,
+    next: Arc<dyn JudgementSink>,
 }
 
 // === impl Evaluations ===
 
 impl Evaluations {
-    pub(super) fn new(tracer: SdkTracer, capture: bool, next: Arc<dyn OnJudged>) -> Self {
+    pub(super) fn new(tracer: SdkTracer, capture: bool, next: Arc<dyn JudgementSink>) -> Self {
         Self { tracer, capture, next }
     }
 
     fn attributes(&self, judged: &Judged) -> Vec<KeyValue> {
         let judgement = &judged.judgement;
-        let all_or_nothing = |good: bool| if good { 1.0 } else { 0.0 };
         let judged_as = judgement.thumb.or(judgement.task_success);
-        let value = judgement.score.map(|score| score.value).or(judged_as.map(all_or_nothing));
+        let value = judgement.normalized_score();
         let word =
             judgement.label.clone().or(judged_as.map(|good| if good { "pass" } else { "fail" }.to_owned()));
         let explanation = judgement.comment.clone().filter(|_| self.capture);
@@ -46,7 +47,7 @@ impl Evaluations {
     }
 }
 
-impl OnJudged for Evaluations {
+impl JudgementSink for Evaluations {
     fn judged(&self, judged: &Judged) {
         self.next.judged(judged);
         let mut span = self

@@ -1,13 +1,14 @@
-//! Exporters: to where spans and metrics go, and what is counted when they cannot.
+//! Exporters of spans and metrics over OTLP, and counts of what could not be exported.
 //!
-//! The SDK puts batches together on threads of its own, and they leave on one more, with a runtime for that alone: a batch is
-//! most of a megabyte, and a call that came while it was written would wait. All of them step back for calls.
+//! The SDK assembles batches on threads of its own. They are sent from one more thread with a runtime of its own: a batch is most
+//! of a megabyte, and calls would wait while a worker thread writes it. All these threads run at lower priority.
 use super::{
     StartError,
-    keep::{Keep, Recording},
+    dropped::Dropped,
+    error_sampling::{KeepErrors, RecordAll},
     settings::{Otlp, Protocol, Settings},
 };
-use crate::background;
+use crate::thread_priority;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -30,10 +31,7 @@ use opentelemetry_sdk::{
 use std::{
     convert::Infallible,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -43,47 +41,38 @@ use tokio::{
     time::timeout,
 };
 
-/// How many spans are sent at once, where `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` says nothing: some 700 KB, where a collector's receiver
-/// takes 4 MiB. Twice OpenTelemetry's default: one batch is on its way at a time, so it bounds what a collector that is
-/// far away can be told, and each one interrupts the calls that share its core.
-const MOST_AT_ONCE: usize = 1024;
-/// How many spans may wait, where `OTEL_BSP_MAX_QUEUE_SIZE` says nothing: four batches, as OpenTelemetry has it.
-const MOST_WAITING: usize = 4 * MOST_AT_ONCE;
-/// How long a request to a collector may take; OpenTelemetry's own clocks are shorter.
-const LONGEST_EXPORT: Duration = Duration::from_secs(60);
-/// What a collector may answer.
-const LARGEST_ANSWER: usize = 4 << 20;
+/// Spans per batch, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set: some 700 KB, where a collector's receiver accepts 4 MiB.
+/// Twice OpenTelemetry's default: one batch is in flight at a time, so its size limits the rate to a distant collector.
+const MAX_BATCH_SPANS: usize = 1024;
+/// Spans in the queue, unless `OTEL_BSP_MAX_QUEUE_SIZE` is set: four batches, as in OpenTelemetry's defaults.
+const MAX_QUEUED_SPANS: usize = 4 * MAX_BATCH_SPANS;
+/// Longest time for a request to a collector. OpenTelemetry's own timeouts are shorter.
+const MAX_EXPORT_TIME: Duration = Duration::from_secs(60);
+/// Longest response of a collector, in bytes.
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
-/// What was lost, and what waits.
-#[derive(Debug, Default)]
-pub(super) struct Dropped {
-    pub(super) waiting: AtomicUsize,
-    pub(super) lost_spans: AtomicU64,
-    pub(super) lost_exports: AtomicU64,
-}
-
-/// An exporter that counts what it could not bring away.
+/// An exporter that counts what it could not export.
 #[derive(Debug)]
-pub(super) struct Counting<E> {
+pub(super) struct CountDropped<E> {
     inner: E,
     dropped: Arc<Dropped>,
 }
 
-/// A client for HTTP that works from any thread: it hands each request to a runtime.
+/// An HTTP client for threads without a runtime: it hands each request to one.
 #[derive(Clone, Debug)]
-struct OnRuntime {
+struct RuntimeHttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     runtime: Handle,
 }
 
-/// The thread that exports leave on, until this is dropped.
+/// Runtime thread for OTLP exports; stops when dropped.
 #[derive(Debug)]
-pub(super) struct Leaving {
+pub(super) struct ExportRuntime {
     pub(super) runtime: Handle,
     _end: oneshot::Sender<Infallible>,
 }
 
-/// Where spans go.
+/// The provider of traces.
 pub(super) fn traces(
     otlp: &Otlp,
     settings: &Settings,
@@ -95,52 +84,51 @@ pub(super) fn traces(
         Protocol::Grpc => SpanExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build(),
         Protocol::Http => SpanExporter::builder()
             .with_http()
-            .with_http_client(OnRuntime::new(runtime)?)
+            .with_http_client(RuntimeHttpClient::new(runtime)?)
             .with_endpoint(&otlp.endpoint)
             .build(),
     };
     let exporter = exporter.map_err(|error| StartError(format!("traces to {}: {error}", otlp.endpoint)))?;
-    let most_waiting = settings.most_waiting.unwrap_or(MOST_WAITING).max(1);
-    let most_at_once = settings.most_at_once.unwrap_or(MOST_AT_ONCE).clamp(1, most_waiting);
-    let mut batches = BatchConfigBuilder::default()
-        .with_max_queue_size(most_waiting)
-        .with_max_export_batch_size(most_at_once);
+    let max_queued = settings.max_queued.unwrap_or(MAX_QUEUED_SPANS).max(1);
+    let max_batch = settings.max_batch.unwrap_or(MAX_BATCH_SPANS).clamp(1, max_queued);
+    let mut batches =
+        BatchConfigBuilder::default().with_max_queue_size(max_queued).with_max_export_batch_size(max_batch);
     if let Some(delay) = settings.span_delay {
         batches = batches.with_scheduled_delay(delay);
     }
-    let exporter = Counting { inner: exporter, dropped: Arc::clone(dropped) };
+    let exporter = CountDropped { inner: exporter, dropped: Arc::clone(dropped) };
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batches.build()).build();
     let everything = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
     let sampler = settings.sampler.clone().unwrap_or_else(everything);
     let provider = SdkTracerProvider::builder()
         .with_resource(resource(settings))
-        .with_span_processor(Keep::new(batches, most_waiting, Arc::clone(dropped)));
+        .with_span_processor(KeepErrors::new(batches, max_queued, Arc::clone(dropped)));
     Ok(if keep_errors {
-        provider.with_sampler(Recording(sampler)).build()
+        provider.with_sampler(RecordAll(sampler)).build()
     } else {
         provider.with_sampler(sampler).build()
     })
 }
 
-/// Where metrics are pushed to.
+/// The exporter of metrics.
 pub(super) fn metrics(
     otlp: &Otlp,
     dropped: &Arc<Dropped>,
     runtime: &Handle,
-) -> Result<Counting<MetricExporter>, StartError> {
+) -> Result<CountDropped<MetricExporter>, StartError> {
     let exporter = match otlp.protocol {
         Protocol::Grpc => MetricExporter::builder().with_tonic().with_endpoint(&otlp.endpoint).build(),
         Protocol::Http => MetricExporter::builder()
             .with_http()
-            .with_http_client(OnRuntime::new(runtime)?)
+            .with_http_client(RuntimeHttpClient::new(runtime)?)
             .with_endpoint(&otlp.endpoint)
             .build(),
     };
     let exporter = exporter.map_err(|error| StartError(format!("metrics to {}: {error}", otlp.endpoint)))?;
-    Ok(Counting { inner: exporter, dropped: Arc::clone(dropped) })
+    Ok(CountDropped { inner: exporter, dropped: Arc::clone(dropped) })
 }
 
-/// Who tells all this. What the environment says of it comes first.
+/// The resource that all telemetry describes. The environment takes precedence.
 pub(super) fn resource(settings: &Settings) -> Resource {
     let resource =
         Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
@@ -148,24 +136,16 @@ pub(super) fn resource(settings: &Settings) -> Resource {
     if named { resource.build() } else { resource.with_service_name("switchboard").build() }
 }
 
-// === impl Dropped ===
+// === impl CountDropped ===
 
-impl Dropped {
-    pub(super) fn spans(&self, many: usize) {
-        self.lost_spans.fetch_add(many as u64, Relaxed);
-    }
-}
-
-// === impl Counting ===
-
-impl<E: ExportSpans> ExportSpans for Counting<E> {
+impl<E: ExportSpans> ExportSpans for CountDropped<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        background::step_back();
-        let many = batch.len();
+        thread_priority::lower();
+        let count = batch.len();
         let exported = self.inner.export(batch).await;
-        self.dropped.waiting.fetch_sub(many, Relaxed);
+        self.dropped.queued.fetch_sub(count, Relaxed);
         if exported.is_err() {
-            self.dropped.spans(many);
+            self.dropped.spans(count);
         }
         exported
     }
@@ -179,9 +159,9 @@ impl<E: ExportSpans> ExportSpans for Counting<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Counting<E> {
+impl<E: PushMetricExporter> PushMetricExporter for CountDropped<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        background::step_back();
+        thread_priority::lower();
         let exported = self.inner.export(metrics).await;
         if exported.is_err() {
             self.dropped.lost_exports.fetch_add(1, Relaxed);
@@ -202,24 +182,24 @@ impl<E: PushMetricExporter> PushMetricExporter for Counting<E> {
     }
 }
 
-// === impl Leaving ===
+// === impl ExportRuntime ===
 
-impl Leaving {
+impl ExportRuntime {
     pub(super) fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name("exports".to_owned()).spawn(move || {
-            background::step_back();
+            thread_priority::lower();
             let _ = runtime.block_on(ended);
         })?;
         Ok(Self { runtime: handle, _end: end })
     }
 }
 
-// === impl OnRuntime ===
+// === impl RuntimeHttpClient ===
 
-impl OnRuntime {
+impl RuntimeHttpClient {
     fn new(runtime: &Handle) -> Result<Self, StartError> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
@@ -233,13 +213,13 @@ impl OnRuntime {
 }
 
 #[tonic::async_trait]
-impl HttpClient for OnRuntime {
+impl HttpClient for RuntimeHttpClient {
     async fn send_bytes(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
         let sending = self.client.request(request.map(Full::new));
         let sent = self.runtime.spawn(async move {
-            let answered = timeout(LONGEST_EXPORT, async move {
+            let answered = timeout(MAX_EXPORT_TIME, async move {
                 let (head, body) = sending.await?.into_parts();
-                let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
+                let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await?.to_bytes();
                 Ok::<_, HttpError>(http::Response::from_parts(head, body))
             });
             answered.await?

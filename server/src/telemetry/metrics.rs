@@ -1,16 +1,22 @@
-//! Metrics: the instruments, and what each end of a call and of an attempt tells them.
+//! Metrics: the instruments, and what each end of a call and of an attempt records.
 use super::{
-    active::Active,
-    ends::{AttemptEnd, CallEnd, Ended},
-    exporters::Dropped,
-    labels::{Labels, TargetLabels},
-    names::{attribute as a, bounds, full_method, is_servers_error, metric as m, status},
-    series::Series,
+    CallSink,
+    attempt::AttemptEnd,
+    bound_series::BoundSeries,
+    dropped::Dropped,
+    in_flight::InFlightCalls,
+    names::{attribute as a, bounds, is_servers_error, metric as m, status},
+    spans::CallSpan,
+    tokens::{TokenCounts, usd},
 };
 use crate::{
-    attempt::targets::Targets,
     config::GenAi,
-    route::{Routes, Task},
+    deployment::{Deployment, Labels},
+    reason::reason_name,
+    route::Task,
+    rpc::{Method, Rpc},
+    snapshot::Snapshots,
+    summary::{CallOutcome, CallSummary},
 };
 use opentelemetry::{
     KeyValue,
@@ -18,60 +24,55 @@ use opentelemetry::{
 };
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 use switchboard_proto::{
-    names::action_name,
-    v1::{self as pb, BreakerState, StopReason},
+    names::{action_name, resolution_name},
+    v1::{self as pb, BreakerState, ErrorReason, Resolution, StopReason},
 };
 
-/// The instruments.
+/// Times between the deltas of one deployment's streams.
+pub(super) type ChunkTimes = BoundHistogram<f64>;
+
+/// Ids of the series of a task and of a deployment, where there is one.
+type OfModel = (Option<u64>, Option<u64>);
+
+/// The instruments. Series of failures are not bound: they are rare.
 #[derive(Debug)]
 pub(super) struct Metrics {
     genai: GenAi,
-    /// By target and operation, where nothing failed.
-    operation_duration: Series<Histogram<f64>, (usize, &'static str)>,
-    /// By target, operation and kind.
-    token_usage: Series<Histogram<u64>, (usize, &'static str, &'static str)>,
-    time_to_first_chunk: Histogram<f64>,
-    time_per_output_chunk: Histogram<f64>,
-    /// The same by [`crate::route::Candidate::target`], its attributes looked up with the first chunk: there are hundreds in
-    /// an answer.
-    chunks: Box<[OnceLock<BoundHistogram<f64>>]>,
+    operation_duration: BoundSeries<Histogram<f64>, (u64, Method)>,
+    /// By deployment, method and token type.
+    token_usage: BoundSeries<Histogram<u64>, (u64, Method, &'static str)>,
+    time_to_first_chunk: BoundSeries<Histogram<f64>, u64>,
+    time_per_output_chunk: BoundSeries<Histogram<f64>, u64>,
     /// Input, output, cache read, cache write.
     dev_usage: [Counter<u64>; 4],
-    /// By method and status.
-    rpc_duration: Series<Histogram<f64>, (&'static str, i32)>,
-    /// By task and target, how it ended and whose fault it was, where there is no reason.
-    calls: Series<Counter<u64>, (OfModel, &'static str, &'static str)>,
-    /// By task, target and method.
-    call_duration: Series<Histogram<f64>, (OfModel, &'static str)>,
-    /// By task and target.
-    first_content: Series<Histogram<f64>, OfModel>,
-    /// By task and method.
-    own_time: Series<Histogram<f64>, (Option<usize>, &'static str)>,
-    /// By task, target and kind.
-    tokens: Series<Counter<u64>, (OfModel, &'static str)>,
-    /// By task, target and outcome, where nothing failed.
-    attempts: Series<Counter<u64>, (OfModel, &'static str)>,
+    rpc_duration: BoundSeries<Histogram<f64>, (Rpc, i32)>,
+    /// By task and deployment, outcome and fault domain, for calls that have no reason and named their task.
+    calls: BoundSeries<Counter<u64>, (OfModel, CallOutcome, &'static str)>,
+    call_duration: BoundSeries<Histogram<f64>, (OfModel, Rpc)>,
+    first_content: BoundSeries<Histogram<f64>, OfModel>,
+    own_time: BoundSeries<Histogram<f64>, (Option<u64>, Rpc)>,
+    /// By task and deployment, and kind of token.
+    tokens: BoundSeries<Counter<u64>, (OfModel, &'static str)>,
+    /// By task and deployment, and outcome.
+    attempts: BoundSeries<Counter<u64>, (OfModel, &'static str)>,
     fallbacks: Counter<u64>,
     adjustments: Counter<u64>,
     interventions: Counter<u64>,
     truncations: Counter<u64>,
-    /// By task and target, and whether it is estimated.
-    cost: Series<Counter<f64>, (OfModel, bool)>,
+    /// By task and deployment, and whether the cost is estimated.
+    cost: BoundSeries<Counter<f64>, (OfModel, bool)>,
     prices_unknown: Counter<u64>,
     shed: Counter<u64>,
 }
 
-/// A [`Task::index`] and a [`crate::route::Candidate::target`], where there is one.
-type OfModel = (Option<usize>, Option<usize>);
-
-/// The paths of adjustments that have a series of their own. Callers' messages and fields have indices and names in them,
-/// so what is beyond these is "other".
+/// Paths of adjustments that have a series of their own. Paths into callers' messages and fields contain indices and names,
+/// so every other path is "other".
 const KNOWN_PATHS: [&str; 12] = [
     "inference_config.max_tokens",
     "inference_config.temperature",
@@ -90,7 +91,7 @@ const KNOWN_PATHS: [&str; 12] = [
 // === impl Metrics ===
 
 impl Metrics {
-    pub(super) fn new(meter: &Meter, genai: GenAi, labels: &Labels) -> Self {
+    pub(super) fn new(meter: &Meter, genai: GenAi) -> Self {
         let counter = |(name, unit)| meter.u64_counter(name).with_unit(unit).build();
         let seconds = |(name, unit), bounds: &[f64]| {
             meter.f64_histogram(name).with_unit(unit).with_boundaries(bounds.to_vec()).build()
@@ -100,150 +101,124 @@ impl Metrics {
         let (cost, cost_unit) = m::COST;
         Self {
             genai,
-            operation_duration: Series::new(seconds(m::OPERATION_DURATION, &bounds::OPERATION)),
-            token_usage: Series::new(token_usage.with_boundaries(bounds::TOKENS.to_vec()).build()),
-            time_to_first_chunk: seconds(m::TIME_TO_FIRST_CHUNK, &bounds::OPERATION),
-            time_per_output_chunk: seconds(m::TIME_PER_OUTPUT_CHUNK, &bounds::OPERATION),
-            chunks: labels.targets().map(|_| OnceLock::new()).collect(),
+            operation_duration: BoundSeries::new(seconds(m::OPERATION_DURATION, &bounds::OPERATION)),
+            token_usage: BoundSeries::new(token_usage.with_boundaries(bounds::TOKENS.to_vec()).build()),
+            time_to_first_chunk: BoundSeries::new(seconds(m::TIME_TO_FIRST_CHUNK, &bounds::OPERATION)),
+            time_per_output_chunk: BoundSeries::new(seconds(m::TIME_PER_OUTPUT_CHUNK, &bounds::OPERATION)),
             dev_usage: [m::DEV_INPUT, m::DEV_OUTPUT, m::DEV_CACHE_READ, m::DEV_CACHE_WRITE].map(counter),
-            rpc_duration: Series::new(seconds(m::RPC_DURATION, &bounds::RPC)),
-            calls: Series::new(counter(m::CALLS)),
-            call_duration: Series::new(seconds(m::CALL_DURATION, &bounds::OPERATION)),
-            first_content: Series::new(seconds(m::FIRST_CONTENT, &bounds::OPERATION)),
-            own_time: Series::new(seconds(m::OWN_TIME, &bounds::OWN_TIME)),
-            tokens: Series::new(counter(m::TOKENS)),
-            attempts: Series::new(counter(m::ATTEMPTS)),
+            rpc_duration: BoundSeries::new(seconds(m::RPC_DURATION, &bounds::RPC)),
+            calls: BoundSeries::new(counter(m::CALLS)),
+            call_duration: BoundSeries::new(seconds(m::CALL_DURATION, &bounds::OPERATION)),
+            first_content: BoundSeries::new(seconds(m::FIRST_CONTENT, &bounds::OPERATION)),
+            own_time: BoundSeries::new(seconds(m::OWN_TIME, &bounds::OWN_TIME)),
+            tokens: BoundSeries::new(counter(m::TOKENS)),
+            attempts: BoundSeries::new(counter(m::ATTEMPTS)),
             fallbacks: counter(m::FALLBACKS),
             adjustments: counter(m::ADJUSTMENTS),
             interventions: counter(m::INTERVENTIONS),
             truncations: counter(m::TRUNCATIONS),
-            cost: Series::new(meter.f64_counter(cost).with_unit(cost_unit).build()),
+            cost: BoundSeries::new(meter.f64_counter(cost).with_unit(cost_unit).build()),
             prices_unknown: counter(m::PRICES_UNKNOWN),
             shed: counter(m::SHED),
         }
     }
 
-    pub(super) fn call_ended(&self, end: &CallEnd<'_>, labels: &Labels) {
-        let task = end.task.and_then(|task| labels.task(task));
-        let served = end.served().and_then(|last| labels.target(last.target));
-        let model = served.map(|target| &target.model);
-        let of_model = (end.task.map(|task| task.index), end.served().map(|last| last.target));
-        let method = || KeyValue::new(a::METHOD, end.method);
+    /// Where the times between the deltas of a deployment's streams are recorded: there are hundreds in an answer.
+    pub(super) fn chunk_times(&self, deployment: &Deployment) -> Arc<ChunkTimes> {
+        let attributes = || genai(deployment.labels(), Method::ConverseStream, None);
+        self.time_per_output_chunk.bind(deployment.series(), attributes)
+    }
 
-        let counted = || {
+    fn count_call(&self, summary: &CallSummary, of_model: OfModel) {
+        let resolution = summary.resolution.filter(|resolution| *resolution != Resolution::Named);
+        let attributes = || {
             set([
-                task.cloned(),
-                model.cloned(),
-                Some(KeyValue::new(a::OUTCOME, end.ended.word())),
-                some(a::REASON, end.reason),
-                Some(KeyValue::new(a::FAULT_DOMAIN, end.domain.word())),
-                end.resolution.map(|resolution| KeyValue::new(a::RESOLUTION, resolution)),
+                task_label(summary).cloned(),
+                model_label(summary).cloned(),
+                Some(KeyValue::new(a::OUTCOME, summary.outcome.name())),
+                summary.reason.map(|reason| KeyValue::new(a::REASON, reason_name(reason))),
+                Some(KeyValue::new(a::FAULT_DOMAIN, summary.fault_domain.name())),
+                summary.resolution.map(|it| KeyValue::new(a::RESOLUTION, resolution_name(it))),
             ])
         };
-        if end.reason.is_empty() && end.resolution == Some("named") {
-            self.calls.tell((of_model, end.ended.word(), end.domain.word()), 1, counted);
+        if summary.reason.is_none() && resolution.is_none() {
+            self.calls.record((of_model, summary.outcome, summary.fault_domain.name()), 1, attributes);
         } else {
-            self.calls.instrument.add(1, &counted());
+            self.calls.instrument.add(1, &attributes());
         }
-        self.rpc_duration.tell((end.method, i32::from(end.code)), end.total.as_secs_f64(), || {
+    }
+
+    fn record_rpc(&self, summary: &CallSummary) {
+        let CallSummary { rpc, code, total, .. } = summary;
+        self.rpc_duration.record((*rpc, i32::from(*code)), total.as_secs_f64(), || {
             set([
                 Some(KeyValue::new(a::RPC_SYSTEM, "grpc")),
-                Some(KeyValue::new(a::RPC_METHOD, full_method(end.method))),
-                Some(KeyValue::new(a::RPC_STATUS, status(end.code))),
-                is_servers_error(end.code).then(|| KeyValue::new(a::ERROR_TYPE, status(end.code))),
+                Some(KeyValue::new(a::RPC_METHOD, rpc.full_name())),
+                Some(KeyValue::new(a::RPC_STATUS, status(*code))),
+                is_servers_error(*code).then(|| KeyValue::new(a::ERROR_TYPE, status(*code))),
             ])
         });
-        if end.ended == Ended::Shed {
-            self.shed.add(1, &[method()]);
-            return;
-        }
-        let with_model = || set([task.cloned(), Some(method()), model.cloned()]);
-        self.call_duration.tell((of_model, end.method), end.total.as_secs_f64(), with_model);
-        let of_task = || set([task.cloned(), Some(method())]);
-        self.own_time.tell((of_model.0, end.method), end.own_time.as_secs_f64(), of_task);
-        let attributes = || set([task.cloned(), model.cloned()]);
-        if let Some(took) = end.first_content {
-            self.first_content.tell(of_model, took.as_secs_f64(), attributes);
-        }
-        if let Some(reason) = end.fell_back {
-            let reason = some(a::REASON, reason);
-            self.fallbacks.add(1, &set([task.cloned(), model.cloned(), reason]));
-        }
-        if end.is_truncated() {
-            self.truncations.add(1, &attributes());
-        }
-        if end.stop == Some(StopReason::GuardrailIntervened) {
-            self.interventions.add(1, &attributes());
-        }
     }
 
     pub(super) fn attempt_ended(
         &self,
         end: &AttemptEnd<'_>,
-        operation: &'static str,
+        first_chunk: Option<Duration>,
         task: Option<&Task>,
-        labels: &Labels,
     ) {
-        let Some(target) = labels.target(end.target) else { return };
-        let told = Told {
-            operation,
-            index: (task.map(|task| task.index), Some(end.target)),
-            target,
-            task: task.and_then(|task| labels.task(task)),
+        let labels = AttemptLabels {
+            method: end.method,
+            series: (task.map(|task| task.state().series), Some(end.deployment.series())),
+            deployment: end.deployment,
+            task: task.map(|task| &task.state().label),
         };
-        let took = end.took.as_secs_f64();
-        let attempts = |error: Option<KeyValue>| {
-            let outcome = Some(KeyValue::new(a::OUTCOME, end.outcome));
-            set([told.task.cloned(), Some(target.model.clone()), Some(target.region.clone()), outcome, error])
-        };
-        if end.reason.is_empty() {
-            self.operation_duration.tell((end.target, operation), took, || told.genai(None));
-            self.attempts.tell((told.index, end.outcome), 1, || attempts(None));
-        } else {
-            let error = some(a::ERROR_TYPE, end.reason);
-            self.operation_duration.instrument.record(took, &told.genai(error));
-            self.attempts.instrument.add(1, &attempts(some(a::REASON, end.reason)));
+        self.record_result(end, &labels);
+        if let Some(took) = first_chunk {
+            let deployment = end.deployment.series();
+            self.time_to_first_chunk.record(deployment, took.as_secs_f64(), || labels.genai(None));
         }
-        if let Some(took) = end.first_chunk {
-            self.time_to_first_chunk.record(took.as_secs_f64(), &told.genai(None));
-        }
+        let model = &end.deployment.labels().model;
         for adjustment in &end.attempt.adjustments {
-            self.adjustments.add(
-                1,
-                &[
-                    target.model.clone(),
-                    KeyValue::new(a::PATH, known_path(&adjustment.path)),
-                    KeyValue::new(a::ACTION, action_name(adjustment.action())),
-                ],
-            );
+            let path = KeyValue::new(a::PATH, known_path(&adjustment.path));
+            let action = KeyValue::new(a::ACTION, action_name(adjustment.action()));
+            self.adjustments.add(1, &[model.clone(), path, action]);
         }
         if let Some(usage) = &end.attempt.usage {
-            self.used(usage, &told);
-        } else if self.genai.is_dev() && operation == "chat" {
-            self.add_dev([0, 0, 0, 0], &told, "unknown");
+            self.record_usage(usage, &labels);
+        } else if self.genai.is_dev() && end.method != Method::CountTokens {
+            self.add_dev_usage([0, 0, 0, 0], &labels, "unknown");
         }
         if let Some(cost) = end.attempt.cost {
-            self.cost.tell((told.index, cost.estimated), usd(cost), || {
-                told.of_model(KeyValue::new(a::ESTIMATED, cost.estimated))
+            self.cost.record((labels.series, cost.estimated), usd(cost), || {
+                labels.of_model(KeyValue::new(a::ESTIMATED, cost.estimated))
             });
         }
         if end.is_unpriced {
-            self.prices_unknown.add(1, std::slice::from_ref(&target.model));
+            self.prices_unknown.add(1, std::slice::from_ref(model));
         }
     }
 
-    /// One chunk of a stream after its first.
-    pub(super) fn chunk(&self, target: usize, took: Duration, labels: &Labels) {
-        let Some((known, target)) = self.chunks.get(target).zip(labels.target(target)) else { return };
-        let bound = known.get_or_init(|| {
-            let told = Told { operation: "chat", index: (None, None), target, task: None };
-            self.time_per_output_chunk.bind(&told.genai(None))
-        });
-        bound.record(took.as_secs_f64());
+    fn record_result(&self, end: &AttemptEnd<'_>, labels: &AttemptLabels<'_>) {
+        let took = end.took.as_secs_f64();
+        let attempts = |reason: Option<KeyValue>| {
+            let Labels { model, region, .. } = end.deployment.labels();
+            let outcome = Some(KeyValue::new(a::OUTCOME, end.outcome));
+            set([labels.task.cloned(), Some(model.clone()), Some(region.clone()), outcome, reason])
+        };
+        if end.reason == ErrorReason::Unspecified {
+            let deployment = end.deployment.series();
+            self.operation_duration.record((deployment, end.method), took, || labels.genai(None));
+            self.attempts.record((labels.series, end.outcome), 1, || attempts(None));
+        } else {
+            let reason = reason_name(end.reason);
+            let error = KeyValue::new(a::ERROR_TYPE, reason);
+            self.operation_duration.instrument.record(took, &labels.genai(Some(error)));
+            self.attempts.instrument.add(1, &attempts(Some(KeyValue::new(a::REASON, reason))));
+        }
     }
 
-    fn used(&self, usage: &pb::TokenUsage, told: &Told<'_>) {
-        let used = Kinds::of(usage);
+    fn record_usage(&self, usage: &pb::TokenUsage, labels: &AttemptLabels<'_>) {
+        let used = TokenCounts::of(usage);
         let kinds = [
             ("input", used.input),
             ("output", used.output),
@@ -251,98 +226,144 @@ impl Metrics {
             ("cache_write", used.cache_write),
         ];
         for (kind, tokens) in kinds.into_iter().filter(|(_, tokens)| *tokens > 0) {
-            self.tokens.tell((told.index, kind), tokens, || told.of_model(KeyValue::new(a::TYPE, kind)));
+            self.tokens
+                .record((labels.series, kind), tokens, || labels.of_model(KeyValue::new(a::TYPE, kind)));
         }
-        if let (true, Some(target)) = (self.genai.is_released(), told.index.1) {
+        if self.genai.is_released() {
             for (kind, tokens) in [("input", used.all_input()), ("output", used.output)] {
-                self.token_usage.tell((target, told.operation, kind), tokens, || {
-                    told.genai(Some(KeyValue::new(a::TOKEN_TYPE, kind)))
-                });
+                let key = (labels.deployment.series(), labels.method, kind);
+                let attributes = || labels.genai(Some(KeyValue::new(a::TOKEN_TYPE, kind)));
+                self.token_usage.record(key, tokens, attributes);
             }
         }
         if self.genai.is_dev() {
             let counts = [used.all_input(), used.output, used.cache_read, used.cache_write];
-            self.add_dev(counts, told, "text");
+            self.add_dev_usage(counts, labels, "text");
         }
     }
 
-    fn add_dev(&self, counts: [u64; 4], told: &Told<'_>, modality: &'static str) {
+    fn add_dev_usage(&self, counts: [u64; 4], labels: &AttemptLabels<'_>, modality: &'static str) {
         for (counter, tokens) in self.dev_usage.iter().zip(counts) {
-            counter.add(tokens, &told.genai(Some(KeyValue::new(a::TOKEN_MODALITY, modality))));
+            counter.add(tokens, &labels.genai(Some(KeyValue::new(a::TOKEN_MODALITY, modality))));
         }
     }
 }
 
-/// Whose attempt is told of.
-struct Told<'a> {
-    operation: &'static str,
-    index: OfModel,
-    target: &'a TargetLabels,
+impl CallSink for Metrics {
+    fn call_ended(&self, summary: &CallSummary, _: &CallSpan) {
+        let task = summary.task.as_ref().map(|task| task.state().series);
+        let of_model = (task, summary.served().map(|served| served.deployment.series()));
+        self.count_call(summary, of_model);
+        self.record_rpc(summary);
+        let method = || KeyValue::new(a::METHOD, summary.rpc.name());
+        if summary.outcome == CallOutcome::Shed {
+            self.shed.add(1, &[method()]);
+            return;
+        }
+        let task = || task_label(summary).cloned();
+        let model = || model_label(summary).cloned();
+        self.call_duration.record((of_model, summary.rpc), summary.total.as_secs_f64(), || {
+            set([task(), Some(method()), model()])
+        });
+        self.own_time.record((of_model.0, summary.rpc), summary.own_time.as_secs_f64(), || {
+            set([task(), Some(method())])
+        });
+        let attributes = || set([task(), model()]);
+        if let Some(took) = summary.first_content {
+            self.first_content.record(of_model, took.as_secs_f64(), attributes);
+        }
+        if let Some(reason) = summary.fallback {
+            let reason = Some(KeyValue::new(a::REASON, reason_name(reason)));
+            self.fallbacks.add(1, &set([task(), model(), reason]));
+        }
+        if summary.is_truncated() {
+            self.truncations.add(1, &attributes());
+        }
+        if summary.stop_reason == Some(StopReason::GuardrailIntervened) {
+            self.interventions.add(1, &attributes());
+        }
+    }
+}
+
+fn task_label(summary: &CallSummary) -> Option<&KeyValue> {
+    summary.task.as_ref().map(|task| &task.state().label)
+}
+
+fn model_label(summary: &CallSummary) -> Option<&KeyValue> {
+    summary.served().map(|served| &served.deployment.labels().model)
+}
+
+/// Attributes of an attempt.
+struct AttemptLabels<'a> {
+    method: Method,
+    series: OfModel,
+    deployment: &'a Deployment,
     task: Option<&'a KeyValue>,
 }
 
-impl Told<'_> {
-    /// As the conventions name a model.
+impl AttemptLabels<'_> {
+    /// Attributes of the GenAI conventions.
     fn genai(&self, more: Option<KeyValue>) -> Vec<KeyValue> {
-        set([
-            Some(KeyValue::new(a::OPERATION, self.operation)),
-            Some(KeyValue::new(a::PROVIDER, "aws.bedrock")),
-            Some(self.target.request_model.clone()),
-            more,
-        ])
+        genai(self.deployment.labels(), self.method, more)
     }
 
-    /// As we name it.
+    /// Attributes of our own metrics.
     fn of_model(&self, more: KeyValue) -> Vec<KeyValue> {
-        set([self.task.cloned(), Some(self.target.model.clone()), Some(more)])
+        set([self.task.cloned(), Some(self.deployment.labels().model.clone()), Some(more)])
     }
 }
 
-/// What is looked at when the metrics are collected.
-pub(super) fn observe(meter: &Meter, targets: &Arc<Targets>, active: &Arc<Active>, routes: &Routes) {
+fn genai(labels: &Labels, method: Method, more: Option<KeyValue>) -> Vec<KeyValue> {
+    set([
+        Some(KeyValue::new(a::OPERATION, method.operation_name())),
+        Some(KeyValue::new(a::PROVIDER, "aws.bedrock")),
+        Some(labels.request_model.clone()),
+        more,
+    ])
+}
+
+/// Instruments that are read when the metrics are collected.
+pub(super) fn observe(meter: &Meter, snapshots: &Snapshots, in_flight: &Arc<InFlightCalls>) {
     let (name, unit) = m::BREAKER_STATE;
-    let targets = Arc::clone(targets);
+    let current = snapshots.clone();
     let breakers = meter.u64_observable_gauge(name).with_unit(unit).with_callback(move |observer| {
-        for (target, state) in targets.states() {
-            let state = match state {
+        for deployment in current.borrow().routes.deployments() {
+            let state = match deployment.breaker_state() {
                 BreakerState::Open | BreakerState::ForcedOpen => 2,
                 BreakerState::HalfOpen => 1,
                 _ => 0,
             };
-            let tier = target.service_tier.clone().map(|tier| KeyValue::new(a::SERVICE_TIER, tier));
-            observer.observe(
-                state,
-                &set([
-                    Some(KeyValue::new(a::MODEL, target.name.clone())),
-                    Some(KeyValue::new(a::REGION, target.region.clone())),
-                    tier,
-                ]),
-            );
+            let Labels { model, region, .. } = deployment.labels();
+            let tier = deployment.key.service_tier.clone().map(|tier| KeyValue::new(a::SERVICE_TIER, tier));
+            observer.observe(state, &set([Some(model.clone()), Some(region.clone()), tier]));
         }
     });
     breakers.build();
     let (name, unit) = m::CALLS_ACTIVE;
-    let active = Arc::clone(active);
+    let in_flight = Arc::clone(in_flight);
     let calls = meter.i64_observable_up_down_counter(name).with_unit(unit).with_callback(move |observer| {
-        for (method, count) in active.counts() {
-            observer.observe(count, &[KeyValue::new(a::METHOD, method)]);
+        for (rpc, count) in in_flight.counts() {
+            observer.observe(count, &[KeyValue::new(a::METHOD, rpc.name())]);
         }
     });
     calls.build();
     let (name, unit) = m::CONFIG_INFO;
-    let version = KeyValue::new(a::CONFIG_VERSION, routes.version().to_owned());
-    let info = meter.u64_observable_gauge(name).with_unit(unit);
-    info.with_callback(move |observer| observer.observe(1, std::slice::from_ref(&version))).build();
+    let current = snapshots.clone();
+    let info = meter.u64_observable_gauge(name).with_unit(unit).with_callback(move |observer| {
+        let version = current.borrow().version.clone();
+        observer.observe(1, &[KeyValue::new(a::CONFIG_VERSION, version)]);
+    });
+    info.build();
 }
 
-/// What Bedrock said and nobody could hear.
-pub(super) fn observe_gaps(meter: &Meter, gaps: Arc<AtomicU64>) {
+/// Counts JSON members in Bedrock's replies that the contract does not have.
+pub(super) fn observe_unknown_members(meter: &Meter, members: Arc<AtomicU64>) {
     let (name, unit) = m::GAPS;
     let counter = meter.u64_observable_counter(name).with_unit(unit);
-    counter.with_callback(move |observer| observer.observe(gaps.load(Relaxed), &[])).build();
+    counter.with_callback(move |observer| observer.observe(members.load(Relaxed), &[])).build();
 }
 
-/// What was lost on its way.
+/// Counts spans and metrics that were lost.
 pub(super) fn observe_losses(meter: &Meter, dropped: &Arc<Dropped>) {
     let (name, unit) = m::DROPPED;
     let dropped = Arc::clone(dropped);
@@ -355,47 +376,12 @@ pub(super) fn observe_losses(meter: &Meter, dropped: &Arc<Dropped>) {
     losses.build();
 }
 
-/// What was used, by kind; what Bedrock did not say is nothing.
-pub(super) struct Kinds {
-    pub(super) input: u64,
-    pub(super) output: u64,
-    pub(super) cache_read: u64,
-    pub(super) cache_write: u64,
-}
-
-impl Kinds {
-    pub(super) fn of(usage: &pb::TokenUsage) -> Self {
-        let count = |tokens: i32| u64::try_from(tokens).unwrap_or(0);
-        Self {
-            input: count(usage.input_tokens),
-            output: count(usage.output_tokens),
-            cache_read: count(usage.cache_read_input_tokens.unwrap_or(0)),
-            cache_write: count(usage.cache_write_input_tokens.unwrap_or(0)),
-        }
-    }
-
-    /// As the conventions count input: with what was cached.
-    pub(super) fn all_input(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write
-    }
-}
-
-/// For charts; bills are made of the integers.
-#[expect(clippy::cast_precision_loss, reason = "a chart needs no more than fifteen digits")]
-pub(super) fn usd(cost: pb::Cost) -> f64 {
-    cost.pico_usd as f64 / 1e12
-}
-
-/// The longest of the known paths that this one is, or lies within.
+/// The longest known path that is equal to this one or contains it.
 fn known_path(path: &str) -> &'static str {
     let within = |known: &&str| {
         path.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
     KNOWN_PATHS.into_iter().filter(within).max_by_key(|known| known.len()).unwrap_or("other")
-}
-
-fn some(name: &'static str, value: &str) -> Option<KeyValue> {
-    (!value.is_empty()).then(|| KeyValue::new(name, value.to_owned()))
 }
 
 fn set<const N: usize>(attributes: [Option<KeyValue>; N]) -> Vec<KeyValue> {
@@ -418,18 +404,5 @@ mod tests {
         ] {
             assert_eq!(known_path(path), expected, "{path}");
         }
-    }
-
-    #[test]
-    fn what_was_cached_is_input_too() {
-        let usage = pb::TokenUsage {
-            input_tokens: 5,
-            output_tokens: 7,
-            cache_read_input_tokens: Some(11),
-            cache_write_input_tokens: Some(13),
-            ..Default::default()
-        };
-        let kinds = Kinds::of(&usage);
-        assert_eq!((kinds.all_input(), kinds.input, kinds.output), (29, 5, 7));
     }
 }

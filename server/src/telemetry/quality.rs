@@ -1,62 +1,57 @@
-//! Quality: what people and programs said of answers, as metrics.
-use super::names::{attribute as a, bounds, metric as m};
+//! Quality metrics: feedback on answers, by task, model and judge.
 use crate::{
-    feedback::{Judged, Judgement, LogJudged, OnJudged},
-    route::Routes,
+    feedback::{Judged, Judgement, JudgementSink, LogJudgements},
+    semconv::{attribute as a, bounds, metric as m},
+    snapshot::Snapshots,
 };
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram, Meter},
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Counts judgements, beside their lines in the log.
 #[derive(Debug)]
-pub(super) struct Judgements {
+pub(super) struct QualityMetrics {
     score: Histogram<f64>,
     judgements: Counter<u64>,
-    tasks: BTreeSet<String>,
-    /// The configuration's name of each model id.
-    models: BTreeMap<String, String>,
+    snapshots: Snapshots,
 }
 
-// === impl Judgements ===
+// === impl QualityMetrics ===
 
-impl Judgements {
-    pub(super) fn new(meter: &Meter, routes: &Routes) -> Self {
+impl QualityMetrics {
+    pub(super) fn new(meter: &Meter, snapshots: Snapshots) -> Self {
         let (score, score_unit) = m::QUALITY;
         let (feedback, feedback_unit) = m::FEEDBACK;
         let score =
             meter.f64_histogram(score).with_unit(score_unit).with_boundaries(bounds::QUALITY.to_vec());
-        let named = |target: &crate::route::Target| (target.model_id.clone(), target.name.clone());
-        Self {
-            score: score.build(),
-            judgements: meter.u64_counter(feedback).with_unit(feedback_unit).build(),
-            tasks: routes.tasks().map(|task| task.name.clone()).collect(),
-            models: routes.targets().iter().map(named).collect(),
-        }
+        let judgements = meter.u64_counter(feedback).with_unit(feedback_unit).build();
+        Self { score: score.build(), judgements, snapshots }
     }
 
-    /// Whose answer, and who judged. An answer may be older than the configuration; what that no longer names has no label.
+    /// Attributes of a judgement. An answer may be older than the configuration: a task or model that the current one does
+    /// not name has no label, so that the number of series is bounded.
     fn labels(&self, judged: &Judged) -> Vec<KeyValue> {
-        let task = self.tasks.get(&judged.answer.task_type);
+        let snapshot = self.snapshots.borrow();
+        let answer = &judged.answer;
+        let task = snapshot.routes.tasks().find(|task| task.name == answer.task_type);
+        let model = snapshot.routes.deployments().find(|deployment| deployment.shown_id == answer.model_id);
         let mut labels = Vec::with_capacity(5);
-        labels.extend(task.map(|task| KeyValue::new(a::TASK, task.clone())));
-        let model = self.models.get(&judged.answer.model_id);
-        labels.extend(model.map(|model| KeyValue::new(a::MODEL, model.clone())));
-        if !judged.answer.variant.is_empty() {
-            labels.push(KeyValue::new(a::VARIANT, judged.answer.variant.clone()));
+        labels.extend(task.map(|task| task.state().label.clone()));
+        labels.extend(model.map(|deployment| deployment.labels().model.clone()));
+        if !answer.variant.is_empty() {
+            labels.push(KeyValue::new(a::VARIANT, answer.variant.clone()));
         }
         labels.push(KeyValue::new(a::JUDGE, judged.judgement.judge_kind.clone()));
         labels
     }
 }
 
-impl OnJudged for Judgements {
+impl JudgementSink for QualityMetrics {
     fn judged(&self, judged: &Judged) {
-        LogJudged.judged(judged);
+        LogJudgements.judged(judged);
         let mut labels = self.labels(judged);
-        if let Some(score) = from_0_to_1(&judged.judgement) {
+        if let Some(score) = judged.judgement.normalized_score() {
             self.score.record(score, &labels);
         }
         for kind in kinds(&judged.judgement) {
@@ -65,16 +60,6 @@ impl OnJudged for Judgements {
             labels.pop();
         }
     }
-}
-
-/// How good it was; of a thumb or a success, all or nothing. Absent: it says no such thing.
-fn from_0_to_1(judgement: &Judgement) -> Option<f64> {
-    let all_or_nothing = |good: bool| if good { 1.0 } else { 0.0 };
-    let score = judgement.score.filter(|score| score.max > score.min);
-    score
-        .map(|score| (score.value - score.min) / (score.max - score.min))
-        .or(judgement.thumb.map(all_or_nothing))
-        .or(judgement.task_success.map(all_or_nothing))
 }
 
 fn kinds(judgement: &Judgement) -> impl Iterator<Item = &'static str> {

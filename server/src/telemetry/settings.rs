@@ -25,9 +25,9 @@ pub struct Settings {
     /// The environment names this service.
     pub is_named: bool,
     /// How many spans may wait for the exporter.
-    pub most_waiting: Option<usize>,
+    pub max_queued: Option<usize>,
     /// How many spans are sent at once, at most. Absent: `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is not set.
-    pub most_at_once: Option<usize>,
+    pub max_batch: Option<usize>,
     /// How long spans may wait for others. Absent: as `OTEL_BSP_SCHEDULE_DELAY` has it, or 5 seconds.
     pub span_delay: Option<Duration>,
 }
@@ -82,8 +82,8 @@ impl Settings {
             disabled: false,
             genai: dev.then_some(GenAi::Dev),
             is_named: named || value("OTEL_SERVICE_NAME").is_some(),
-            most_waiting: number("OTEL_BSP_MAX_QUEUE_SIZE")?,
-            most_at_once: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?,
+            max_queued: number("OTEL_BSP_MAX_QUEUE_SIZE")?,
+            max_batch: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?,
             span_delay: None,
         })
     }

@@ -1,4 +1,4 @@
-//! Properties of generated messages. The cases are seeded, so that every run meets the same ones.
+//! Properties of generated messages. The generator is seeded, so that every run has the same cases.
 use crate::{
     generator::{self, Generator, descriptor},
     service_model::{ServiceModel, Shape},
@@ -12,12 +12,15 @@ use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeSet, fmt::Debug};
 use switchboard_proto::v1 as pb;
-use switchboard_server::bedrock::{ModelEvent, codec, stop_reason};
+use switchboard_server::{
+    bedrock::codec,
+    model::{ModelEvent, stop_reason},
+};
 
-/// How many messages are made for each property.
+/// Number of messages that are generated for each property.
 const CASES: u32 = 1024;
 
-/// The contract's events that Bedrock sends, and their messages.
+/// The events of the contract that Bedrock sends, and their messages.
 const EVENTS: [(&str, &str); 6] = [
     ("messageStart", "MessageStartEvent"),
     ("contentBlockStart", "ContentBlockStartEvent"),
@@ -30,14 +33,14 @@ const EVENTS: [(&str, &str); 6] = [
 // === requests ===
 
 #[test]
-fn any_request_comes_back_from_bedrocks_json_as_it_went() {
+fn any_request_survives_the_way_through_bedrocks_json() {
     let messages = Generator::new(None).messages("ConverseRequest", "");
     for_all("ConverseRequest", messages, &|_| true, |message| request_comes_back(message).map(drop));
 }
 
 #[test]
 fn every_valid_request_is_valid_json_for_bedrock() {
-    let Some(model) = ServiceModel::load("whether generated requests are valid") else { return };
+    let model = ServiceModel::load();
     for shape in ["ConverseRequest", "ConverseStreamRequest"] {
         let messages = Generator::new(Some(&model)).messages("ConverseRequest", shape);
         for_all("ConverseRequest", messages, &is_known, |message| {
@@ -47,7 +50,7 @@ fn every_valid_request_is_valid_json_for_bedrock() {
 }
 
 #[test]
-fn any_request_to_count_tokens_comes_back_as_it_went() {
+fn any_request_to_count_tokens_survives_the_way_through_bedrocks_json() {
     let messages = Generator::new(None).messages("CountTokensRequest", "");
     for_all("CountTokensRequest", messages, &|_| true, |message| {
         comes_back::<pb::CountTokensRequest>("CountTokensRequest", message).map(drop)
@@ -56,7 +59,7 @@ fn any_request_to_count_tokens_comes_back_as_it_went() {
 
 #[test]
 fn every_valid_request_to_count_tokens_is_valid_json_for_bedrock() {
-    let Some(model) = ServiceModel::load("whether requests to count tokens are valid") else { return };
+    let model = ServiceModel::load();
     let messages = Generator::new(Some(&model)).messages("CountTokensRequest", "CountTokensRequest");
     for_all("CountTokensRequest", messages, &is_known, |message| {
         let json = comes_back::<pb::CountTokensRequest>("CountTokensRequest", message)?;
@@ -64,14 +67,14 @@ fn every_valid_request_to_count_tokens_is_valid_json_for_bedrock() {
     });
 }
 
-/// The body is made of two messages, and read as one.
+/// Encodes a request and its inference configuration as one body, decodes the body, and compares. Returns the body.
 fn request_comes_back(message: &DynamicMessage) -> Result<Vec<u8>, String> {
     let mut request: pb::ConverseRequest = message.transcode_to().expect("is a request");
     let inference = request.inference_config.take().unwrap_or_default();
     let json = codec::request_body(&request, &inference);
     let mut expected: pb::ConverseRequest =
         generator::expected(message).transcode_to().expect("is a request");
-    expected.inference_config.get_or_insert_default(); // it is always sent
+    expected.inference_config.get_or_insert_default(); // the body always has one
     same(&expected, &read("ConverseRequest", &json)?)?;
     Ok(json)
 }
@@ -79,7 +82,7 @@ fn request_comes_back(message: &DynamicMessage) -> Result<Vec<u8>, String> {
 // === replies ===
 
 #[test]
-fn any_reply_comes_back_from_bedrocks_json_as_it_went() {
+fn any_reply_survives_the_way_through_bedrocks_json() {
     let messages = Generator::new(None).messages("ConverseResponse", "");
     for_all("ConverseResponse", messages, &|_| true, |message| {
         comes_back::<pb::ConverseResponse>("ConverseResponse", message).map(drop)
@@ -87,8 +90,8 @@ fn any_reply_comes_back_from_bedrocks_json_as_it_went() {
 }
 
 #[test]
-fn every_valid_reply_is_what_bedrock_would_send() {
-    let Some(model) = ServiceModel::load("whether generated replies are valid") else { return };
+fn every_valid_reply_is_valid_json_of_bedrock() {
+    let model = ServiceModel::load();
     let messages = Generator::of_replies(Some(&model)).messages("ConverseResponse", "ConverseResponse");
     for_all("ConverseResponse", messages, &is_known, |message| {
         let json = comes_back::<pb::ConverseResponse>("ConverseResponse", message)?;
@@ -97,7 +100,7 @@ fn every_valid_reply_is_what_bedrock_would_send() {
 }
 
 #[test]
-fn any_event_comes_back_from_its_frame_as_it_went() {
+fn any_event_survives_the_way_through_its_frame() {
     let generator = Generator::new(None);
     for (event_type, name) in EVENTS {
         for_all(name, generator.messages(name, ""), &|_| true, |message| {
@@ -107,8 +110,8 @@ fn any_event_comes_back_from_its_frame_as_it_went() {
 }
 
 #[test]
-fn every_valid_event_is_what_bedrock_would_send() {
-    let Some(model) = ServiceModel::load("whether generated events are valid") else { return };
+fn every_valid_event_is_valid_json_of_bedrock() {
+    let model = ServiceModel::load();
     let generator = Generator::of_replies(Some(&model));
     for (event_type, name) in EVENTS {
         for_all(name, generator.messages(name, name), &is_known, |message| {
@@ -118,7 +121,7 @@ fn every_valid_event_is_what_bedrock_would_send() {
 }
 
 #[test]
-fn any_count_of_tokens_comes_back_as_it_went() {
+fn any_count_of_tokens_survives_the_way_through_bedrocks_json() {
     let messages = Generator::new(None).messages("CountTokensResponse", "");
     for_all("CountTokensResponse", messages, &|_| true, |message| {
         comes_back::<pb::CountTokensResponse>("CountTokensResponse", message).map(drop)
@@ -128,9 +131,9 @@ fn any_count_of_tokens_comes_back_as_it_went() {
 fn event_comes_back(event_type: &str, name: &str, message: &DynamicMessage) -> Result<Vec<u8>, String> {
     let json = codec::json(name, message);
     let frame = crate::streams::frame("event", event_type, &json);
-    let heard = crate::streams::heard([frame.as_slice()]);
-    let [event] = heard.events.as_slice() else {
-        return Err(format!("{:?} from {}", heard.end, String::from_utf8_lossy(&json)));
+    let decoded = crate::streams::decoded([frame.as_slice()]);
+    let [event] = decoded.events.as_slice() else {
+        return Err(format!("{:?} from {}", decoded.end, String::from_utf8_lossy(&json)));
     };
     let mut wrapped = DynamicMessage::new(descriptor("ConverseStreamResponse"));
     let expected = prost_reflect::Value::Message(generator::expected(message));
@@ -144,7 +147,7 @@ fn event_comes_back(event_type: &str, name: &str, message: &DynamicMessage) -> R
     Ok(json)
 }
 
-/// The field's name for an event's name: `messageStart` is `message_start`.
+/// The name of the field that holds an event: `message_start` for `messageStart`.
 fn prost_name(event_type: &str) -> String {
     let events = descriptor("ConverseStreamResponse");
     let field = events.get_field_by_json_name(event_type).expect("is an event");
@@ -153,10 +156,10 @@ fn prost_name(event_type: &str) -> String {
 
 // === names ===
 
-/// What Bedrock can say and the contract cannot, and the other way round. Each is known, and has its reason.
+/// Compares the members of both. Every member that only one of them has is listed below with its reason.
 #[test]
 fn the_contract_has_the_members_of_the_service_model_and_no_others() {
-    let Some(model) = ServiceModel::load("whether the contract has all members") else { return };
+    let model = ServiceModel::load();
     let mut walk = Walk { model: &model, seen: BTreeSet::new(), members: 0, strange: BTreeSet::new() };
     for (message, shape) in [
         ("ConverseRequest", "ConverseRequest"),
@@ -175,9 +178,9 @@ fn the_contract_has_the_members_of_the_service_model_and_no_others() {
     assert_eq!(
         strange,
         [
-            // One body serves both calls; only streams have it, and the codec sends what it is given.
+            // Converse and ConverseStream share a message. Only streams have this member, and the codec sends it if it is set.
             "only in the contract: GuardrailConfiguration.streamProcessingMode",
-            // Bedrock sends it, and AWS does not document it.
+            // Bedrock sends this member, which AWS does not document.
             "only in the contract: TokenUsage.serverToolUsage",
         ]
     );
@@ -247,8 +250,7 @@ impl<'m> Walk<'m> {
 
 // === helpers ===
 
-/// Holds `property` against generated messages, and asks that they have met all of the unions' variants that `may` be
-/// met.
+/// Tests `property` with generated messages, and asserts that these include all union variants that `may` occur.
 fn for_all(
     name: &str,
     messages: BoxedStrategy<DynamicMessage>,
@@ -272,11 +274,11 @@ fn for_all(
     generator::variants_of(&descriptor(name), &mut all);
     all.retain(|variant| may(variant));
     let missed: Vec<_> = all.difference(&met.borrow()).cloned().collect();
-    assert!(missed.is_empty(), "{name}: {CASES} cases never met {missed:?}");
-    println!("{name}: {CASES} cases met all {} variants of its unions", all.len());
+    assert!(missed.is_empty(), "{name}: {CASES} cases did not include {missed:?}");
+    println!("{name}: {CASES} cases included all {} variants of its unions", all.len());
 }
 
-/// The service model knows it.
+/// True if the service model has the variant.
 fn is_known(variant: &str) -> bool {
     !variant.ends_with(".unknown_json")
 }

@@ -1,7 +1,7 @@
-//! Messages of the contract, made from its descriptors: a field that is added to the contract is generated from then on.
+//! Messages of the contract, generated from its descriptors: a field that is added to the contract is generated too.
 //!
-//! With AWS's service model the values are such that Bedrock would take them; without it they are anything that the
-//! types allow, blocks from Bedrock's future included.
+//! With AWS's service model Bedrock would accept the generated values. Without it they are any values of their types,
+//! including content blocks that the contract does not have.
 use crate::service_model::{ServiceModel, Shape};
 use proptest::{collection, option, prelude::*, sample, strategy::Union, string::string_regex};
 use prost_reflect::{
@@ -18,8 +18,8 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).expect("the contract decodes")
 });
 
-/// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 8] = [
+/// Fields that Bedrock neither receives nor sends.
+const OURS: [&str; 9] = [
     "CountTokensRequest.task_type",
     "CountTokensResponse.route",
     "ConverseRequest.task_type",
@@ -28,9 +28,10 @@ const OURS: [&str; 8] = [
     "ConverseResponse.cost",
     "ConverseStreamMetadataEvent.latency",
     "ConverseStreamMetadataEvent.cost",
+    "ConverseStreamMetadataEvent.route",
 ];
 
-/// A union that protobuf cannot write as one, since one of its members is a list.
+/// A union that is not a oneof in protobuf, since one of its members is a list.
 const UNION_WITH_A_LIST: &str = "DocumentSource";
 
 /// The descriptor of `switchboard.v1.{name}`.
@@ -38,7 +39,7 @@ pub(crate) fn descriptor(name: &str) -> MessageDescriptor {
     POOL.get_message_by_name(&format!("switchboard.v1.{name}")).expect("is in the contract")
 }
 
-/// The field's message and name, as in "ImageBlock.format".
+/// The names of the field's message and of the field, such as "ImageBlock.format".
 pub(crate) fn name(field: &FieldDescriptor) -> &str {
     field.full_name().trim_start_matches("switchboard.v1.")
 }
@@ -47,17 +48,17 @@ pub(crate) fn is_ours(field: &FieldDescriptor) -> bool {
     OURS.contains(&name(field))
 }
 
-/// JSON in a string.
+/// True for a string that holds JSON.
 fn is_exact_text(field: &FieldDescriptor) -> bool {
     field.name().ends_with("_json") || field.name() == "json_text"
 }
 
-/// JSON as a `Struct` or `Value`.
+/// True for JSON as a `Struct` or `Value`.
 fn is_free(field: &FieldDescriptor) -> bool {
     matches!(field.kind(), Kind::Message(it) if it.package_name() == "google.protobuf")
 }
 
-/// The field's name in Bedrock's JSON, as the contract promises it; `None`: it has none.
+/// The name of the field in Bedrock's JSON, as the contract documents it. Absent: Bedrock's JSON does not have it.
 pub(crate) fn member(field: &FieldDescriptor) -> Option<String> {
     if is_ours(field) || field.name() == "unknown_json" || field.kind().as_enum().is_some() {
         return None;
@@ -70,20 +71,21 @@ pub(crate) fn member(field: &FieldDescriptor) -> Option<String> {
     })
 }
 
-/// A message that stands for a bare list in JSON, by its only field.
+/// The only field of a message that is a bare list in JSON. Absent: the message is an object in JSON.
 pub(crate) fn bare_list(message: &MessageDescriptor) -> Option<FieldDescriptor> {
     let is_bare = matches!(message.name(), "ToolResultDelta" | "GuardrailAssessments");
     message.fields().next().filter(|_| is_bare)
 }
 
-/// What must come back when `message` went to Bedrock and Bedrock sent it back: free JSON as exact text with sorted
-/// members and whole numbers without a point, and nothing that is ours.
+/// The message that must result when `message` is encoded as Bedrock's JSON and decoded again: `Struct` and `Value` become
+/// JSON text with sorted members and whole numbers without a point, and fields that only Switchboard has are absent.
 pub(crate) fn expected(message: &DynamicMessage) -> DynamicMessage {
     let mut out = DynamicMessage::new(message.descriptor());
     for (field, value) in message.fields().filter(|(field, _)| !is_ours(field)) {
         if is_free(&field) {
-            let oneof = field.containing_oneof().expect("free JSON stands beside its exact text");
-            let text = oneof.fields().find(is_exact_text).expect("free JSON stands beside its exact text");
+            let oneof = field.containing_oneof().expect("a Struct or Value has a string of JSON beside it");
+            let text =
+                oneof.fields().find(is_exact_text).expect("a Struct or Value has a string of JSON beside it");
             let free = value.as_message().expect("is a Struct or a Value");
             out.set_field(&text, Value::String(free_text(free)));
         } else {
@@ -133,12 +135,12 @@ fn json(value: &prost_types::Value) -> serde_json::Value {
     }
 }
 
-/// Makes messages.
+/// Generates messages.
 pub(crate) struct Generator<'m> {
     model: Option<&'m ServiceModel>,
-    /// Bedrock sends them, and with every list that it must.
+    /// True for messages that Bedrock sends: they have every list that is required.
     replies: bool,
-    /// By message and shape.
+    /// Strategies made so far, by message and shape.
     made: RefCell<HashMap<Made, BoxedStrategy<DynamicMessage>>>,
 }
 
@@ -147,17 +149,17 @@ type Made = (String, Option<*const Shape>);
 type Part = BoxedStrategy<(FieldDescriptor, Value)>;
 
 impl<'m> Generator<'m> {
-    /// Of messages that `model` allows, or of any without one.
+    /// Generates messages that `model` allows. Without a model: any messages.
     pub(crate) fn new(model: Option<&'m ServiceModel>) -> Self {
         Self { model, replies: false, made: RefCell::default() }
     }
 
-    /// Of what Bedrock sends.
+    /// Generates messages that Bedrock sends.
     pub(crate) fn of_replies(model: Option<&'m ServiceModel>) -> Self {
         Self { replies: true, ..Self::new(model) }
     }
 
-    /// Messages `switchboard.v1.{name}`, of the model's shape `shape`.
+    /// Generates `switchboard.v1.{name}`, which is `shape` in the model.
     pub(crate) fn messages(&self, name: &str, shape: &str) -> BoxedStrategy<DynamicMessage> {
         self.message(&descriptor(name), self.model.map(|model| model.shape(shape)))
     }
@@ -200,7 +202,7 @@ impl<'m> Generator<'m> {
         made
     }
 
-    /// `None`: there is nothing to say here.
+    /// A value for the field. Absent: the field is never set.
     fn field(&self, field: &FieldDescriptor, parent: Option<&'m Shape>) -> Option<Part> {
         let shape = match (self.model, parent, member(field)) {
             (Some(_), Some(list), _) if list.kind == "list" => Some(list),
@@ -210,9 +212,9 @@ impl<'m> Generator<'m> {
         let values = if is_ours(field) {
             matches!(field.kind(), Kind::String).then(|| text(None))?
         } else if field.kind().as_enum().is_some() {
-            return None; // its word stands beside it
+            return None; // a string field beside it has the same value
         } else if field.name() == "unknown_json" {
-            self.model.is_none().then(from_the_future)?
+            self.model.is_none().then(unknown_member)?
         } else if is_exact_text(field) {
             json_text().prop_map(Value::String).boxed()
         } else if field.is_map() {
@@ -220,7 +222,7 @@ impl<'m> Generator<'m> {
         } else if field.is_list() {
             let entry = shape.and_then(|shape| self.model?.entry(shape));
             let sizes = sizes(shape);
-            // In protobuf, an empty list is not there, be it a union's only member or one that Bedrock must send.
+            // Protobuf cannot tell an empty list from an absent one, so a required list has at least one entry.
             let must_be_there = field.parent_message().name() == UNION_WITH_A_LIST
                 || (self.replies && parent.is_some_and(|parent| is_required(field, parent)));
             let least = usize::from(must_be_there).max(*sizes.start());
@@ -279,7 +281,7 @@ impl<'m> Generator<'m> {
     }
 }
 
-/// The fields of which at most one is set, and each other field alone.
+/// The groups of fields of which at most one is set: unions, and each other field alone.
 fn choices(message: &MessageDescriptor) -> Vec<Vec<FieldDescriptor>> {
     if message.name() == UNION_WITH_A_LIST {
         return vec![message.fields().collect()];
@@ -290,7 +292,7 @@ fn choices(message: &MessageDescriptor) -> Vec<Vec<FieldDescriptor>> {
     unions.chain(alone).collect()
 }
 
-/// A variant is as likely as it has variants of its own, so that those are met too.
+/// The weight of a variant. It grows with the number of variants inside it, so that these are generated too.
 fn weight(field: &FieldDescriptor) -> u32 {
     let mut variants = BTreeSet::new();
     if let Kind::Message(message) = field.kind() {
@@ -299,7 +301,7 @@ fn weight(field: &FieldDescriptor) -> u32 {
     2 + u32::try_from(variants.len()).expect("is a small number")
 }
 
-/// Whether Bedrock wants the field, or its union.
+/// True if Bedrock requires the field or its union.
 fn is_required(field: &FieldDescriptor, parent: &Shape) -> bool {
     let has_no_absence = !field.supports_presence() && !field.is_list() && !field.is_map();
     parent.union
@@ -314,7 +316,7 @@ fn dynamic(name: &str, message: &impl prost::Message) -> Value {
     Value::Message(DynamicMessage::decode(descriptor, bytes.as_slice()).expect("is one"))
 }
 
-/// Every size is small: there are many fields.
+/// The sizes to generate. All are small, since there are many fields.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the model's sizes are whole")]
 fn sizes(shape: Option<&Shape>) -> std::ops::RangeInclusive<usize> {
     let min = shape.and_then(|shape| shape.min).unwrap_or_default() as usize;
@@ -341,7 +343,7 @@ fn text(shape: Option<&Shape>) -> BoxedStrategy<Value> {
     texts.prop_map(Value::String).boxed()
 }
 
-/// Any characters at all: control characters, quotes, what lies beyond 16 bits.
+/// A string of any characters, including control characters, quotes and characters beyond 16 bits.
 fn string(least: usize, most: usize) -> BoxedStrategy<String> {
     let character = prop_oneof![
         any::<char>(),
@@ -361,7 +363,7 @@ fn number() -> BoxedStrategy<f64> {
     prop_oneof![POSITIVE | NEGATIVE | NORMAL | SUBNORMAL | ZERO, whole, -2.0..2.0].boxed()
 }
 
-/// A `Value`.
+/// Any `Value`.
 fn free() -> BoxedStrategy<prost_types::Value> {
     use prost_types::value::Kind as K;
     let value = |kind| prost_types::Value { kind: Some(kind) };
@@ -382,7 +384,7 @@ fn free() -> BoxedStrategy<prost_types::Value> {
     .boxed()
 }
 
-/// JSON as a text that no reader may touch: unsorted members, odd numbers, escapes, blanks.
+/// JSON text that must be passed on unchanged: unsorted members, unusual numbers, escapes, blanks.
 fn json_text() -> BoxedStrategy<String> {
     let quoted = || string(0, 6).prop_map(|text| serde_json::to_string(&text).expect("is a text"));
     let leaf = prop_oneof![
@@ -422,13 +424,13 @@ fn json_text() -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// A member of a union that this contract does not know.
-fn from_the_future() -> BoxedStrategy<Value> {
+/// A member of a union that the contract does not have.
+fn unknown_member() -> BoxedStrategy<Value> {
     let name = string_regex("future[A-Z][a-z]{0,6}").expect("is a pattern");
     (name, json_text()).prop_map(|(name, json)| Value::String(format!("{{\"{name}\":{json}}}"))).boxed()
 }
 
-/// Every variant of every union that is set in a message.
+/// Adds every union variant that is set in a message.
 pub(crate) fn variants_in(message: &DynamicMessage, found: &mut BTreeSet<String>) {
     for (field, value) in message.fields() {
         if field.containing_oneof().is_some_and(|it| !it.is_synthetic()) {
@@ -449,7 +451,7 @@ pub(crate) fn variants_in(message: &DynamicMessage, found: &mut BTreeSet<String>
     }
 }
 
-/// Every variant of every union that a message can hold.
+/// Adds every union variant that a message can have.
 pub(crate) fn variants_of(message: &MessageDescriptor, found: &mut BTreeSet<String>) {
     let mut seen = BTreeSet::new();
     let mut to_see = vec![message.clone()];

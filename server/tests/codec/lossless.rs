@@ -1,17 +1,16 @@
-//! Nothing is lost or changed on the way to Bedrock and back: case by case, as bytes.
-use crate::streams::{frame, heard};
+//! Nothing is lost or changed on the way to Bedrock and back: single cases, compared as bytes.
+use crate::streams::{decoded, frame};
 use serde_json::json;
 use switchboard_proto::v1::{
     self as pb, content_block::Block, content_block_delta::Delta, converse_request::AdditionalRequestFields,
     tool_input_schema::Schema, tool_result_content_block as result, tool_use_block::Arguments,
 };
-use switchboard_server::bedrock::{
-    ModelEvent,
-    codec::{self, Gap},
-    stop_reason,
+use switchboard_server::{
+    bedrock::codec::{self, Gap},
+    model::{ModelEvent, stop_reason},
 };
 
-/// Numbers that a double cannot hold, or would write in another way.
+/// Numbers that a double cannot represent, or that a double would be written differently.
 const NUMBERS: [&str; 9] = [
     "9007199254740993",
     "-9007199254740993",
@@ -26,13 +25,13 @@ const NUMBERS: [&str; 9] = [
 
 // === requests ===
 
-fn asking(blocks: Vec<Block>) -> pb::ConverseRequest {
+fn request_with(blocks: Vec<Block>) -> pb::ConverseRequest {
     let content = blocks.into_iter().map(|block| pb::ContentBlock { block: Some(block) }).collect();
     let messages = vec![pb::Message { role: "user".to_owned(), content }];
     pb::ConverseRequest { messages, ..Default::default() }
 }
 
-/// The request's body, without an inference configuration.
+/// The body of a request with an empty inference configuration.
 fn body(request: &pb::ConverseRequest) -> String {
     let body = codec::request_body(request, &pb::InferenceConfiguration::default());
     String::from_utf8(body).expect("is text")
@@ -40,7 +39,7 @@ fn body(request: &pb::ConverseRequest) -> String {
 
 /// The JSON of the only block of the only message.
 fn block(block: Block) -> String {
-    let body = body(&asking(vec![block]));
+    let body = body(&request_with(vec![block]));
     let block = body.strip_prefix(r#"{"messages":[{"role":"user","content":["#).expect("begins like this");
     block.strip_suffix(r#"]}],"inferenceConfig":{}}"#).expect("ends like this").to_owned()
 }
@@ -61,7 +60,7 @@ fn with_schema(schema: Schema) -> pb::ConverseRequest {
     let spec = pb::ToolSpecification { name: "add".to_owned(), input_schema, ..Default::default() };
     let tools = vec![pb::Tool { tool: Some(pb::tool::Tool::ToolSpec(spec)) }];
     let tool_config = Some(pb::ToolConfiguration { tools, tool_choice: None });
-    pb::ConverseRequest { tool_config, ..asking(vec![]) }
+    pb::ConverseRequest { tool_config, ..request_with(vec![]) }
 }
 
 fn free(json: &serde_json::Value) -> prost_types::Value {
@@ -85,7 +84,7 @@ fn structure(json: &serde_json::Value) -> prost_types::Struct {
 }
 
 #[test]
-fn numbers_in_exact_texts_reach_bedrock_digit_by_digit() {
+fn numbers_in_json_text_reach_bedrock_digit_by_digit() {
     for number in NUMBERS {
         let json = format!(r#"{{"n": {number}, "list": [{number}]}}"#);
         let sent = block(tool_use(Arguments::InputJson(json.clone())));
@@ -96,14 +95,14 @@ fn numbers_in_exact_texts_reach_bedrock_digit_by_digit() {
 }
 
 #[test]
-fn a_schema_given_as_text_keeps_its_order_and_its_blanks() {
+fn a_schema_as_text_keeps_its_order_and_its_blanks() {
     let schema = "{ \"type\": \"object\",\n  \"properties\": {\"zebra\": {\"maximum\": 1.0}, \"ant\": {}} }";
     let sent = body(&with_schema(Schema::JsonText(schema.to_owned())));
     assert!(sent.contains(&format!(r#""inputSchema":{{"json":{schema}}}"#)), "{sent}");
 }
 
 #[test]
-fn a_schema_given_as_a_struct_is_sorted_and_its_whole_numbers_have_no_point() {
+fn a_schema_as_a_struct_is_sorted_and_has_whole_numbers_without_a_point() {
     let schema = json!({
         "type": "object",
         "required": ["b", "a"],
@@ -115,8 +114,8 @@ fn a_schema_given_as_a_struct_is_sorted_and_its_whole_numbers_have_no_point() {
 }
 
 #[test]
-fn the_same_request_is_the_same_bytes_a_hundred_times() {
-    // Each is built anew, and its maps in another order.
+fn equal_requests_have_equal_bytes() {
+    // Each request is built separately, with its maps in another order.
     let build = |turn: usize| {
         let mut names: Vec<_> = (0..12).map(|name| format!("name-{name}")).collect();
         names.rotate_left(turn % 12);
@@ -126,7 +125,7 @@ fn the_same_request_is_the_same_bytes_a_hundred_times() {
         };
         let extra = AdditionalRequestFields::AdditionalModelRequestFields(prost_types::Struct { fields });
         let mut request = with_schema(Schema::Json(structure(&json!({"b": {"d": 1, "c": 2}, "a": 1}))));
-        request.messages = asking(vec![
+        request.messages = request_with(vec![
             tool_use(Arguments::Input(free(&json!({"y": 1, "x": [{"q": 2, "p": 3}]})))),
             tool_result(vec![result::Block::Json(free(&json!({"z": 1, "y": 2})))]),
         ])
@@ -145,10 +144,10 @@ fn the_same_request_is_the_same_bytes_a_hundred_times() {
 }
 
 #[test]
-fn the_inference_configuration_of_the_attempt_is_the_only_one() {
+fn only_the_inference_configuration_of_the_attempt_is_sent() {
     let ours = pb::InferenceConfiguration { max_tokens: Some(1), ..Default::default() };
     let theirs = pb::InferenceConfiguration { max_tokens: Some(2), ..Default::default() };
-    let request = pb::ConverseRequest { inference_config: Some(theirs), ..asking(vec![]) };
+    let request = pb::ConverseRequest { inference_config: Some(theirs), ..request_with(vec![]) };
     let sent = String::from_utf8(codec::request_body(&request, &ours)).expect("is text");
     assert_eq!(sent, r#"{"messages":[{"role":"user","content":[]}],"inferenceConfig":{"maxTokens":1}}"#);
 }
@@ -159,7 +158,7 @@ fn a_tool_result_without_content_keeps_its_empty_list() {
 }
 
 #[test]
-fn any_characters_reach_bedrock_as_they_are() {
+fn any_characters_reach_bedrock_unchanged() {
     for (text, expected) in [
         ("", r#""""#),
         ("\u{1f980}\u{10ffff}\u{e9}", "\"\u{1f980}\u{10ffff}\u{e9}\""),
@@ -186,7 +185,7 @@ fn bytes_are_base64_in_both_directions() {
         let json: serde_json::Value = serde_json::from_str(&sent).expect("is JSON");
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         assert_eq!(json["image"]["source"]["bytes"], STANDARD.encode(&bytes));
-        let back = said(&sent);
+        let back = block_of_reply(&sent);
         let Some(Block::Image(image)) = back.block else { panic!("{back:?}") };
         let source = image.source.and_then(|source| source.source);
         assert_eq!(source, Some(pb::image_source::Source::Bytes(bytes.into())));
@@ -202,8 +201,8 @@ fn reply(json: &str) -> pb::ConverseResponse {
     reply.unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
-/// The only block of a reply's message.
-fn said(block: &str) -> pb::ContentBlock {
+/// Decodes the only block of a reply's message.
+fn block_of_reply(block: &str) -> pb::ContentBlock {
     let json = format!(r#"{{"output":{{"message":{{"role":"assistant","content":[{block}]}}}}}}"#);
     let Some(pb::converse_output::Output::Message(message)) = reply(&json).output.and_then(|it| it.output)
     else {
@@ -213,9 +212,9 @@ fn said(block: &str) -> pb::ContentBlock {
     block
 }
 
-/// A stream of one event.
+/// Decodes a stream of one event.
 fn event(name: &str, payload: &str) -> ModelEvent {
-    let whole = heard([frame("event", name, payload.as_bytes()).as_slice()]);
+    let whole = decoded([frame("event", name, payload.as_bytes()).as_slice()]);
     let [event] = whole.events.try_into().unwrap_or_else(|_| panic!("{payload}: {:?}", whole.end));
     event
 }
@@ -228,19 +227,19 @@ fn delta(json: &str) -> Option<Delta> {
 }
 
 #[test]
-fn numbers_in_a_models_tool_input_reach_the_caller_and_go_back_digit_by_digit() {
+fn numbers_in_tool_input_reach_the_caller_and_return_digit_by_digit() {
     for number in NUMBERS {
         let input = format!(r#"{{"n": {number}, "list": [{number}]}}"#);
         let json = format!(r#"{{"toolUse":{{"toolUseId":"t1","name":"add","input":{input}}}}}"#);
-        let said = said(&json);
-        let Some(Block::ToolUse(tool_use)) = &said.block else { panic!("{said:?}") };
+        let received = block_of_reply(&json);
+        let Some(Block::ToolUse(tool_use)) = &received.block else { panic!("{received:?}") };
         assert_eq!(tool_use.arguments, Some(Arguments::InputJson(input)));
-        assert_eq!(block(said.block.expect("is a tool use")), json, "as the next turn");
+        assert_eq!(block(received.block.expect("is a tool use")), json, "as the next turn");
     }
 }
 
 #[test]
-fn deltas_of_tool_input_are_passed_on_unread() {
+fn deltas_of_tool_input_are_passed_on_unchanged() {
     for part in ["", "{\\\"n\\\": 90071992547", "\\ud83e\\udd80"] {
         let expected: String = serde_json::from_str(&format!("\"{part}\"")).expect("is a text");
         let Some(Delta::ToolUse(found)) = delta(&format!(r#"{{"toolUse":{{"input":"{part}"}}}}"#)) else {
@@ -251,9 +250,9 @@ fn deltas_of_tool_input_are_passed_on_unread() {
 }
 
 #[test]
-fn empty_texts_and_deltas_are_there_and_not_absent() {
+fn empty_texts_and_deltas_are_present() {
     assert_eq!(delta(r#"{"text":""}"#), Some(Delta::Text(String::new())));
-    assert_eq!(said(r#"{"text":""}"#).block, Some(Block::Text(String::new())));
+    assert_eq!(block_of_reply(r#"{"text":""}"#).block, Some(Block::Text(String::new())));
     let signature = delta(r#"{"reasoningContent":{"signature":""}}"#);
     let Some(Delta::ReasoningContent(reasoning)) = signature else { panic!("{signature:?}") };
     assert_eq!(reasoning.delta, Some(pb::reasoning_content_block_delta::Delta::Signature(String::new())));
@@ -263,19 +262,20 @@ fn empty_texts_and_deltas_are_there_and_not_absent() {
 }
 
 #[test]
-fn escapes_are_read_in_texts_and_kept_in_exact_texts() {
+fn escapes_are_decoded_in_texts_and_kept_in_json_text() {
     assert_eq!(
-        said(r#"{"text":"\ud83e\udd80\u00e9\/"}"#).block,
+        block_of_reply(r#"{"text":"\ud83e\udd80\u00e9\/"}"#).block,
         Some(Block::Text("\u{1f980}\u{e9}/".to_owned()))
     );
     let input = r#"{"a\/b":"\ud83e\udd80 \ud83e \u0000"}"#;
-    let tool_use = said(&format!(r#"{{"toolUse":{{"toolUseId":"t","name":"n","input":{input}}}}}"#));
+    let tool_use =
+        block_of_reply(&format!(r#"{{"toolUse":{{"toolUseId":"t","name":"n","input":{input}}}}}"#));
     let Some(Block::ToolUse(tool_use)) = tool_use.block else { panic!("{tool_use:?}") };
     assert_eq!(tool_use.arguments, Some(Arguments::InputJson(input.to_owned())));
 }
 
 #[test]
-fn half_a_character_is_a_failure_and_never_another_character() {
+fn an_unpaired_surrogate_is_a_failure() {
     for half in [r"\ud83e", r"\udd80", r"\ud83e\u0041", r"\ud83ex"] {
         let json =
             format!(r#"{{"output":{{"message":{{"role":"assistant","content":[{{"text":"{half}"}}]}}}}}}"#);
@@ -286,12 +286,12 @@ fn half_a_character_is_a_failure_and_never_another_character() {
 }
 
 #[test]
-fn null_is_as_good_as_nothing() {
+fn null_means_absent() {
     let json = r#"{"output":null,"stopReason":null,"usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3,
         "cacheReadInputTokens":null,"cacheDetails":null},"metrics":null,"trace":null,"serviceTier":null}"#;
     let usage = pb::TokenUsage { input_tokens: 1, output_tokens: 2, total_tokens: 3, ..Default::default() };
     assert_eq!(reply(json), pb::ConverseResponse { usage: Some(usage), ..Default::default() });
-    assert_eq!(said(r#"{"text":"a","toolUse":null}"#).block, Some(Block::Text("a".to_owned())));
+    assert_eq!(block_of_reply(r#"{"text":"a","toolUse":null}"#).block, Some(Block::Text("a".to_owned())));
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn the_order_of_members_does_not_matter() {
 }
 
 #[test]
-fn a_member_without_a_place_is_reported_and_breaks_nothing() {
+fn an_unknown_member_is_reported_and_ignored() {
     let json = r#"{"brandNew":{"a":[1,{"b":null}]},"stopReason":"end_turn","p":"abcd",
         "usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3,"cacheReadInputTokenCount":0,"colour":"red"},
         "metrics":{"latencyMs":5,"brand\u004eew":1}}"#;
@@ -336,24 +336,24 @@ fn a_member_without_a_place_is_reported_and_breaks_nothing() {
 }
 
 #[test]
-fn a_block_from_the_future_goes_back_as_the_next_turn_unchanged() {
+fn an_unknown_block_goes_back_as_history_unchanged() {
     for json in [
         r#"{"futureBlock":{"b":9007199254740993,"a":[1.0, null , "\ud83e"]}}"#,
         r#"{"futureBlock":"text"}"#,
         r#"{"futureBlock":null}"#,
     ] {
-        let said = said(json);
-        assert_eq!(said.block, Some(Block::UnknownJson(json.to_owned())));
-        assert_eq!(block(said.block.expect("is one")), json);
+        let received = block_of_reply(json);
+        assert_eq!(received.block, Some(Block::UnknownJson(json.to_owned())));
+        assert_eq!(block(received.block.expect("is one")), json);
     }
     let in_result = r#"{"toolResult":{"toolUseId":"t1","content":[{"text":"a"},{"futureBlock":[1e400]}]}}"#;
-    assert_eq!(block(said(in_result).block.expect("is one")), in_result);
+    assert_eq!(block(block_of_reply(in_result).block.expect("is one")), in_result);
     let delta = delta(r#"{"futureDelta":{"a": 1}}"#);
     assert_eq!(delta, Some(Delta::UnknownJson(r#"{"futureDelta":{"a": 1}}"#.to_owned())));
 }
 
 #[test]
-fn a_member_from_the_future_beside_a_known_one_is_reported() {
+fn an_unknown_member_beside_a_known_one_is_reported() {
     let json = r#"{"output":{"message":{"role":"assistant","content":[{"futureBlock":1,"text":"a"}]}}}"#;
     let mut gaps = Vec::new();
     let reply: pb::ConverseResponse =
@@ -363,7 +363,7 @@ fn a_member_from_the_future_beside_a_known_one_is_reported() {
 }
 
 #[test]
-fn a_stop_reason_that_nobody_knows_is_kept_as_its_word() {
+fn an_unknown_stop_reason_is_kept_as_text() {
     let ModelEvent::MessageStop(stop) = event("messageStop", r#"{"stopReason":"got_bored"}"#) else {
         panic!("is another event")
     };
@@ -383,7 +383,7 @@ fn a_stop_reason_that_nobody_knows_is_kept_as_its_word() {
 }
 
 #[test]
-fn a_number_beyond_its_field_is_a_failure_and_never_another_number() {
+fn a_number_out_of_the_range_of_its_field_is_a_failure() {
     let read = |number: &str| {
         let json = format!(r#"{{"inputTokens":{number},"outputTokens":0,"totalTokens":0}}"#);
         codec::message::<pb::TokenUsage>("TokenUsage", json.as_bytes(), &mut Vec::new())
@@ -399,7 +399,7 @@ fn a_number_beyond_its_field_is_a_failure_and_never_another_number() {
 }
 
 #[test]
-fn a_double_is_read_to_its_last_bit() {
+fn a_double_is_decoded_exactly() {
     for number in [
         0.1,
         1.0 / 3.0,
@@ -422,13 +422,13 @@ fn a_double_is_read_to_its_last_bit() {
 // === counting tokens ===
 
 #[test]
-fn a_request_to_count_tokens_is_bedrocks() {
-    let asked = asking(vec![Block::Text("How long is this?".to_owned())]);
+fn a_request_to_count_tokens_has_the_json_of_bedrock() {
+    let request = request_with(vec![Block::Text("How long is this?".to_owned())]);
     let extra = pb::converse_tokens_request::AdditionalRequestFields::AdditionalModelRequestFieldsJson(
         r#"{"top_k": 5}"#.to_owned(),
     );
     let converse = pb::ConverseTokensRequest {
-        messages: asked.messages,
+        messages: request.messages,
         additional_request_fields: Some(extra),
         ..Default::default()
     };
@@ -448,7 +448,7 @@ fn a_request_to_count_tokens_is_bedrocks() {
 }
 
 #[test]
-fn a_count_of_tokens_is_read() {
+fn a_count_of_tokens_is_decoded() {
     let counted: pb::CountTokensResponse =
         codec::message("CountTokensResponse", br#"{"inputTokens":17}"#, &mut Vec::new())
             .expect("can be read");

@@ -1,9 +1,9 @@
-//! Proofs of the codec: that nothing is lost between the contract and Bedrock's JSON, in either direction, and that no
-//! byte that Bedrock could send is taken for something that it did not say.
+//! Tests of the codec: nothing is lost between the contract and Bedrock's JSON in either direction, and no byte sequence
+//! is decoded as an event that Bedrock did not send.
 //!
-//! What can be written down is in `lossless`. The rest is generated from the contract's descriptors and AWS's service
-//! model (`generated`) or recorded from Bedrock (`streams`). Model and recordings are kept outside the project:
-//! `SWITCHBOARD_RECORDINGS` names their folder, and without it these tests say what they leave out.
+//! `lossless` has cases written by hand. `generated` has properties of messages generated from the contract's
+//! descriptors and AWS's service model. `streams` reads recorded event streams. Service model and recordings come from
+//! the folder of recordings (`recordings`).
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
 
 mod generated;

@@ -1,4 +1,4 @@
-//! AWS's service model: what Bedrock takes, member by member.
+//! AWS's service model: what Bedrock accepts, member by member.
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use regex::Regex;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs};
 #[derive(Debug, Deserialize)]
 pub(crate) struct ServiceModel {
     shapes: BTreeMap<String, Shape>,
-    /// Of all shapes, compiled.
+    /// The patterns of all shapes, compiled.
     #[serde(skip)]
     patterns: BTreeMap<String, Regex>,
 }
@@ -22,9 +22,9 @@ pub(crate) struct Shape {
     pub(crate) kind: String,
     pub(crate) members: BTreeMap<String, Reference>,
     pub(crate) required: Vec<String>,
-    /// Exactly one member is there.
+    /// True if exactly one member must be set.
     pub(crate) union: bool,
-    /// Free JSON.
+    /// True for any JSON value.
     pub(crate) document: bool,
     member: Option<Reference>,
     key: Option<Reference>,
@@ -36,25 +36,25 @@ pub(crate) struct Shape {
     pub(crate) pattern: Option<String>,
 }
 
-/// Where a shape is used.
+/// The use of a shape as a member.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Reference {
     shape: String,
-    /// Where it stands when it is no part of the body.
+    /// The part of the request that carries the member, such as a header. Absent: the body.
     pub(crate) location: Option<String>,
 }
 
 // === impl ServiceModel ===
 
 impl ServiceModel {
-    /// `None`, with the reason on standard output, where there is no model.
-    pub(crate) fn load(left_out: &str) -> Option<Self> {
-        let path = crate::recordings::folder(left_out)?.join("bedrock-runtime-converse.model.json");
+    /// The model of the folder of recordings. The sample has an excerpt: see `tests/recordings/service_model.py`.
+    pub(crate) fn load() -> Self {
+        let path = crate::recordings::folder().join("bedrock-runtime-converse.model.json");
         let text = fs::read_to_string(path).expect("is in the folder");
         let mut model: Self = serde_json::from_str(&text).expect("is a service model");
         let patterns = model.shapes.values().filter_map(|shape| shape.pattern.clone());
         model.patterns = patterns.map(|pattern| (pattern.clone(), whole(&pattern))).collect();
-        Some(model)
+        model
     }
 
     pub(crate) fn shape(&self, name: &str) -> &Shape {
@@ -74,7 +74,7 @@ impl ServiceModel {
         shape.key.as_ref().map(|it| self.shape(&it.shape))
     }
 
-    /// Everything in `json` that the shape `name` does not allow.
+    /// Returns everything in `json` that the shape `name` does not allow.
     pub(crate) fn violations(&self, name: &str, json: &Value) -> Vec<String> {
         let mut found = Vec::new();
         self.check(self.shape(name), json, name, &mut found);
@@ -150,7 +150,7 @@ impl ServiceModel {
     }
 }
 
-/// AWS's patterns stand for the whole text.
+/// Compiles a pattern. AWS's patterns match a whole text.
 fn whole(pattern: &str) -> Regex {
     Regex::new(&format!("^(?:{pattern})$")).expect("is a pattern")
 }
@@ -177,14 +177,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn it_refuses_what_bedrock_refuses() {
-        let Some(model) = ServiceModel::load("what the service model refuses") else { return };
+    fn refuses_what_bedrock_refuses() {
+        let model = ServiceModel::load();
         let request = |members: Value| {
             let mut request = json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}]});
             request.as_object_mut().expect("is one").extend(members.as_object().expect("is one").clone());
             model.violations("ConverseRequest", &request)
         };
-        let said = |content: Value| request(json!({"messages": [{"role": "user", "content": content}]}));
+        let with_content =
+            |content: Value| request(json!({"messages": [{"role": "user", "content": content}]}));
         assert_eq!(request(json!({})), [""; 0]);
         for (violations, expected) in [
             (request(json!({"model": "x"})), "ConverseRequest: unknown member model"),
@@ -202,18 +203,18 @@ mod tests {
                 request(json!({"serviceTier": {"type": "best"}})),
                 "ConverseRequest.serviceTier.type: \"best\" is none",
             ),
-            (said(json!({})), "ConverseRequest.messages[0].content: {} is no list"),
-            (said(json!([{}])), "ConverseRequest.messages[0].content[0]: a union with 0 members"),
+            (with_content(json!({})), "ConverseRequest.messages[0].content: {} is no list"),
+            (with_content(json!([{}])), "ConverseRequest.messages[0].content[0]: a union with 0 members"),
             (
-                said(json!([{"text": "a", "cachePoint": {"type": "default"}}])),
+                with_content(json!([{"text": "a", "cachePoint": {"type": "default"}}])),
                 "ConverseRequest.messages[0].content[0]: a union with 2",
             ),
             (
-                said(json!([{"toolUse": {"toolUseId": "a b", "name": "x", "input": {}}}])),
+                with_content(json!([{"toolUse": {"toolUseId": "a b", "name": "x", "input": {}}}])),
                 "ConverseRequest.messages[0].content[0].toolUse.toolUseId: \"a b\" does not match",
             ),
             (
-                said(json!([{"image": {"format": "png", "source": {"bytes": "*"}}}])),
+                with_content(json!([{"image": {"format": "png", "source": {"bytes": "*"}}}])),
                 "ConverseRequest.messages[0].content[0].image.source.bytes: is not base64",
             ),
         ] {
@@ -222,16 +223,16 @@ mod tests {
         }
     }
 
-    /// The recordings say of each request how it departs from the model, by another validator than this one.
+    /// Recordings list how their request departs from the model, as found by another validator.
     #[test]
-    fn it_agrees_with_the_validator_of_the_recordings() {
-        let Some(model) = ServiceModel::load("whether the validators agree") else { return };
-        let folder = recordings::folder("the same").expect("the model is in it");
+    fn agrees_with_the_validator_of_the_recordings() {
+        let model = ServiceModel::load();
         let (mut right, mut wrong) = (0, 0);
-        for (file, shape) in
-            [("converse.jsonl", "ConverseRequest"), ("converse_stream.jsonl", "ConverseStreamRequest")]
-        {
-            for exchange in recordings::lines(folder.join("public").join(file)) {
+        for (file, shape) in [
+            ("public/converse.jsonl", "ConverseRequest"),
+            ("public/converse_stream.jsonl", "ConverseStreamRequest"),
+        ] {
+            for exchange in recordings::lines::<Value>(file) {
                 let violations = model.violations(shape, &exchange["request_json"]);
                 let theirs = exchange["request_model_violations"].as_array().map_or(0, Vec::len);
                 assert_eq!(violations.is_empty(), theirs == 0, "{}: {violations:?}", exchange["id"]);
@@ -239,6 +240,6 @@ mod tests {
             }
         }
         println!("of the recorded requests, {right} fit the service model and {wrong} do not");
-        assert_eq!(right + wrong, 402 + 95);
+        assert!(right > 0 && wrong > 0, "the recordings need requests of both kinds");
     }
 }

@@ -1,4 +1,4 @@
-//! Misbehaviour as the SDK sees it.
+//! Faults as the AWS SDK observes them.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use bedrock_sim::{Fault, FaultRule};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::harness::{NOVA, SONNET, Scenario, read, user};
+use crate::harness::{NOVA, SONNET, Scenario, read_stream, user};
 
 const QUESTION: &str = "What are basalt columns?";
 
 #[tokio::test]
-async fn every_error_arrives_under_its_name() {
+async fn every_error_is_returned_with_its_name_and_status() {
     let scenario = Scenario::start().await;
     let cases = [
         ("AccessDeniedException", 403),
@@ -30,7 +30,7 @@ async fn every_error_arrives_under_its_name() {
     ];
     for (name, status) in cases {
         scenario.simulator.handle().inject(FaultRule::on(NOVA, Fault::error(name)).times(2));
-        let unary = scenario.ask(NOVA, QUESTION).await.expect_err(name);
+        let unary = scenario.converse(NOVA, QUESTION).await.expect_err(name);
         let stream = scenario.client.converse_stream().model_id(NOVA).messages(user(QUESTION));
         let stream = stream.send().await.expect_err(name);
 
@@ -38,18 +38,18 @@ async fn every_error_arrives_under_its_name() {
         assert_eq!(stream.code(), Some(name));
         assert_eq!(unary.raw_response().map(|raw| raw.status().as_u16()), Some(status), "{name}");
         assert!(unary.message().is_some_and(|message| !message.is_empty()), "{name}");
-        assert!(scenario.ask(NOVA, QUESTION).await.is_ok(), "{name} was used up");
+        assert!(scenario.converse(NOVA, QUESTION).await.is_ok(), "{name} affects two calls only");
     }
 }
 
 #[tokio::test]
-async fn a_model_error_carries_the_original_status() {
+async fn a_model_error_has_the_original_status() {
     let scenario = Scenario::start().await;
     let rule = json!({ "fault": {
         "kind": "error", "name": "ModelErrorException", "original_status": 503, "resource": "some-resource",
     } });
     scenario.simulator.handle().inject(serde_json::from_value(rule).expect("a rule"));
-    let error = scenario.ask(NOVA, QUESTION).await.expect_err("a model error").into_service_error();
+    let error = scenario.converse(NOVA, QUESTION).await.expect_err("a model error").into_service_error();
     let error = match error {
         aws_sdk_bedrockruntime::operation::converse::ConverseError::ModelErrorException(error) => error,
         other => panic!("{other:?}"),
@@ -59,7 +59,7 @@ async fn a_model_error_carries_the_original_status() {
 }
 
 #[tokio::test]
-async fn throttling_can_be_a_rate_a_day_or_a_hint() {
+async fn throttling_supports_a_rate_a_probability_a_daily_quota_and_retry_after() {
     let scenario = Scenario::start().await;
     let throttle = |rest: serde_json::Value| {
         let mut fault = json!({ "kind": "throttle" });
@@ -68,33 +68,33 @@ async fn throttling_can_be_a_rate_a_day_or_a_hint() {
     };
     let handle = scenario.simulator.handle();
     handle.inject(FaultRule::all(throttle(json!({ "daily": true, "retry_after": "7s" }))).times(1));
-    let error = scenario.ask(NOVA, QUESTION).await.expect_err("throttled");
+    let error = scenario.converse(NOVA, QUESTION).await.expect_err("throttled");
     assert_eq!(error.message(), Some("Too many tokens per day, please wait before trying again."));
     assert_eq!(error.raw_response().and_then(|raw| raw.headers().get("retry-after")), Some("7"));
 
     handle.inject(FaultRule::all(throttle(json!({ "calls_per_second": 2.0 }))));
-    let mut passed = 0;
+    let mut served = 0;
     for _ in 0..5 {
-        passed += i32::from(scenario.ask(NOVA, QUESTION).await.is_ok());
+        served += i32::from(scenario.converse(NOVA, QUESTION).await.is_ok());
     }
-    assert!((2..=4).contains(&passed), "{passed} passed");
+    assert!((2..=4).contains(&served), "{served} served");
 
     handle.clear_faults();
     handle.inject(FaultRule::all(throttle(json!({ "probability": 0.0 }))));
-    assert!(scenario.ask(NOVA, QUESTION).await.is_ok());
+    assert!(scenario.converse(NOVA, QUESTION).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_rule_for_a_base_model_covers_its_profiles_and_no_other_model() {
+async fn a_rule_for_a_base_model_applies_to_its_profiles_only() {
     let scenario = Scenario::start().await;
     let rule = FaultRule::on("anthropic.claude-sonnet-4-6", Fault::throttle());
     scenario.simulator.handle().inject(rule);
-    assert!(scenario.ask(SONNET, QUESTION).await.is_err());
-    assert!(scenario.ask(NOVA, QUESTION).await.is_ok());
+    assert!(scenario.converse(SONNET, QUESTION).await.is_err());
+    assert!(scenario.converse(NOVA, QUESTION).await.is_ok());
 }
 
 #[tokio::test]
-async fn exceptions_in_a_stream_arrive_as_their_variant() {
+async fn stream_exceptions_are_decoded_as_their_sdk_type() {
     let cases = [
         ("internalServerException", "InternalServerException"),
         ("modelStreamErrorException", "ModelStreamErrorException"),
@@ -105,19 +105,19 @@ async fn exceptions_in_a_stream_arrive_as_their_variant() {
     for (name, variant) in cases {
         let scenario = Scenario::start().await;
         scenario.inject(Fault::exception(3, name));
-        let read = scenario.stream(NOVA, QUESTION).await;
-        assert_eq!(read.events, ["messageStart", "text", "text"], "{name}");
+        let result = scenario.stream(NOVA, QUESTION).await;
+        assert_eq!(result.events, ["messageStart", "text", "text"], "{name}");
         assert!(
-            read.error.as_ref().is_some_and(
+            result.error.as_ref().is_some_and(
                 |error| error.contains(&format!("ServiceError(ServiceError {{ source: {variant}"))
             ),
-            "{read:?}"
+            "{result:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn broken_streams_are_seen_as_broken() {
+async fn broken_streams_end_with_an_sdk_error() {
     let frame =
         |code: &str| Fault::ErrorFrame { after_events: 2, code: code.to_owned(), message: "Boom".to_owned() };
     let cases = [
@@ -130,93 +130,98 @@ async fn broken_streams_are_seen_as_broken() {
         ("an unknown exception", Fault::exception(2, "futureException"), 2, "ServiceError"),
         ("an error frame", frame("InternalError"), 2, "ResponseError"),
         ("a bad checksum", Fault::BadCrc { at_event: 2 }, 2, "ResponseError"),
-        ("a cut socket", Fault::cut(2), 2, "DispatchFailure"),
-        ("a socket cut in mid-frame", Fault::Cut { after_events: 2, mid_frame: true }, 2, "DispatchFailure"),
+        ("a closed socket", Fault::cut(2), 2, "DispatchFailure"),
+        (
+            "a socket closed in the middle of a frame",
+            Fault::Cut { after_events: 2, mid_frame: true },
+            2,
+            "DispatchFailure",
+        ),
     ];
     for (name, fault, events, error) in cases {
         let scenario = Scenario::start().await;
         scenario.inject(fault);
-        let read = scenario.stream(NOVA, QUESTION).await;
-        assert_eq!(read.events.len(), events, "{name}: {read:?}");
-        assert!(read.error.as_ref().is_some_and(|seen| seen.contains(error)), "{name}: {read:?}");
+        let result = scenario.stream(NOVA, QUESTION).await;
+        assert_eq!(result.events.len(), events, "{name}: {result:?}");
+        assert!(result.error.as_ref().is_some_and(|found| found.contains(error)), "{name}: {result:?}");
     }
 }
 
 #[tokio::test]
-async fn clean_ends_come_too_early() {
+async fn streams_can_end_cleanly_without_message_stop_or_metadata() {
     let scenario = Scenario::start().await;
     let handle = scenario.simulator.handle();
     handle.inject(FaultRule::all(Fault::EndWithoutMessageStop).times(1));
-    let read = scenario.stream(NOVA, QUESTION).await;
-    assert_eq!((read.outline(), read.error), (vec!["messageStart", "text", "contentBlockStop"], None));
+    let result = scenario.stream(NOVA, QUESTION).await;
+    assert_eq!((result.outline(), result.error), (vec!["messageStart", "text", "contentBlockStop"], None));
 
     handle.inject(FaultRule::all(Fault::EndWithoutMetadata).times(1));
-    let read = scenario.stream(NOVA, QUESTION).await;
-    assert_eq!(read.error, None);
-    assert_eq!(read.events.last(), Some(&"messageStop"));
+    let result = scenario.stream(NOVA, QUESTION).await;
+    assert_eq!(result.error, None);
+    assert_eq!(result.events.last(), Some(&"messageStop"));
 }
 
 #[tokio::test]
-async fn events_and_deltas_from_the_future_are_passed_over() {
+async fn the_sdk_ignores_unknown_events_and_deltas() {
     let scenario = Scenario::start().await;
     let plain = scenario.stream(NOVA, QUESTION).await;
     scenario.inject(Fault::UnknownEvent { after_events: 2 }).inject(Fault::UnknownDelta { after_events: 3 });
-    let read = scenario.stream(NOVA, QUESTION).await;
-    assert_eq!(read.events[..4], ["messageStart", "text", "unknown", "unknownDelta"]);
-    assert_eq!((read.text, read.error), (plain.text, None));
+    let result = scenario.stream(NOVA, QUESTION).await;
+    assert_eq!(result.events[..4], ["messageStart", "text", "unknown", "unknownDelta"]);
+    assert_eq!((result.text, result.error), (plain.text, None));
 }
 
 #[tokio::test]
-async fn silence_is_silence() {
+async fn hangs_stalls_and_delays_last_as_long_as_configured() {
     let scenario = Scenario::start().await;
     let handle = scenario.simulator.handle();
-    let soon = Duration::from_millis(300);
+    let delay = Duration::from_millis(300);
 
     handle.inject(FaultRule::all(Fault::Hang).times(1));
-    assert!(timeout(soon, scenario.ask(NOVA, QUESTION)).await.is_err(), "hang");
+    assert!(timeout(delay, scenario.converse(NOVA, QUESTION)).await.is_err(), "hang");
 
     handle.inject(FaultRule::all(Fault::stall(2)).times(1));
     let call = scenario.client.converse_stream().model_id(NOVA).messages(user(QUESTION));
     let output = call.send().await.expect("a stream");
-    assert!(timeout(soon, read(output)).await.is_err(), "stall");
+    assert!(timeout(delay, read_stream(output)).await.is_err(), "stall");
 
-    handle.inject(FaultRule::all(Fault::Stall { after_events: 2, duration: Some(soon) }).times(1));
-    let begun = tokio::time::Instant::now();
+    handle.inject(FaultRule::all(Fault::Stall { after_events: 2, duration: Some(delay) }).times(1));
+    let start = tokio::time::Instant::now();
     assert_eq!(scenario.stream(NOVA, QUESTION).await.error, None);
-    assert!(begun.elapsed() >= soon, "a stall that ends");
+    assert!(start.elapsed() >= delay, "a stall that ends");
 
-    handle.inject(FaultRule::all(Fault::slow_first_token(soon)).times(2));
+    handle.inject(FaultRule::all(Fault::slow_first_token(delay)).times(2));
     let call = scenario.client.converse_stream().model_id(NOVA).messages(user(QUESTION));
-    let (begun, mut output) = (tokio::time::Instant::now(), call.send().await.expect("a status at once"));
+    let (start, mut output) = (tokio::time::Instant::now(), call.send().await.expect("a status at once"));
     output.stream.recv().await.expect("an event");
-    assert!(begun.elapsed() >= soon, "a slow first token");
-    scenario.ask(NOVA, QUESTION).await.expect("a reply");
-    assert!(begun.elapsed() >= soon * 2, "a slow unary reply");
+    assert!(start.elapsed() >= delay, "a slow first token");
+    scenario.converse(NOVA, QUESTION).await.expect("a response");
+    assert!(start.elapsed() >= delay * 2, "a slow unary response");
 }
 
 #[tokio::test]
-async fn a_unary_reply_can_be_cut_and_ignores_faults_of_streams() {
+async fn a_unary_response_can_be_cut_and_ignores_stream_faults() {
     let scenario = Scenario::start().await;
     let handle = scenario.simulator.handle();
     handle.inject(FaultRule::all(Fault::cut(3)).times(1));
-    let error = scenario.ask(NOVA, QUESTION).await.expect_err("half a body");
+    let error = scenario.converse(NOVA, QUESTION).await.expect_err("half a body");
     assert!(matches!(error, SdkError::DispatchFailure(_) | SdkError::ResponseError(_)), "{error:?}");
 
     handle.inject(FaultRule::all(Fault::exception(1, "throttlingException")).times(1));
-    assert!(scenario.ask(NOVA, QUESTION).await.is_ok());
-    assert!(scenario.stream(NOVA, QUESTION).await.error.is_some(), "the rule was not used up");
+    assert!(scenario.converse(NOVA, QUESTION).await.is_ok());
+    assert!(scenario.stream(NOVA, QUESTION).await.error.is_some(), "the unary call did not count");
 }
 
 #[tokio::test]
-async fn faults_come_and_go_by_the_admin_routes() {
+async fn the_admin_api_injects_lists_and_clears_faults() {
     let scenario = Scenario::start().await;
     let rule = json!({ "model": NOVA, "fault": { "kind": "throttle" }, "times": 3 });
     assert_eq!(scenario.admin("POST", "/_sim/faults", &rule).await.0, 200);
-    assert!(scenario.ask(NOVA, QUESTION).await.is_err());
+    assert!(scenario.converse(NOVA, QUESTION).await.is_err());
     let (_, faults) = scenario.admin("GET", "/_sim/faults", &json!(null)).await;
     assert_eq!(faults["faults"][0]["times"], 2);
     assert_eq!(scenario.admin("DELETE", "/_sim/faults", &json!(null)).await.0, 200);
-    assert!(scenario.ask(NOVA, QUESTION).await.is_ok());
+    assert!(scenario.converse(NOVA, QUESTION).await.is_ok());
 
     let (status, error) =
         scenario.admin("POST", "/_sim/faults", &json!({ "fault": { "kind": "nap" } })).await;
@@ -230,4 +235,32 @@ async fn faults_come_and_go_by_the_admin_routes() {
     assert_eq!(scenario.admin("GET", "/_sim/health", &json!(null)).await.1["status"], "ok");
     let (_, models) = scenario.admin("GET", "/_sim/models", &json!(null)).await;
     assert!(models.to_string().contains(NOVA));
+}
+
+#[tokio::test]
+async fn a_fault_with_an_unknown_model_or_field_is_rejected_by_name() {
+    let scenario = Scenario::start().await;
+    let throttle = json!({ "kind": "throttle" });
+    let cases = [
+        (json!({ "model": "nosuch", "fault": throttle }), "model: unknown model id `nosuch`"),
+        (json!({ "modle": NOVA, "fault": throttle }), "unknown field `modle`"),
+        (json!({ "model": NOVA, "time": 1, "fault": throttle }), "unknown field `time`"),
+        (json!({ "model": NOVA, "fault": { "kind": "throttle", "rate": 2 } }), "unknown field `rate`"),
+        (json!({ "model": NOVA, "fault": { "kind": "hang", "delay": "2s" } }), "unknown field `delay`"),
+        (json!({ "model": NOVA, "fault": { "kind": "end_without_metadata", "x": 1 } }), "unknown field `x`"),
+        (json!({ "model": NOVA }), "missing field `fault`"),
+    ];
+    for (rule, message) in cases {
+        let (status, error) = scenario.admin("POST", "/_sim/faults", &rule).await;
+        assert_eq!(status, 400, "{rule}");
+        assert!(error["error"].as_str().is_some_and(|text| text.starts_with(message)), "{rule}: {error}");
+    }
+    let (_, faults) = scenario.admin("GET", "/_sim/faults", &json!(null)).await;
+    assert_eq!(faults["faults"], json!([]), "a rejected rule is not active");
+
+    let arn = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/a1b2c3d4e5f6";
+    for model in [NOVA, "amazon.nova-lite-v1:0", "amazon.titan-text-lite-v1", arn, "*"] {
+        let rule = json!({ "model": model, "fault": { "kind": "hang" }, "times": 1 });
+        assert_eq!(scenario.admin("POST", "/_sim/faults", &rule).await, (200, json!({})), "{model}");
+    }
 }

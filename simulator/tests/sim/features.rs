@@ -1,10 +1,10 @@
-//! Tools, structured output, reasoning, citations, guardrails.
+//! Tools, structured output, reasoning, citations and guardrails.
 
 use serde_json::{Value, json};
 
-use crate::harness::{NOVA, SONNET, Scenario, body, read, text, user};
+use crate::harness::{NOVA, SONNET, Scenario, body, read_stream, text, user};
 
-fn weather() -> Value {
+fn weather_tool() -> Value {
     json!({ "tools": [{ "toolSpec": {
         "name": "get_weather",
         "description": "The weather in a city",
@@ -25,10 +25,10 @@ fn content(answer: &Value) -> &Value {
 }
 
 #[tokio::test]
-async fn a_tool_is_called_when_asked_for_and_its_result_is_used() {
+async fn a_suggested_tool_is_called_and_its_result_is_used() {
     let scenario = Scenario::start().await;
     let mut body = body("What is the weather in Lisbon for 3 days?");
-    body["toolConfig"] = weather();
+    body["toolConfig"] = weather_tool();
     let (_, call) = scenario.post(NOVA, "converse", &body).await;
     assert_eq!(call["stopReason"], "tool_use", "{call}");
     let used = &content(&call)[0]["toolUse"];
@@ -47,12 +47,12 @@ async fn a_tool_is_called_when_asked_for_and_its_result_is_used() {
 }
 
 #[tokio::test]
-async fn a_tool_is_left_alone_unless_wanted_or_forced() {
+async fn a_tool_is_not_called_unless_suggested_or_forced() {
     let scenario = Scenario::start().await;
     let mut body = body("Write a haiku about moss.");
-    body["toolConfig"] = weather();
-    let (_, words) = scenario.post(NOVA, "converse", &body).await;
-    assert_eq!(words["stopReason"], "end_turn");
+    body["toolConfig"] = weather_tool();
+    let (_, response) = scenario.post(NOVA, "converse", &body).await;
+    assert_eq!(response["stopReason"], "end_turn");
     for choice in [json!({ "any": {} }), json!({ "tool": { "name": "get_weather" } })] {
         body["toolConfig"]["toolChoice"] = choice;
         let (_, call) = scenario.post(NOVA, "converse", &body).await;
@@ -61,7 +61,7 @@ async fn a_tool_is_left_alone_unless_wanted_or_forced() {
 }
 
 #[tokio::test]
-async fn a_streamed_tool_call_arrives_in_fragments_of_json() {
+async fn a_streamed_tool_call_has_several_fragments_of_json() {
     use aws_sdk_bedrockruntime::error::SdkError;
     use aws_sdk_bedrockruntime::types::{
         ContentBlockDelta, ConverseStreamOutput, Tool, ToolConfiguration, ToolInputSchema, ToolSpecification,
@@ -130,7 +130,7 @@ async fn structured_output_satisfies_its_schema() {
 }
 
 #[tokio::test]
-async fn reasoning_is_signed_and_only_its_own_model_takes_it_back() {
+async fn only_the_model_that_signed_reasoning_accepts_it() {
     let scenario = Scenario::start().await;
     let mut body = body("How deep is the sea?");
     body["additionalModelRequestFields"] = json!({ "thinking": { "type": "adaptive" } });
@@ -142,24 +142,24 @@ async fn reasoning_is_signed_and_only_its_own_model_takes_it_back() {
     messages.push(answer["output"]["message"].clone());
     messages.push(json!({ "role": "user", "content": [{ "text": "And how wide?" }] }));
     assert_eq!(scenario.post(SONNET, "converse", &body).await.0, 200);
-    let (status, refusal) = scenario.post("us.anthropic.claude-sonnet-5", "converse", &body).await;
+    let (status, error) = scenario.post("us.anthropic.claude-sonnet-5", "converse", &body).await;
     assert_eq!(status, 400);
     assert_eq!(
-        refusal["message"],
+        error["message"],
         "The model returned the following errors: messages.1.content.0: Invalid `signature` in `thinking` block"
     );
     body["messages"][1]["content"][0]["reasoningContent"]["reasoningText"]["text"] =
         json!("I thought of something else.");
-    assert_eq!(scenario.post(SONNET, "converse", &body).await.0, 400, "changed thoughts");
+    assert_eq!(scenario.post(SONNET, "converse", &body).await.0, 400, "changed reasoning");
 }
 
 #[tokio::test]
 async fn some_models_always_reason() {
     let scenario = Scenario::start().await;
     for model in ["us.anthropic.claude-opus-5-5", "openai.gpt-oss-20b-1:0"] {
-        let read = scenario.stream(model, "How deep is the sea?").await;
+        let result = scenario.stream(model, "How deep is the sea?").await;
         assert_eq!(
-            read.outline(),
+            result.outline(),
             [
                 "messageStart",
                 "reasoning",
@@ -174,7 +174,7 @@ async fn some_models_always_reason() {
 }
 
 #[tokio::test]
-async fn documents_that_ask_for_it_are_cited() {
+async fn documents_with_citations_enabled_are_cited() {
     let scenario = Scenario::start().await;
     let source = json!({ "text": "Moss has no roots. It drinks through its leaves." });
     let document = json!({ "document": {
@@ -192,7 +192,7 @@ async fn documents_that_ask_for_it_are_cited() {
 }
 
 #[tokio::test]
-async fn a_guardrail_steps_in_at_its_trigger_word() {
+async fn a_guardrail_intervenes_at_its_trigger_word() {
     use aws_sdk_bedrockruntime::types::{GuardrailStreamConfiguration, GuardrailTrace};
     let scenario = Scenario::start().await;
     let guardrail = GuardrailStreamConfiguration::builder()
@@ -201,11 +201,12 @@ async fn a_guardrail_steps_in_at_its_trigger_word() {
         .trace(GuardrailTrace::Enabled)
         .build();
     let call = scenario.client.converse_stream().model_id(NOVA).guardrail_config(guardrail);
-    let read =
-        read(call.messages(user("Please guardrail-block this.")).send().await.expect("a stream")).await;
-    assert_eq!(read.stop_reason.as_deref(), Some("guardrail_intervened"));
-    assert_eq!(read.text, "Sorry, the model cannot answer this question.");
+    let result =
+        read_stream(call.messages(user("Please guardrail-block this.")).send().await.expect("a stream"))
+            .await;
+    assert_eq!(result.stop_reason.as_deref(), Some("guardrail_intervened"));
+    assert_eq!(result.text, "Sorry, the model cannot answer this question.");
 
-    let plain = scenario.ask(NOVA, "Please guardrail-block this.").await.expect("a reply");
-    assert!(text(&plain).starts_with("[simulated"), "without a guardrail nothing steps in");
+    let plain = scenario.converse(NOVA, "Please guardrail-block this.").await.expect("a response");
+    assert!(text(&plain).starts_with("[simulated"), "no guardrail, no intervention");
 }

@@ -1,4 +1,5 @@
-//! A simulator that does not wait, an SDK that does not retry, and a raw client for what no SDK can send.
+//! A simulator without delays, an SDK client without retries, and an HTTP client for requests that no SDK
+//! sends.
 
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime as bedrock;
@@ -14,9 +15,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
-/// A model with few quirks.
+/// A model with few restrictions.
 pub(crate) const NOVA: &str = "us.amazon.nova-lite-v1:0";
-/// A model that thinks, cites and checks.
+/// A model with reasoning, citations and strict validation.
 pub(crate) const SONNET: &str = "us.anthropic.claude-sonnet-4-6";
 
 pub(crate) struct Scenario {
@@ -24,10 +25,11 @@ pub(crate) struct Scenario {
     pub(crate) client: bedrock::Client,
 }
 
-/// A stream read to its end: its text, its events by name, and how it ended.
+/// A stream that was read to its end or to its first error.
 #[derive(Debug, Default)]
-pub(crate) struct Read {
+pub(crate) struct StreamResult {
     pub(crate) text: String,
+    /// Event names; for deltas, the name of the delta.
     pub(crate) events: Vec<&'static str>,
     pub(crate) usage: Option<bedrock::types::TokenUsage>,
     pub(crate) stop_reason: Option<String>,
@@ -50,24 +52,24 @@ impl Scenario {
         self
     }
 
-    /// One question, one unary answer.
-    pub(crate) async fn ask(
+    /// Makes a unary call.
+    pub(crate) async fn converse(
         &self,
         model: &str,
-        words: &str,
+        prompt: &str,
     ) -> Result<
         bedrock::operation::converse::ConverseOutput,
         bedrock::error::SdkError<bedrock::operation::converse::ConverseError>,
     > {
-        self.client.converse().model_id(model).messages(user(words)).send().await
+        self.client.converse().model_id(model).messages(user(prompt)).send().await
     }
 
-    pub(crate) async fn stream(&self, model: &str, words: &str) -> Read {
-        let sent = self.client.converse_stream().model_id(model).messages(user(words)).send().await;
-        read(sent.expect("a stream")).await
+    pub(crate) async fn stream(&self, model: &str, prompt: &str) -> StreamResult {
+        let sent = self.client.converse_stream().model_id(model).messages(user(prompt)).send().await;
+        read_stream(sent.expect("a stream")).await
     }
 
-    /// Posts a body as it is.
+    /// Posts a raw body.
     pub(crate) async fn post(&self, model: &str, operation: &str, body: &Value) -> (u16, Value) {
         let model = model.replace(':', "%3A").replace('/', "%2F");
         let path = format!("/model/{model}/{operation}");
@@ -79,7 +81,7 @@ impl Scenario {
     }
 }
 
-/// One HTTP request over a connection of its own; the body as JSON.
+/// Sends one HTTP request over its own connection. Returns the status and the body, null if it is not JSON.
 pub(crate) async fn send(
     simulator: &Simulator,
     method: &str,
@@ -91,7 +93,7 @@ pub(crate) async fn send(
     (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
 }
 
-/// One HTTP request over a connection of its own; the body as bytes.
+/// Sends one HTTP request over its own connection. Returns the raw response.
 pub(crate) async fn send_raw(
     simulator: &Simulator,
     method: &str,
@@ -109,8 +111,8 @@ pub(crate) async fn send_raw(
     }
     let request = request.body(Full::new(Bytes::from(body.to_string()))).expect("a valid request");
     let exchange = async move {
-        let (head, body) = sender.send_request(request).await.expect("an answer").into_parts();
-        http::Response::from_parts(head, body.collect().await.expect("a whole body").to_bytes())
+        let (head, body) = sender.send_request(request).await.expect("a response").into_parts();
+        http::Response::from_parts(head, body.collect().await.expect("a complete body").to_bytes())
     };
     tokio::join!(exchange, connection).0
 }
@@ -132,17 +134,17 @@ pub(crate) fn client(endpoint: &str) -> bedrock::Client {
     bedrock::Client::from_conf(config)
 }
 
-pub(crate) fn user(words: &str) -> Message {
-    message(ConversationRole::User, ContentBlock::Text(words.to_owned()))
+pub(crate) fn user(prompt: &str) -> Message {
+    message(ConversationRole::User, ContentBlock::Text(prompt.to_owned()))
 }
 
 pub(crate) fn message(role: ConversationRole, block: ContentBlock) -> Message {
     Message::builder().role(role).content(block).build().expect("role and content")
 }
 
-/// A body with one user turn, for `post`.
-pub(crate) fn body(words: &str) -> Value {
-    json!({ "messages": [{ "role": "user", "content": [{ "text": words }] }] })
+/// Returns a request body with one user message.
+pub(crate) fn body(prompt: &str) -> Value {
+    json!({ "messages": [{ "role": "user", "content": [{ "text": prompt }] }] })
 }
 
 pub(crate) fn text(output: &bedrock::operation::converse::ConverseOutput) -> String {
@@ -151,21 +153,21 @@ pub(crate) fn text(output: &bedrock::operation::converse::ConverseOutput) -> Str
 }
 
 /// Reads until the end or the first error.
-pub(crate) async fn read(output: ConverseStreamOutput) -> Read {
-    let (mut stream, mut read) = (output.stream, Read::default());
+pub(crate) async fn read_stream(output: ConverseStreamOutput) -> StreamResult {
+    let (mut stream, mut result) = (output.stream, StreamResult::default());
     loop {
         match stream.recv().await {
-            Ok(Some(event)) => read.add(&event),
-            Ok(None) => return read,
+            Ok(Some(event)) => result.add(&event),
+            Ok(None) => return result,
             Err(error) => {
-                read.error = Some(format!("{error:?}"));
-                return read;
+                result.error = Some(format!("{error:?}"));
+                return result;
             }
         }
     }
 }
 
-impl Read {
+impl StreamResult {
     fn add(&mut self, event: &Event) {
         let name = match event {
             Event::MessageStart(_) => "messageStart",
@@ -194,7 +196,7 @@ impl Read {
         self.events.push(name);
     }
 
-    /// The events without repetitions.
+    /// Returns the events without consecutive duplicates.
     pub(crate) fn outline(&self) -> Vec<&'static str> {
         let mut outline = self.events.clone();
         outline.dedup();

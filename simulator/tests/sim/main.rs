@@ -1,13 +1,13 @@
-//! The simulator as the AWS SDK sees it, over real sockets.
+//! Tests of the simulator over real sockets, with the AWS SDK as the caller.
 
-#![expect(clippy::expect_used, reason = "a test may panic, and so may what it is made of")]
+#![expect(clippy::expect_used, reason = "a test and its helpers may panic")]
 
-mod answers;
 mod configuration;
+mod disconnect;
 mod faults;
 mod features;
-mod hang_up;
 mod harness;
 mod recordings;
+mod responses;
 mod validation;
 mod wire;

@@ -1,4 +1,4 @@
-//! The bytes themselves, where an SDK would hide a difference.
+//! Details of the wire format that an SDK would hide.
 
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use aws_smithy_types::event_stream::Message;
@@ -9,7 +9,7 @@ use tokio::time::{Duration, Instant};
 use crate::harness::{NOVA, Scenario, body, send_raw};
 
 #[tokio::test]
-async fn every_event_has_its_headers_and_its_padding() {
+async fn every_event_has_headers_and_padding() {
     let scenario = Scenario::start().await;
     let path = format!("/model/{NOVA}/converse-stream");
     let response = send_raw(&scenario.simulator, "POST", &path, Some("Bearer key"), &body("Hello")).await;
@@ -30,7 +30,7 @@ async fn every_event_has_its_headers_and_its_padding() {
 }
 
 #[tokio::test]
-async fn an_error_names_itself_only_in_its_header() {
+async fn the_error_name_is_only_in_the_header() {
     let scenario = Scenario::start().await;
     let response =
         send_raw(&scenario.simulator, "POST", "/model/nope/converse", Some("Bearer key"), &body("Hi")).await;
@@ -42,7 +42,7 @@ async fn an_error_names_itself_only_in_its_header() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_is_no_call() {
+async fn a_ping_is_answered_and_not_logged() {
     let scenario = Scenario::start().await;
     let response = send_raw(&scenario.simulator, "GET", "/ping", None, &Value::Null).await;
     assert_eq!(response.status(), 404);
@@ -50,15 +50,15 @@ async fn a_ping_is_answered_and_is_no_call() {
 }
 
 #[tokio::test]
-async fn a_stream_keeps_the_pace_of_its_model() {
+async fn a_stream_has_the_speed_of_its_model() {
     let scenario = Scenario::with(Config { speed: 4.0, ..Config::default() }).await;
-    let begun = Instant::now();
-    let read = scenario.stream(NOVA, "Hello").await;
-    // 300 ms to the first token and 180 tokens a second, four times as fast.
-    let tokens = u32::try_from(read.usage.expect("usage").output_tokens()).expect("a count");
+    let start = Instant::now();
+    let result = scenario.stream(NOVA, "Hello").await;
+    // The model has a delay of 300 ms and 180 tokens per second; here it is four times as fast.
+    let tokens = u32::try_from(result.usage.expect("usage").output_tokens()).expect("a count");
     let expected = Duration::from_millis(75) + Duration::from_secs(1) * tokens / 720;
-    assert!(begun.elapsed() >= expected, "{:?} is too fast", begun.elapsed());
-    assert!(begun.elapsed() < expected * 5, "{:?} is too slow", begun.elapsed());
+    assert!(start.elapsed() >= expected, "{:?} is too fast", start.elapsed());
+    assert!(start.elapsed() < expected * 5, "{:?} is too slow", start.elapsed());
 }
 
 fn frames(mut bytes: &[u8]) -> Vec<Message> {

@@ -15,7 +15,9 @@ use switchboard_server::{
     catalogue::Catalogue,
     config::Config,
     route::Routes,
-    shape::{Asked, Form, shape},
+    rpc::Method,
+    shape::{ShapeInput, shape},
+    snapshot::Snapshot,
 };
 use tikv_jemallocator::Jemalloc;
 
@@ -33,10 +35,14 @@ fn main() {
     criterion.final_summary();
 }
 
+fn routes(config: &Config) -> Routes {
+    Snapshot::build(config, &Catalogue::built_in(), REGION, &Default::default()).routes
+}
+
 fn plans(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     for (tasks, candidates) in [(5, 1), (5, 16), (100, 1), (100, 16), (1000, 1), (1000, 16)] {
-        let routes = Routes::new(&config(tasks, candidates), &Catalogue::built_in(), REGION);
+        let routes = routes(&config(tasks, candidates));
         let mut names: Vec<_> = (0..tasks).map(task_name).collect();
         fastrand::Rng::with_seed(1).shuffle(&mut names);
         let mut wanted = names.iter().cycle();
@@ -51,7 +57,7 @@ fn plans(criterion: &mut Criterion) {
 }
 
 fn shapes(criterion: &mut Criterion) {
-    let routes = Routes::new(&Config::for_two_models(CLAUDE, LLAMA), &Catalogue::built_in(), REGION);
+    let routes = routes(&Config::for_two_models(CLAUDE, LLAMA));
     let task = routes.plan("").expect("is a task").task;
     let mut group = criterion.benchmark_group("shape");
     for (what, max_tokens, request, candidate, changes) in [
@@ -59,7 +65,12 @@ fn shapes(criterion: &mut Criterion) {
         ("for another family", 64_000, asking_as_claude_likes_it(), &task.candidates[1], 3),
     ] {
         let inference = pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..Default::default() };
-        let asked = Asked { task: &task, request: &request, inference: &inference, form: Form::Streamed };
+        let asked = ShapeInput {
+            task: &task,
+            request: &request,
+            inference: &inference,
+            method: Method::ConverseStream,
+        };
         assert_eq!(shape(asked, candidate).expect("is eligible").adjustments.len(), changes);
         group.bench_function(what, |bencher| {
             bencher.iter(|| shape(black_box(asked), black_box(candidate)).expect("is eligible"));

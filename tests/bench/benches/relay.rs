@@ -24,12 +24,14 @@ use switchboard_proto::v1::{
     converse_service_client::ConverseServiceClient, converse_stream_response::Event,
 };
 use switchboard_server::{
-    attempt::failure::Failure,
-    bedrock::{Answer, Ask, Counted, Models, Opened},
+    Parts,
     catalogue::Catalogue,
     config::{Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY},
-    route::{Candidate, Routes},
+    failure::Failure,
+    model::{Answer, Counted, ModelRequest, Models, Opened},
+    route::Candidate,
     serve,
+    telemetry::Telemetry,
 };
 use tikv_jemallocator::Jemalloc;
 use tokio::{
@@ -115,9 +117,10 @@ fn start(runtime: &Runtime) -> Caller {
 
 async fn serve_one(connection: DuplexStream) {
     let config = Config::for_two_models(DEFAULT_PRIMARY, DEFAULT_FALLBACK);
-    let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
+    let telemetry = Telemetry::default();
+    let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", Script::new(), &telemetry);
     let incoming = stream::iter([Ok::<_, Infallible>(connection)]).chain(stream::pending());
-    serve(&config, routes, Script::new(), incoming, future::pending()).await.expect("serves");
+    serve(parts, incoming, future::pending()).await.expect("serves");
 }
 
 // === the model ===
@@ -147,11 +150,11 @@ impl Script {
 impl Models for Script {
     type Events = Played;
 
-    async fn converse(&self, _: &Candidate, _: Ask<'_>) -> Result<Answer, Failure> {
+    async fn converse(&self, _: &Candidate, _: ModelRequest<'_>) -> Result<Answer, Failure> {
         Ok(Answer { response: self.whole.clone(), request_id: request_id() })
     }
 
-    async fn converse_stream(&self, _: &Candidate, _: Ask<'_>) -> Result<Opened<Played>, Failure> {
+    async fn converse_stream(&self, _: &Candidate, _: ModelRequest<'_>) -> Result<Opened<Played>, Failure> {
         let events = Played { events: Arc::clone(&self.events), next: 0 };
         Ok(Opened { events, request_id: request_id() })
     }

@@ -1,4 +1,4 @@
-//! The true program, telling a true collector what happens: through `aws.yaml`, up to what CloudWatch and X-Ray would get.
+//! The real program reports to a real collector with `aws.yaml`, up to the data that CloudWatch and X-Ray would get.
 use super::{
     for_files,
     running::{Collector, Folder, otelcol},
@@ -14,8 +14,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Far longer than it ever takes, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout of each step. Far longer than any step takes, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The caller's trace and span.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -37,23 +37,23 @@ impl Program {
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let mut process = command.spawn().expect("starts");
         let mut lines = BufReader::new(process.stdout.take().expect("is piped")).lines();
-        let first = timeout(PATIENCE, lines.next_line()).await.expect("speaks in time").expect("can be read");
-        let first = first.expect("says where it listens");
+        let first = timeout(TIMEOUT, lines.next_line()).await.expect("prints in time").expect("can be read");
+        let first = first.expect("prints its address");
         let address = first.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).expect("has it");
         let address = format!("http://{}", address.trim_end_matches(';'));
-        let show_is_over = async {
+        let demo_has_ended = async {
             while let Ok(Some(line)) = lines.next_line().await {
                 if line.starts_with("Ctrl-C") {
                     return;
                 }
             }
-            panic!("it ended by itself");
+            panic!("the program ended by itself");
         };
-        timeout(PATIENCE, show_is_over).await.expect("is over in time"); // from then on Ctrl-C ends it in good order
+        timeout(TIMEOUT, demo_has_ended).await.expect("ends in time"); // from now on Ctrl-C drains the program
         Self { process, address }
     }
 
-    /// A call with a trace of its caller's.
+    /// Makes a call inside a trace of the caller.
     async fn call(&self, task: &str) -> pb::Route {
         let text = pb::content_block::Block::Text("Who answers?".to_owned());
         let content = vec![pb::ContentBlock { block: Some(text) }];
@@ -67,15 +67,16 @@ impl Program {
         answer.into_inner().route.expect("has a route")
     }
 
-    /// As Ctrl-C does; what it has to tell is told before it ends.
+    /// Stops the program as Ctrl-C does. It exports all telemetry before it ends.
     async fn stop(mut self) {
         let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("still runs");
-        kill_process(id, Signal::INT).expect("can be told");
-        timeout(PATIENCE, self.process.wait()).await.expect("ends in time").expect("ends");
+        kill_process(id, Signal::INT).expect("can be signalled");
+        timeout(TIMEOUT, self.process.wait()).await.expect("ends in time").expect("ends");
     }
 }
 
-/// Cargo has no way to say that a test needs another package's program. `cargo test --workspace` has just built it.
+/// The path of the program. Cargo cannot declare that a test needs the program of another package, so it is built here;
+/// after `cargo test --workspace` nothing is left to build.
 fn switchboard() -> PathBuf {
     let mut cargo = std::process::Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--quiet", "--workspace", "--bins", "--example", "conformance"]);
@@ -84,7 +85,7 @@ fn switchboard() -> PathBuf {
     test.ancestors().nth(2).expect("is in target").join("switchboard")
 }
 
-/// A span as the collector wrote it.
+/// A span that the collector wrote.
 #[derive(Debug)]
 struct Span {
     name: String,
@@ -127,7 +128,7 @@ fn spans(folder: &Folder) -> Vec<Span> {
 }
 
 #[tokio::test]
-async fn a_fallback_is_one_trace_from_its_caller_to_both_attempts_and_its_numbers_reach_the_old_dashboards() {
+async fn a_fallback_is_one_trace_with_both_attempts_and_its_metrics_reach_the_old_dashboards() {
     let Some(otelcol) = otelcol() else { return };
     let folder = Folder::new();
     let collector = Collector::start(&otelcol, &folder.write(&for_files(&folder)), &[]).await;
@@ -144,21 +145,24 @@ async fn a_fallback_is_one_trace_from_its_caller_to_both_attempts_and_its_number
 
     let spans = spans(&folder);
     let [call] = &spans.iter().filter(|span| span.parent == CALLER).collect::<Vec<_>>()[..] else {
-        panic!("one span is the caller's child: {spans:?}")
+        panic!("not exactly one span is a child of the caller: {spans:?}")
     };
     assert_eq!((call.name.as_str(), call.kind), ("switchboard.v1.ConverseService/Converse", 2));
-    let says = |name: &str| call.attributes.get(name).cloned().unwrap_or_default();
-    assert_eq!(says("rpc.system.name"), "grpc");
-    assert_eq!(says("rpc.response.status_code"), "OK");
-    assert_eq!(says("switchboard.request_id"), route.request_id);
-    assert_eq!((says("switchboard.task"), says("switchboard.fallback")), ("fallback".into(), true.into()));
+    let attribute = |name: &str| call.attributes.get(name).cloned().unwrap_or_default();
+    assert_eq!(attribute("rpc.system.name"), "grpc");
+    assert_eq!(attribute("rpc.response.status_code"), "OK");
+    assert_eq!(attribute("switchboard.request_id"), route.request_id);
+    assert_eq!(
+        (attribute("switchboard.task"), attribute("switchboard.fallback")),
+        ("fallback".into(), true.into())
+    );
 
     let attempts: Vec<_> = spans.iter().filter(|span| span.parent == call.id).collect();
     assert_eq!((attempts.len(), spans.len()), (2, 3), "{spans:?}");
-    for (attempt, told) in attempts.iter().zip(&route.attempts) {
-        assert_eq!((attempt.name.clone(), attempt.kind), (format!("chat {}", told.model_id), 3));
+    for (attempt, reported) in attempts.iter().zip(&route.attempts) {
+        assert_eq!((attempt.name.clone(), attempt.kind), (format!("chat {}", reported.model_id), 3));
         assert_eq!(attempt.attributes["gen_ai.provider.name"], "aws.bedrock");
-        assert_eq!(attempt.attributes["gen_ai.request.model"], told.model_id);
+        assert_eq!(attempt.attributes["gen_ai.request.model"], reported.model_id);
     }
     assert!(attempts[0].failed && !attempts[1].failed, "{attempts:?}");
     assert_eq!(attempts[0].attributes["error.type"], "BEDROCK_THROTTLED");

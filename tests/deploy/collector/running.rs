@@ -1,4 +1,4 @@
-//! A collector that runs.
+//! A running collector.
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
@@ -21,22 +21,22 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Far longer than it ever takes, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Timeout of each step. Far longer than any step takes, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Where the collector is; `None`, and why, where a developer has none. In CI that is an error.
+/// The path of the collector's program. Absent: it is not installed, which is an error in CI.
 pub(super) fn otelcol() -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&folders).map(|folder| folder.join("otelcol")).find(|file| file.is_file());
     if found.is_none() {
         let reason = "otelcol is not on PATH: `cargo xtask tools` builds it, `cargo xtask test` finds it";
         assert!(env::var_os("CI").is_none(), "{reason}");
-        eprintln!("left out: {reason}");
+        eprintln!("skipped: {reason}");
     }
     found
 }
 
-/// A folder for what collectors read and write.
+/// A folder for the files that collectors read and write.
 pub(super) struct Folder(pub(super) PathBuf, #[expect(dead_code, reason = "removed when dropped")] TempDir);
 
 pub(super) struct Collector {
@@ -62,7 +62,7 @@ impl Folder {
 // === impl Collector ===
 
 impl Collector {
-    /// Runs until it takes connections.
+    /// Starts a collector and waits until it accepts connections.
     pub(super) async fn start(otelcol: &Path, configuration: &Path, variables: &[(&str, String)]) -> Self {
         let port = free_port();
         let mut command = Command::new(otelcol);
@@ -75,13 +75,13 @@ impl Collector {
             .envs(variables.iter().map(|(name, value)| (name, value)));
         let process = command.spawn().expect("starts");
         let mut collector = Self { process, port };
-        timeout(PATIENCE, collector.listens()).await.expect("listens in time");
+        timeout(TIMEOUT, collector.listens()).await.expect("listens in time");
         collector
     }
 
     async fn listens(&mut self) {
         while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-            let ended = self.process.try_wait().expect("can be asked");
+            let ended = self.process.try_wait().expect("has a status");
             assert!(ended.is_none(), "the collector ended: {ended:?}");
             sleep(Duration::from_millis(20)).await;
         }
@@ -91,7 +91,7 @@ impl Collector {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// One request of a signal, which it must take whole.
+    /// Sends a signal. The collector must accept all of it.
     pub(super) async fn send(&self, signal: &str, body: &Value) {
         let client: Client<_, Full<Bytes>> =
             Client::builder(TokioExecutor::new()).build(HttpConnector::new());
@@ -106,17 +106,17 @@ impl Collector {
         assert_eq!(answer, r#"{"partialSuccess":{}}"#);
     }
 
-    /// Lets it write what it holds, which it does before it ends.
+    /// Stops the collector, which first writes the data that it holds.
     pub(super) async fn stop(mut self) {
         let id = self.process.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("still runs");
-        kill_process(id, Signal::TERM).expect("can be told");
-        let ended = timeout(PATIENCE, self.process.wait()).await.expect("ends in time").expect("ends");
+        kill_process(id, Signal::TERM).expect("can be signalled");
+        let ended = timeout(TIMEOUT, self.process.wait()).await.expect("ends in time").expect("ends");
         assert!(ended.success(), "{ended}");
     }
 }
 
-/// Nobody else's when it is asked for. The collector cannot say which port it chose itself.
+/// A port that is free at this moment. The collector cannot report a port that it chose itself.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is one");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("has an address").port()
 }

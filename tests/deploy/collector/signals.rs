@@ -1,4 +1,4 @@
-//! OTLP as JSON: what is sent to a collector, and what it wrote.
+//! OTLP as JSON: data to send to a collector, and the data that it wrote.
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -7,11 +7,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// The bounds of all histograms here.
+/// The bucket bounds of all histograms of these tests.
 const BOUNDS: [f64; 2] = [0.5, 1.5];
 
-/// The time that a data point covers, in nanoseconds, and OTLP's number for what its value counts from: 1 the point
-/// before, 2 the start.
+/// The time that a data point covers, in nanoseconds, and its temporality as OTLP numbers it: 1 delta, 2 cumulative.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) start: u128,
@@ -19,7 +18,7 @@ pub(super) struct Clock {
     temporality: u8,
 }
 
-/// Data points, in the order in which they were written.
+/// Data points in the order in which the collector wrote them.
 pub(super) struct Points(pub(super) Vec<Point>);
 
 #[derive(Debug)]
@@ -27,12 +26,12 @@ pub(super) struct Point {
     pub(super) metric: String,
     pub(super) unit: String,
     pub(super) attributes: BTreeMap<String, String>,
-    /// Of a histogram: the sum.
+    /// The value; the sum if the metric is a histogram.
     pub(super) value: f64,
     pub(super) count: Option<u64>,
     pub(super) min: Option<f64>,
     pub(super) max: Option<f64>,
-    /// Absent: a gauge.
+    /// OTLP's number of the temporality. Absent: the metric is a gauge.
     pub(super) temporality: Option<u64>,
 }
 
@@ -82,13 +81,13 @@ fn bucketed(clock: &Clock, attributes: &Value, values: &[f64]) -> Value {
 // === impl Clock ===
 
 impl Clock {
-    /// A point that counts from the one before, of the second to come.
+    /// A delta point of the next second.
     pub(super) fn now() -> Self {
         let start = SystemTime::now().duration_since(UNIX_EPOCH).expect("is after 1970").as_nanos();
         Self { start, end: start + 1_000_000_000, temporality: 1 }
     }
 
-    /// A point that counts from the start, so many seconds later.
+    /// A cumulative point that ends `seconds` after the start.
     pub(super) fn cumulative(self, seconds: u128) -> Self {
         Self { end: self.start + seconds * 1_000_000_000, temporality: 2, ..self }
     }
@@ -110,7 +109,7 @@ impl Points {
                 .map(|kind| &metric[kind])
                 .into_iter()
                 .find(|data| !data.is_null());
-            let data = data.expect("is of a kind that we know");
+            let data = data.expect("is of a kind that this test supports");
             list(data, "dataPoints").iter().map(|point| Point::of(&metric, data, point)).collect::<Vec<_>>()
         });
         Self(points.collect())

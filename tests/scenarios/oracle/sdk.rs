@@ -1,5 +1,6 @@
-//! The SDK's answers as Bedrock's JSON: by hand, since the SDK can only read them.
+//! Converts answers of the SDK to Bedrock's JSON. Written by hand, since the SDK can only decode them.
 use aws_sdk_bedrockruntime::{
+    error::SdkError,
     operation::converse::ConverseOutput as Answer,
     primitives::Blob,
     types::{
@@ -7,6 +8,7 @@ use aws_sdk_bedrockruntime::{
         ContentBlockStart, ConverseOutput, ConverseStreamOutput, GuardrailAssessment, GuardrailCoverage,
         GuardrailTraceAssessment, GuardrailUsage, Message, PromptRouterTrace, ReasoningContentBlock,
         ReasoningContentBlockDelta, TokenUsage, ToolResultBlockDelta, ToolResultContentBlock,
+        error::ConverseStreamOutputError,
     },
 };
 use aws_smithy_types::{Document, Number};
@@ -61,7 +63,21 @@ pub(crate) fn event(event: &ConverseStreamOutput) -> Value {
     }
 }
 
-/// A difference from whatever stands in its place.
+/// The type of the exception that ended a stream, and its message.
+pub(crate) fn exception<R: Debug>(error: &SdkError<ConverseStreamOutputError, R>) -> String {
+    use ConverseStreamOutputError as E;
+    let (name, message) = match error.as_service_error() {
+        Some(E::InternalServerException(it)) => ("internalServerException", it.message()),
+        Some(E::ModelStreamErrorException(it)) => ("modelStreamErrorException", it.message()),
+        Some(E::ServiceUnavailableException(it)) => ("serviceUnavailableException", it.message()),
+        Some(E::ThrottlingException(it)) => ("throttlingException", it.message()),
+        Some(E::ValidationException(it)) => ("validationException", it.message()),
+        _ => return format!("another error: {error:?}"),
+    };
+    format!("{name}: {}", message.unwrap_or_default())
+}
+
+/// A value that no answer has, so that the comparison reports a difference.
 fn unexpected(it: &impl Debug) -> Value {
     json!({ "unexpected": format!("{it:?}") })
 }

@@ -1,4 +1,4 @@
-//! Equal but for what JSON and protobuf cannot tell apart.
+//! Comparison of JSON that ignores differences which protobuf cannot express.
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::{Map, Value};
@@ -8,10 +8,10 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).expect("the contract decodes")
 });
 
-/// Members that the contract has no room for, each a second name of one that it has.
+/// Members that the contract does not have: padding, and second names of members that it has.
 const DOUBLED: [&str; 3] = ["p", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"];
 
-/// A protobuf JSON text as a message of the contract, by a JSON reader that is not ours.
+/// Reads protobuf JSON as a message of the contract, with a JSON decoder that is not Switchboard's.
 pub(crate) fn from_json<M: Message + Default>(name: &str, json: &Value) -> Result<M, String> {
     let descriptor = POOL.get_message_by_name(&format!("switchboard.v1.{name}")).expect("is in the contract");
     let options = prost_reflect::DeserializeOptions::new().deny_unknown_fields(false);
@@ -19,7 +19,8 @@ pub(crate) fn from_json<M: Message + Default>(name: &str, json: &Value) -> Resul
     message.map_err(|error| error.to_string())?.transcode_to().map_err(|error| error.to_string())
 }
 
-/// A message in its protobuf JSON, and that in Bedrock's: exact texts read, our own members left out.
+/// Converts a message to protobuf JSON and that to Bedrock's JSON: members that hold JSON as text are parsed, and members
+/// that only Switchboard has become null.
 pub(crate) fn as_bedrock(name: &str, message: &impl Message) -> Value {
     let descriptor = POOL.get_message_by_name(&format!("switchboard.v1.{name}")).expect("is in the contract");
     let dynamic =
@@ -27,7 +28,7 @@ pub(crate) fn as_bedrock(name: &str, message: &impl Message) -> Value {
     let options = SerializeOptions::new().skip_default_fields(false).stringify_64_bit_integers(false);
     let mut json: Value =
         dynamic.serialize_with_options(serde_json::value::Serializer, &options).expect("is JSON");
-    for ours in ["/metadata/latency", "/metadata/cost", "/latency", "/cost", "/route"] {
+    for ours in ["/metadata/latency", "/metadata/cost", "/metadata/route", "/latency", "/cost", "/route"] {
         if let Some(value) = json.pointer_mut(ours) {
             *value = Value::Null;
         }
@@ -45,7 +46,7 @@ fn bedrock(json: Value) -> Value {
 
 fn member((name, value): (String, Value)) -> Option<(String, Value)> {
     let exact = match name.as_str() {
-        "stopReason" => return None, // the enum; the word stands beside it
+        "stopReason" => return None, // the enum; `rawStopReason` has the text
         "rawStopReason" => return Some(("stopReason".to_owned(), value)),
         "jsonText" => Some("json".to_owned()),
         _ => name.strip_suffix("Json").map(ToOwned::to_owned),
@@ -62,7 +63,7 @@ fn member((name, value): (String, Value)) -> Option<(String, Value)> {
     }
 }
 
-/// Without empty lists and nulls, which protobuf does not tell from nothing, and with whole numbers written one way.
+/// Removes empty lists and nulls, which protobuf cannot tell from absent members, and writes whole numbers in one way.
 pub(crate) fn neutral(json: Value) -> Value {
     match json {
         Value::Array(entries) => entries.into_iter().map(neutral).collect(),
@@ -87,7 +88,7 @@ pub(crate) fn neutral(json: Value) -> Value {
     }
 }
 
-/// The first place where two values differ.
+/// Describes the first place where two values differ. Absent: they are equal.
 pub(crate) fn difference(expected: &Value, found: &Value, path: &str) -> Option<String> {
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => {

@@ -1,16 +1,21 @@
-//! The replay server, a Switchboard in front of it, and the recordings.
+//! The recordings, the server that replays them, and a Switchboard that calls this server.
+#[path = "../../recordings/folder.rs"]
+mod folder;
+
 use super::{MAX_TOKENS, compare};
+pub(crate) use folder::{folder, lines};
 use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, process::Stdio};
 use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
 use switchboard_server::{
+    Parts,
     bedrock::Bedrock,
     catalogue::Catalogue,
     config::{self, Config, Engine, Model, Task},
-    route::Routes,
     serve,
+    telemetry::Telemetry,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -31,26 +36,31 @@ pub(crate) struct Exchange {
     #[serde(rename = "response_json")]
     pub(crate) response: Option<Value>,
     pub(crate) status: u16,
-    #[serde(default, rename = "decoded_events", deserialize_with = "events")]
-    pub(crate) events: Vec<Value>,
+    #[serde(default)]
+    decoded_events: Vec<Value>,
     #[serde(default)]
     pub(crate) features: Vec<String>,
 }
 
-/// Each event in the form of a stream reply: its type names its payload.
-fn events<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Vec<Value>, D::Error> {
-    let events = Vec::<Value>::deserialize(json)?;
-    let named = |event: Value| {
-        let name = event["event_type"].as_str().expect("is an event").to_owned();
-        json!({ name: event["payload"] })
-    };
-    Ok(events.into_iter().map(named).collect())
+impl Exchange {
+    /// The events of a stream, each as a message of the contract's stream has it: under the name of its type.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let named = |event: &Value| Some(json!({ event["event_type"].as_str()?: event["payload"] }));
+        let events: Vec<_> = self.decoded_events.iter().filter_map(named).collect();
+        assert_eq!(events.len() + usize::from(self.exception().is_some()), self.decoded_events.len());
+        events
+    }
+
+    /// The type of the exception that ends the stream. Absent: it ends without one.
+    pub(crate) fn exception(&self) -> Option<&str> {
+        self.decoded_events.last()?["exception_type"].as_str()
+    }
 }
 
-/// Everything that runs; all of it ends when this is dropped.
+/// A replay server and a Switchboard. Both end when this is dropped.
 pub(crate) struct Replay {
     pub(crate) caller: ConverseServiceClient<Channel>,
-    folder: PathBuf,
+    /// The address of the replay server.
     control: String,
     /// The task under which each recorded model is called.
     tasks: BTreeMap<String, String>,
@@ -65,14 +75,17 @@ impl Drop for Replay {
 }
 
 impl Replay {
-    /// `None` where there are no recordings.
-    pub(crate) async fn start(engine: Engine) -> Option<Self> {
-        let folder = folder()?;
-        // It signs every request once more, by code that is not AWS's, and refuses those that it finds signed otherwise.
-        let (python, control) = replay_server(&folder, &["--verify-sigv4", "SIMULATED:SIMULATED"]).await;
-        let models = ["converse.jsonl", "converse_stream.jsonl", "other_ops.jsonl", "errors.jsonl"]
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::with_credentials(engine, "SIMULATED:SIMULATED").await
+    }
+
+    /// Starts a replay server that verifies the signature of every request, with code that is not AWS's. Switchboard signs
+    /// with the credentials `SIMULATED:SIMULATED`.
+    pub(crate) async fn with_credentials(engine: Engine, verified: &str) -> Self {
+        let (python, control) = replay_server(&["--verify-sigv4", verified]).await;
+        let models = ["converse", "converse_stream", "other_ops", "errors"]
             .iter()
-            .flat_map(|file| read(&folder, file));
+            .flat_map(|file| read(&format!("public/{file}.jsonl")));
         let mut tasks = BTreeMap::new();
         for model in models.map(|exchange| exchange.model_id) {
             let name = format!("task-{}", tasks.len());
@@ -82,14 +95,10 @@ impl Replay {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("is an address");
         let channel = endpoint.connect().await.expect("connects");
         let caller = ConverseServiceClient::new(channel).max_decoding_message_size(64 << 20);
-        Some(Self { caller, folder, control, tasks, server, _python: python })
+        Self { caller, control, tasks, server, _python: python }
     }
 
-    pub(crate) fn exchanges(&self, file: &str) -> Vec<Exchange> {
-        read(&self.folder, file)
-    }
-
-    /// Queues the recording, and reads its request as protobuf JSON: with a task in the place of the model.
+    /// Queues the recording, and returns its request, read as protobuf JSON, with the task that calls its model.
     pub(crate) async fn request<M: Message + Default>(
         &self,
         exchange: &Exchange,
@@ -102,7 +111,7 @@ impl Replay {
         compare::from_json(name, &request)
     }
 
-    /// The body of the only request since the last one was queued.
+    /// The body of the only request since a recording was queued last.
     pub(crate) async fn body_sent(&self) -> Value {
         let log = self.tell("GET", "log", &json!({})).await;
         assert_eq!(log.as_array().map(Vec::len), Some(1), "one request for one call");
@@ -126,24 +135,15 @@ impl Replay {
     }
 }
 
-/// The folder of the recordings; `None`, with the reason on standard output, where there is none.
-pub(crate) fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("SWITCHBOARD_RECORDINGS").map(PathBuf::from);
-    if folder.is_none() {
-        println!("left out: SWITCHBOARD_RECORDINGS does not name the folder of the recordings");
-    }
-    folder
+/// The exchanges of a file of the recordings. There is at least one.
+pub(crate) fn read(file: &str) -> Vec<Exchange> {
+    lines(file)
 }
 
-pub(crate) fn read(folder: &std::path::Path, file: &str) -> Vec<Exchange> {
-    let lines = fs::read_to_string(folder.join("public").join(file)).expect("is there");
-    lines.lines().map(|line| serde_json::from_str(line).expect("is an exchange")).collect()
-}
-
-/// The replay server, and its address.
-pub(crate) async fn replay_server(folder: &std::path::Path, flags: &[&str]) -> (Child, String) {
+/// Starts the replay server of the recordings. Returns it and its address.
+pub(crate) async fn replay_server(flags: &[&str]) -> (Child, String) {
     let mut python = Command::new("python3")
-        .arg(folder.join("replay_server.py"))
+        .arg(folder().join("replay_server.py"))
         .args(["--port", "0"])
         .args(flags)
         .stdout(Stdio::piped())
@@ -151,9 +151,8 @@ pub(crate) async fn replay_server(folder: &std::path::Path, flags: &[&str]) -> (
         .spawn()
         .expect("python3 is installed");
     let mut lines = BufReader::new(python.stdout.take().expect("is piped")).lines();
-    let line = lines.next_line().await.expect("speaks").expect("says where it listens");
-    let url =
-        line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("names its address");
+    let line = lines.next_line().await.expect("can be read").expect("prints its address");
+    let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("prints its URL");
     (python, url.to_owned())
 }
 
@@ -172,14 +171,13 @@ async fn switchboard(
         entry.max_tokens = MAX_TOKENS.try_into().expect("is a number of tokens");
         config.tasks.insert(task.clone(), entry);
     }
-    let routes = Arc::new(Routes::new(&config, &Catalogue::built_in(), "us-east-1"));
-    let bedrock = Bedrock::connect(&config.bedrock, routes.regions()).await.expect("connects");
+    let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("is bound");
     let server = tokio::task::spawn(async move {
-        serve(&config, routes, bedrock, TcpIncoming::from(listener), std::future::pending())
-            .await
-            .expect("serves");
+        let telemetry = Telemetry::default();
+        let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", bedrock, &telemetry);
+        serve(parts, TcpIncoming::from(listener), std::future::pending()).await.expect("serves");
     });
     (server, address)
 }

@@ -143,7 +143,7 @@ impl Collector {
 
     /// The same, to an address where nobody is.
     pub(super) fn watch_in_vain(&self, endpoint: &str) -> Watch {
-        watch(endpoint, |settings, _| settings.most_waiting = Some(4))
+        watch(endpoint, |settings, _| settings.max_queued = Some(4))
     }
 
     /// What arrived so far.

@@ -5,8 +5,9 @@ use super::{
     schema::{Kind, SCHEMA, Shape},
 };
 use crate::{
-    attempt::failure::{Exception, Failure, FailureKind},
-    bedrock::{ErrorBody, ModelEvent, stop_reason},
+    bedrock::ErrorBody,
+    failure::{Exception, Failure, FailureKind},
+    model::{ModelEvent, stop_reason},
 };
 use bytes::{Buf as _, BytesMut};
 use prost::Message as _;

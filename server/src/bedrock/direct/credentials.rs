@@ -3,7 +3,7 @@
 //! While one call renews them the others go on with those that still hold; only when none hold do all wait. Nothing is
 //! spawned: a call that leaves while it loads leaves the loading to the next.
 use super::{super::source::Provider, keys::Keys, sign::Proof};
-use crate::attempt::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use aws_credential_types::provider::{ProvideCredentials as _, token::ProvideToken as _};
 use std::{
     fmt,

@@ -5,7 +5,7 @@ use super::{
     pool::InUse,
     sign::Scope,
 };
-use crate::attempt::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Uri,

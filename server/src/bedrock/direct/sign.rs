@@ -1,6 +1,6 @@
 //! The proof that a request is ours: a signature, or a bearer key.
 use super::{keys::Keys, place::Place};
-use crate::attempt::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use aws_smithy_types::{Document, endpoint::Endpoint};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use std::time::SystemTime;

@@ -10,7 +10,7 @@ use super::super::{
     engine::{Engine, Operation, Reply},
     source::Source,
 };
-use crate::{attempt::failure::Failure, config};
+use crate::{config, failure::Failure};
 use aws_config::SdkConfig;
 use std::collections::BTreeSet;
 

@@ -16,8 +16,8 @@ fn in_memory(most: u32) -> Store {
     Store::open(&config(None, most)).expect("opens")
 }
 
-fn answer(request_id: &str, at: SystemTime) -> Remembered {
-    Remembered {
+fn answer(request_id: &str, at: SystemTime) -> AnswerRecord {
+    AnswerRecord {
         request_id: request_id.to_owned(),
         at,
         task_type: "coding".to_owned(),
@@ -109,7 +109,7 @@ fn the_oldest_make_room() {
 #[test]
 fn quality_is_kept_apart_by_task_model_and_variant() {
     let mut store = in_memory(10);
-    let other = |request_id: &str, change: fn(&mut Remembered)| {
+    let other = |request_id: &str, change: fn(&mut AnswerRecord)| {
         let mut answer = answer(request_id, now());
         change(&mut answer);
         answer

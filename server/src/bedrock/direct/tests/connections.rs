@@ -89,7 +89,7 @@ async fn an_address_that_does_not_answer_is_given_up_after_the_connect_timeout()
         config::Bedrock { connect_timeout: hasty, ..warm("http://192.0.2.1:9", 0, Duration::ZERO) };
     let engine = direct(settings).await;
     let failure = timeout(Duration::from_secs(5), converse(&engine)).await.expect("is given up");
-    assert_eq!(failure.expect_err("is not there").kind, crate::attempt::failure::FailureKind::Unreachable);
+    assert_eq!(failure.expect_err("is not there").kind, crate::failure::FailureKind::Unreachable);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! When credentials are loaded, and by whom. Their clock is the caller's; only waits are tokio's, which stands still.
 use crate::{
-    attempt::failure::FailureKind,
     bedrock::{
         direct::{credentials::Credentials, keys, sign::Proof},
         source::Provider,
     },
+    failure::FailureKind,
 };
 use aws_credential_types::{
     Credentials as Keys,

@@ -3,7 +3,7 @@ use super::{
     stub::{Answer, Stub},
     *,
 };
-use crate::{attempt::failure::FailureKind, bedrock::failure::broken};
+use crate::{bedrock::failure::broken, failure::FailureKind};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, error, future};
 use http_body_util::BodyExt as _;
 use std::time::Duration;

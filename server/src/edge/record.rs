@@ -1,0 +1,143 @@
+//! The outermost layer: begins a record for every call of the contract's services, and ends those that no RPC has claimed.
+//!
+//! An RPC claims the record of its call. A call that never reaches one (it is rejected at capacity, its request cannot be
+//! decoded, its method does not exist) and a call whose service has no use for the record end here, by the status of the
+//! response. A caller who leaves before the response drops the record, which then says "cancelled".
+use super::decode_errors::map_decode_error;
+use crate::{
+    record::{CallRecord, RecordSlot},
+    rpc::Rpc,
+    snapshot::Snapshots,
+    telemetry::Observability,
+};
+use bytesize::ByteSize;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use switchboard_proto::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::{Layer, Service};
+
+/// Makes [`Record`].
+#[derive(Clone, Debug)]
+pub(crate) struct RecordLayer {
+    snapshots: Snapshots,
+    observability: Arc<Observability>,
+    max_request_size: ByteSize,
+}
+
+/// Begins and ends records.
+#[derive(Clone, Debug)]
+pub(crate) struct Record<S> {
+    inner: S,
+    layer: RecordLayer,
+}
+
+pin_project! {
+    /// The response of a call.
+    pub(crate) struct Recorded<F> {
+        #[pin]
+        response: F,
+        // Absent: the call is of a service that is not part of the contract.
+        slot: Option<RecordSlot>,
+        max_request_size: ByteSize,
+    }
+}
+
+// === impl RecordLayer ===
+
+impl RecordLayer {
+    pub(crate) fn new(
+        snapshots: Snapshots,
+        observability: Arc<Observability>,
+        max_request_size: ByteSize,
+    ) -> Self {
+        Self { snapshots, observability, max_request_size }
+    }
+}
+
+impl<S> Layer<S> for RecordLayer {
+    type Service = Record<S>;
+
+    fn layer(&self, inner: S) -> Record<S> {
+        Record { inner, layer: self.clone() }
+    }
+}
+
+// === impl Record ===
+
+impl<S, A, B> Service<Request<A>> for Record<S>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: Default,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = Recorded<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let RecordLayer { snapshots, observability, max_request_size } = &self.layer;
+        let slot = Rpc::of_path(request.uri().path()).map(|rpc| {
+            let snapshot = Arc::clone(&snapshots.borrow());
+            let record = CallRecord::begin(rpc, snapshot, observability, request.headers());
+            let slot = RecordSlot::new(record);
+            request.extensions_mut().insert(rpc);
+            request.extensions_mut().insert(slot.clone());
+            slot
+        });
+        Recorded { response: self.inner.call(request), slot, max_request_size: *max_request_size }
+    }
+}
+
+// === impl Recorded ===
+
+impl<F, B, E> Future for Recorded<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.response.poll(cx))?;
+        let record = this.slot.take().and_then(|slot| slot.claim());
+        Poll::Ready(Ok(match record {
+            Some(record) => finish(record, response, *this.max_request_size),
+            None => response,
+        }))
+    }
+}
+
+/// Ends a record that no RPC has claimed.
+fn finish<B: Default>(
+    mut record: CallRecord,
+    response: Response<B>,
+    max_request_size: ByteSize,
+) -> Response<B> {
+    let Some(status) = Status::from_header_map(response.headers()) else {
+        record.answered_with(Code::Ok, None);
+        return response;
+    };
+    if let Some(error) = map_decode_error(&status, max_request_size) {
+        return record.failed(error).into_http();
+    }
+    record.answered_with(status.code(), reason_of(&status));
+    response
+}
+
+/// The reason among the details of a status. `None`: it has none of ours.
+fn reason_of(status: &Status) -> Option<ErrorReason> {
+    let info = status.get_details_error_info()?;
+    ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason))
+}
