@@ -1,4 +1,4 @@
-//! Short names for events, so that a test shows the conversation and not its wrapping.
+//! Short constructors of events, to keep tests readable.
 
 use pb::{
     content_block_delta::Delta, content_block_start::Start, reasoning_content_block_delta as reasoning,
@@ -35,12 +35,12 @@ pub(crate) fn delta(content_block_index: i32, delta: Delta) -> Event {
     Event::ContentBlockDelta(pb::ContentBlockDeltaEvent { delta, content_block_index })
 }
 
-pub(crate) fn text(index: i32, words: &str) -> Event {
-    delta(index, Delta::Text(words.to_owned()))
+pub(crate) fn text(index: i32, part: &str) -> Event {
+    delta(index, Delta::Text(part.to_owned()))
 }
 
-pub(crate) fn thought(index: i32, piece: reasoning::Delta) -> Event {
-    delta(index, Delta::ReasoningContent(pb::ReasoningContentBlockDelta { delta: Some(piece) }))
+pub(crate) fn thought(index: i32, part: reasoning::Delta) -> Event {
+    delta(index, Delta::ReasoningContent(pb::ReasoningContentBlockDelta { delta: Some(part) }))
 }
 
 pub(crate) fn tool(content_block_index: i32, id: &str, name: &str) -> Event {
@@ -90,9 +90,9 @@ pub(crate) fn latency() -> pb::Latency {
     }
 }
 
-/// A whole answer of one block.
-pub(crate) fn says(pieces: &[&str]) -> Vec<Event> {
-    let pieces = pieces.iter().map(|words| text(0, words));
+/// Complete answer with one text block.
+pub(crate) fn says(parts: &[&str]) -> Vec<Event> {
+    let parts = parts.iter().map(|part| text(0, part));
     let end = [stop(pb::StopReason::EndTurn), metadata()];
-    [route(), begin()].into_iter().chain(pieces).chain(end).collect()
+    [route(), begin()].into_iter().chain(parts).chain(end).collect()
 }

@@ -6,6 +6,7 @@ import ai.switchboard.v1.ContentBlockDelta;
 import ai.switchboard.v1.ContentBlockStart;
 import ai.switchboard.v1.ConverseStreamMetadataEvent;
 import ai.switchboard.v1.ConverseStreamResponse;
+import ai.switchboard.v1.ErrorReason;
 import ai.switchboard.v1.ImageBlockDelta;
 import ai.switchboard.v1.MessageStopEvent;
 import ai.switchboard.v1.ReasoningContentBlockDelta;
@@ -18,9 +19,9 @@ import ai.switchboard.v1.ToolResultDelta;
 import com.google.protobuf.ByteString;
 import java.util.Arrays;
 
-/** Short words for the events of a stream. */
-final class Words {
-  private Words() {}
+/** Short constructors of events. */
+final class Events {
+  private Events() {}
 
   static ConverseStreamResponse route(String model) {
     return ConverseStreamResponse.newBuilder().setRoute(Route.newBuilder().setModelId(model)).build();
@@ -48,13 +49,13 @@ final class Words {
     return start(index, ContentBlockStart.newBuilder().setUnknownJson(json));
   }
 
-  static ConverseStreamResponse text(int index, String words) {
-    return delta(index, ContentBlockDelta.newBuilder().setText(words));
+  static ConverseStreamResponse text(int index, String text) {
+    return delta(index, ContentBlockDelta.newBuilder().setText(text));
   }
 
-  static ConverseStreamResponse input(int index, String piece) {
+  static ConverseStreamResponse input(int index, String part) {
     ContentBlockDelta.Builder delta = ContentBlockDelta.newBuilder();
-    delta.getToolUseBuilder().setInput(piece);
+    delta.getToolUseBuilder().setInput(part);
     return delta(index, delta);
   }
 
@@ -63,23 +64,23 @@ final class Words {
     return delta(index, ContentBlockDelta.newBuilder().setToolResult(result));
   }
 
-  static ToolResultBlockDelta words(String words) {
-    return ToolResultBlockDelta.newBuilder().setText(words).build();
+  static ToolResultBlockDelta part(String text) {
+    return ToolResultBlockDelta.newBuilder().setText(text).build();
   }
 
   static ToolResultBlockDelta json(String json) {
     return ToolResultBlockDelta.newBuilder().setJsonText(json).build();
   }
 
-  static ConverseStreamResponse thought(int index, String words) {
-    return reasoning(index, ReasoningContentBlockDelta.newBuilder().setText(words));
+  static ConverseStreamResponse thought(int index, String text) {
+    return reasoning(index, ReasoningContentBlockDelta.newBuilder().setText(text));
   }
 
   static ConverseStreamResponse signature(int index, String signature) {
     return reasoning(index, ReasoningContentBlockDelta.newBuilder().setSignature(signature));
   }
 
-  static ConverseStreamResponse sealed(int index, String bytes) {
+  static ConverseStreamResponse redacted(int index, String bytes) {
     return reasoning(index, ReasoningContentBlockDelta.newBuilder().setRedactedContent(ByteString.copyFromUtf8(bytes)));
   }
 
@@ -105,7 +106,7 @@ final class Words {
   }
 
   static ConverseStreamResponse restart() {
-    RestartEvent restart = RestartEvent.newBuilder().setReason("MODEL_ERROR").build();
+    RestartEvent restart = RestartEvent.newBuilder().setReason(ErrorReason.ERROR_REASON_MODEL_ERROR).build();
     return ConverseStreamResponse.newBuilder().setRestart(restart).build();
   }
 
@@ -114,8 +115,8 @@ final class Words {
     return ConverseStreamResponse.newBuilder().setMetadata(metadata).build();
   }
 
-  private static ConverseStreamResponse reasoning(int index, ReasoningContentBlockDelta.Builder piece) {
-    return delta(index, ContentBlockDelta.newBuilder().setReasoningContent(piece));
+  private static ConverseStreamResponse reasoning(int index, ReasoningContentBlockDelta.Builder part) {
+    return delta(index, ContentBlockDelta.newBuilder().setReasoningContent(part));
   }
 
   private static ConverseStreamResponse start(int index, ContentBlockStart.Builder start) {

@@ -1,4 +1,4 @@
-/** Events, in few words. */
+/** Short constructors of events. */
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { pb, type Event } from "../src/index.js";
@@ -12,7 +12,7 @@ export function event(event: MessageInitShape<typeof pb.ConverseStreamResponseSc
 
 export const route = event({ case: "route", value: { modelId: "haiku", requestId: "r1" } });
 export const begin = event({ case: "messageStart", value: { role: "assistant" } });
-export const restart = event({ case: "restart", value: { reason: "MODEL_ERROR" } });
+export const restart = event({ case: "restart", value: { reason: pb.ErrorReason.MODEL_ERROR } });
 export const metadata = event({
   case: "metadata",
   value: { usage: { inputTokens: 3, outputTokens: 2, totalTokens: 5 } },
@@ -42,10 +42,10 @@ export function toolInput(index: number, input: string): Event {
   return delta(index, { case: "toolUse", value: { input } });
 }
 
-/** A whole answer, in these pieces. */
-export function says(...pieces: string[]): Event[] {
-  const words = pieces.map((piece) => text(0, piece));
-  return [route, begin, ...words, stop(pb.StopReason.END_TURN, "end_turn"), metadata];
+/** Complete answer with this text. */
+export function says(...parts: string[]): Event[] {
+  const deltas = parts.map((part) => text(0, part));
+  return [route, begin, ...deltas, stop(pb.StopReason.END_TURN, "end_turn"), metadata];
 }
 
 export function answer(text: string): pb.ConverseResponse {
@@ -59,7 +59,7 @@ export function answer(text: string): pb.ConverseResponse {
   });
 }
 
-/** Everything that comes, in order. */
+/** Collects all items. */
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
   for await (const item of items) {

@@ -4,7 +4,7 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// Short words for the events of a stream.
+// Short constructors of events.
 
 func route(model string) *pb.ConverseStreamResponse {
 	it := &pb.Route{ModelId: model}
@@ -63,13 +63,13 @@ func signature(index int32, signature string) *pb.ConverseStreamResponse {
 	return reasoning(index, &pb.ReasoningContentBlockDelta{Delta: it})
 }
 
-func sealed(index int32, bytes string) *pb.ConverseStreamResponse {
+func redacted(index int32, bytes string) *pb.ConverseStreamResponse {
 	it := &pb.ReasoningContentBlockDelta_RedactedContent{RedactedContent: []byte(bytes)}
 	return reasoning(index, &pb.ReasoningContentBlockDelta{Delta: it})
 }
 
-func reasoning(index int32, piece *pb.ReasoningContentBlockDelta) *pb.ConverseStreamResponse {
-	it := &pb.ContentBlockDelta_ReasoningContent{ReasoningContent: piece}
+func reasoning(index int32, part *pb.ReasoningContentBlockDelta) *pb.ConverseStreamResponse {
+	it := &pb.ContentBlockDelta_ReasoningContent{ReasoningContent: part}
 	return delta(index, &pb.ContentBlockDelta{Delta: it})
 }
 
@@ -99,7 +99,7 @@ func messageStop(reason pb.StopReason, raw string) *pb.ConverseStreamResponse {
 }
 
 func restart() *pb.ConverseStreamResponse {
-	it := &pb.RestartEvent{Reason: "MODEL_ERROR"}
+	it := &pb.RestartEvent{Reason: pb.ErrorReason_ERROR_REASON_MODEL_ERROR}
 	return &pb.ConverseStreamResponse{Event: &pb.ConverseStreamResponse_Restart{Restart: it}}
 }
 

@@ -1,8 +1,8 @@
-//! A stream put together is the message that the model meant, ready to be sent back.
+//! Collected streams.
 
 use crate::{
+    events::*,
     fake::{Answer, Fake},
-    words::*,
 };
 use pb::{
     content_block::Block, content_block_delta::Delta, content_block_start::Start, reasoning_content_block,
@@ -30,7 +30,7 @@ fn tool_use(id: &str, name: &str, input: &str) -> Block {
 }
 
 #[test]
-fn pieces_of_several_blocks_may_come_in_turns() {
+fn collects_interleaved_blocks() {
     let answer = collect(vec![
         route(),
         begin(),
@@ -59,7 +59,7 @@ fn pieces_of_several_blocks_may_come_in_turns() {
 }
 
 #[test]
-fn reasoning_keeps_its_signature_and_its_seal() {
+fn keeps_signed_and_encrypted_reasoning() {
     let answer = collect(vec![
         thought(0, Reasoning::Text("Hm".to_owned())),
         thought(0, Reasoning::Text("m.".to_owned())),
@@ -84,7 +84,7 @@ fn reasoning_keeps_its_signature_and_its_seal() {
 }
 
 #[test]
-fn cited_words_stay_with_their_sources() {
+fn keeps_citations() {
     let cited = pb::CitationsDelta {
         title: Some("Atlas".to_owned()),
         source_content: vec![pb::CitationSourceContentDelta { text: Some("Rome is warm.".to_owned()) }],
@@ -101,29 +101,32 @@ fn cited_words_stay_with_their_sources() {
 }
 
 #[test]
-fn a_tool_at_bedrock_answers_in_parts() {
-    use pb::{tool_result_block_delta::Block as Piece, tool_result_content_block::Block as Part};
+fn collects_the_parts_of_a_tool_result() {
+    use pb::{tool_result_block_delta::Block as Part, tool_result_content_block::Block as Content};
     let start = pb::ToolResultBlockStart { tool_use_id: "t1".to_owned(), r#type: None, status: None };
-    let piece = |block| {
+    let part = |block| {
         let blocks = vec![pb::ToolResultBlockDelta { block: Some(block) }];
         delta(0, Delta::ToolResult(pb::ToolResultDelta { blocks }))
     };
 
     let answer = collect(vec![
         starts(0, Start::ToolResult(start)),
-        piece(Piece::Text("21 ".to_owned())),
-        piece(Piece::Text("degrees".to_owned())),
-        piece(Piece::JsonText("{\"celsius\":21}".to_owned())),
+        part(Part::Text("21 ".to_owned())),
+        part(Part::Text("degrees".to_owned())),
+        part(Part::JsonText("{\"celsius\":21}".to_owned())),
         metadata(),
     ]);
 
     let [Block::ToolResult(result)] = &blocks(&answer)[..] else { panic!("{answer:?}") };
-    let parts: Vec<_> = result.content.iter().filter_map(|part| part.block.clone()).collect();
-    assert_eq!(parts, [Part::Text("21 degrees".to_owned()), Part::JsonText("{\"celsius\":21}".to_owned())]);
+    let parts: Vec<_> = result.content.iter().filter_map(|content| content.block.clone()).collect();
+    assert_eq!(
+        parts,
+        [Content::Text("21 degrees".to_owned()), Content::JsonText("{\"celsius\":21}".to_owned())]
+    );
 }
 
 #[test]
-fn what_is_newer_than_the_contract_is_not_lost() {
+fn keeps_unknown_events_and_blocks() {
     let unknown = Event::Unknown(pb::UnknownEvent { event_type: "sparks".to_owned(), json: "{}".to_owned() });
     let first = delta(0, Delta::UnknownJson("{\"hue\":1}".to_owned()));
     let odd = delta(0, Delta::UnknownJson("{\"tint\":1}".to_owned()));
@@ -146,14 +149,14 @@ fn what_is_newer_than_the_contract_is_not_lost() {
 }
 
 #[test]
-fn blank_text_is_left_out_since_bedrock_refuses_it() {
+fn omits_blank_text() {
     let answer = collect(vec![text(0, ""), text(0, "\n"), tool(1, "t1", "now"), metadata()]);
 
     assert_eq!(blocks(&answer), [tool_use("t1", "now", "{}")]);
 }
 
 #[test]
-fn a_restart_forgets_what_came_before() {
+fn a_restart_discards_earlier_events() {
     let mut events = vec![route(), begin(), text(0, "Wrong "), tool(1, "t0", "wrong"), restart()];
     events.extend(says(&["Right."]));
 
@@ -164,7 +167,7 @@ fn a_restart_forgets_what_came_before() {
 }
 
 #[tokio::test]
-async fn a_collected_stream_says_what_a_whole_answer_says() {
+async fn a_collected_stream_has_usage_latency_and_stop_reason() {
     let fake = Fake::playing([Answer::Events(says(&["Hello", ", you."]))]).await;
 
     let stream = fake.client().await.stream(ask("default", "Hi")).await.unwrap();
@@ -177,7 +180,7 @@ async fn a_collected_stream_says_what_a_whole_answer_says() {
 }
 
 #[tokio::test]
-async fn a_stream_without_its_metadata_is_an_error() {
+async fn a_stream_without_metadata_is_an_error() {
     let fake = Fake::playing([Answer::Events(vec![route(), begin(), text(0, "Hel")])]).await;
 
     let stream = fake.client().await.stream(ask("default", "Hi")).await.unwrap();
@@ -187,28 +190,43 @@ async fn a_stream_without_its_metadata_is_an_error() {
 }
 
 #[tokio::test]
-async fn text_streams_piece_by_piece_and_ends() {
+async fn text_skips_empty_deltas_and_ends() {
     let fake = Fake::playing([Answer::Events(says(&["Hello", "", ", you."]))]).await;
 
-    let mut words = fake.client().await.stream(ask("default", "Hi")).await.unwrap().text();
+    let mut text = fake.client().await.stream(ask("default", "Hi")).await.unwrap().text();
 
-    assert_eq!(words.next().await.unwrap().unwrap(), "Hello");
-    assert_eq!(words.next().await.unwrap().unwrap(), ", you.");
-    assert!(words.next().await.is_none() && words.next().await.is_none());
+    assert_eq!(text.next().await.unwrap().unwrap(), "Hello");
+    assert_eq!(text.next().await.unwrap().unwrap(), ", you.");
+    assert!(text.next().await.is_none() && text.next().await.is_none());
 }
 
 #[tokio::test]
-async fn text_cannot_take_words_back() {
+async fn text_fails_if_a_restart_follows_text() {
     let late = [vec![route(), text(0, "Wrong"), restart()], says(&["Right"])].concat();
     let early = [vec![route(), restart()], says(&["Right"])].concat();
     let fake = Fake::playing([Answer::Events(late), Answer::Events(early)]).await;
     let client = fake.client().await;
 
-    let mut words = client.stream(ask("default", "Hi")).await.unwrap().text();
-    assert_eq!(words.next().await.unwrap().unwrap(), "Wrong");
-    assert_eq!(words.next().await.unwrap().unwrap_err().kind(), ErrorKind::Restarted);
-    assert!(words.next().await.is_none());
+    let mut text = client.stream(ask("default", "Hi")).await.unwrap().text();
+    assert_eq!(text.next().await.unwrap().unwrap(), "Wrong");
+    assert_eq!(text.next().await.unwrap().unwrap_err().kind(), ErrorKind::Restarted);
+    assert!(text.next().await.is_none());
 
-    let mut words = client.stream(ask("default", "Hi")).await.unwrap().text();
-    assert_eq!(words.next().await.unwrap().unwrap(), "Right");
+    let mut text = client.stream(ask("default", "Hi")).await.unwrap().text();
+    assert_eq!(text.next().await.unwrap().unwrap(), "Right");
+}
+
+#[test]
+fn has_the_final_route_of_the_metadata() {
+    let route_with = |outcome| pb::Route {
+        attempts: vec![attempt("haiku", outcome, pb::ErrorReason::Unspecified)],
+        ..Default::default()
+    };
+    let metadata =
+        pb::ConverseStreamMetadataEvent { route: Some(route_with(pb::Outcome::Ok)), ..Default::default() };
+
+    let first = Event::Route(route_with(pb::Outcome::Unspecified));
+    let answer = collect(vec![first, text(0, "Hi"), Event::Metadata(metadata)]);
+
+    assert_eq!(answer.route, Some(route_with(pb::Outcome::Ok)));
 }
