@@ -8,14 +8,15 @@ mod server;
 mod tasks;
 mod telemetry;
 
+pub use crate::{catalogue::ConfigError, units::MaxTokens};
 pub use deadline::{Deadline, Retry, TaskDeadline};
 pub use resilience::{AfterContent, Breaker, Floor, Force, Hedging};
 pub use server::{Admission, Server};
-pub use tasks::{MaxTokens, Model, Residency, Rung, Task, Unsupported};
+pub use tasks::{Model, Residency, Rung, Task, Unsupported};
 pub use telemetry::{GenAi, Telemetry};
 
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, ops::Range, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::Range, path::PathBuf, time::Duration};
 
 /// The model of hard tasks, where nothing else is set.
 pub const DEFAULT_PRIMARY: &str = "us.anthropic.claude-opus-4-8";
@@ -141,15 +142,6 @@ pub struct Feedback {
     pub max_answers: NonZeroU32,
 }
 
-/// Why a configuration is not valid, and where.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The line, from 1. Absent: the problem is with the whole.
-    pub line: Option<usize>,
-    /// What is wrong and how to mend it.
-    pub problem: String,
-}
-
 // === impl Config ===
 
 impl Config {
@@ -158,13 +150,8 @@ impl Config {
     /// # Errors
     /// For TOML that is none, unknown keys, values out of bounds, and tasks that name models which do not exist.
     pub fn parse(toml: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(toml).map_err(|error| ConfigError {
-            line: error.span().map(|span| line(toml, &span)),
-            problem: error.message().replace('\n', " "),
-        })?;
-        config
-            .check()
-            .map_err(|(span, problem)| ConfigError { line: span.map(|span| line(toml, &span)), problem })?;
+        let config: Self = toml::from_str(toml).map_err(|error| ConfigError::from_toml(toml, &error))?;
+        config.check().map_err(|(span, problem)| ConfigError::new(toml, span, problem))?;
         Ok(config)
     }
 
@@ -271,11 +258,6 @@ fn check_share(share: f64) -> Result<(), String> {
     Err(format!("max_fallback_share is {share}: use a number from 0 (never fall back) to 1 (always)"))
 }
 
-/// The line of a span's beginning, from 1.
-pub(crate) fn line(toml: &str, span: &Range<usize>) -> usize {
-    toml.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count() + 1
-}
-
 // === impl Bedrock ===
 
 impl Default for Bedrock {
@@ -361,19 +343,6 @@ impl Feedback {
         Ok(())
     }
 }
-
-// === impl ConfigError ===
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
-        }
-        f.write_str(&self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Models, and the tasks that they serve.
 use super::{AfterContent, Force, TaskDeadline};
+use crate::units::MaxTokens;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use toml::Spanned;
@@ -94,11 +95,6 @@ pub enum Unsupported {
     Reject,
 }
 
-/// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(try_from = "i64")]
-pub struct MaxTokens(i32);
-
 // === impl Model ===
 
 impl Model {
@@ -163,33 +159,6 @@ impl Task {
             after_content: AfterContent::default(),
             max_fallback_share: None,
             residency: Residency::default(),
-        }
-    }
-}
-
-// === impl MaxTokens ===
-
-impl MaxTokens {
-    /// In tokens, from 1.
-    #[must_use]
-    pub fn get(self) -> i32 {
-        self.0
-    }
-}
-
-impl Default for MaxTokens {
-    fn default() -> Self {
-        Self(4096)
-    }
-}
-
-impl TryFrom<i64> for MaxTokens {
-    type Error = String;
-
-    fn try_from(tokens: i64) -> Result<Self, String> {
-        match i32::try_from(tokens) {
-            Ok(tokens) if tokens >= 1 => Ok(Self(tokens)),
-            _ => Err(format!("{tokens} is not a number of tokens: use 1 to {}", i32::MAX)),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
 };
-use switchboard_server::{bootstrap::read, catalogue::Catalogue, prices};
+use switchboard_prices as prices;
+use switchboard_server::{bootstrap::read, catalogue::Catalogue};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Prices {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::{catalogue::ServiceTier, units::PicoUsd};
 use serde_json::{Value, json};
+use switchboard_catalogue::{ServiceTier, units::PicoUsd};
 
 /// A file of `AmazonBedrock`, in the form in which AWS publishes it: SKU, what it is, unit and dollars.
 fn bedrock(rows: &[(&str, Value, &str, &str)]) -> File {

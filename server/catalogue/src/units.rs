@@ -15,6 +15,11 @@ pub struct PicoUsd(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tokens(pub u64);
 
+/// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(try_from = "i64")]
+pub struct MaxTokens(i32);
+
 // === impl Tokens ===
 
 impl Tokens {
@@ -58,6 +63,33 @@ impl TryFrom<String> for PicoUsd {
 impl fmt::Display for PicoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:012} USD", self.0 / 1_000_000_000_000, self.0 % 1_000_000_000_000)
+    }
+}
+
+// === impl MaxTokens ===
+
+impl MaxTokens {
+    /// In tokens, from 1.
+    #[must_use]
+    pub fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl Default for MaxTokens {
+    fn default() -> Self {
+        Self(4096)
+    }
+}
+
+impl TryFrom<i64> for MaxTokens {
+    type Error = String;
+
+    fn try_from(tokens: i64) -> Result<Self, String> {
+        match i32::try_from(tokens) {
+            Ok(tokens) if tokens >= 1 => Ok(Self(tokens)),
+            _ => Err(format!("{tokens} is not a number of tokens: use 1 to {}", i32::MAX)),
+        }
     }
 }
 

@@ -1,11 +1,8 @@
 //! One file of the price list, as far as we read it.
 use super::{File, ImportError, day, usage_type::Kind};
-use crate::{
-    catalogue::{Date, ServiceTier},
-    units::PicoUsd,
-};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use switchboard_catalogue::{Date, ServiceTier, units::PicoUsd};
 
 /// A file.
 #[derive(Debug)]

@@ -18,9 +18,9 @@ mod table;
 mod tests;
 mod usage_type;
 
-use crate::catalogue::{Catalogue, Date, ModelFacts, Price};
 use offer::{Offer, Product};
 use std::{collections::BTreeMap, fmt, sync::Arc};
+use switchboard_catalogue::{Catalogue, Date, ModelFacts, Price};
 use table::{Slot, Table};
 use usage_type::Scope;
 

@@ -1,13 +1,10 @@
 //! The prices that were read, by model and way to call it; settled, and written as the catalogue writes them.
 use super::usage_type::Kind;
-use crate::{
-    catalogue::{Date, ModelFacts, Price, ServiceTier},
-    units::PicoUsd,
-};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+use switchboard_catalogue::{Date, ModelFacts, Price, ServiceTier, units::PicoUsd};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Value};
 
 /// What a price is for, but for who calls.

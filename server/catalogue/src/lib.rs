@@ -6,19 +6,22 @@
 //!
 //! What nobody knows is permitted: a refusal from Bedrock names its reason, while one from us might be mistaken. Only a
 //! Claude without a row is held back, from what some of the newest refuse; each generation took less than the last.
+mod error;
 mod id;
 mod price;
+pub mod units;
 
+pub use error::ConfigError;
 pub use id::{base_id, geography, shown};
 pub use price::{Price, ServiceTier};
 
-use crate::config::{ConfigError, MaxTokens, line};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 use toml::Spanned;
+use units::MaxTokens;
 
 /// The table that is compiled in.
-const BUILT_IN: &str = include_str!("../../deploy/models.toml");
+const BUILT_IN: &str = include_str!("../../../deploy/models.toml");
 
 /// All models of which something is known, by the id without a geography.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -267,13 +270,10 @@ impl Catalogue {
     /// For TOML that is none, unknown keys, values out of bounds, and models that are there twice or contradict
     /// themselves.
     pub fn parse(toml: &str) -> Result<Self, ConfigError> {
-        let table: Table = toml::from_str(toml).map_err(|error| ConfigError {
-            line: error.span().map(|span| line(toml, &span)),
-            problem: error.message().replace('\n', " "),
-        })?;
+        let table: Table = toml::from_str(toml).map_err(|error| ConfigError::from_toml(toml, &error))?;
         let mut models = BTreeMap::new();
         for model in table.model {
-            let wrong = |problem| ConfigError { line: Some(line(toml, &model.span())), problem };
+            let wrong = |problem| ConfigError::new(toml, Some(model.span()), problem);
             let facts = model.get_ref();
             facts.check().map_err(wrong)?;
             if models.insert(facts.id.clone(), Arc::new(facts.clone())).is_some() {

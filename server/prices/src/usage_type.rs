@@ -10,8 +10,8 @@
 //!
 //! So a usage type is cut into words, the kind of token is found among them, and each word after it must be one that we
 //! know; of those before it, which name region and model, none may say that it is about something else.
-use crate::catalogue::ServiceTier;
 use std::fmt;
+use switchboard_catalogue::ServiceTier;
 
 /// What a usage type says.
 #[derive(Clone, Debug, PartialEq, Eq)]
