@@ -1,80 +1,80 @@
-//! Prices: what a token costs, for each way to call a model.
+//! Prices per token, for each way to call a model.
 use crate::units::PicoUsd;
 use serde::{Deserialize, Serialize};
 
-/// `prices`: what one token costs, for some of the ways to call a model.
+/// `prices`: price of one token of each kind, for some of the ways to call a model.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// The geographies of the ids for which it holds; `""` is the bare id.
+    /// Geography prefixes of the ids that have this price; `""` is the bare id.
     pub profiles: Vec<String>,
-    /// The service tier for which it holds.
+    /// Service tier that has this price.
     #[serde(default)]
     pub tier: ServiceTier,
-    /// It holds for prompts longer than this, all of their tokens and of the answer's. 0: for all that no other row
-    /// with the same profiles and tier claims.
+    /// The price applies to all tokens of a call whose prompt is longer than this. 0: it applies to prompts for which
+    /// no other row of the same profiles and tier does.
     #[serde(default)]
     pub above_input_tokens: u32,
-    /// A token of the prompt that has nothing to do with the cache.
+    /// Price of an input token that is neither read from nor written to the cache.
     pub input: PicoUsd,
-    /// A token of the answer.
+    /// Price of an output token.
     pub output: PicoUsd,
-    /// A token read from the cache. Absent: unknown.
+    /// Price of a token read from the cache. Absent: unknown.
     pub cache_read: Option<PicoUsd>,
-    /// A token written to the cache for five minutes. Absent: unknown.
+    /// Price of a token written to the cache for five minutes. Absent: unknown.
     pub cache_write_5m: Option<PicoUsd>,
-    /// A token written to the cache for an hour. Absent: unknown.
+    /// Price of a token written to the cache for one hour. Absent: unknown.
     pub cache_write_1h: Option<PicoUsd>,
 }
 
-/// Bedrock's service tiers.
+/// Service tiers of Bedrock.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceTier {
-    /// Everyone's.
+    /// Standard capacity, if a request names no tier.
     #[default]
     Default,
-    /// Cheaper, and answered when there is room.
+    /// Lower price, served when there is capacity.
     Flex,
-    /// Dearer, and answered first.
+    /// Higher price, served first.
     Priority,
-    /// Bought ahead.
+    /// Capacity that was bought in advance.
     Reserved,
 }
 
 // === impl ServiceTier ===
 
 impl ServiceTier {
-    const WORDS: [(&str, Self); 4] = [
+    const NAMES: [(&str, Self); 4] = [
         ("default", Self::Default),
         ("flex", Self::Flex),
         ("priority", Self::Priority),
         ("reserved", Self::Reserved),
     ];
 
-    /// The tier of Bedrock's word for it. Absent: a tier that we do not know.
+    /// The tier with this name in Bedrock's API. Absent: the name is unknown.
     #[must_use]
-    pub fn named(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(other, _)| *other == word).map(|&(_, tier)| tier)
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(other, _)| *other == name).map(|&(_, tier)| tier)
     }
 
-    /// Bedrock's word for it.
+    /// Name of the tier in Bedrock's API.
     #[must_use]
-    pub fn word(self) -> &'static str {
-        Self::WORDS[self as usize].0
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].0
     }
 }
 
 // === impl Price ===
 
 impl Price {
-    pub(super) fn holds_for(&self, geography: &str, tier: ServiceTier, input_tokens: u64) -> bool {
+    pub(crate) fn applies_to(&self, geography: &str, tier: ServiceTier, input_tokens: u64) -> bool {
         let long_enough = self.above_input_tokens == 0 || input_tokens > u64::from(self.above_input_tokens);
         self.tier == tier && long_enough && self.profiles.iter().any(|profile| profile == geography)
     }
 
-    /// Whether there are calls for which both hold and neither comes first.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
+    /// True if both prices apply to the same calls and neither takes precedence.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.tier == other.tier
             && self.above_input_tokens == other.above_input_tokens
             && self.profiles.iter().any(|profile| other.profiles.contains(profile))

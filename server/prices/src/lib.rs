@@ -1,17 +1,17 @@
-//! Importing prices: from AWS's public price list into the catalogue's form.
+//! Import of prices: from AWS's public price list into the catalogue's format.
 //!
-//! The list comes in two files that are downloaded without credentials:
-//! `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/us-east-1/index.json`, of the offers
-//! `AmazonBedrock` (Amazon's own and open models) and `AmazonBedrockFoundationModels` (those sold through the
+//! The list is downloaded without credentials as one file per offer:
+//! `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/us-east-1/index.json`, with the offers
+//! `AmazonBedrock` (models of Amazon and open models) and `AmazonBedrockFoundationModels` (models sold through the
 //! marketplace, Claude among them).
 //!
-//! A row of the list is a product with attributes that are words for people, and a term with its price. What a row is the
-//! price of is said in no field of its own, but in the words of its usage type, so each of them must be understood
-//! (`prices/usage_type.rs`); a row with one that is not, a model that the catalogue does not name, a unit that is not
-//! tokens: each is reported with its reason, and none is dropped or guessed.
+//! A row of the list is a product with attributes, and a term with its price. No attribute states which tokens the
+//! price is for; only the words of the usage type do, so every word must be understood (`usage_type.rs`). A row with
+//! an unknown word, an unknown model or a unit other than tokens is reported with the reason; no row is dropped
+//! silently or guessed.
 //!
-//! What comes out are whole models, since a catalogue file replaces models as a whole: their facts as they were, their
-//! prices replaced where the list has one and kept where it has none.
+//! The result contains whole models, because a catalogue file replaces models as a whole: their facts are unchanged,
+//! their prices are replaced where the list has a price and kept where it has none.
 mod offer;
 mod table;
 #[cfg(test)]
@@ -20,95 +20,96 @@ mod usage_type;
 
 use offer::{Offer, Product};
 use std::{collections::BTreeMap, fmt, sync::Arc};
-use switchboard_catalogue::{Catalogue, Date, ModelFacts, Price};
+use switchboard_catalogue::{Catalogue, Date, ModelFacts, Price, geographies_of_region};
 use table::{Slot, Table};
 use usage_type::Scope;
 
-/// A price list, or a part of one.
+/// A file of the price list.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// What it is called in messages.
+    /// Name for error messages.
     pub name: String,
-    /// What it says.
+    /// Content.
     pub json: String,
 }
 
-/// What was read.
+/// Result of an import.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// A catalogue file with the models that got a price.
+    /// A catalogue file with every model that has an imported price.
     pub toml: String,
-    /// How many models.
+    /// Number of these models.
     pub models: usize,
-    /// How many rows of the list are in it.
-    pub placed: usize,
-    /// The rows that are not.
-    pub left_out: Vec<LeftOut>,
-    /// How many rows are prices of other regions.
-    pub elsewhere: usize,
+    /// Number of rows that were imported.
+    pub rows: usize,
+    /// Rows of the region that were not imported.
+    pub skipped: Vec<SkippedRow>,
+    /// Number of rows for other regions.
+    pub other_regions: usize,
 }
 
-/// A row that has no place in the catalogue.
+/// A row that cannot be expressed in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Its key in the list.
+pub struct SkippedRow {
+    /// Key of the row in the list.
     pub sku: String,
-    /// What it says it is.
+    /// Usage type of the row.
     pub usage_type: String,
-    /// Why it has no place.
-    pub why: String,
+    /// Why it was skipped.
+    pub reason: String,
 }
 
-/// Why nothing was read.
+/// Why an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It is not a price list.
-    #[error("{file} is no price list of AWS in JSON: {problem}")]
+    /// A file is not a price list.
+    #[error("{file} is not an AWS price list in JSON: {problem}")]
     NotAPriceList {
-        /// Its name.
+        /// Name of the file.
         file: String,
         /// What is wrong.
         problem: String,
     },
-    /// The catalogue to be extended is not valid.
+    /// The catalogue that is to be extended is not valid.
     #[error("the catalogue is not valid: {0}")]
     Catalogue(String),
-    /// No row has a place.
+    /// No row could be imported.
     #[error(
-        "no price was found for region {region} ({left_out} rows have no place, {elsewhere} are of other \
+        "no price was found for region {region} ({skipped} rows were skipped, {other_regions} are for other \
              regions): download the region's index.json of AmazonBedrock or AmazonBedrockFoundationModels"
     )]
     Nothing {
-        /// What was looked for.
+        /// The region.
         region: String,
-        /// How many rows have no place.
-        left_out: usize,
-        /// How many are of other regions.
-        elsewhere: usize,
+        /// Number of skipped rows.
+        skipped: usize,
+        /// Number of rows for other regions.
+        other_regions: usize,
     },
 }
 
-/// Reads the prices of calls from `region` out of price lists, into the models of a catalogue's text.
+/// Imports the prices of calls from `region` into the models of a catalogue file.
 ///
 /// # Errors
-/// When a file is no price list, the catalogue is not valid, or no row has a place.
+/// If a file is not a price list, the catalogue is not valid, or no row can be imported.
 pub fn import(catalogue: &str, files: &[File], region: &str) -> Result<Imported, ImportError> {
     let models = Catalogue::parse(catalogue).map_err(|error| ImportError::Catalogue(error.to_string()))?;
-    let offers = files.iter().map(Offer::read).collect::<Result<Vec<_>, _>>()?;
+    let offers = files.iter().map(Offer::parse).collect::<Result<Vec<_>, _>>()?;
     let mut import = Import::new(&models, region);
     for offer in &offers {
-        import.read(offer);
+        import.add(offer);
     }
     import.finish(catalogue, &offers)
 }
 
-/// What is being read.
+/// Progress of an import.
 struct Import<'a> {
+    /// Models by their names in the list, in lower case.
     names: BTreeMap<String, &'a Arc<ModelFacts>>,
     region: &'a str,
     table: Table<'a>,
-    left_out: Vec<LeftOut>,
-    elsewhere: usize,
+    skipped: Vec<SkippedRow>,
+    other_regions: usize,
     rows: usize,
 }
 
@@ -123,23 +124,23 @@ impl<'a> Import<'a> {
             names: names.collect(),
             region,
             table: Table::default(),
-            left_out: Vec::new(),
-            elsewhere: 0,
+            skipped: Vec::new(),
+            other_regions: 0,
             rows: 0,
         }
     }
 
-    fn read(&mut self, offer: &Offer) {
+    fn add(&mut self, offer: &Offer) {
         for (sku, product) in &offer.products {
             self.rows += 1;
             match product.region() {
-                Some(region) if region != self.region => self.elsewhere += 1,
+                Some(region) if region != self.region => self.other_regions += 1,
                 _ => {
-                    if let Err(why) = self.place(offer, sku, product) {
-                        self.left_out.push(LeftOut {
+                    if let Err(reason) = self.add_row(offer, sku, product) {
+                        self.skipped.push(SkippedRow {
                             sku: sku.clone(),
                             usage_type: product.usage_type().to_owned(),
-                            why,
+                            reason,
                         });
                     }
                 }
@@ -147,17 +148,17 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn place(&mut self, offer: &Offer, sku: &str, product: &Product) -> Result<(), String> {
-        product.region().ok_or("it names no region")?;
+    fn add_row(&mut self, offer: &Offer, sku: &str, product: &Product) -> Result<(), String> {
+        product.region().ok_or("it has no region")?;
         product.check_feature()?;
-        let usage = usage_type::read(product.usage_type())?;
+        let usage = usage_type::parse(product.usage_type())?;
         let tier = product.tier(usage.tier)?;
-        let name = product.model().ok_or("it names no model")?;
+        let name = product.model().ok_or("it has no model name")?;
         let facts = *self.names.get(&name.to_lowercase()).ok_or_else(|| {
-            format!("no model of the catalogue is called \"{name}\": add it to a model's price_list")
+            format!("the catalogue has no model named \"{name}\": add the name to the price_list of a model")
         })?;
         let price = offer.price(sku, usage.kind)?;
-        let above = if usage.long { long_prompt(facts)? } else { 0 };
+        let above = if usage.long { long_prompt_threshold(facts)? } else { 0 };
         let profiles = profiles(&usage.scope, facts, self.region)?;
         self.table.add(Slot { facts, tier, above, kind: usage.kind }, &profiles, price, sku);
         Ok(())
@@ -169,22 +170,22 @@ impl<'a> Import<'a> {
             .flat_map(|offer| &offer.products)
             .map(|(sku, product)| (sku.as_str(), product.usage_type()))
             .collect();
-        let unfinished = self.table.settle();
-        self.left_out.extend(unfinished.into_iter().map(|(sku, why)| LeftOut {
+        let unused = self.table.settle();
+        self.skipped.extend(unused.into_iter().map(|(sku, reason)| SkippedRow {
             usage_type: usage_types.get(sku.as_str()).copied().unwrap_or_default().to_owned(),
             sku,
-            why,
+            reason,
         }));
-        let (models, left_out) = (self.table.models(), self.left_out);
-        let placed = self.rows - self.elsewhere - left_out.len();
+        let (models, skipped) = (self.table.models(), self.skipped);
+        let rows = self.rows - self.other_regions - skipped.len();
         if models == 0 {
-            let (region, left_out) = (self.region.to_owned(), left_out.len());
-            return Err(ImportError::Nothing { region, left_out, elsewhere: self.elsewhere });
+            let (region, skipped) = (self.region.to_owned(), skipped.len());
+            return Err(ImportError::Nothing { region, skipped, other_regions: self.other_regions });
         }
         let source = source(offers, self.region);
         let as_of = offers.iter().map(|offer| offer.published).min();
-        let toml = self.table.write(catalogue, &source, as_of).map_err(ImportError::Catalogue)?;
-        Ok(Imported { toml, models, placed, left_out, elsewhere: self.elsewhere })
+        let toml = self.table.format(catalogue, &source, as_of).map_err(ImportError::Catalogue)?;
+        Ok(Imported { toml, models, rows, skipped, other_regions: self.other_regions })
     }
 }
 
@@ -193,61 +194,51 @@ fn source(offers: &[Offer], region: &str) -> String {
     format!("AWS's price list ({}) for {region}", lists.collect::<Vec<_>>().join(", "))
 }
 
-/// The list says "long context" without saying how long; the catalogue must know.
-fn long_prompt(facts: &ModelFacts) -> Result<u32, String> {
+/// Prompt length from which a model charges its long-context price. The list does not state it, so it must be in the
+/// catalogue.
+fn long_prompt_threshold(facts: &ModelFacts) -> Result<u32, String> {
     let above = facts.prices.iter().map(|price| price.above_input_tokens).find(|above| *above > 0);
     above.ok_or_else(|| {
-        format!("from how many tokens on {} charges for a long prompt is not in the catalogue", facts.id)
+        format!(
+            "the catalogue does not state above how many input tokens {} has a long-context price",
+            facts.id
+        )
     })
 }
 
-/// For which ids of a model a row holds, by what stands before the id; `true` where only for want of a better row.
+/// Geography prefixes of the ids for which a row is the price. `true`: only if no other row names the geography.
 fn profiles(scope: &Scope, facts: &ModelFacts, region: &str) -> Result<Vec<(String, bool)>, String> {
-    let known = |names: &[&str], gives_way| -> Vec<(String, bool)> {
-        let listed = names.iter().filter(|name| facts.profiles.iter().any(|profile| profile == *name));
-        listed.map(|name| ((*name).to_owned(), gives_way)).collect()
+    let listed = |names: &[&str], is_fallback| -> Vec<(String, bool)> {
+        let names = names.iter().filter(|name| facts.profiles.iter().any(|profile| profile == *name));
+        names.map(|name| ((*name).to_owned(), is_fallback)).collect()
     };
     let found = match scope {
-        Scope::Global => known(&["global"], false),
-        Scope::Geography(Some(name)) => known(&[name], false),
-        Scope::Geography(None) => known(geographies(region), false),
+        Scope::Global => listed(&["global"], false),
+        Scope::Geography(Some(name)) => listed(&[name], false),
+        Scope::Geography(None) => listed(geographies_of_region(region), false),
         Scope::Region => {
             let has_bare = |price: &Price| price.profiles.iter().any(String::is_empty);
             let bare = facts.on_demand || facts.prices.iter().any(has_bare);
             let bare = bare.then(|| (String::new(), false));
-            bare.into_iter().chain(known(geographies(region), true)).collect()
+            bare.into_iter().chain(listed(geographies_of_region(region), true)).collect()
         }
     };
     if found.is_empty() {
-        return Err(format!("the catalogue has no id by which {} is called {scope}", facts.id));
+        return Err(format!("the catalogue has no id of {} that is called {scope}", facts.id));
     }
     Ok(found)
 }
 
-/// The geographies whose inference profiles are called from a region.
-fn geographies(region: &str) -> &'static [&'static str] {
-    match region {
-        _ if region.starts_with("us-gov-") => &["us-gov"],
-        _ if region.starts_with("us-") => &["us"],
-        _ if region.starts_with("eu-") => &["eu"],
-        "ap-northeast-1" | "ap-northeast-3" => &["jp", "apac"],
-        "ap-southeast-2" | "ap-southeast-4" => &["au", "apac"],
-        "ap-south-1" | "ap-south-2" => &["in", "apac"],
-        _ if region.starts_with("ap-") => &["apac"],
-        _ => &[],
-    }
-}
+// === impl SkippedRow ===
 
-// === impl LeftOut ===
-
-impl fmt::Display for LeftOut {
+impl fmt::Display for SkippedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let usage_type = if self.usage_type.is_empty() { "no usage type" } else { &self.usage_type };
-        write!(f, "{} ({usage_type}): {}", self.sku, self.why)
+        write!(f, "{} ({usage_type}): {}", self.sku, self.reason)
     }
 }
 
-/// The day of a time as price lists write it: `2026-11-20T19:54:33Z`.
-fn day(time: &str) -> Result<Date, String> {
+/// Date of a timestamp of a price list, such as `2026-11-20T19:54:33Z`.
+fn date(time: &str) -> Result<Date, String> {
     Date::try_from(time.get(..10).unwrap_or(time).to_owned())
 }
