@@ -485,7 +485,7 @@ models = ["opus"]
                 7,
                 "idle is \"30 seks\": write a duration",
             ),
-            (VALID.replace("id =", "di ="), 3, "did you mean `id`?"),
+            (VALID.replace("id =", "regoin = \"eu-west-1\"\nid ="), 3, "did you mean `region`?"),
             (VALID.replace("[\"opus\"]", "[\"opsu\"]"), 6, "did you mean \"opus\"?"),
             (format!("{VALID}[tasks.default]\n"), 7, "default is defined twice"),
         ] {
