@@ -66,7 +66,7 @@ pub fn cost_of(
     usage: &pb::TokenUsage,
 ) -> Option<Cost> {
     let used = Used::of(usage)?;
-    facts.price_of(invoked_id, tier, used.prompt()?.0)?.cost(&used)
+    price_usage(facts.price_of(invoked_id, tier, used.prompt()?.0)?, &used)
 }
 
 // === impl Used ===
@@ -127,22 +127,18 @@ fn says_something(value: &Value) -> bool {
     }
 }
 
-// === impl Price ===
-
-impl Price {
-    /// What was used, at this price. Absent: a kind that was used has none, or it is more than can be counted.
-    #[must_use]
-    pub fn cost(&self, used: &Used) -> Option<Cost> {
-        let cost = Cost {
-            input: used.input.cost(self.input)?,
-            output: used.output.cost(self.output)?,
-            cache_read: optional(used.cache_read, self.cache_read)?,
-            cache_write_5m: optional(used.cache_write_5m, self.cache_write_5m)?,
-            cache_write_1h: optional(used.cache_write_1h, self.cache_write_1h)?,
-            estimated: false,
-        };
-        cost.total().map(|_| cost)
-    }
+/// Prices what was used. Absent: a kind that was used has no price, or the sum is more than the contract can express.
+#[must_use]
+fn price_usage(price: &Price, used: &Used) -> Option<Cost> {
+    let cost = Cost {
+        input: used.input.cost(price.input)?,
+        output: used.output.cost(price.output)?,
+        cache_read: optional(used.cache_read, price.cache_read)?,
+        cache_write_5m: optional(used.cache_write_5m, price.cache_write_5m)?,
+        cache_write_1h: optional(used.cache_write_1h, price.cache_write_1h)?,
+        estimated: false,
+    };
+    cost.total().map(|_| cost)
 }
 
 /// None of a kind is free, whatever it would cost.

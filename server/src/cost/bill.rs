@@ -1,5 +1,5 @@
 //! Bills: what an attempt will cost once its usage is known, and what it may have cost if it never is.
-use super::{Cost, Used, cost_of, estimate};
+use super::{Cost, Used, cost_of, estimate, price_usage};
 use crate::{
     catalogue::{ModelFacts, ServiceTier},
     route::Candidate,
@@ -81,7 +81,7 @@ impl Bill {
         let (input, output) = (estimate::tokens(self.sent), estimate::tokens(self.received));
         let price = self.facts.price_of(&self.priced_as, tier, input.0)?;
         let used = Used { input, output, ..Used::default() };
-        price.cost(&used).map(|cost| Cost { estimated: true, ..cost })
+        price_usage(price, &used).map(|cost| Cost { estimated: true, ..cost })
     }
 }
 

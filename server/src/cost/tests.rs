@@ -115,9 +115,9 @@ fn a_cost_that_the_contract_cannot_say_is_none() {
     let each = PicoUsd(u64::try_from(i64::MAX).expect("fits"));
     let price = |input| Price { input, ..facts(HAIKU).prices[0].clone() };
     let one = Used { input: Tokens(1), ..Used::default() };
-    assert!(price(each).cost(&one).is_some());
-    assert_eq!(price(each).cost(&Used { output: Tokens(1), ..one }), None);
-    assert_eq!(price(PicoUsd(u64::MAX)).cost(&Used { input: Tokens(2), ..one }), None);
+    assert!(price_usage(&price(each), &one).is_some());
+    assert_eq!(price_usage(&price(each), &Used { output: Tokens(1), ..one }), None);
+    assert_eq!(price_usage(&price(PicoUsd(u64::MAX)), &Used { input: Tokens(2), ..one }), None);
 }
 
 // --- For all usages ---
@@ -187,7 +187,7 @@ proptest! {
         other in any_usage(1_000_000),
     ) {
         let price = facts.price_of(&id, tier, 0).expect("has a price");
-        let cost = |usage: &pb::TokenUsage| Used::of(usage).and_then(|used| price.cost(&used));
+        let cost = |usage: &pb::TokenUsage| Used::of(usage).and_then(|used| price_usage(price, &used));
         let apart = cost(&one).zip(cost(&other)).and_then(|(one, other)| one.plus(&other));
         prop_assert_eq!(cost(&together(&one, &other)), apart);
     }

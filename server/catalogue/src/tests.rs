@@ -1,5 +1,5 @@
 use super::*;
-use crate::units::PicoUsd;
+use crate::units::{MaxTokens, PicoUsd};
 use toml::Value;
 
 const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -15,27 +15,27 @@ fn error(toml: &str) -> (Option<usize>, String) {
     (line, problem)
 }
 
-// --- What we ship ---
+// --- The built-in catalogue ---
 
 #[test]
-fn every_model_that_ships_says_who_said_so_and_who_it_is() {
+fn every_built_in_model_has_a_source_and_a_family() {
     let catalogue = Catalogue::built_in();
     assert!(catalogue.models().count() > 50);
     for facts in catalogue.models() {
         assert!(facts.source.is_some() && facts.as_of.is_some(), "{}", facts.id);
-        assert_ne!(facts.family, Family::Unknown, "{}", facts.id);
+        assert_ne!(facts.family, ModelFamily::Unknown, "{}", facts.id);
         assert!(facts.on_demand || !facts.profiles.is_empty(), "{} cannot be called", facts.id);
         let guessed = ModelFacts::guess(&facts.id).family;
-        assert!([facts.family, Family::Unknown].contains(&guessed), "{}: {guessed:?}", facts.id);
+        assert!([facts.family, ModelFamily::Unknown].contains(&guessed), "{}: {guessed:?}", facts.id);
     }
 }
 
 #[test]
-fn what_a_model_takes_back_and_how_hard_it_tries_go_with_how_it_reasons() {
+fn reasoning_replay_effort_and_caching_are_consistent() {
     for facts in Catalogue::built_in().models() {
         let reasons = facts.reasoning != Some(Reasoning::None);
         assert!(reasons || facts.max_effort.is_none(), "{}", facts.id);
-        let signs = facts.family == Family::Claude && reasons;
+        let signs = facts.family == ModelFamily::Claude && reasons;
         assert_eq!(facts.reasoning_replay == ReasoningReplay::Signed, signs, "{}", facts.id);
         let caches = facts.has(Capability::Caching);
         assert_eq!(facts.max_cache_points.is_some(), caches, "{}", facts.id);
@@ -44,7 +44,7 @@ fn what_a_model_takes_back_and_how_hard_it_tries_go_with_how_it_reasons() {
 }
 
 #[test]
-fn the_cache_is_cheaper_to_read_than_input_is_than_output() {
+fn cache_reads_are_cheaper_than_input_and_input_than_output() {
     for facts in Catalogue::built_in().models() {
         for price in &facts.prices {
             let Price { input, output, cache_read, cache_write_5m, cache_write_1h, .. } = price;
@@ -67,11 +67,11 @@ fn the_cache_is_cheaper_to_read_than_input_is_than_output() {
     }
 }
 
-/// From Claude 4.5 on, a geography costs a tenth more than the world, and the government's a fifth.
+/// From Claude 4.5 on, the profile of a geography costs 10 % more than the global one, and us-gov 20 % more.
 #[test]
-fn claude_costs_a_tenth_more_where_it_must_stay_in_a_geography() {
+fn claude_costs_10_percent_more_within_a_geography() {
     let with_global = |facts: &&Arc<ModelFacts>| {
-        facts.family == Family::Claude && facts.id != "anthropic.claude-sonnet-4-20250514-v1:0"
+        facts.family == ModelFamily::Claude && facts.id != "anthropic.claude-sonnet-4-20250514-v1:0"
     };
     let mut compared = 0;
     for facts in Catalogue::built_in().models().filter(with_global) {
@@ -107,7 +107,7 @@ fn claude_costs_a_tenth_more_where_it_must_stay_in_a_geography() {
 }
 
 #[test]
-fn the_newest_claude_take_no_sampling_parameters_and_older_ones_one() {
+fn the_newest_claude_models_accept_no_sampling_parameters_and_older_ones_one() {
     use Sampling::{All, None, One};
     for (id, sampling) in [
         ("opus-5-5", None),
@@ -134,7 +134,7 @@ fn the_newest_claude_take_no_sampling_parameters_and_older_ones_one() {
 // --- Resolution ---
 
 #[test]
-fn a_model_is_known_by_its_id_its_profiles_and_their_arns() {
+fn resolves_ids_profiles_and_their_arns() {
     for (model_id, base) in [
         ("amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
         ("us.amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0"),
@@ -158,7 +158,7 @@ fn a_model_is_known_by_its_id_its_profiles_and_their_arns() {
 }
 
 #[test]
-fn what_hides_its_model_is_unknown_until_configuration_names_it() {
+fn an_arn_that_hides_its_model_is_unknown() {
     let catalogue = Catalogue::built_in();
     for kind in [
         "application-inference-profile/1arbu5hu2sjr",
@@ -174,46 +174,47 @@ fn what_hides_its_model_is_unknown_until_configuration_names_it() {
         assert!(!known.catalogued, "{model_id}");
         assert_eq!(known.facts.id, model_id);
     }
-    let named = catalogue.resolve_as("us.amazon.nova-lite-v1:0").expect("is there");
-    assert_eq!(named.facts.id, "amazon.nova-lite-v1:0");
-    assert!(catalogue.resolve_as("us.amazon.nova-light-v1:0").is_none());
 }
 
 #[test]
-fn an_unknown_model_has_the_family_of_its_maker_and_no_limits() {
+fn an_unknown_model_has_the_family_of_its_prefix_and_no_limits() {
     for (model_id, family, base) in [
-        ("us.amazon.nova-9-v1:0", Family::Nova, "amazon.nova-9-v1:0"),
-        ("xy.amazon.nova-9-v1:0", Family::Unknown, "xy.amazon.nova-9-v1:0"),
-        ("in.moonshotai.kimi-k3", Family::Kimi, "moonshotai.kimi-k3"),
-        ("openai.gpt-oss-999b", Family::GptOss, "openai.gpt-oss-999b"),
-        ("openai.gpt-6-sol", Family::Gpt, "openai.gpt-6-sol"),
-        ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama9-v1:0", Family::Llama, "meta.llama9-v1:0"),
-        ("newcomer.first", Family::Unknown, "newcomer.first"),
-        ("", Family::Unknown, ""),
-        ("arn:", Family::Unknown, "arn:"),
+        ("us.amazon.nova-9-v1:0", ModelFamily::Nova, "amazon.nova-9-v1:0"),
+        ("xy.amazon.nova-9-v1:0", ModelFamily::Unknown, "xy.amazon.nova-9-v1:0"),
+        ("in.moonshotai.kimi-k3", ModelFamily::Kimi, "moonshotai.kimi-k3"),
+        ("openai.gpt-oss-999b", ModelFamily::GptOss, "openai.gpt-oss-999b"),
+        ("openai.gpt-6-sol", ModelFamily::Gpt, "openai.gpt-6-sol"),
+        (
+            "arn:aws:bedrock:us-east-1::foundation-model/meta.llama9-v1:0",
+            ModelFamily::Llama,
+            "meta.llama9-v1:0",
+        ),
+        ("newcomer.first", ModelFamily::Unknown, "newcomer.first"),
+        ("", ModelFamily::Unknown, ""),
+        ("arn:", ModelFamily::Unknown, "arn:"),
         (
             "arn:aws:bedrock:us-east-1:0:inference-profile",
-            Family::Unknown,
+            ModelFamily::Unknown,
             "arn:aws:bedrock:us-east-1:0:inference-profile",
         ),
     ] {
-        let Known { facts, catalogued } = Catalogue::built_in().resolve(model_id);
+        let Resolved { facts, catalogued } = Catalogue::built_in().resolve(model_id);
         assert!(!catalogued, "{model_id}");
         assert_eq!((facts.family, facts.id.as_str()), (family, base), "{model_id}");
         assert_eq!(
             (facts.context_tokens, facts.max_output_tokens, facts.sampling),
             (None, None, Sampling::All)
         );
-        assert!(facts.has(Capability::Prefill) && facts.price(model_id).is_none(), "{model_id}");
+        assert!(facts.has(Capability::Prefill) && facts.prices.is_empty(), "{model_id}");
     }
 }
 
 #[test]
-fn an_unknown_claude_is_asked_only_for_what_the_newest_take() {
+fn an_unknown_claude_lacks_what_the_newest_claude_models_refuse() {
     for model_id in ["us.anthropic.claude-opus-7", "anthropic.claude-saga-1", "xy.anthropic.claude-opus-7"] {
-        let Known { facts, catalogued } = Catalogue::built_in().resolve(model_id);
+        let Resolved { facts, catalogued } = Catalogue::built_in().resolve(model_id);
         assert!(!catalogued, "{model_id}");
-        assert_eq!((facts.family, facts.sampling), (Family::Claude, Sampling::None), "{model_id}");
+        assert_eq!((facts.family, facts.sampling), (ModelFamily::Claude, Sampling::None), "{model_id}");
         for refused in [Capability::Prefill, Capability::StrictTools, Capability::ForcedToolChoice] {
             assert!(!facts.has(refused), "{model_id} {refused:?}");
         }
@@ -224,7 +225,7 @@ fn an_unknown_claude_is_asked_only_for_what_the_newest_take() {
 }
 
 #[test]
-fn what_stands_on_a_missing_capability_is_missing_too() {
+fn a_capability_that_depends_on_a_missing_one_is_missing() {
     let r1 = facts("us.deepseek.r1-v1:0");
     for capability in [Capability::Tools, Capability::ForcedToolChoice, Capability::StreamingTools] {
         assert!(!r1.has(capability), "{capability:?}");
@@ -234,12 +235,12 @@ fn what_stands_on_a_missing_capability_is_missing_too() {
 }
 
 #[test]
-fn an_effort_is_called_by_its_word() {
-    for word in ["low", "medium", "high", "xhigh", "max"] {
-        assert_eq!(Effort::named(word).map(Effort::word), Some(word));
-        let model = format!("[[model]]\nid = \"a.b\"\nmax_effort = \"{word}\"\n");
+fn efforts_have_the_names_of_requests() {
+    for name in ["low", "medium", "high", "xhigh", "max"] {
+        assert_eq!(Effort::named(name).map(Effort::name), Some(name));
+        let model = format!("[[model]]\nid = \"a.b\"\nmax_effort = \"{name}\"\n");
         let effort = Catalogue::parse(&model).expect("is valid").resolve("a.b").facts.max_effort;
-        assert_eq!(effort, Effort::named(word));
+        assert_eq!(effort, Effort::named(name));
     }
     assert_eq!(Effort::named("minimal"), None);
     assert!(Effort::High < Effort::XHigh && Effort::XHigh < Effort::Max);
@@ -248,7 +249,7 @@ fn an_effort_is_called_by_its_word() {
 // --- Prices ---
 
 #[test]
-fn a_price_is_that_of_the_id_that_was_called() {
+fn the_price_depends_on_the_invoked_id() {
     for (model_id, input) in [
         ("global.anthropic.claude-opus-4-8", Some(5_000_000)),
         ("us.anthropic.claude-opus-4-8", Some(5_500_000)),
@@ -261,18 +262,18 @@ fn a_price_is_that_of_the_id_that_was_called() {
         ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0", Some(35_000)),
         ("moonshot.kimi-k2-thinking", None),
     ] {
-        let price = facts(model_id).price(model_id).map(|price| price.input.0);
+        let price = facts(model_id).price_of(model_id, ServiceTier::Default, 0).map(|price| price.input.0);
         assert_eq!(price, input, "{model_id}");
     }
     let opus = facts("us.anthropic.claude-opus-4-8");
     for others in ["us.anthropic.claude-opus-5", "xanthropic.claude-opus-4-8", "arn:aws:bedrock:a:0:prompt/b"]
     {
-        assert_eq!(opus.price(others), None, "{others}");
+        assert_eq!(opus.price_of(others, ServiceTier::Default, 0), None, "{others}");
     }
 }
 
 #[test]
-fn a_long_prompt_and_a_service_tier_have_prices_of_their_own() {
+fn long_prompts_and_service_tiers_have_their_own_prices() {
     let sonnet = facts(SONNET);
     let nova = facts("amazon.nova-2-lite-v1:0");
     for (facts, model_id, tier, input_tokens, input) in [
@@ -292,7 +293,7 @@ fn a_long_prompt_and_a_service_tier_have_prices_of_their_own() {
 // --- Files ---
 
 #[test]
-fn configuration_replaces_and_adds_models() {
+fn extend_replaces_and_adds_models() {
     let more = "[[model]]\nid = \"amazon.nova-lite-v1:0\"\nmax_output_tokens = 7\n\n[[model]]\nid = \"newcomer.first\"\n";
     let catalogue = Catalogue::built_in().extend(Catalogue::parse(more).expect("is valid"));
     let replaced = catalogue.resolve("us.amazon.nova-lite-v1:0").facts;
@@ -303,7 +304,7 @@ fn configuration_replaces_and_adds_models() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line() {
+fn errors_name_the_line() {
     let model = "[[model]]\nid = \"a.b\"\n";
     for (toml, line, expected) in [
         (format!("{model}lack = []\n"), 3, "unknown field `lack`"),
@@ -311,9 +312,9 @@ fn what_is_wrong_is_told_with_its_line() {
         (format!("{model}family = \"unknown\"\n"), 3, "unknown variant"),
         (format!("{model}sampling = \"two\"\n"), 3, "unknown variant `two`"),
         (format!("{model}max_output_tokens = 0\n"), 3, "not a number of tokens"),
-        (format!("{model}as_of = \"2026-13-01\"\n"), 3, "is no day"),
-        (format!("{model}\n{model}"), 4, "\"a.b\" is there twice"),
-        (format!("{model}\n[[model]]\nid = \" \"\n"), 4, "is no model's id"),
+        (format!("{model}as_of = \"2026-13-01\"\n"), 3, "is not a date"),
+        (format!("{model}\n{model}"), 4, "\"a.b\" is listed twice"),
+        (format!("{model}\n[[model]]\nid = \" \"\n"), 4, "is not a model id"),
         ("[[model]]\nfamily = \"nova\"\n".to_owned(), 1, "missing field `id`"),
         (format!("{model}context_tokens = 10\nmax_output_tokens = 11\n"), 1, "more than context_tokens"),
         (
@@ -326,7 +327,7 @@ fn what_is_wrong_is_told_with_its_line() {
                 "{model}prices = [\n  {{ profiles = [\"\"], input = \"1\", output = \"0.0000001\" }},\n]\n"
             ),
             4,
-            "is no price",
+            "is not a price",
         ),
         (
             format!(
@@ -346,7 +347,7 @@ fn what_is_wrong_is_told_with_its_line() {
 }
 
 #[test]
-fn a_day_is_written_one_way() {
+fn parses_dates_of_one_format() {
     let date = |written: &str| Date::try_from(written.to_owned());
     assert_eq!(date("2026-11-22").expect("is one").to_string(), "2026-11-22");
     assert!(date("2026-10-14") < date("2027-01-08"));
@@ -365,9 +366,9 @@ fn a_day_is_written_one_way() {
     }
 }
 
-// --- The simulator's own table, an independent opinion ---
+// --- Comparison with the simulator's own table ---
 
-/// Where the two tables differ on purpose: the simulator's lacks a source, or contradicts ours.
+/// Intended differences: the simulator's table has no source for them, or contradicts ours.
 const DIFFERENCES: [(&str, Capability); 6] = [
     ("anthropic.claude-fable-5", Capability::StructuredOutput),
     ("anthropic.claude-fable-5-1", Capability::StructuredOutput),
@@ -388,7 +389,7 @@ fn has_quirk(model: &Value, quirk: &str) -> bool {
 }
 
 #[test]
-fn every_model_that_the_simulator_plays_is_known_by_each_of_its_ids() {
+fn resolves_every_id_of_the_simulator() {
     for model in simulated() {
         let base = model["id"].as_str().expect("is text");
         assert_eq!(facts(base).id, base);
@@ -399,7 +400,7 @@ fn every_model_that_the_simulator_plays_is_known_by_each_of_its_ids() {
 }
 
 #[test]
-fn the_simulator_refuses_what_we_think_models_refuse() {
+fn the_simulator_refuses_the_same_features() {
     use Capability as C;
     let quirks = [
         ("no-system", C::System),
@@ -435,11 +436,11 @@ fn the_simulator_refuses_what_we_think_models_refuse() {
 }
 
 #[test]
-fn the_simulator_has_our_limits() {
+fn the_simulator_has_the_same_limits() {
     for model in simulated() {
         let facts = facts(model["id"].as_str().expect("is text"));
         let theirs = |key: &str| model.get(key).and_then(Value::as_integer).expect("is a number");
-        // Theirs may be rounded: 164,000 of 163,840, 8,192 of 8,000.
+        // The simulator's may be rounded: 164,000 of 163,840, 8,192 of 8,000.
         let near = |ours: i64, theirs: i64| (ours - theirs).abs() * 20 <= ours;
         let context = facts.context_tokens.is_none_or(|ours| near(ours.into(), theirs("context")));
         let output = facts.max_output_tokens.is_none_or(|ours| near(ours.get().into(), theirs("max_output")));

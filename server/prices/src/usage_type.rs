@@ -1,6 +1,6 @@
-//! Usage types: what the words of one say of a price.
+//! Usage types: the words that state what a price is for.
 //!
-//! There are three ways to write them, and each mixes region, model and price in one:
+//! There are three formats, and each mixes region, model and kind of token:
 //!
 //! ```text
 //! USE1-Nova2.0Lite-cache-read-input-token-count-cross-region-global
@@ -8,23 +8,23 @@
 //! USE1-MP:USE1_cache_write_tokens_1h_global_standard-Units
 //! ```
 //!
-//! So a usage type is cut into words, the kind of token is found among them, and each word after it must be one that we
-//! know; of those before it, which name region and model, none may say that it is about something else.
-use crate::catalogue::ServiceTier;
+//! A usage type is split into words. The kind of token is found among them, and every word after it must be known. The
+//! words before it name region and model; none of them may state that the price is for something else.
 use std::fmt;
+use switchboard_catalogue::ServiceTier;
 
-/// What a usage type says.
+/// A parsed usage type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UsageType {
     pub(super) kind: Kind,
     pub(super) scope: Scope,
-    /// Absent: it says none.
+    /// Absent: the usage type states none.
     pub(super) tier: Option<ServiceTier>,
-    /// Whether it is for long prompts.
+    /// True if the price is for long prompts.
     pub(super) long: bool,
 }
 
-/// The kinds of token that have a price of their own.
+/// Kinds of tokens that have their own price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Input,
@@ -34,58 +34,58 @@ pub(super) enum Kind {
     CacheWrite1h,
 }
 
-/// Where a call is served.
+/// Where the calls are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// In the region, and where nothing else is said, in its geography.
+    /// In the region; also in its geography, unless another row has the price of the geography.
     Region,
-    /// In a geography. Absent: the one of the region.
+    /// In a geography. Absent: the geography of the region.
     Geography(Option<String>),
-    /// Anywhere.
+    /// In any region.
     Global,
 }
 
-/// Words that make a price one of something else, wherever they stand.
-const ELSE: [(&str, &str); 15] = [
-    ("cached", "it stands beside another price of cached input"),
+/// Words, at any position, that state that the price is for something that the catalogue has no price for.
+const OTHER_PRODUCTS: [(&str, &str); 15] = [
+    ("cached", "it is a second price of cached input"),
     ("batch", "it is for batches"),
-    ("mantle", "it is for another API than Converse"),
+    ("mantle", "it is for an API other than Converse"),
     ("custom", "it is for customized models"),
     ("customization", "it is for customized models"),
     ("provisioned", "it is for provisioned throughput"),
     ("reserved", "it is for reserved capacity"),
     ("tpm", "it is for reserved capacity"),
-    ("latency", "it is for the latency-optimized form"),
-    ("optimized", "it is for the latency-optimized form"),
+    ("latency", "it is for latency-optimized inference"),
+    ("optimized", "it is for latency-optimized inference"),
     ("speech", "it is for speech"),
     ("image", "it is for images"),
     ("video", "it is for video"),
     ("audio", "it is for audio"),
-    ("fast", "it is for the fast form"),
+    ("fast", "it is for fast inference"),
 ];
 
-/// Reads one.
+/// Parses a usage type.
 ///
 /// # Errors
-/// Why it is the price of nothing that the catalogue has a price for.
-pub(super) fn read(usage_type: &str) -> Result<UsageType, String> {
+/// With the reason why the catalogue has no such price.
+pub(super) fn parse(usage_type: &str) -> Result<UsageType, String> {
     let words = words(usage_type.rsplit(':').next().unwrap_or_default());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if let Some((_, why)) = ELSE.iter().find(|(word, _)| words.contains(word)) {
-        return Err((*why).to_owned());
+    if let Some((_, reason)) = OTHER_PRODUCTS.iter().find(|(word, _)| words.contains(word)) {
+        return Err((*reason).to_owned());
     }
     let (kind, rest) = kind(&words).ok_or("it is not charged by the token")?;
-    let mut read = UsageType { kind, scope: Scope::Region, tier: None, long: false };
-    read.take(rest)?;
-    Ok(read)
+    let mut parsed = UsageType { kind, scope: Scope::Region, tier: None, long: false };
+    parsed.add_words(rest)?;
+    Ok(parsed)
 }
 
-/// The kind, and the words after it.
+/// Returns the kind of token and the words after it.
 fn kind<'a, 'w>(words: &'a [&'w str]) -> Option<(Kind, &'a [&'w str])> {
-    const COUNTED: [&str; 4] = ["input", "token", "tokens", "count"];
+    const FILLERS: [&str; 4] = ["input", "token", "tokens", "count"];
     let after = |at: usize| {
         let rest = &words[at..];
-        &rest[rest.iter().take_while(|word| COUNTED.contains(word)).count()..]
+        &rest[rest.iter().take_while(|word| FILLERS.contains(word)).count()..]
     };
     words.iter().enumerate().find_map(|(at, word)| {
         let next = words.get(at + 1).copied().unwrap_or_default();
@@ -100,7 +100,7 @@ fn kind<'a, 'w>(words: &'a [&'w str]) -> Option<(Kind, &'a [&'w str])> {
     })
 }
 
-/// Lower-case words: cut where something else than a letter or a digit stands, and where a capital follows.
+/// Splits a text into lower-case words: at characters other than letters and digits, and before capital letters.
 fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
@@ -122,8 +122,8 @@ fn words(text: &str) -> Vec<String> {
 // === impl UsageType ===
 
 impl UsageType {
-    /// Each word after the kind.
-    fn take(&mut self, mut words: &[&str]) -> Result<(), String> {
+    /// Interprets the words after the kind.
+    fn add_words(&mut self, mut words: &[&str]) -> Result<(), String> {
         while let [word, rest @ ..] = words {
             words = rest;
             match (*word, rest) {
@@ -145,9 +145,9 @@ impl UsageType {
                     self.scope = Scope::Geography(None);
                     words = rest;
                 }
-                ("1h" | "1hour", _) => self.for_an_hour()?,
+                ("1h" | "1hour", _) => self.set_one_hour()?,
                 ("1", ["h" | "hour", rest @ ..]) => {
-                    self.for_an_hour()?;
+                    self.set_one_hour()?;
                     words = rest;
                 }
                 ("lctx" | "longcontext", _) => self.long = true,
@@ -157,7 +157,7 @@ impl UsageType {
                 }
                 ("flex", _) => self.tier = Some(ServiceTier::Flex),
                 ("priority", _) => self.tier = Some(ServiceTier::Priority),
-                (word, _) => return Err(format!("\"{word}\" is not understood")),
+                (word, _) => return Err(format!("\"{word}\" is not known")),
             }
         }
         Ok(())
@@ -168,13 +168,13 @@ impl UsageType {
         rest
     }
 
-    fn for_an_hour(&mut self) -> Result<(), String> {
+    fn set_one_hour(&mut self) -> Result<(), String> {
         match self.kind {
             Kind::CacheWrite5m | Kind::CacheWrite1h => {
                 self.kind = Kind::CacheWrite1h;
                 Ok(())
             }
-            _ => Err("\"1h\" is not understood of anything but cache writes".to_owned()),
+            _ => Err("\"1h\" is known only for cache writes".to_owned()),
         }
     }
 }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_ways_to_write_one_are_understood() {
+    fn parses_the_three_formats() {
         use Kind::{CacheRead, CacheWrite1h, CacheWrite5m, Input, Output};
         let apac = Scope::Geography(Some("apac".to_owned()));
         let flex = Some(ServiceTier::Flex);
@@ -240,26 +240,26 @@ mod tests {
             ("USE1-MP:USE1_cache_write_tokens_1h_global_standard-Units", global(CacheWrite1h)),
             ("USE1-MP:USE1_input_tokens_long_ctx_standard-Units", UsageType { long: true, ..plain(Input) }),
         ] {
-            assert_eq!(read(usage_type), Ok(expected), "{usage_type}");
+            assert_eq!(parse(usage_type), Ok(expected), "{usage_type}");
         }
     }
 
     #[test]
-    fn what_is_the_price_of_something_else_is_refused_with_its_reason() {
+    fn refuses_prices_of_other_products_with_the_reason() {
         for (usage_type, expected) in [
             ("USE1-MP:USE1_InputTokenCount_Global_Batch-Units", "batches"),
             ("USE1-MP:USE1_Reserved_1Month_InputTPM_Geo-Units", "reserved"),
             ("USE1-MP:USE1_InputTokenCount_LatencyOptimized-Units", "latency"),
-            ("USE1-google.gemma-3-4b-it-mantle-input-tokens-standard", "another API"),
-            ("USE1-MP:USE1_cache_write_tokens_30m_standard-Units", "\"30m\" is not understood"),
+            ("USE1-google.gemma-3-4b-it-mantle-input-tokens-standard", "an API other than"),
+            ("USE1-MP:USE1_cache_write_tokens_30m_standard-Units", "\"30m\" is not known"),
             ("USE1-MP:USE1_cached_input_tokens_standard-Units", "cached"),
             ("USE1-NovaCanvas-T2I-1024-Standard", "not charged by the token"),
             ("USE1-MP:USE1_input_tokens_1h_standard-Units", "1h"),
             ("USE1-Guardrail-ContentPolicyUnitsConsumed", "not charged by the token"),
             ("", "not charged by the token"),
         ] {
-            let why = read(usage_type).expect_err(usage_type);
-            assert!(why.contains(expected), "{usage_type}: {why}");
+            let reason = parse(usage_type).expect_err(usage_type);
+            assert!(reason.contains(expected), "{usage_type}: {reason}");
         }
     }
 }

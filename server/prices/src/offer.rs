@@ -1,18 +1,18 @@
-//! One file of the price list, as far as we read it.
-use super::{File, ImportError, day, usage_type::Kind};
-use crate::{
-    catalogue::{Date, ServiceTier},
-    units::PicoUsd,
-};
+//! One file of the price list.
+use super::{File, ImportError, date, usage_type::Kind};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use switchboard_catalogue::{
+    Date, ServiceTier,
+    units::{PicoUsd, PriceError},
+};
 
-/// A file.
+/// An offer: the products of one service, with their prices.
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) offer_code: String,
     pub(super) published: Date,
-    /// By SKU.
+    /// Products by SKU.
     pub(super) products: BTreeMap<String, Product>,
     terms: Terms,
 }
@@ -26,14 +26,14 @@ struct RawOffer {
     terms: Terms,
 }
 
-/// What is sold.
+/// A product: something that has a price.
 #[derive(Debug, Deserialize)]
 pub(super) struct Product {
     #[serde(default)]
     attributes: BTreeMap<String, Option<String>>,
 }
 
-/// For how much, by SKU and offer.
+/// Prices by SKU and offer term.
 #[derive(Debug, Deserialize)]
 struct Terms {
     #[serde(default, rename = "OnDemand")]
@@ -54,46 +54,48 @@ struct Dimension {
     price_per_unit: BTreeMap<String, String>,
 }
 
-/// What ends the name of a model that is sold through the marketplace.
-const EDITION: &str = " (Amazon Bedrock Edition)";
+/// End of the service name of a model that is sold through the marketplace.
+const MARKETPLACE_SUFFIX: &str = " (Amazon Bedrock Edition)";
 
 // === impl Offer ===
 
 impl Offer {
-    pub(super) fn read(file: &File) -> Result<Self, ImportError> {
-        let wrong = |problem| ImportError::NotAPriceList { file: file.name.clone(), problem };
+    pub(super) fn parse(file: &File) -> Result<Self, ImportError> {
+        let invalid = |problem| ImportError::NotAPriceList { file: file.name.clone(), problem };
         let RawOffer { offer_code, publication_date, products, terms } =
-            serde_json::from_str(&file.json).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_str(&file.json).map_err(|error| invalid(error.to_string()))?;
         if !offer_code.starts_with("AmazonBedrock") {
-            return Err(wrong(format!(
+            return Err(invalid(format!(
                 "its offer is \"{offer_code}\": use AmazonBedrock or AmazonBedrockFoundationModels"
             )));
         }
         let published =
-            day(&publication_date).map_err(|problem| wrong(format!("publicationDate {problem}")))?;
+            date(&publication_date).map_err(|problem| invalid(format!("publicationDate: {problem}")))?;
         Ok(Self { offer_code, published, products, terms })
     }
 
-    /// What one token costs.
+    /// Price of one token.
     pub(super) fn price(&self, sku: &str, kind: Kind) -> Result<PicoUsd, String> {
         let terms = self.terms.on_demand.get(sku).into_iter().flat_map(BTreeMap::values);
         let mut dimensions = terms.flat_map(|term| term.price_dimensions.values());
         let dimension = dimensions.next().ok_or("it has no on-demand price")?;
         if dimensions.next().is_some() {
-            return Err("it has several prices, for which the catalogue has no form".to_owned());
+            return Err("it has several prices, which the catalogue cannot express".to_owned());
         }
         let tokens = self.tokens(&dimension.unit)?;
         let usd = dimension.price_per_unit.get("USD").ok_or("its price is not in US dollars")?;
-        let price = per_token(usd, tokens)?;
+        let price = PicoUsd::per_token(usd, tokens).map_err(|error| match error {
+            PriceError::NotANumber => format!("\"{usd}\" is not a price"),
+            PriceError::TooFine => format!("\"{usd}\" is not a whole number of picodollars per token"),
+        })?;
         if price == PicoUsd(0) && matches!(kind, Kind::Input | Kind::Output) {
             return Err("its price is zero".to_owned());
         }
         Ok(price)
     }
 
-    /// How many tokens a unit is. What is sold through the marketplace has units that say nothing; of tokens there, it is
-    /// always a million.
-    fn tokens(&self, unit: &str) -> Result<u128, String> {
+    /// Number of tokens in a unit. Products of the marketplace have the unit "Units"; for tokens it is always a million.
+    fn tokens(&self, unit: &str) -> Result<u32, String> {
         match unit.to_lowercase().as_str() {
             "1k tokens" => Ok(1_000),
             "1m tokens" => Ok(1_000_000),
@@ -101,26 +103,6 @@ impl Offer {
             _ => Err(format!("its unit is \"{unit}\", not tokens")),
         }
     }
-}
-
-/// Dollars for so many tokens as a price for one.
-fn per_token(usd: &str, tokens: u128) -> Result<PicoUsd, String> {
-    let wrong = || format!("\"{usd}\" is no price");
-    let (dollars, decimals) = usd.split_once('.').unwrap_or((usd, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(dollars) || !digits(decimals) {
-        return Err(wrong());
-    }
-    let finer = || format!("\"{usd}\" is finer than a picodollar for a token");
-    let decimals = decimals.trim_end_matches('0');
-    if decimals.len() > 12 {
-        return Err(finer());
-    }
-    let pico: u128 = format!("{dollars}{decimals:0<12}").parse().map_err(|_| wrong())?;
-    if !pico.is_multiple_of(tokens) {
-        return Err(finer());
-    }
-    u64::try_from(pico / tokens).map(PicoUsd).map_err(|_| wrong())
 }
 
 // === impl Product ===
@@ -134,35 +116,35 @@ impl Product {
         self.attribute("usagetype").unwrap_or_default()
     }
 
-    /// What the list calls the model.
+    /// Name of the model in the list.
     pub(super) fn model(&self) -> Option<&str> {
-        let sold = self.attribute("servicename").and_then(|name| name.strip_suffix(EDITION));
+        let sold = self.attribute("servicename").and_then(|name| name.strip_suffix(MARKETPLACE_SUFFIX));
         self.attribute("model").or_else(|| self.attribute("titanModel")).or(sold)
     }
 
-    /// The tier; usage types and attributes say it in three ways, and sometimes only in one.
+    /// Service tier. Three places can state it: the usage type and two attributes; they must not contradict each other.
     pub(super) fn tier(&self, of_usage_type: Option<ServiceTier>) -> Result<ServiceTier, String> {
         let attribute = match self.attribute("service_tier").map(str::to_lowercase).as_deref() {
             None => None,
             Some("standard" | "default") => Some(ServiceTier::Default),
-            Some(word) => Some(ServiceTier::named(word).ok_or_else(|| format!("its tier is \"{word}\""))?),
+            Some(name) => Some(ServiceTier::named(name).ok_or_else(|| format!("its tier is \"{name}\""))?),
         };
         let inference = self.attribute("inferenceType").map(str::to_lowercase).unwrap_or_default();
         let last = inference.rsplit(' ').next().and_then(ServiceTier::named);
-        let mut said = [of_usage_type, attribute, last].into_iter().flatten();
-        let first = said.next().unwrap_or_default();
-        match said.find(|other| *other != first) {
-            Some(other) => Err(format!("it says both tiers, \"{}\" and \"{}\"", first.word(), other.word())),
+        let mut stated = [of_usage_type, attribute, last].into_iter().flatten();
+        let first = stated.next().unwrap_or_default();
+        match stated.find(|other| *other != first) {
+            Some(other) => Err(format!("it states two tiers, \"{}\" and \"{}\"", first.name(), other.name())),
             None => Ok(first),
         }
     }
 
-    /// What is no inference that is paid as it happens.
+    /// Refuses features other than on-demand inference.
     pub(super) fn check_feature(&self) -> Result<(), String> {
         let feature = self.attribute("feature").unwrap_or_default();
-        let squeezed = feature.to_lowercase().replace(' ', "");
+        let compact = feature.to_lowercase().replace(' ', "");
         let other = ["batch", "provisioned", "customization", "reserved", "training"];
-        match other.iter().any(|word| squeezed.contains(word)) {
+        match other.iter().any(|word| compact.contains(word)) {
             true => Err(format!("it is for \"{feature}\"")),
             false => Ok(()),
         }
@@ -170,34 +152,5 @@ impl Product {
 
     fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name)?.as_deref().map(str::trim).filter(|value| !value.is_empty())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_for_thousands_and_millions_of_tokens_become_prices_for_one() {
-        for (usd, tokens, expected) in [
-            ("0.0000350000", 1_000, 35_000),
-            ("3.3000000000", 1_000_000, 3_300_000),
-            ("0.00000875", 1_000, 8_750),
-            ("27.5", 1_000_000, 27_500_000),
-            ("0.0000000000", 1_000, 0),
-            ("0.000000001", 1_000, 1),
-        ] {
-            assert_eq!(per_token(usd, tokens), Ok(PicoUsd(expected)), "{usd}");
-        }
-    }
-
-    #[test]
-    fn what_would_have_to_be_rounded_is_refused() {
-        for usd in ["0.0000000001", "0.0000000000001"] {
-            assert!(per_token(usd, 1_000).expect_err(usd).contains("finer"));
-        }
-        for usd in ["", "-1", "1e3", ".5", "x", "99999999999999999999999999999999999999999"] {
-            assert!(per_token(usd, 1_000).expect_err(usd).contains("no price"), "{usd}");
-        }
     }
 }

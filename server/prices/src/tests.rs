@@ -1,13 +1,13 @@
 use super::*;
-use crate::{catalogue::ServiceTier, units::PicoUsd};
 use serde_json::{Value, json};
+use switchboard_catalogue::{ServiceTier, units::PicoUsd};
 
-/// A file of `AmazonBedrock`, in the form in which AWS publishes it: SKU, what it is, unit and dollars.
+/// A file of `AmazonBedrock`, in the format of AWS. Rows: SKU, attributes, unit and dollars.
 fn bedrock(rows: &[(&str, Value, &str, &str)]) -> File {
     offer("AmazonBedrock", rows)
 }
 
-/// A file of `AmazonBedrockFoundationModels`: SKU, model, usage type and dollars.
+/// A file of `AmazonBedrockFoundationModels`. Rows: SKU, model, usage type and dollars.
 fn marketplace(rows: &[(&str, &str, &str, &str)]) -> File {
     let rows: Vec<_> = rows
         .iter()
@@ -76,19 +76,19 @@ fn imported(files: &[File]) -> Imported {
     import(Catalogue::built_in_text(), files, "us-east-1").expect("has prices")
 }
 
-fn why(imported: &Imported, sku: &str) -> String {
-    let row = imported.left_out.iter().find(|row| row.sku == sku);
-    row.unwrap_or_else(|| panic!("{sku} is not among {:?}", imported.left_out)).why.clone()
+fn reason(imported: &Imported, sku: &str) -> String {
+    let row = imported.skipped.iter().find(|row| row.sku == sku);
+    row.unwrap_or_else(|| panic!("{sku} is not among {:?}", imported.skipped)).reason.clone()
 }
 
 fn price(imported: &Imported, id: &str, tier: ServiceTier) -> Price {
     let catalogue = Catalogue::parse(&imported.toml).expect("is a catalogue");
-    let known = catalogue.resolve(id);
-    known.facts.price_of(id, tier, 0).unwrap_or_else(|| panic!("{id} has no price")).clone()
+    let resolved = catalogue.resolve(id);
+    resolved.facts.price_of(id, tier, 0).unwrap_or_else(|| panic!("{id} has no price")).clone()
 }
 
 #[test]
-fn a_claude_gets_the_prices_of_the_marketplace() {
+fn claude_models_get_the_prices_of_the_marketplace() {
     let of = |sku, usage_type, usd| (sku, "Claude Haiku 4.5", usage_type, usd);
     let imported = imported(&[marketplace(&[
         of("A", "InputTokenCount", "1.1000000000"),
@@ -107,15 +107,19 @@ fn a_claude_gets_the_prices_of_the_marketplace() {
     assert_eq!(us.cache_read, Some(PicoUsd(110_000)));
     assert_eq!([us.cache_write_5m, us.cache_write_1h], [Some(PicoUsd(1_375_000)), Some(PicoUsd(2_200_000))]);
     let global = price(&imported, &format!("global.{id}"), ServiceTier::Default);
-    assert_eq!((global.input, global.cache_read), (PicoUsd(900_000), None), "what the list lacks is unknown");
+    assert_eq!(
+        (global.input, global.cache_read),
+        (PicoUsd(900_000), None),
+        "a price that the list lacks is unknown"
+    );
     let eu = price(&imported, &format!("eu.{id}"), ServiceTier::Default);
-    assert_eq!(eu.cache_read, Some(PicoUsd(110_000)), "what the file does not speak of stays");
-    assert!(why(&imported, "H").contains("batches"));
-    assert_eq!((imported.models, imported.placed, imported.left_out.len()), (1, 7, 1));
+    assert_eq!(eu.cache_read, Some(PicoUsd(110_000)), "prices that the file does not have are kept");
+    assert!(reason(&imported, "H").contains("batches"));
+    assert_eq!((imported.models, imported.rows, imported.skipped.len()), (1, 7, 1));
 }
 
 #[test]
-fn the_other_spelling_and_the_other_offer_are_read_too() {
+fn imports_both_formats_and_both_offers() {
     let of = |sku, usage_type, usd| (sku, "Claude Opus 4.8", usage_type, usd);
     let imported = imported(&[
         marketplace(&[
@@ -142,13 +146,13 @@ fn the_other_spelling_and_the_other_offer_are_read_too() {
     assert_eq!(nova.cache_write_5m, Some(PicoUsd(0)), "a price of zero that the list names is a price");
     let flex = price(&imported, "us.amazon.nova-2-lite-v1:0", ServiceTier::Flex);
     assert_eq!((flex.input, flex.output), (PicoUsd(165_000), PicoUsd(1_375_000)));
-    assert_eq!((imported.models, imported.placed, imported.left_out.as_slice()), (2, 11, &[][..]));
+    assert_eq!((imported.models, imported.rows, imported.skipped.as_slice()), (2, 11, &[][..]));
     assert!(imported.toml.contains("AmazonBedrockFoundationModels of 2026-11-20"), "{}", imported.toml);
     assert!(imported.toml.contains("as_of = \"2026-11-20\""), "{}", imported.toml);
 }
 
 #[test]
-fn every_row_is_placed_or_reported_with_its_reason() {
+fn every_row_is_imported_or_skipped_with_a_reason() {
     let with = |name: &str, value: Value| {
         let mut attributes = nova("input-tokens");
         attributes[name] = value;
@@ -170,23 +174,23 @@ fn every_row_is_placed_or_reported_with_its_reason() {
     ])]);
 
     for (sku, expected) in [
-        ("C", "no model of the catalogue is called \"Nova 9 Huge\""),
+        ("C", "the catalogue has no model named \"Nova 9 Huge\""),
         ("D", "it is for \"Provisioned Throughput\""),
-        ("E", "\"tomorrow\" is not understood"),
+        ("E", "\"tomorrow\" is not known"),
         ("F", "its unit is \"hour\""),
-        ("G", "there is no price of output beside it"),
+        ("G", "there is no price of output tokens"),
         ("H", "in the geography \"ca\""),
-        ("I", "finer than a picodollar"),
-        ("J", "it names no region"),
-        ("L", "for a long prompt is not in the catalogue"),
+        ("I", "not a whole number of picodollars"),
+        ("J", "it has no region"),
+        ("L", "does not state above how many input tokens"),
     ] {
-        assert!(why(&imported, sku).contains(expected), "{sku}: {}", why(&imported, sku));
+        assert!(reason(&imported, sku).contains(expected), "{sku}: {}", reason(&imported, sku));
     }
-    assert_eq!((imported.placed, imported.left_out.len(), imported.elsewhere), (2, 9, 1));
+    assert_eq!((imported.rows, imported.skipped.len(), imported.other_regions), (2, 9, 1));
 }
 
 #[test]
-fn rows_that_contradict_each_other_are_no_price() {
+fn contradicting_rows_are_not_imported() {
     let global = "input-tokens-cross-region-global";
     let imported = imported(&[bedrock(&[
         ("A", nova("input-tokens"), "1K tokens", "0.00033"),
@@ -197,12 +201,12 @@ fn rows_that_contradict_each_other_are_no_price() {
     ])]);
     assert_eq!(price(&imported, "us.amazon.nova-2-lite-v1:0", ServiceTier::Default).cache_read, None);
     for sku in ["C", "D"] {
-        assert_eq!(why(&imported, sku), "these contradict each other: C, D");
+        assert_eq!(reason(&imported, sku), "these contradict each other: C, D");
     }
 }
 
 #[test]
-fn a_price_of_the_geography_comes_before_that_of_the_region() {
+fn a_price_of_the_geography_takes_precedence_over_the_regions() {
     let imported = imported(&[bedrock(&[
         ("A", nova("input-tokens"), "1K tokens", "0.0003"),
         ("B", nova("output-tokens"), "1K tokens", "0.0025"),
@@ -213,11 +217,11 @@ fn a_price_of_the_geography_comes_before_that_of_the_region() {
     let us = price(&imported, "us.amazon.nova-2-lite-v1:0", ServiceTier::Default);
     assert_eq!((bare.input, us.input), (PicoUsd(300_000), PicoUsd(330_000)));
     assert_eq!((bare.output, us.output), (PicoUsd(2_500_000), PicoUsd(2_750_000)));
-    assert_eq!(imported.left_out, []);
+    assert_eq!(imported.skipped, []);
 }
 
 #[test]
-fn a_long_prompt_has_the_prices_that_the_list_gives_it() {
+fn imports_long_context_prices() {
     let of = |sku, usage_type, usd| (sku, "Claude Sonnet 4.5", usage_type, usd);
     let imported = imported(&[marketplace(&[
         of("A", "InputTokenCount_LCtx_Global", "6.5"),
@@ -231,12 +235,12 @@ fn a_long_prompt_has_the_prices_that_the_list_gives_it() {
 }
 
 #[test]
-fn what_is_no_price_list_is_refused() {
+fn refuses_files_that_are_not_price_lists() {
     let import = |file: File| import(Catalogue::built_in_text(), &[file], "us-east-1");
     let named = |json: &str| File { name: "x.json".to_owned(), json: json.to_owned() };
     for json in ["", "{}", "[]", r#"{"offerCode":"AmazonBedrock"}"#] {
         let problem = import(named(json)).expect_err(json).to_string();
-        assert!(problem.starts_with("x.json is no price list"), "{problem}");
+        assert!(problem.starts_with("x.json is not an AWS price list"), "{problem}");
     }
     let other = import(offer("AmazonEC2", &[])).expect_err("is another offer").to_string();
     assert!(other.contains("its offer is \"AmazonEC2\""), "{other}");
@@ -245,7 +249,7 @@ fn what_is_no_price_list_is_refused() {
 }
 
 #[test]
-fn every_model_that_ships_with_a_price_has_a_name_in_the_price_list() {
+fn every_built_in_model_with_a_price_has_a_name_in_the_price_list() {
     let catalogue = Catalogue::built_in();
     let mut names: Vec<_> = catalogue.models().flat_map(|facts| &facts.price_list).collect();
     for facts in catalogue.models().filter(|facts| !facts.prices.is_empty()) {
