@@ -1,7 +1,7 @@
 //! A collector: it speaks OTLP over gRPC on a real socket, and over HTTP on another, and keeps what it is sent.
 //!
 //! It runs on a thread and a runtime of its own, as the exporters do: the clock of a test may stand still.
-use crate::log::{Log, Writer};
+use crate::captured_log::{Log, Writer};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper_util::{

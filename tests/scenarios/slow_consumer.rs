@@ -1,8 +1,8 @@
 //! A caller who stops reading is ended by a limit of its own, and holds neither Bedrock nor a place for ever.
 use crate::{
-    by_hand::{ByHand, heard},
+    captured_log::Log,
     harness::*,
-    log::Log,
+    raw_http2::{ByHand, heard},
     sockets::OnSockets,
 };
 use bedrock_sim::Simulator;
