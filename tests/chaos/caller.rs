@@ -2,7 +2,7 @@
 use crate::{
     faults::ACCOUNT,
     plan::{Patience, Plan, QUESTIONS},
-    stage::{Stage, WELL},
+    setup::{Stage, WELL},
 };
 use bedrock_sim::{FaultRule, Handle};
 use pb::{Outcome, content_block_delta::Delta};

@@ -5,8 +5,8 @@
 //! faults   the ills: one model each
 //! plan     what the callers do, from a seed: the same seed, the same plans
 //! caller   one call, held against what the simulator is bound to answer
-//! watch    does a model still work for a call that is over?
-//! stage    simulator and server, and what of them is open
+//! overrun  does a model still work for a call that is over?
+//! setup    simulator and server, and what of them is open
 //! tally    what became of the calls, by ill
 //! ```
 //!
@@ -16,20 +16,20 @@
 
 mod caller;
 mod faults;
+mod overrun;
 mod plan;
+mod setup;
 mod soak;
-mod stage;
 mod tally;
-mod watch;
 
 use caller::{Called, Callers};
 use futures_util::{StreamExt as _, stream};
+use overrun::Watch;
 use plan::{Phase, Plan};
-use stage::{Guards, Stage};
+use setup::{Guards, Stage};
 use std::str::FromStr;
 use tally::Tally;
 use tokio::{sync::Mutex, time::Instant};
-use watch::Watch;
 
 /// Calls that run at the same time.
 const AT_ONCE: usize = 32;

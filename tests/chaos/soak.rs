@@ -7,7 +7,7 @@ use crate::{
     faults,
     plan::Plan,
     run, set,
-    stage::{Guards, Stage},
+    setup::{Guards, Stage},
     tally::Tally,
 };
 use std::fs;

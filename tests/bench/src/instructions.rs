@@ -8,7 +8,7 @@
 use crate::{
     Result,
     load::Measured,
-    stage::{Program, free_address},
+    program::{Program, free_address},
     suite::{CONFIG, tracing_to},
 };
 use clap::Args;

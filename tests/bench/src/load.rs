@@ -149,7 +149,7 @@ struct Counted {
 
 impl Load {
     pub(crate) async fn run(self) -> Result {
-        crate::stage::allow_many_files()?;
+        crate::program::allow_many_files()?;
         let measured = match self.system {
             System::Direct => self.clone().against(direct::Direct::new(&self)).await?,
             System::Raw => self.clone().against(raw::Raw::new(&self)?).await?,

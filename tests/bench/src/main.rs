@@ -16,7 +16,7 @@ mod peers;
 mod plot;
 mod report;
 mod sink;
-mod stage;
+mod program;
 mod suite;
 mod upstream;
 

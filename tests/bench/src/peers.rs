@@ -4,7 +4,7 @@
 //! lines; ferrogw calls InvokeModel in place of Converse, which the stand-in answers too.
 use crate::{
     Result,
-    stage::{MEASURED, Program, free_address, on_cores},
+    program::{MEASURED, Program, free_address, on_cores},
     suite::System,
 };
 use std::{

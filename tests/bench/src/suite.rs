@@ -3,7 +3,7 @@ use crate::{
     Result, cpu,
     load::Measured,
     peers, plot, report,
-    stage::{MEASURED, OTHERS, Program, free_address, on_cores},
+    program::{MEASURED, OTHERS, Program, free_address, on_cores},
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};

@@ -51,7 +51,7 @@ struct Answers {
 
 impl Upstream {
     pub(crate) async fn run(self) -> Result {
-        crate::stage::allow_many_files()?;
+        crate::program::allow_many_files()?;
         let listener = TcpListener::bind(self.listen).await?;
         let answers = Arc::new(Answers::new());
         loop {

@@ -1,7 +1,7 @@
-//! Bedrock is gone in mid-answer, killed or merely silent: nobody waits longer than a clock, and everyone is told.
+//! An outage of Bedrock in mid-answer, by a kill or by silence: every call ends within its timeouts and with a typed status.
 //!
-//! The simulator is a process of its own here: this binary, started again for the one test that is none.
-use crate::{harness::*, sockets::OnSockets};
+//! The simulator is a separate process: this test binary, started for the ignored test `the_simulator`.
+use crate::{harness::*, sockets::SocketServer};
 use bedrock_sim::Config as Simulated;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{env, process::Stdio, time::Duration};
@@ -19,23 +19,23 @@ use tokio::{
 };
 use tonic::{Code, Status, transport::Channel};
 
-/// Set for the child, to a word that nobody has in the environment by chance.
+/// Set for the child process alone.
 const IS_CHILD: &str = "SWITCHBOARD_TEST_IS_THE_SIMULATOR";
 
-/// How a line of the child's ends that tells its address.
+/// Prefix of the line in which the child reports its address.
 const LISTENS: &str = "listens on ";
 
-/// An answer begins after 3 s and then takes 4, a few words every 200 ms at most.
+/// An answer starts after 3 s and then takes 4 s, with events at most 200 ms apart.
 const SPEED: f64 = 0.15;
 
 const STREAMS: usize = 50;
 const CONNECTIONS: usize = 5;
 
-/// Of each kind, streamed and whole: calls that have no content yet.
+/// Number of calls of each kind, unary and streamed, that have no content yet.
 const WAITING: usize = 5;
 
-/// Whatever a clock of the server's must end ends well before.
-const FOR_EVER: Duration = Duration::from_secs(60);
+/// Far longer than any of the server's timeouts.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const FIRST: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 const SECOND: &str = "us.anthropic.claude-sonnet-4-6";
@@ -43,7 +43,7 @@ const SECOND: &str = "us.anthropic.claude-sonnet-4-6";
 // === the simulator ===
 
 #[tokio::test]
-#[ignore = "not a test: the simulator that the tests of this file start, and kill"]
+#[ignore = "not a test: the simulator that the tests of this file start and kill"]
 async fn the_simulator() {
     if env::var_os(IS_CHILD).is_none() {
         return;
@@ -57,7 +57,7 @@ async fn the_simulator() {
     bedrock_sim::serve(config, listener, parent_is_gone).await.expect("serves");
 }
 
-/// The simulator as a process, which dies with this.
+/// The simulator as a child process, which is killed when this is dropped.
 struct Process {
     child: Child,
     address: String,
@@ -83,7 +83,7 @@ impl Process {
             }
             panic!("the simulator ended")
         };
-        let address = timeout(FOR_EVER, address).await.expect("begins to listen");
+        let address = timeout(TEST_TIMEOUT, address).await.expect("listens");
         Self { child, address }
     }
 
@@ -92,16 +92,16 @@ impl Process {
         kill_process(id, signal).expect("is ours");
     }
 
-    /// Kills it, if that has not been done, and waits until nothing is left.
+    /// Kills the process, if it still runs, and waits for its end.
     async fn end(mut self) {
         self.child.kill().await.expect("is ours");
     }
 
-    /// How many calls it has got.
+    /// Number of calls that the simulator has received.
     async fn calls(&self) -> usize {
         let mut connection = TcpStream::connect(&self.address).await.expect("connects");
-        let ask = "GET /_sim/calls HTTP/1.1\r\nhost: simulator\r\nconnection: close\r\n\r\n";
-        connection.write_all(ask.as_bytes()).await.expect("is sent");
+        let request = "GET /_sim/calls HTTP/1.1\r\nhost: simulator\r\nconnection: close\r\n\r\n";
+        connection.write_all(request.as_bytes()).await.expect("is sent");
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.expect("answers");
         answer.matches("\"request_id\"").count()
@@ -110,69 +110,74 @@ impl Process {
 
 // === the callers ===
 
-/// A server on the simulator, and the streams that it speaks.
-struct Stage {
+/// A server on the simulator, and streams that are running.
+struct Setup {
     simulator: Process,
     callers: Vec<ConverseServiceClient<Channel>>,
-    streams: JoinSet<(Heard, Instant)>,
-    _switchboard: OnSockets,
+    streams: JoinSet<(ReceivedStream, Instant)>,
+    _switchboard: SocketServer,
 }
 
-impl Stage {
-    /// Until each stream has brought some content.
-    async fn speaking(idle: &str) -> Self {
+impl Setup {
+    /// Starts the streams and waits for content on each of them.
+    async fn streaming(idle: &str) -> Self {
         let simulator = Process::start().await;
         let toml = format!(
             "[deadline]\nidle = {idle:?}\n[retry]\nrounds = 0\n[routing]\nunknown_tasks = \"refuse\"\n\
              [models.first]\nid = {FIRST:?}\n[models.second]\nid = {SECOND:?}\n\
-             [tasks.patient]\nmodels = [\"first\", \"second\"]\n\
-             [tasks.hasty]\nmodels = [\"first\", \"second\"]\n\
+             [tasks.default_timeouts]\nmodels = [\"first\", \"second\"]\n\
+             [tasks.short_timeouts]\nmodels = [\"first\", \"second\"]\n\
              deadline = {{ first_content = \"1s\", attempt = \"1s\" }}\n"
         );
         let config = Config::parse(&toml).expect("is valid");
-        let switchboard = OnSockets::serving(config, format!("http://{}", simulator.address)).await;
+        let switchboard = SocketServer::serving(config, format!("http://{}", simulator.address)).await;
         let callers: Vec<_> = (0..CONNECTIONS).map(|_| switchboard.caller()).collect();
-        let (speaks, mut speaking) = mpsc::unbounded_channel();
+        let (has_content, mut with_content) = mpsc::unbounded_channel();
         let mut streams = JoinSet::new();
         for number in 0..STREAMS {
-            streams.spawn(listen(callers[number % CONNECTIONS].clone(), speaks.clone()));
+            streams.spawn(read_stream(callers[number % CONNECTIONS].clone(), has_content.clone()));
         }
-        drop(speaks);
+        drop(has_content);
         for _ in 0..STREAMS {
-            let spoken = timeout(FOR_EVER, speaking.recv()).await.expect("goes on");
-            spoken.expect("every stream brings content");
+            let content = timeout(TEST_TIMEOUT, with_content.recv()).await.expect("continues");
+            content.expect("every stream has content");
         }
         Self { simulator, callers, streams, _switchboard: switchboard }
     }
 
-    /// Calls of this task that wait for their first content.
-    fn wait(&self, task: &'static str) -> JoinSet<Status> {
+    /// Starts calls of `task` that wait for their first content.
+    fn waiting_calls(&self, task: &'static str) -> JoinSet<Status> {
         let mut waiting = JoinSet::new();
         for number in 0..WAITING {
             let mut caller = self.callers[number % CONNECTIONS].clone();
-            waiting.spawn(async move { caller.converse(question(task)).await.expect_err("nobody answers") });
+            waiting
+                .spawn(async move { caller.converse(question(task)).await.expect_err("no model answers") });
             let mut caller = self.callers[number % CONNECTIONS].clone();
             waiting.spawn(async move {
-                caller.converse_stream(question(task)).await.expect_err("nobody answers")
+                caller.converse_stream(question(task)).await.expect_err("no model answers")
             });
         }
         waiting
     }
 
-    /// Every stream has broken off, with what it had brought and a status that says so. How long that took at most and at
-    /// least, and what the attempt died of.
-    async fn broken_off(&mut self, since: Instant) -> (Duration, Duration, Vec<String>) {
+    /// Asserts that every stream ended with its partial answer and a status. Returns the shortest and the longest time since
+    /// `since`, and the reasons of the attempts.
+    async fn assert_interrupted(&mut self, since: Instant) -> (Duration, Duration, Vec<String>) {
         let mut streams = std::mem::take(&mut self.streams);
         let (mut took, mut reasons) = (Vec::new(), Vec::new());
-        while let Some(ended) = timeout(FOR_EVER, streams.join_next()).await.expect("nobody waits for ever") {
-            let (heard, ended) = ended.expect("ends");
+        while let Some(ended) = timeout(TEST_TIMEOUT, streams.join_next()).await.expect("every call ends") {
+            let (received, ended) = ended.expect("ends");
             took.push(ended.saturating_duration_since(since));
-            assert!(heard.text().starts_with("[simulated"), "what was said arrived: {:?}", heard.text());
-            assert!(heard.metadata().is_none());
-            let status = heard.status();
+            assert!(
+                received.text().starts_with("[simulated"),
+                "the partial answer arrived: {:?}",
+                received.text()
+            );
+            assert!(received.metadata().is_none());
+            let status = received.status();
             assert_eq!((status.code(), reason(status).as_str()), (Code::Unavailable, "STREAM_INTERRUPTED"));
             let route = route_of(status).expect("has a route");
-            assert_eq!((route.task_type.as_str(), route.model_id.is_empty()), ("patient", true));
+            assert_eq!((route.task_type.as_str(), route.model_id.is_empty()), ("default_timeouts", true));
             let [attempt] = &route.attempts[..] else { panic!("there is one attempt: {:?}", route.attempts) };
             assert_eq!(attempt.model_id, FIRST);
             reasons.push(reason_name(attempt.reason()).to_owned());
@@ -184,41 +189,41 @@ impl Stage {
     }
 }
 
-/// The answer has some eighty tokens.
+/// A request whose answer has about eighty tokens.
 fn question(task: &str) -> pb::ConverseRequest {
-    asking(task, "Implement a function that folds the case of a sentence.")
+    chat_request(task, "Implement a function that folds the case of a sentence.")
 }
 
-/// Hears a stream to its end, and tells of its first content.
-async fn listen(
+/// Reads a stream to its end, and reports its first content.
+async fn read_stream(
     mut caller: ConverseServiceClient<Channel>,
-    speaks: mpsc::UnboundedSender<()>,
-) -> (Heard, Instant) {
-    let mut speaks = Some(speaks);
-    let mut stream = caller.converse_stream(question("patient")).await.expect("begins").into_inner();
-    let mut heard = Heard { events: Vec::new(), status: None };
-    while heard.status.is_none() {
+    has_content: mpsc::UnboundedSender<()>,
+) -> (ReceivedStream, Instant) {
+    let mut has_content = Some(has_content);
+    let mut stream = caller.converse_stream(question("default_timeouts")).await.expect("begins").into_inner();
+    let mut received = ReceivedStream { events: Vec::new(), status: None };
+    while received.status.is_none() {
         match stream.message().await {
             Ok(Some(reply)) => {
                 let event = reply.event.expect("has an event");
                 if matches!(event, Event::ContentBlockDelta(_))
-                    && let Some(speaks) = speaks.take()
+                    && let Some(has_content) = has_content.take()
                 {
-                    speaks.send(()).expect("is awaited");
+                    has_content.send(()).expect("is awaited");
                 }
-                heard.events.push(event);
+                received.events.push(event);
             }
             Ok(None) => break,
-            Err(status) => heard.status = Some(status),
+            Err(status) => received.status = Some(status),
         }
     }
-    (heard, Instant::now())
+    (received, Instant::now())
 }
 
-/// Every one of them got a status of ours, with both attempts in its route.
-async fn assert_told(mut waiting: JoinSet<Status>, code: Code, reasons: &[&str], outcome: &str) {
+/// Asserts that every call got a status of Switchboard's, with both attempts in its route.
+async fn assert_failed(mut waiting: JoinSet<Status>, code: Code, reasons: &[&str], outcome: &str) {
     let mut count = 0;
-    while let Some(status) = timeout(FOR_EVER, waiting.join_next()).await.expect("nobody waits for ever") {
+    while let Some(status) = timeout(TEST_TIMEOUT, waiting.join_next()).await.expect("every call ends") {
         let status = status.expect("fails as expected");
         assert_eq!(status.code(), code, "{status:?}");
         assert!(reasons.contains(&reason(&status).as_str()), "{status:?}");
@@ -230,40 +235,40 @@ async fn assert_told(mut waiting: JoinSet<Status>, code: Code, reasons: &[&str],
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_bedrock_is_killed_every_caller_is_told_at_once() {
+async fn a_killed_bedrock_ends_every_call_at_once() {
     let idle = Duration::from_secs(5);
-    let mut stage = Stage::speaking("5s").await;
-    let waiting = stage.wait("patient");
-    while stage.simulator.calls().await < STREAMS + 2 * WAITING {
+    let mut setup = Setup::streaming("5s").await;
+    let waiting = setup.waiting_calls("default_timeouts");
+    while setup.simulator.calls().await < STREAMS + 2 * WAITING {
         sleep(Duration::from_millis(10)).await;
     }
 
     let killed = Instant::now();
-    stage.simulator.signal(Signal::KILL);
+    setup.simulator.signal(Signal::KILL);
 
-    let (_, last, reasons) = stage.broken_off(killed).await;
-    println!("{STREAMS} streams: the last one was told {last:.1?} after the kill: {reasons:?}");
+    let (_, last, reasons) = setup.assert_interrupted(killed).await;
+    println!("{STREAMS} streams: the last one ended {last:.1?} after the kill: {reasons:?}");
     assert!(last < idle, "it took {last:?}");
-    assert!(!reasons.contains(&"MODEL_TIMEOUT".to_owned()), "no clock was needed: {reasons:?}");
-    assert_told(waiting, Code::Unavailable, &["BEDROCK_UNREACHABLE", "BEDROCK_PROTOCOL"], "UNAVAILABLE")
+    assert!(!reasons.contains(&"MODEL_TIMEOUT".to_owned()), "no timeout was needed: {reasons:?}");
+    assert_failed(waiting, Code::Unavailable, &["BEDROCK_UNREACHABLE", "BEDROCK_PROTOCOL"], "UNAVAILABLE")
         .await;
-    stage.simulator.end().await;
+    setup.simulator.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_bedrock_falls_silent_every_caller_is_told_after_the_idle_clock() {
+async fn a_silent_bedrock_ends_every_call_after_the_idle_timeout() {
     let idle = Duration::from_secs(1);
-    let mut stage = Stage::speaking("1s").await;
+    let mut setup = Setup::streaming("1s").await;
 
     let stopped = Instant::now();
-    stage.simulator.signal(Signal::STOP);
-    let waiting = stage.wait("hasty");
+    setup.simulator.signal(Signal::STOP);
+    let waiting = setup.waiting_calls("short_timeouts");
 
-    let (first, last, reasons) = stage.broken_off(stopped).await;
-    println!("{STREAMS} streams: told {first:.1?} to {last:.1?} after the stop: {reasons:?}");
-    assert_eq!(reasons, ["MODEL_TIMEOUT"], "the idle clock rang");
-    assert!(first >= idle / 2, "a word was there a moment before; it took {first:?}");
+    let (first, last, reasons) = setup.assert_interrupted(stopped).await;
+    println!("{STREAMS} streams: ended {first:.1?} to {last:.1?} after the stop: {reasons:?}");
+    assert_eq!(reasons, ["MODEL_TIMEOUT"], "the idle timeout has passed");
+    assert!(first >= idle / 2, "content had arrived shortly before; it took {first:?}");
     assert!(last < 5 * idle, "it took {last:?}");
-    assert_told(waiting, Code::DeadlineExceeded, &["MODEL_TIMEOUT"], "TIMEOUT").await;
-    stage.simulator.end().await;
+    assert_failed(waiting, Code::DeadlineExceeded, &["MODEL_TIMEOUT"], "TIMEOUT").await;
+    setup.simulator.end().await;
 }

@@ -1,5 +1,5 @@
-//! Answers that are read by hand: a gRPC library always reads, so who would rather not speaks HTTP/2 by itself.
-use crate::harness::Heard;
+//! Calls over HTTP/2 without a gRPC library, which would always read the response: for tests of slow consumers.
+use crate::harness::ReceivedStream;
 use bytes::{Buf as _, Bytes};
 use prost::Message as _;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use tokio::{
 };
 use tonic::{Code, Status};
 
-/// One answer.
+/// The response of one call.
 #[derive(Debug)]
-pub(crate) struct ByHand {
+pub(crate) struct RawCall {
     body: h2::RecvStream,
     received: Vec<u8>,
 }
 
-impl ByHand {
-    /// Asks over a connection of its own, on which every answer has this window.
-    pub(crate) async fn ask(
+impl RawCall {
+    /// Starts a call on `connection`, whose streams have the given flow-control window in bytes.
+    pub(crate) async fn start(
         connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         window: u32,
         method: &str,
@@ -27,9 +27,9 @@ impl ByHand {
         timeout: Option<&'static str>,
     ) -> Self {
         let mut builder = h2::client::Builder::new();
-        let made = builder.initial_window_size(window).handshake::<_, Bytes>(connection).await;
-        let (mut calls, connection) = made.expect("connects");
-        tokio::spawn(async move { drop(connection.await) }); // and answers pings
+        let connected = builder.initial_window_size(window).handshake::<_, Bytes>(connection).await;
+        let (mut calls, connection) = connected.expect("connects");
+        tokio::spawn(async move { drop(connection.await) }); // also answers pings
         let mut head =
             http::Request::post(format!("http://switchboard.test/switchboard.v1.ConverseService/{method}"))
                 .header("content-type", "application/grpc")
@@ -48,19 +48,19 @@ impl ByHand {
         Self { body: response.into_body(), received: Vec::new() }
     }
 
-    /// Reads on, as fast as it comes.
-    pub(crate) async fn read_on(self) -> (Vec<Bytes>, Status) {
+    /// Reads the rest without delay.
+    pub(crate) async fn read_all(self) -> (Vec<Bytes>, Status) {
         self.read_slowly(f64::INFINITY).await
     }
 
-    /// Reads on, so many bytes a second.
+    /// Reads the rest at `rate` bytes per second.
     pub(crate) async fn read_slowly(mut self, rate: f64) -> (Vec<Bytes>, Status) {
-        while let Some(piece) = self.body.data().await {
-            let piece = piece.expect("goes on");
-            self.received.extend_from_slice(&piece);
-            let length = u32::try_from(piece.len()).expect("fits");
+        while let Some(chunk) = self.body.data().await {
+            let chunk = chunk.expect("continues");
+            self.received.extend_from_slice(&chunk);
+            let length = u32::try_from(chunk.len()).expect("fits");
             sleep(Duration::from_secs_f64(f64::from(length) / rate)).await;
-            self.body.flow_control().release_capacity(piece.len()).expect("was received");
+            self.body.flow_control().release_capacity(chunk.len()).expect("was received");
         }
         let trailers = self.body.trailers().await.expect("ends").expect("has trailers");
         let status = Status::from_header_map(&trailers).expect("has a status");
@@ -68,7 +68,7 @@ impl ByHand {
     }
 }
 
-/// The messages that arrived whole.
+/// The messages that arrived completely.
 fn messages(mut received: Bytes) -> Vec<Bytes> {
     let mut messages = Vec::new();
     while received.len() >= 5 {
@@ -82,11 +82,11 @@ fn messages(mut received: Bytes) -> Vec<Bytes> {
     messages
 }
 
-/// These messages, as the events of a stream.
-pub(crate) fn heard(messages: &[Bytes], status: Status) -> Heard {
+/// Decodes messages as the events of a stream.
+pub(crate) fn received_stream(messages: &[Bytes], status: Status) -> ReceivedStream {
     let event = |message: &Bytes| {
         pb::ConverseStreamResponse::decode(message.clone()).expect("is an event").event.expect("is known")
     };
     let status = Some(status).filter(|status| status.code() != Code::Ok);
-    Heard { events: messages.iter().map(event).collect(), status }
+    ReceivedStream { events: messages.iter().map(event).collect(), status }
 }

@@ -2,8 +2,8 @@
 use crate::{
     AT_ONCE,
     faults::Ill,
+    overrun::Watch,
     plan::{self, WELL_MODEL},
-    watch::Watch,
 };
 use aws_sdk_bedrockruntime::{
     Client,
