@@ -14,9 +14,9 @@ mod instructions;
 mod load;
 mod peers;
 mod plot;
+mod program;
 mod report;
 mod sink;
-mod program;
 mod suite;
 mod upstream;
 

@@ -2,8 +2,9 @@
 use crate::{
     Result, cpu,
     load::Measured,
-    peers, plot, report,
+    peers, plot,
     program::{MEASURED, OTHERS, Program, free_address, on_cores},
+    report,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
