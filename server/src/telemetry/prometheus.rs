@@ -15,11 +15,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How many may fetch at once.
-const PLACES: usize = 16;
+/// How many connections may be open at once.
+const MAX_CONNECTIONS: usize = 16;
 /// How long one connection may take to send its request's head, and to exist at all.
-const HEAD: Duration = Duration::from_secs(5);
-const CONNECTION: Duration = Duration::from_secs(300);
+const MAX_HEADER_READ_TIME: Duration = Duration::from_secs(5);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 
 /// Serves the page for as long as it is polled.
 pub(super) async fn serve(registry: &Registry, listener: TcpListener) {
@@ -28,8 +28,8 @@ pub(super) async fn serve(registry: &Registry, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 while connections.try_join_next().is_some() {}
-                if connections.len() < PLACES {
-                    connections.spawn(timeout(CONNECTION, connection(registry.clone(), stream)));
+                if connections.len() < MAX_CONNECTIONS {
+                    connections.spawn(timeout(MAX_CONNECTION_AGE, connection(registry.clone(), stream)));
                 }
             }
             Err(error) => {
@@ -44,7 +44,7 @@ async fn connection(registry: Registry, stream: TcpStream) {
     let page = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&registry, &request))));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(MAX_HEADER_READ_TIME)
         .serve_connection(TokioIo::new(stream), page)
         .await;
     if let Err(error) = served {
