@@ -5,10 +5,17 @@ use aws_sdk_bedrockruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use http::{HeaderMap, response::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    num::{IntErrorKind, ParseIntError},
+    time::Duration,
+};
 
 /// Maximum size of an error's body in bytes. Bedrock's have a few hundred.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+
+/// Maximum pause that a `Retry-After` header can ask for. No quota of Bedrock lasts longer than a day.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 const REQUEST_ID: &str = "x-amzn-requestid";
 const RETRY_AFTER: &str = "retry-after";
@@ -99,9 +106,18 @@ impl ErrorResponse<'_> {
             kind: exception.kind(),
             message: format!("{name}: {}", body.message),
             request_id: request_id.to_owned(),
-            retry_after: retry_after.and_then(|value| value.parse().ok()).map(Duration::from_secs),
+            retry_after: retry_after.and_then(parse_retry_after),
         }
     }
+}
+
+/// Parses a number of seconds and limits it to [`MAX_RETRY_AFTER`]: a broken or hostile endpoint must neither
+/// disable a model for long nor overflow a deadline. `None`: the value is not a whole number; dates are not
+/// supported.
+fn parse_retry_after(value: &str) -> Option<Duration> {
+    let is_too_large = |error: &ParseIntError| *error.kind() == IntErrorKind::PosOverflow;
+    let seconds = value.parse().or_else(|error| if is_too_large(&error) { Ok(u64::MAX) } else { Err(error) });
+    seconds.ok().map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
 /// Maps an error that occurred before the head of the response: no connection, a broken connection, or a

@@ -154,3 +154,22 @@ async fn an_empty_model_id_and_an_unknown_region_are_the_same_failure() {
         }
     }
 }
+
+#[tokio::test]
+async fn retry_after_is_limited_to_a_day() {
+    for (header, expected) in [
+        ("7", Some(7)),
+        ("86401", Some(86_400)),
+        ("9200000000000000000", Some(86_400)),
+        ("18446744073709551615", Some(86_400)),
+        ("18446744073709551616", Some(86_400)),
+        ("9.2e18", None),
+        ("-1", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ] {
+        let throttled =
+            Response::of("429 No", &[("retry-after", header), ("x-amzn-errortype", THROTTLED)], "{}");
+        let failure = failure(throttled).await;
+        assert_eq!(failure.retry_after, expected.map(Duration::from_secs), "{header}");
+    }
+}
