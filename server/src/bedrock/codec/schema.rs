@@ -149,6 +149,7 @@ impl MessageTable {
 
     fn add(&mut self, field: Field) {
         let (position, number) = (self.fields.len(), field.number as usize);
+        assert!(position < MAX_FIELDS, "{} has more than {MAX_FIELDS} fields", self.name);
         // A Struct and its exact text share a member. Decoding always chooses the text.
         match self.by_member.iter_mut().find(|known| known.0 == field.member) {
             Some(known) if field.kind == Kind::ExactText => known.1 = position,
@@ -285,5 +286,24 @@ mod tests {
         let required: Vec<_> =
             table.fields().iter().filter(|field| field.required).map(|field| &field.member).collect();
         assert_eq!(required, ["toolUseId", "content"]);
+    }
+
+    #[test]
+    fn no_message_has_more_fields_than_the_encoder_can_mark() {
+        for table in &SCHEMA.tables {
+            let fields = table.fields().len();
+            assert!(fields <= MAX_FIELDS, "{} has {fields} fields", table.name);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "Large has more than 63 fields")]
+    fn refuses_a_message_with_more_fields_than_the_encoder_can_mark() {
+        let mut table = MessageTable { name: "Large".to_owned(), ..MessageTable::default() };
+        for number in 1..=64 {
+            let (member, key) = (format!("f{number}"), format!("\"f{number}\":"));
+            table.add(Field { member, key, number, kind: Kind::String, list: false, required: false });
+            assert!(number <= 63, "accepts field {number}");
+        }
     }
 }
