@@ -14,7 +14,7 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as ProtoKind, MessageD
 use std::{collections::HashMap, sync::LazyLock};
 
 /// Fields of the contract that are neither sent to Bedrock nor received from it.
-const SWITCHBOARD_FIELDS: [&str; 8] = [
+const SWITCHBOARD_FIELDS: [&str; 9] = [
     "switchboard.v1.CountTokensRequest.task_type",
     "switchboard.v1.CountTokensResponse.route",
     "switchboard.v1.ConverseRequest.task_type",
@@ -22,6 +22,7 @@ const SWITCHBOARD_FIELDS: [&str; 8] = [
     "switchboard.v1.ConverseResponse.latency",
     "switchboard.v1.ConverseResponse.cost",
     "switchboard.v1.ConverseStreamMetadataEvent.latency",
+    "switchboard.v1.ConverseStreamMetadataEvent.route",
     "switchboard.v1.ConverseStreamMetadataEvent.cost",
 ];
 
@@ -267,10 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_only_members_of_bedrock() {
+    fn fields_of_switchboard_are_not_members() {
         let all = members("ConverseRequest");
         assert!(all.contains(&"additionalModelRequestFields") && all.contains(&"inferenceConfig"));
         assert!(!all.contains(&"taskType"));
+        for message in ["ConverseResponse", "ConverseStreamMetadataEvent", "CountTokensResponse"] {
+            let added = members(message).into_iter().find(|it| ["route", "latency", "cost"].contains(it));
+            assert_eq!(added, None, "{message}");
+        }
     }
 
     #[test]
