@@ -1,4 +1,4 @@
-//! The way to Bedrock: what the settings and the SDK's own search say, checked at the start.
+//! AWS configuration: settings, environment and profiles, checked at startup.
 use super::failure::root_cause;
 use crate::config;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, sts::AssumeRoleProvider};
@@ -18,64 +18,65 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::{net::TcpStream, time::timeout};
 
-/// Why Bedrock cannot be used at all.
+/// Reason why Switchboard cannot start with Bedrock.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing says which region to call.
+    /// Neither the settings nor the environment nor the profile names a region.
     #[error("no AWS region is set")]
     NoRegion,
-    /// The credential chain found nothing that works.
+    /// The credential chain found no usable credentials.
     #[error("no usable AWS credentials: {0}")]
     NoCredentials(String),
-    /// The region has no endpoint, or none that answers.
+    /// The region has no endpoint, or its endpoint does not accept connections.
     #[error("region {region}: {endpoint} cannot be reached ({cause})")]
     Unreachable {
-        /// The region.
+        /// Name of the region.
         region: String,
-        /// Its endpoint.
+        /// URL of the endpoint. Empty: the region has none.
         endpoint: String,
-        /// What the network said.
+        /// Error of the network.
         cause: String,
     },
 }
 
-/// Where the proof of who we are comes from.
+/// Source of the credentials that authenticate requests.
 #[derive(Clone, Debug)]
 pub(super) enum Provider {
-    /// Access keys, to sign with.
-    Keys(SharedCredentialsProvider),
-    /// A bearer token of AWS's single sign-on.
-    Token(SharedTokenProvider),
-    /// The bearer key in `AWS_BEARER_TOKEN_BEDROCK`.
-    Key(Token),
+    /// Access keys, which sign each request.
+    SigV4(SharedCredentialsProvider),
+    /// Bearer token of AWS's single sign-on.
+    SsoToken(SharedTokenProvider),
+    /// Bedrock's API key in `AWS_BEARER_TOKEN_BEDROCK`.
+    ApiKey(Token),
 }
 
-/// What the SDK was told and found, before any region's client is made.
+/// The SDK's configuration for all regions.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct AwsConfig {
     pub(super) sdk: SdkConfig,
     settings: config::Bedrock,
 }
 
-// === impl Source ===
+// === impl AwsConfig ===
 
-impl Source {
+impl AwsConfig {
+    /// Loads the configuration as the SDK does, with `settings` before the environment and the profile.
     pub(super) async fn load(settings: &config::Bedrock) -> Self {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
-        Self::load_over(settings, http).await
+        Self::load_with(settings, http).await
     }
 
-    /// Everything anew, but for the connections: profiles are read again, roles assumed again.
+    /// Loads everything again except for the HTTP client: profiles are read again, roles are assumed again.
     pub(super) async fn reload(&self) -> Self {
         match self.sdk.http_client() {
-            Some(http) => Self::load_over(&self.settings, http).await,
+            Some(http) => Self::load_with(&self.settings, http).await,
             None => Self::load(&self.settings).await,
         }
     }
 
-    async fn load_over(settings: &config::Bedrock, http: SharedHttpClient) -> Self {
+    async fn load_with(settings: &config::Bedrock, http: SharedHttpClient) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
             .retry_config(RetryConfig::disabled())
@@ -101,6 +102,7 @@ impl Source {
         Self { sdk, settings: settings.clone() }
     }
 
+    /// A new client of the SDK for `region`.
     pub(super) fn client(&self, region: &str) -> Client {
         let timeouts = TimeoutConfig::builder().connect_timeout(self.settings.connect_timeout).build();
         let mut config = Builder::from(&self.sdk)
@@ -114,35 +116,37 @@ impl Source {
         Client::from_conf(config.build())
     }
 
-    /// A bearer key needs no credentials; with neither, every call would fail, so the start does.
+    /// Fails if there is neither a bearer token nor a usable access key: every call would fail.
     pub(super) async fn check_credentials(&self) -> Result<(), ConnectError> {
         let none = || ConnectError::NoCredentials("no source is configured".to_owned());
         match self.provider().ok_or_else(none)? {
-            Provider::Key(_) | Provider::Token(_) => Ok(()),
-            Provider::Keys(keys) => match keys.provide_credentials().await {
+            Provider::ApiKey(_) | Provider::SsoToken(_) => Ok(()),
+            Provider::SigV4(keys) => match keys.provide_credentials().await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(ConnectError::NoCredentials(first_line(&root_cause(&error)))),
             },
         }
     }
 
-    /// As the SDK's client chooses: Bedrock's own bearer key before all, then what `AWS_AUTH_SCHEME_PREFERENCE` puts
-    /// first, then keys.
+    /// Chooses the provider in the order of the SDK's client: Bedrock's API key, then the first supported
+    /// scheme of `AWS_AUTH_SCHEME_PREFERENCE`, then access keys. `None`: there is no source of credentials.
     pub(super) fn provider(&self) -> Option<Provider> {
         if let Some(key) = self.service_setting("bedrock", "AWS_BEARER_TOKEN", "") {
-            return Some(Provider::Key(Token::new(key, None)));
+            return Some(Provider::ApiKey(Token::new(key, None)));
         }
-        let keys = self.sdk.credentials_provider().map(Provider::Keys);
-        let token = self.sdk.token_provider().map(Provider::Token);
+        let keys = self.sdk.credentials_provider().map(Provider::SigV4);
+        let token = self.sdk.token_provider().map(Provider::SsoToken);
         if self.prefers_bearer() { token.or(keys) } else { keys.or(token) }
     }
 
+    /// True if the preferred authentication scheme is a bearer token.
     fn prefers_bearer(&self) -> bool {
         let preferred = self.sdk.auth_scheme_preference().cloned().into_iter().flatten();
-        let mut known = preferred.filter(|scheme| ["sigv4", "httpBearerAuth"].contains(&scheme.inner()));
-        known.next().is_some_and(|first| first.inner() == "httpBearerAuth")
+        let mut supported = preferred.filter(|scheme| ["sigv4", "httpBearerAuth"].contains(&scheme.inner()));
+        supported.next().is_some_and(|first| first.inner() == "httpBearerAuth")
     }
 
+    /// Fails if the endpoint of `region` does not accept a TCP connection within the connect timeout.
     pub(super) async fn check_endpoint(&self, region: &str) -> Result<(), ConnectError> {
         let endpoint = self.endpoint(region).await.map(|endpoint| endpoint.url().to_owned());
         let reached = async {
@@ -162,11 +166,11 @@ impl Source {
         })
     }
 
-    /// By the rules that the SDK's client asks for every call.
+    /// Endpoint of `region` by the SDK's rules.
     pub(super) async fn endpoint(&self, region: &str) -> Result<Endpoint, String> {
         let configured = self.settings.endpoint_url.clone();
         let configured = configured
-            // What names Bedrock comes before what names no service.
+            // A setting for Bedrock takes precedence over one for all services.
             .or_else(|| self.service_setting("Bedrock Runtime", "AWS_ENDPOINT_URL", "endpoint_url"))
             .or_else(|| self.sdk.endpoint_url().map(ToOwned::to_owned));
         let params = Params::builder()
@@ -179,7 +183,8 @@ impl Source {
         DefaultResolver::new().resolve_endpoint(&params).await.map_err(|error| error.to_string())
     }
 
-    /// A setting for one service only, in the environment (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`) or in a profile.
+    /// Value of a setting that applies to one service, from the environment
+    /// (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`) or from a profile. `None`: it is not set.
     fn service_setting(&self, service: &str, env: &str, profile: &str) -> Option<String> {
         let key = aws_types::service_config::ServiceConfigKey::builder()
             .service_id(service)
@@ -191,7 +196,13 @@ impl Source {
     }
 }
 
-/// The SDK lists everything that it tried, a line each; what to do about it is ours to say.
-fn first_line(words: &str) -> String {
-    words.lines().next().unwrap_or_default().trim_end_matches(" Attempted:").trim_end_matches('.').to_owned()
+/// First line of an error of the SDK. The other lines list every source that it tried.
+fn first_line(message: &str) -> String {
+    message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(" Attempted:")
+        .trim_end_matches('.')
+        .to_owned()
 }

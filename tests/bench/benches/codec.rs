@@ -1,6 +1,6 @@
 //! The codec by itself: a request as Bedrock's JSON, and an answer and a stream's frames as the contract's messages.
 //!
-//! Measured are `request_body`, `message` and `Frames`, with all that they allocate and the server's allocator. Sizes are
+//! Measured are `request_body`, `message` and `EventStreamDecoder`, with all that they allocate and the server's allocator. Sizes are
 //! those of `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
 //!
 //! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's protobuf.
@@ -14,7 +14,7 @@ use std::hint::black_box;
 use switchboard_proto::v1::{
     self as pb, content_block::Block, tool::Tool as Kind, tool_input_schema::Schema,
 };
-use switchboard_server::bedrock::codec::{Frames, message, request_body, warm_up};
+use switchboard_server::bedrock::codec::{EventStreamDecoder, message, request_body, warm_up};
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
@@ -136,10 +136,10 @@ fn frame(event_type: &str, payload: &Value) -> Vec<u8> {
 
 /// Takes frame by frame, as a model that generates sends them, and counts the events.
 fn read_stream(stream: &[Vec<u8>]) -> u64 {
-    let (mut frames, mut gaps, mut events) = (Frames::default(), Vec::new(), 0);
+    let (mut decoder, mut unknown, mut events) = (EventStreamDecoder::default(), Vec::new(), 0);
     for frame in stream {
-        frames.push(frame);
-        while let Some(event) = frames.next(&mut gaps).expect("is an event") {
+        decoder.push(frame);
+        while let Some(event) = decoder.next(&mut unknown).expect("is an event") {
             black_box(event);
             events += 1;
         }

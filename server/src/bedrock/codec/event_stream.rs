@@ -1,11 +1,11 @@
-//! A stream's bytes as the model's events: frames, then exceptions told apart from events, then JSON.
+//! Decoder of an event stream: bytes to frames, frames to events or exceptions, JSON to messages.
 use super::{
-    decode::{self, Gap},
+    decode::{self, UnknownMember},
     frame::Frame,
-    schema::{Kind, SCHEMA, Shape},
+    schema::{Kind, MessageTable, SCHEMA},
 };
 use crate::{
-    bedrock::ErrorBody,
+    bedrock::error_body::ErrorBody,
     failure::{Exception, Failure, FailureKind},
     model::{ModelEvent, stop_reason},
 };
@@ -14,45 +14,55 @@ use prost::Message as _;
 use std::sync::LazyLock;
 use switchboard_proto::v1 as pb;
 
-/// The events, looked up once and not for each of them.
-static EVENTS: LazyLock<&Shape> = LazyLock::new(|| SCHEMA.shape(SCHEMA.named("ConverseStreamResponse")));
+/// Table of the events, looked up once instead of for each event.
+static EVENTS: LazyLock<&MessageTable> = LazyLock::new(|| SCHEMA.table(SCHEMA.id("ConverseStreamResponse")));
 
-/// Takes bytes as they come and gives events as they are complete.
+/// Decodes the events of a stream whose bytes arrive in chunks of any size.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub struct EventStreamDecoder {
+    /// Bytes that belong to no decoded frame yet.
     buffer: BytesMut,
+    /// Protobuf form of the last event. Kept for its capacity.
     wire: Vec<u8>,
 }
 
-impl Frames {
-    /// Takes more bytes of the stream.
+// === impl EventStreamDecoder ===
+
+impl EventStreamDecoder {
+    /// Appends the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// True: the stream may end here.
+    /// True if no frame is incomplete, so that the stream may end here.
     #[must_use]
     pub fn is_between_frames(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// The next event, if it is there as a whole.
+    /// Decodes the next event. `None`: its frame is incomplete. Members that the contract does not have are
+    /// appended to `unknown`.
     ///
     /// # Errors
-    /// For an exception, a frame that cannot be read and JSON that is no event; nothing after it means anything.
-    pub fn next(&mut self, gaps: &mut Vec<Gap>) -> Result<Option<ModelEvent>, Failure> {
+    /// For an exception, a malformed frame, and JSON that does not match its event. The rest of the stream
+    /// must then be ignored.
+    pub fn next(&mut self, unknown: &mut Vec<UnknownMember>) -> Result<Option<ModelEvent>, Failure> {
         let Self { buffer, wire } = self;
-        let frame = Frame::first(buffer).map_err(|broken| protocol(broken.to_string()))?;
+        let frame = Frame::parse(buffer).map_err(|error| protocol(error.to_string()))?;
         let Some(frame) = frame else { return Ok(None) };
-        let (length, event) = (frame.length, event(&frame, wire, gaps));
+        let (length, event) = (frame.length, event(&frame, wire, unknown));
         buffer.advance(length);
         event.map(Some)
     }
 }
 
-fn event(frame: &Frame<'_>, wire: &mut Vec<u8>, gaps: &mut Vec<Gap>) -> Result<ModelEvent, Failure> {
+fn event(
+    frame: &Frame<'_>,
+    wire: &mut Vec<u8>,
+    unknown: &mut Vec<UnknownMember>,
+) -> Result<ModelEvent, Failure> {
     match frame.header(":message-type") {
-        "event" => decode(frame.header(":event-type"), frame.payload, wire, gaps),
+        "event" => decode(frame.header(":event-type"), frame.payload, wire, unknown),
         "exception" => Err(exception(frame.header(":exception-type"), frame.payload)),
         "error" => Err(error_frame(frame)),
         other => Err(protocol(format!("a frame of the unknown type {other:?}"))),
@@ -63,14 +73,15 @@ fn decode(
     event_type: &str,
     payload: &[u8],
     wire: &mut Vec<u8>,
-    gaps: &mut Vec<Gap>,
+    unknown: &mut Vec<UnknownMember>,
 ) -> Result<ModelEvent, Failure> {
-    let known = EVENTS.by_member(event_type).filter(|field| !OUR_EVENTS.contains(&field.member.as_str()));
-    let Some((number, Kind::Message(shape))) = known.map(|field| (field.number, field.kind)) else {
-        return Ok(unknown(event_type, payload));
+    let known =
+        EVENTS.by_member(event_type).filter(|field| !SWITCHBOARD_EVENTS.contains(&field.member.as_str()));
+    let Some((number, Kind::Message(id))) = known.map(|field| (field.number, field.kind)) else {
+        return Ok(unknown_event(event_type, payload));
     };
     wire.clear();
-    decode::delimited(number, wire, |wire| decode::wire_form(shape, payload, wire, gaps))
+    decode::delimited(number, wire, |wire| decode::wire_form(id, payload, wire, unknown))
         .map_err(|error| protocol(format!("{event_type}: {error}")))?;
     let reply = pb::ConverseStreamResponse::decode(wire.as_slice())
         .map_err(|error| protocol(format!("{event_type}: {error}")))?;
@@ -78,10 +89,10 @@ fn decode(
     Ok(with_stop_reason(event))
 }
 
-/// Events of the contract's that Bedrock never sends.
-const OUR_EVENTS: [&str; 3] = ["route", "restart", "unknown"];
+/// Events of the contract that Switchboard adds. Bedrock never sends them.
+const SWITCHBOARD_EVENTS: [&str; 3] = ["route", "restart", "unknown"];
 
-fn unknown(event_type: &str, payload: &[u8]) -> ModelEvent {
+fn unknown_event(event_type: &str, payload: &[u8]) -> ModelEvent {
     let json = String::from_utf8_lossy(payload).into_owned();
     ModelEvent::Unknown(pb::UnknownEvent { event_type: event_type.to_owned(), json })
 }
@@ -94,13 +105,14 @@ fn with_stop_reason(mut event: ModelEvent) -> ModelEvent {
 }
 
 fn exception(name: &str, payload: &[u8]) -> Failure {
-    let body = ErrorBody::read(payload);
+    let body = ErrorBody::parse(payload);
     let exception =
         Exception { name, status: None, message: &body.message, original_status: body.original_status_code };
     Failure::new(exception.kind(), format!("{name}: {}", body.message))
 }
 
-/// Not modelled by the service, but the protocol allows it: the name is in one header, the words in another.
+/// Decodes a frame of type "error". Bedrock's service model has none, but the protocol allows it: one header
+/// holds the name, another the message.
 fn error_frame(frame: &Frame<'_>) -> Failure {
     let (name, message) = (frame.header(":error-code"), frame.header(":error-message"));
     let exception = Exception { name, message, ..Exception::default() };

@@ -1,50 +1,58 @@
-//! A region's endpoint: what all requests to it have in common.
-use super::{
-    super::{ConnectError, aws_config::Source, engine::Operation},
-    auth::Scope,
-    connection::Shelf,
-    pool::InUse,
+//! Endpoint of a region: the facts that all requests to it share.
+use crate::{
+    bedrock::aws_config::{AwsConfig, ConnectError},
+    failure::{Failure, FailureKind},
+    rpc::Method,
 };
-use crate::failure::{Failure, FailureKind};
+use aws_smithy_types::{Document, endpoint::Endpoint as ResolvedEndpoint};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Uri,
+    HeaderMap, HeaderValue, Request, Uri,
     header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::Full;
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
-/// The content type of every request, which is signed too.
+/// Content type of every request. It is part of the signature.
 pub(super) const JSON: &str = "application/json";
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
-const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("switchboard/", env!("CARGO_PKG_VERSION")));
 
-/// Where a region's requests go.
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+const SWITCHBOARD: HeaderValue = HeaderValue::from_static(concat!("switchboard/", env!("CARGO_PKG_VERSION")));
+
+/// Name of the service in signatures, unless the endpoint rules say another.
+const SIGNING_SERVICE: &str = "bedrock";
+
+/// Where the requests of a region are sent.
 #[derive(Debug)]
-pub(super) struct Place {
-    /// The region.
+pub(super) struct Endpoint {
+    /// Name of the region.
     pub(super) region: String,
     scheme: Scheme,
     authority: Authority,
-    /// What comes before every path: nothing, unless the endpoint is a proxy's.
-    base: String,
+    /// Path before every request's own, without a slash at its end. Empty unless the endpoint is a proxy with
+    /// a path.
+    base_path: String,
     host: HeaderValue,
-    /// For whom requests are signed.
-    pub(super) scope: Scope,
-    /// How many connections are busy.
-    pub(super) in_use: Arc<InUse>,
-    /// Those that wait for calls.
-    pub(super) shelf: Arc<Shelf>,
+    /// Region and service that requests are signed for.
+    pub(super) scope: SigningScope,
 }
 
-// === impl Place ===
+/// Region and service that requests are signed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SigningScope {
+    pub(super) region: String,
+    pub(super) service: String,
+}
 
-impl Place {
-    pub(super) async fn find(source: &Source, region: &str) -> Result<Self, ConnectError> {
-        let found = source.endpoint(region).await.and_then(|endpoint| {
-            let place = Self::at(endpoint.url(), Scope::of(&endpoint, region), region);
-            place.ok_or_else(|| format!("{} is not a URL", endpoint.url()))
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Resolves the endpoint of `region` by the SDK's rules.
+    pub(super) async fn find(aws_config: &AwsConfig, region: &str) -> Result<Self, ConnectError> {
+        let found = aws_config.endpoint(region).await.and_then(|resolved| {
+            let endpoint = Self::new(resolved.url(), SigningScope::new(&resolved, region), region);
+            endpoint.ok_or_else(|| format!("{} is not a URL", resolved.url()))
         });
         found.map_err(|cause| ConnectError::Unreachable {
             region: region.to_owned(),
@@ -53,8 +61,8 @@ impl Place {
         })
     }
 
-    /// `None` for what is not a URL with a host.
-    pub(super) fn at(url: &str, scope: Scope, region: &str) -> Option<Self> {
+    /// `None`: `url` is not a URL with a scheme and a host.
+    pub(super) fn new(url: &str, scope: SigningScope, region: &str) -> Option<Self> {
         let url = url.parse::<Uri>().ok()?;
         let scheme = url.scheme()?.clone();
         let authority = url.authority()?.clone();
@@ -67,109 +75,107 @@ impl Place {
             region: region.to_owned(),
             scheme,
             authority,
-            base: url.path().trim_end_matches('/').to_owned(),
+            base_path: url.path().trim_end_matches('/').to_owned(),
             host: HeaderValue::from_maybe_shared(Bytes::from(host)).ok()?,
             scope,
-            in_use: Arc::default(),
-            shelf: Arc::default(),
         })
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    /// True if connections use TLS.
+    pub(super) fn uses_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// The `host` header.
+    /// Value of the `host` header. It names the port unless it is the scheme's default.
     pub(super) fn host(&self) -> &str {
         self.host.to_str().unwrap_or_default()
     }
 
-    /// The path of a call, encoded as it goes out.
-    pub(super) fn path(&self, operation: Operation, model_id: &str) -> Result<String, Failure> {
+    /// Encoded path of a call.
+    pub(super) fn path(&self, method: Method, model_id: &str) -> Result<String, Failure> {
         if model_id.is_empty() {
             return Err(Failure::new(FailureKind::Misconfigured, "the model has no id"));
         }
-        let mut path = String::with_capacity(self.base.len() + model_id.len() + 48);
-        path.push_str(&self.base);
+        let mut path = String::with_capacity(self.base_path.len() + model_id.len() + 48);
+        path.push_str(&self.base_path);
         path.push_str("/model/");
         push_encoded(&mut path, model_id);
-        path.push_str(match operation {
-            Operation::Converse => "/converse",
-            Operation::ConverseStream => "/converse-stream",
-            Operation::CountTokens => "/count-tokens",
+        path.push_str(match method {
+            Method::Converse => "/converse",
+            Method::ConverseStream => "/converse-stream",
+            Method::CountTokens => "/count-tokens",
         });
         Ok(path)
     }
 
-    /// A call, with the headers that say who we are.
+    /// Request of a call. `auth_headers` authenticate it.
     pub(super) fn request(
         &self,
-        operation: Operation,
+        method: Method,
         path: String,
-        proof: HeaderMap,
+        auth_headers: HeaderMap,
         body: Full<Bytes>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = target(path)?;
-        let mut headers = proof;
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = origin_form(path)?;
+        let mut headers = auth_headers;
         headers.insert(HOST, self.host.clone());
-        headers.insert(USER_AGENT, OURSELVES);
+        headers.insert(USER_AGENT, SWITCHBOARD);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-        if operation == Operation::ConverseStream {
+        if method == Method::ConverseStream {
             headers.insert(ACCEPT, EVENT_STREAM);
         }
         *request.headers_mut() = headers;
         Ok(request)
     }
 
-    /// A request that asks for nothing: what counts is that a connection has carried it.
+    /// Unauthenticated `GET /ping`. Its response does not matter; it only uses a connection.
     pub(super) fn ping(&self) -> Result<Request<Full<Bytes>>, Failure> {
         let mut request = Request::new(Full::default());
-        *request.uri_mut() = target(format!("{}/ping", self.base))?;
+        *request.uri_mut() = origin_form(format!("{}/ping", self.base_path))?;
         request.headers_mut().insert(HOST, self.host.clone());
-        request.headers_mut().insert(USER_AGENT, OURSELVES);
+        request.headers_mut().insert(USER_AGENT, SWITCHBOARD);
         Ok(request)
     }
 
-    /// Where connections are opened to.
+    /// Scheme, host and port to connect to.
     pub(super) fn origin(&self) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(PathAndQuery::from_static("/"));
-        Uri::from_parts(parts).unwrap_or_default() // there is all that it takes
+        Uri::from_parts(parts).unwrap_or_default() // cannot fail: no part is missing
     }
 }
 
-/// A path, as the first line of a request has it.
-fn target(path: String) -> Result<Uri, Failure> {
-    let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
-        .map_err(|error| Failure::new(FailureKind::Misconfigured, format!("no URI: {error}")))?;
+// === impl SigningScope ===
+
+impl SigningScope {
+    /// Scope that the endpoint rules name, else `region` and Bedrock.
+    pub(super) fn new(resolved: &ResolvedEndpoint, region: &str) -> Self {
+        let schemes = resolved.auth_schemes();
+        let scheme = schemes.iter().find(|scheme| scheme.name() == "sigv4");
+        let property = |name| scheme?.get(name).and_then(Document::as_string);
+        Self {
+            region: property("signingRegion").unwrap_or(region).to_owned(),
+            service: property("signingName").unwrap_or(SIGNING_SERVICE).to_owned(),
+        }
+    }
+}
+
+/// Request target without scheme and authority, as HTTP/1.1 sends it to the origin server.
+fn origin_form(path: String) -> Result<Uri, Failure> {
+    let path = PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|error| {
+        Failure::new(FailureKind::Misconfigured, format!("invalid request path: {error}"))
+    })?;
     Ok(Uri::from(path))
 }
 
-/// A path as it is signed: without empty and dot segments, and each other one encoded once more.
-pub(super) fn canonical(path: &str) -> String {
-    let mut segments = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            segment => segments.push(segment),
-        }
-    }
-    let mut canonical = String::with_capacity(path.len() + 8);
-    for segment in segments {
-        canonical.push('/');
-        push_encoded(&mut canonical, segment);
-    }
-    canonical
-}
-
-/// Everything but RFC 3986's unreserved characters, as AWS wants it: the colons and slashes of ids and ARNs too.
-fn push_encoded(path: &mut String, label: &str) {
-    for byte in label.bytes() {
+/// Appends `segment` with everything encoded but RFC 3986's unreserved characters, as AWS requires. That
+/// includes the colons and slashes of model ids and ARNs.
+pub(super) fn push_encoded(path: &mut String, segment: &str) {
+    for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             path.push(char::from(byte));
         } else {

@@ -1,9 +1,9 @@
-//! Warmth: connections that are open before a call needs them, so that none waits for a handshake.
+//! Opens connections ahead of calls and keeps them open, so that no call waits for a handshake.
 //!
-//! A connection is opened, and kept, by a request that asks for nothing and proves nothing. Whatever the service answers,
-//! the connection has carried it and waits for the next.
-use super::{super::failure::root_cause, endpoint::Place, pool::Pool};
-use crate::config;
+//! An unauthenticated `GET /ping` opens a connection or uses an idle one. Any response will do: afterwards
+//! the connection is idle and available to the next call.
+use super::pool::{EndpointPool, Pool};
+use crate::{bedrock::failure::root_cause, config};
 use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Limited};
 use std::{sync::Arc, time::Duration};
@@ -12,97 +12,92 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 
-/// What a service that has nothing to say may say; more closes the connection.
-const LARGEST_ANSWER: usize = 64 << 10;
+/// Maximum size in bytes of a response to a ping. A larger one closes the connection.
+const MAX_PING_RESPONSE_BYTES: usize = 64 << 10;
 
-/// Opens connections to every place. One that fails is told and nothing more: calls open what they need.
-pub(super) async fn open<'a>(
-    pool: &Pool,
-    places: impl Iterator<Item = &'a Arc<Place>>,
-    settings: &config::Bedrock,
-) {
+/// Opens connections to every endpoint. A failure is only logged, because calls open the connections that
+/// they need.
+pub(super) async fn open_connections(pool: &Pool, settings: &config::Bedrock) {
     let mut opening = JoinSet::new();
-    for place in places.filter(|_| settings.warm_connections > 0) {
-        let warming = Warming::new(pool, place, settings);
-        opening.spawn(async move { warming.tell(warming.round().await) });
+    for pool in pool.all().filter(|_| settings.warm_connections > 0) {
+        let keep_warm = KeepWarm::new(pool, settings);
+        opening.spawn(async move { keep_warm.report(keep_warm.ping_all().await) });
     }
     while opening.join_next().await.is_some() {}
 }
 
-/// Goes on with it for as long as what is returned lives.
-pub(super) fn keep<'a>(
-    pool: &Pool,
-    places: impl Iterator<Item = &'a Arc<Place>>,
-    settings: &config::Bedrock,
-) -> JoinSet<()> {
-    let mut keeping = JoinSet::new();
-    let is_on = settings.warm_connections > 0 && !settings.keep_warm.is_zero();
-    for place in places.filter(|_| is_on) {
-        keeping.spawn(Warming::new(pool, place, settings).keep(settings.keep_warm));
+/// Spawns a task for each endpoint that keeps its connections warm until the returned set is dropped.
+pub(super) fn spawn(pool: &Pool, settings: &config::Bedrock) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let is_enabled = settings.warm_connections > 0 && !settings.keep_warm.is_zero();
+    for pool in pool.all().filter(|_| is_enabled) {
+        tasks.spawn(KeepWarm::new(pool, settings).run(settings.keep_warm));
     }
-    keeping
+    tasks
 }
 
-/// One place's.
-struct Warming {
-    pool: Pool,
-    place: Arc<Place>,
+/// Keeps connections to one endpoint warm.
+struct KeepWarm {
+    pool: Arc<EndpointPool>,
+    /// Number of connections to keep open.
     connections: usize,
-    patience: Duration,
+    /// Maximum time for a ping, including the connection.
+    ping_timeout: Duration,
 }
 
-// === impl Warming ===
+// === impl KeepWarm ===
 
-impl Warming {
-    fn new(pool: &Pool, place: &Arc<Place>, settings: &config::Bedrock) -> Self {
+impl KeepWarm {
+    fn new(pool: &Arc<EndpointPool>, settings: &config::Bedrock) -> Self {
         Self {
-            pool: pool.clone(),
-            place: Arc::clone(place),
+            pool: Arc::clone(pool),
             connections: settings.warm_connections.into(),
-            patience: settings.connect_timeout * 2, // for the connection and for the answer
+            ping_timeout: settings.connect_timeout * 2, // once for the connection, once for the response
         }
     }
 
-    /// Calls keep the connections that they use: where as many as are wanted were busy at once, there is nothing to do.
-    async fn keep(self, every: Duration) {
-        let mut ticks = interval_at(Instant::now() + every, every);
+    /// Pings regularly. An interval in which calls used enough connections at the same time is left out,
+    /// because those connections are still warm.
+    async fn run(self, interval: Duration) {
+        let mut ticks = interval_at(Instant::now() + interval, interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = false;
+        let mut is_reported = false;
         loop {
             ticks.tick().await;
-            self.place.shelf.tidy();
-            if self.place.in_use.most() >= self.connections {
+            self.pool.remove_expired();
+            if self.pool.take_peak_in_use() >= self.connections {
                 continue;
             }
-            let done = self.round().await;
-            let failed = done.is_err();
-            if !told {
-                self.tell(done);
+            let result = self.ping_all().await;
+            let failed = result.is_err();
+            if !is_reported {
+                self.report(result);
             }
-            told = failed; // once, until it works again
+            is_reported = failed; // once until the next success
         }
     }
 
-    /// All at once, so that each has a connection of its own: all have taken theirs before the first gives it back.
-    async fn round(&self) -> Result<(), String> {
+    /// Pings on all connections at the same time, so that each ping uses another connection.
+    async fn ping_all(&self) -> Result<(), String> {
         let pings = (0..self.connections).map(|_| self.ping());
         join_all(pings).await.into_iter().collect()
     }
 
     async fn ping(&self) -> Result<(), String> {
         let pinging = async {
-            let request = self.place.ping().map_err(|failure| failure.message)?;
-            let answer =
-                self.pool.request(&self.place, request).await.map_err(|error| root_cause(&*error))?;
-            let read = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
+            let request = self.pool.endpoint().ping().map_err(|failure| failure.message)?;
+            let response = self.pool.ping(request).await.map_err(|error| root_cause(&*error))?;
+            let read = Limited::new(response.into_body(), MAX_PING_RESPONSE_BYTES).collect().await;
             read.map(drop).map_err(|error| root_cause(&*error))
         };
-        timeout(self.patience, pinging).await.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned()))
+        let elapsed = |_| Err(format!("no response to a ping within {:?}", self.ping_timeout));
+        timeout(self.ping_timeout, pinging).await.unwrap_or_else(elapsed)
     }
 
-    fn tell(&self, done: Result<(), String>) {
-        if let Err(problem) = done {
-            let region = &self.place.region;
+    /// Logs a failure.
+    fn report(&self, result: Result<(), String>) {
+        if let Err(problem) = result {
+            let region = &self.pool.endpoint().region;
             tracing::warn!(region, problem, "connections could not be opened ahead of calls");
         }
     }

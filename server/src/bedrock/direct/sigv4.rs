@@ -1,13 +1,11 @@
-//! Signature Version 4, of the one kind of request that goes out here: a POST without a query, with four headers at most to
-//! sign.
+//! AWS Signature Version 4, for the one kind of request that this engine sends: a POST without a query and
+//! with at most four signed headers.
 //!
-//! AWS's signer is made for every request: for each it sorts, cleans and encodes what here always is the same, and derives
-//! the key of the day anew. That was a fifth of what a call cost. Its derivation and its HMAC are used as they are; all of it
-//! is the oracle of the tests.
-use super::{
-    auth::Scope,
-    endpoint::{JSON, Place, canonical},
-};
+//! AWS's signer supports every request. For each one it sorts, normalizes and encodes what never changes
+//! here, and derives the signing key of the day again. That took a fifth of the CPU time of a call. This
+//! module uses AWS's key derivation and HMAC, and the tests compare its signatures with those of the whole
+//! signer.
+use super::endpoint::{Endpoint, JSON, SigningScope, push_encoded};
 use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use aws_smithy_types::date_time::{DateTime, Format};
@@ -24,48 +22,52 @@ use std::{
 };
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
-const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// Access keys, and what was derived from them.
-pub(super) struct Keys {
+/// Signs requests with access keys.
+pub(super) struct SigV4Signer {
     keys: Credentials,
-    /// For temporary keys.
-    token: Option<HeaderValue>,
-    of_the_day: RwLock<Vec<DayKey>>,
+    /// Absent: the keys are permanent.
+    session_token: Option<HeaderValue>,
+    /// Derived keys of the current day, one for each scope.
+    signing_keys: RwLock<Vec<SigningKey>>,
 }
 
-/// What requests of one day to one place are signed with.
-struct DayKey {
+/// Key that signs all requests of one day and scope.
+struct SigningKey {
+    /// Date in UTC, such as `20261123`.
     day: String,
-    scope: Scope,
+    scope: SigningScope,
     key: Arc<[u8]>,
 }
 
-// === impl Keys ===
+// === impl SigV4Signer ===
 
-impl Keys {
+impl SigV4Signer {
+    /// Fails if the session token has characters that a header cannot hold.
     pub(super) fn new(keys: Credentials) -> Result<Self, InvalidHeaderValue> {
-        let token = keys.session_token().map(secret).transpose()?;
-        Ok(Self { keys, token, of_the_day: RwLock::default() })
+        let session_token = keys.session_token().map(sensitive).transpose()?;
+        Ok(Self { keys, session_token, signing_keys: RwLock::default() })
     }
 
     #[cfg(test)]
-    pub(super) fn id(&self) -> &str {
+    pub(super) fn access_key_id(&self) -> &str {
         self.keys.access_key_id()
     }
 
-    /// The headers that prove a request to be ours. What a proxy may change is not signed; AWS asks for the host alone.
+    /// Headers that authenticate one request. Headers that a proxy may change are not signed. AWS requires
+    /// only `host`.
     pub(super) fn sign(
         &self,
-        place: &Place,
+        endpoint: &Endpoint,
         path: &str,
         body: &[u8],
         now: SystemTime,
     ) -> Result<HeaderMap, Box<dyn Error + Send + Sync>> {
         let time = timestamp(now)?;
         let day = time.get(..8).unwrap_or_default();
-        let scope = [day, &place.scope.region, &place.scope.service, "aws4_request"].join("/");
-        let (names, before_token, token) = match &self.token {
+        let scope = [day, &endpoint.scope.region, &endpoint.scope.service, "aws4_request"].join("/");
+        let (names, token_name, token) = match &self.session_token {
             Some(token) => {
                 let names = "content-type;host;x-amz-date;x-amz-security-token";
                 (names, "\nx-amz-security-token:", token.to_str()?)
@@ -74,14 +76,14 @@ impl Keys {
         };
         let request = [
             "POST\n",
-            &canonical(path),
+            &canonical_path(path),
             "\n\ncontent-type:",
             JSON,
             "\nhost:",
-            place.host(),
+            endpoint.host(),
             "\nx-amz-date:",
             &time,
-            before_token,
+            token_name,
             token,
             "\n\n",
             names,
@@ -90,7 +92,7 @@ impl Keys {
         ];
         let request = hex::encode(Sha256::digest(request.concat()));
         let to_sign = ["AWS4-HMAC-SHA256", &time, &scope, &request].join("\n");
-        let signature = calculate_signature(self.of_the_day(day, &place.scope, now), to_sign.as_bytes());
+        let signature = calculate_signature(self.signing_key(day, &endpoint.scope, now), to_sign.as_bytes());
         let authorization = [
             "AWS4-HMAC-SHA256 Credential=",
             self.keys.access_key_id(),
@@ -103,42 +105,62 @@ impl Keys {
         ];
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(DATE, HeaderValue::try_from(time)?);
-        headers.insert(AUTHORIZATION, secret(&authorization.concat())?);
-        headers.extend(self.token.clone().map(|token| (TOKEN, token)));
+        headers.insert(AUTHORIZATION, sensitive(&authorization.concat())?);
+        headers.extend(self.session_token.clone().map(|token| (SECURITY_TOKEN, token)));
         Ok(headers)
     }
 
-    fn of_the_day(&self, day: &str, scope: &Scope, now: SystemTime) -> Arc<[u8]> {
-        let known = self.of_the_day.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.iter().find(|known| known.day == day && known.scope == *scope) {
+    /// Key for `day` and `scope`, derived on first use. Keys of earlier days are removed.
+    fn signing_key(&self, day: &str, scope: &SigningScope, now: SystemTime) -> Arc<[u8]> {
+        let keys = self.signing_keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = keys.iter().find(|known| known.day == day && known.scope == *scope) {
             return Arc::clone(&known.key);
         }
-        drop(known);
-        let Scope { region, service } = scope;
+        drop(keys);
+        let SigningScope { region, service } = scope;
         let derived = generate_signing_key(self.keys.secret_access_key(), now, region, service);
         let key: Arc<[u8]> = derived.as_ref().into();
-        let mut known = self.of_the_day.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|known| known.day == day && known.scope != *scope);
-        known.push(DayKey { day: day.to_owned(), scope: scope.clone(), key: Arc::clone(&key) });
+        let mut keys = self.signing_keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|known| known.day == day && known.scope != *scope);
+        keys.push(SigningKey { day: day.to_owned(), scope: scope.clone(), key: Arc::clone(&key) });
         key
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for SigV4Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys") // never one of them
+        f.write_str("SigV4Signer") // without the keys
     }
 }
 
-/// As signatures have it: `20261123T094500Z`.
+/// Path as it is signed: without empty and dot segments, and with every other segment encoded once more.
+fn canonical_path(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let mut canonical = String::with_capacity(path.len() + 8);
+    for segment in segments {
+        canonical.push('/');
+        push_encoded(&mut canonical, segment);
+    }
+    canonical
+}
+
+/// Time in the format of signatures, such as `20261123T094500Z`.
 fn timestamp(now: SystemTime) -> Result<String, Box<dyn Error + Send + Sync>> {
-    let now = DateTime::from_secs(DateTime::from(now).secs()); // without its fraction
+    let now = DateTime::from_secs(DateTime::from(now).secs()); // without the fraction of a second
     let mut text = now.fmt(Format::DateTime)?;
-    text.retain(|sign| sign.is_ascii_alphanumeric());
+    text.retain(|character| character.is_ascii_alphanumeric());
     Ok(text)
 }
 
-fn secret(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+/// Header value that `Debug` does not show.
+fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let mut value = HeaderValue::try_from(text)?;
     value.set_sensitive(true);
     Ok(value)
@@ -147,6 +169,7 @@ fn secret(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::Method;
     use aws_sigv4::{
         http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign},
         sign::v4,
@@ -154,9 +177,10 @@ mod tests {
     use proptest::prelude::*;
     use std::{collections::BTreeMap, time::Duration};
 
-    fn by_aws(
+    /// Headers by AWS's own signer.
+    fn signed_by_aws(
         keys: &Credentials,
-        place: &Place,
+        endpoint: &Endpoint,
         path: &str,
         body: &[u8],
         now: SystemTime,
@@ -164,10 +188,10 @@ mod tests {
         let mut settings = SigningSettings::default();
         settings.excluded_headers = None;
         let identity = keys.clone().into();
-        let params = v4::SigningParams::builder().identity(&identity).region(&place.scope.region);
-        let params = params.name(&place.scope.service).time(now).settings(settings).build();
-        let params = SigningParams::V4(params.expect("is all"));
-        let headers = [("content-type", JSON), ("host", place.host())].into_iter();
+        let params = v4::SigningParams::builder().identity(&identity).region(&endpoint.scope.region);
+        let params = params.name(&endpoint.scope.service).time(now).settings(settings).build();
+        let params = SigningParams::V4(params.expect("has all parameters"));
+        let headers = [("content-type", JSON), ("host", endpoint.host())].into_iter();
         let request = SignableRequest::new("POST", path, headers, SignableBody::Bytes(body));
         let signed = sign(request.expect("is a request"), &params).expect("signs");
         let (headers, _) = signed.into_parts().0.into_parts();
@@ -176,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn signatures_are_those_of_awss_signer(
+        fn signatures_equal_those_of_the_aws_signer(
             base in prop::sample::select(vec!["", "/", "/a/proxy/", "/a//b/./c/../d", "/..", "/a%20b/c:d@e+f=g"]),
             model in "[ -~]{1,40}|\\.{1,3}",
             body in prop::collection::vec(any::<u8>(), 0..200),
@@ -184,37 +208,42 @@ mod tests {
             seconds in prop::collection::vec(0_u64..200_000, 1..4),
         ) {
             let credentials = Credentials::new("AKID", "SECRET", token, None, "test");
-            let keys = Keys::new(credentials.clone()).expect("can stand in headers");
+            let signer = SigV4Signer::new(credentials.clone()).expect("is valid in a header");
             for (region, seconds) in ["us-east-1", "eu-west-1", "us-east-1"].into_iter().zip(seconds) {
-                let scope = Scope { region: region.to_owned(), service: "bedrock".to_owned() };
+                let scope = SigningScope { region: region.to_owned(), service: "bedrock".to_owned() };
                 let url = format!("http://127.0.0.1:8080{base}");
-                let place = Place::at(&url, scope, region).expect("is a place");
-                let path = place.path(super::super::Operation::Converse, &model).expect("has an id");
+                let endpoint = Endpoint::new(&url, scope, region).expect("is a URL");
+                let path = endpoint.path(Method::Converse, &model).expect("has an id");
                 let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_790_000_000_500 + seconds * 1000);
-                let ours = keys.sign(&place, &path, &body, now).expect("signs");
-                let ours = ours.iter().map(|(name, value)| {
+                let headers = signer.sign(&endpoint, &path, &body, now).expect("signs");
+                let headers = headers.iter().map(|(name, value)| {
                     (name.as_str().to_owned(), value.to_str().expect("is text").to_owned())
                 });
-                prop_assert_eq!(ours.collect::<BTreeMap<_, _>>(), by_aws(&credentials, &place, &path, &body, now));
+                prop_assert_eq!(headers.collect::<BTreeMap<_, _>>(), signed_by_aws(&credentials, &endpoint, &path, &body, now));
             }
         }
     }
 
     #[test]
-    fn a_key_is_derived_once_a_day_for_each_place() {
-        let keys = Keys::new(Credentials::new("AKID", "SECRET", None, None, "test")).expect("are keys");
-        let scope = |region: &str| Scope { region: region.to_owned(), service: "bedrock".to_owned() };
-        let of = |day, region| keys.of_the_day(day, &scope(region), SystemTime::UNIX_EPOCH);
-        let here = of("20261123", "us-east-1");
-        assert!(!Arc::ptr_eq(&here, &of("20261123", "eu-west-1")));
-        assert!(Arc::ptr_eq(&here, &of("20261123", "us-east-1")));
-        assert!(!Arc::ptr_eq(&here, &of("20261124", "us-east-1")));
-        assert_eq!(keys.of_the_day.read().expect("is whole").len(), 1, "yesterday's are gone");
+    fn a_signing_key_is_derived_once_for_each_day_and_scope() {
+        let signer = SigV4Signer::new(Credentials::new("AKID", "SECRET", None, None, "test"));
+        let signer = signer.expect("has no token");
+        let scope = |region: &str| SigningScope { region: region.to_owned(), service: "bedrock".to_owned() };
+        let key = |day, region| signer.signing_key(day, &scope(region), SystemTime::UNIX_EPOCH);
+        let first = key("20261123", "us-east-1");
+        assert!(!Arc::ptr_eq(&first, &key("20261123", "eu-west-1")));
+        assert!(Arc::ptr_eq(&first, &key("20261123", "us-east-1")));
+        assert!(!Arc::ptr_eq(&first, &key("20261124", "us-east-1")));
+        assert_eq!(
+            signer.signing_keys.read().expect("is not poisoned").len(),
+            1,
+            "keys of the day before are gone"
+        );
     }
 
     #[test]
-    fn a_token_that_cannot_be_sent_is_refused_before_any_request() {
-        let keys = Keys::new(Credentials::new("AKID", "SECRET", Some("TO\nKEN".to_owned()), None, "test"));
-        assert!(keys.is_err());
+    fn refuses_a_session_token_that_is_invalid_in_a_header() {
+        let keys = Credentials::new("AKID", "SECRET", Some("TO\nKEN".to_owned()), None, "test");
+        assert!(SigV4Signer::new(keys).is_err());
     }
 }

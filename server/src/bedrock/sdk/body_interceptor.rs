@@ -1,5 +1,9 @@
-//! The swap: our body into the SDK's request before it is signed, the answer's body out before the SDK reads it.
-use super::super::failure::{failure, request_id_of};
+//! Interceptor that replaces the body of the SDK's request before it is signed, and takes the body of the
+//! response before the SDK parses it.
+use super::super::{
+    failure::{sdk_failure, sdk_request_id},
+    transport::Reply,
+};
 use crate::failure::{Failure, FailureKind};
 use aws_sdk_bedrockruntime::{
     config::{
@@ -17,54 +21,48 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Puts our body into the SDK's request and takes the body out of the answer.
+/// The bodies of one call. A clone is the interceptor; the original takes the reply afterwards.
 #[derive(Clone)]
-pub(super) struct Swap {
+pub(super) struct BodyInterceptor {
     request: Bytes,
-    answer: Arc<Mutex<Taken>>,
+    /// Absent: no successful response has arrived.
+    reply: Arc<Mutex<Option<Reply>>>,
 }
 
-/// What came back.
-#[derive(Default)]
-struct Taken {
-    request_id: String,
-    body: Option<SdkBody>,
-}
+// === impl BodyInterceptor ===
 
-// === impl Swap ===
-
-impl Swap {
+impl BodyInterceptor {
     pub(super) fn new(request: Bytes) -> Self {
-        Self { request, answer: Arc::default() }
+        Self { request, reply: Arc::default() }
     }
 
-    /// The answer's body if there is one; it is there only when the status said success. The SDK's own opinion of the
-    /// empty body that it got in its place does not count.
-    pub(super) fn answer<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
+    /// Takes the reply, which exists only if the status was a success. The SDK's error is then ignored: it is
+    /// about the empty body that the SDK got instead.
+    pub(super) fn take_reply<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(
         &self,
         error: Option<SdkError<E, HttpResponse>>,
-    ) -> Result<(String, SdkBody), Failure> {
-        let mut taken = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        match (taken.body.take(), error) {
-            (Some(body), _) => Ok((std::mem::take(&mut taken.request_id), body)),
-            (None, Some(error)) => Err(failure(&error)),
-            (None, None) => Err(Failure::new(FailureKind::Protocol, "an answer without a body")),
+    ) -> Result<Reply, Failure> {
+        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (reply, error) {
+            (Some(reply), _) => Ok(reply),
+            (None, Some(error)) => Err(sdk_failure(&error)),
+            (None, None) => Err(Failure::new(FailureKind::Protocol, "the response has no body")),
         }
     }
 }
 
-impl fmt::Debug for Swap {
+impl fmt::Debug for BodyInterceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Swap") // never the prompt
+        f.write_str("BodyInterceptor") // without the prompt
     }
 }
 
-impl Intercept for Swap {
+impl Intercept for BodyInterceptor {
     fn name(&self) -> &'static str {
-        "Swap"
+        "BodyInterceptor"
     }
 
-    /// Spares the SDK the calls of the seventeen hooks that do nothing here.
+    /// Tells the SDK to skip the seventeen hooks that this interceptor does not implement.
     fn overridden_hooks(&self) -> OverriddenHooks {
         OverriddenHooks::MODIFY_BEFORE_SIGNING | OverriddenHooks::MODIFY_BEFORE_DESERIALIZATION
     }
@@ -89,10 +87,10 @@ impl Intercept for Swap {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let response = context.response_mut();
         if response.status().is_success() {
-            let request_id = request_id_of(response);
+            let request_id = sdk_request_id(response);
             let body = std::mem::replace(response.body_mut(), SdkBody::from("{}"));
-            let mut taken = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-            *taken = Taken { request_id, body: Some(body) };
+            let reply = Reply::new(request_id, body);
+            *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
         }
         Ok(())
     }
