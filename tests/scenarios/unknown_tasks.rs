@@ -2,7 +2,7 @@
 use crate::harness::*;
 use switchboard_proto::v1::{self as pb, Resolution};
 use switchboard_server::config::{Task, UnknownTasks};
-use tonic::Code;
+use tonic::{Code, Status};
 
 fn switchboard(unknown_tasks: UnknownTasks) -> Scenario {
     Scenario::new()
@@ -70,4 +70,33 @@ async fn the_message_lists_at_most_20_tasks() {
     assert_eq!(message.matches(", ").count(), 19, "{message}");
     assert!(message.ends_with(" and 483 more"), "{message}");
     assert!(message.contains("Did you mean \"task-"), "{message}");
+}
+
+/// Size of the status in the trailers: the message, and the details in base64.
+fn size_in_trailers(status: &Status) -> usize {
+    let mut headers = http::HeaderMap::new();
+    status.add_header(&mut headers).expect("is valid");
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+/// Clients and proxies limit the size of trailers, often to 8 KB.
+#[tokio::test(start_paused = true)]
+async fn the_status_of_an_unknown_task_is_at_most_4_kb_with_long_names() {
+    for length in [16, 64, 128, 200] {
+        let switchboard = switchboard(UnknownTasks::Refuse)
+            .configure(|config| {
+                for number in 100..600 {
+                    config
+                        .tasks
+                        .insert(format!("{number}-{}", "x".repeat(length - 4)), Task::new("", ["one"]));
+                }
+            })
+            .start();
+        let requested = format!("600-{}", "x".repeat(length - 4));
+        let status = switchboard.converse(&requested, "Hello.").await.expect_err("is refused");
+        assert_eq!(reason(&status), "UNKNOWN_TASK");
+        assert!(status.message().contains("Did you mean"), "{}", status.message());
+        let size = size_in_trailers(&status);
+        assert!(size <= 4096, "{size} bytes with names of {length}");
+    }
 }
