@@ -159,6 +159,18 @@ async fn a_cancelled_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_is_cancelled_during_its_upload() {
+    let setup = Setup::start(says("Done."));
+    let mut grpc = setup.grpc();
+    grpc.ready().await.expect("connects");
+    let nothing = Request::new(stream::pending::<pb::ConverseRequest>());
+    let codec = ProstCodec::<pb::ConverseRequest, pb::ConverseResponse>::default();
+    let call = grpc.client_streaming(nothing, PathAndQuery::from_static(CONVERSE), codec);
+    assert!(timeout(Duration::from_secs(1), call).await.is_err(), "the request is not complete");
+    assert_eq!(setup.ends().await, ["Converse CANCELLED"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_never_sends_its_request() {
     let setup = Setup::start(says("Done."));
     let mut grpc = setup.grpc();
