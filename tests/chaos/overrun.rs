@@ -1,4 +1,4 @@
-//! The watch: a model may not work, nor be asked, for a call that has been over for more than a second.
+//! Overruns: no model may work, or be called, for a call that ended more than a second ago.
 use bedrock_sim::{CallLog, Handle};
 use std::{
     collections::{HashMap, HashSet},
@@ -8,70 +8,70 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// How long a model may still work for a call that is over.
+/// Longest time that a model may work for a call after its end.
 const GRACE: Duration = Duration::from_secs(1);
 
-const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Looks into the simulator's log of calls, which names ours by their labels.
+/// Checks the simulator's log of calls, in which each has the number of our call as a label.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct OverrunMonitor {
     simulator: Handle,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// When each call was over.
-    over: HashMap<u32, Instant>,
-    looked_last: Instant,
-    /// The simulator's ids of the calls that were there at the last look or before.
-    seen: HashSet<String>,
-    /// Those of them that were complained of: once is enough.
-    told: HashSet<String>,
-    complaints: Vec<String>,
+    /// When each call ended.
+    ended: HashMap<u32, Instant>,
+    last_check: Instant,
+    /// The simulator's ids of the calls that were in the log at the last check.
+    known: HashSet<String>,
+    /// The ids of calls that have been reported, so that each is reported once.
+    reported: HashSet<String>,
+    errors: Vec<String>,
 }
 
 // === impl Watch ===
 
-impl Watch {
+impl OverrunMonitor {
     pub(crate) fn new(simulator: Handle) -> Self {
         let state = State {
-            over: HashMap::new(),
-            looked_last: Instant::now(),
-            seen: HashSet::new(),
-            told: HashSet::new(),
-            complaints: Vec::new(),
+            ended: HashMap::new(),
+            last_check: Instant::now(),
+            known: HashSet::new(),
+            reported: HashSet::new(),
+            errors: Vec::new(),
         };
         Self { simulator, state: Mutex::new(state) }
     }
 
-    /// The call has ended, or its caller has left.
-    pub(crate) fn is_over(&self, number: u32) {
-        self.state().over.insert(number, Instant::now());
+    /// Notes that the call has ended, or that its caller has cancelled.
+    pub(crate) fn call_ended(&self, number: u32) {
+        self.state().ended.insert(number, Instant::now());
     }
 
-    pub(crate) async fn look_on(&self) -> Infallible {
+    pub(crate) async fn watch(&self) -> Infallible {
         loop {
-            sleep(BETWEEN_LOOKS).await;
-            self.look();
+            sleep(INTERVAL).await;
+            self.check();
         }
     }
 
-    /// Looks once. Returns how many calls a model works on.
-    pub(crate) fn look(&self) -> usize {
+    /// Checks once. Returns the number of calls that models work for.
+    pub(crate) fn check(&self) -> usize {
         let now = Instant::now();
         let calls = self.simulator.calls();
         let state = &mut *self.state();
         for call in &calls {
-            state.judge(call, now);
+            state.check(call, now);
         }
-        state.looked_last = now;
+        state.last_check = now;
         calls.iter().filter(|call| is_running(call)).count()
     }
 
-    pub(crate) fn complaints(self) -> Vec<String> {
-        self.state.into_inner().expect("is not poisoned").complaints
+    pub(crate) fn errors(self) -> Vec<String> {
+        self.state.into_inner().expect("is not poisoned").errors
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -86,21 +86,21 @@ fn is_running(call: &CallLog) -> bool {
 // === impl State ===
 
 impl State {
-    fn judge(&mut self, call: &CallLog, now: Instant) {
+    fn check(&mut self, call: &CallLog, now: Instant) {
         let label = call.body["requestMetadata"]["call"].as_str();
         let Some(number) = label.and_then(|label| label.parse().ok()) else { return };
-        let is_new = self.seen.insert(call.request_id.clone());
-        let Some(over) = self.over.get(&number).copied() else { return };
-        let since = now.saturating_duration_since(over);
-        let complaint = if is_running(call) && over + GRACE < now {
-            format!("{} still works for call {number}, over since {since:.1?}", call.model)
-        } else if is_new && over + GRACE < self.looked_last {
-            format!("{} was asked for call {number}, over since {since:.1?}", call.model)
+        let is_new = self.known.insert(call.request_id.clone());
+        let Some(ended) = self.ended.get(&number).copied() else { return };
+        let since = now.saturating_duration_since(ended);
+        let error = if is_running(call) && ended + GRACE < now {
+            format!("{} still works for call {number}, which ended {since:.1?} ago", call.model)
+        } else if is_new && ended + GRACE < self.last_check {
+            format!("{} was called for call {number}, which ended {since:.1?} ago", call.model)
         } else {
             return;
         };
-        if self.told.insert(call.request_id.clone()) {
-            self.complaints.push(complaint);
+        if self.reported.insert(call.request_id.clone()) {
+            self.errors.push(error);
         }
     }
 }

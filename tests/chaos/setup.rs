@@ -1,9 +1,9 @@
-//! The stage: a simulator and a server on sockets of their own, and what of them is open.
+//! The setup: a simulator and a server on sockets, and their open sockets and tasks.
 use crate::{
-    AT_ONCE,
-    faults::Ill,
-    overrun::Watch,
-    plan::{self, WELL_MODEL},
+    CONCURRENT_CALLS,
+    faults::FaultyModel,
+    overrun::OverrunMonitor,
+    plan::{self, HEALTHY_MODEL},
 };
 use aws_sdk_bedrockruntime::{
     Client,
@@ -30,36 +30,36 @@ use tokio::{
 use tonic::transport::server::TcpIncoming;
 
 /// The second model of the first phase.
-pub(crate) const WELL: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+pub(crate) const HEALTHY: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
-/// The model behind the ills.
+/// Base model of the faulty models.
 const BASE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 
-/// How long what the calls have used may stay in use after the last of them.
-const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+/// Longest time after the last call until its resources are released.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
 /// A server that runs on a simulator.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     simulator: Simulator,
     address: SocketAddr,
     server: JoinSet<Drained>,
     drain: oneshot::Sender<()>,
-    /// The simulator alone.
+    /// Open sockets and tasks of the simulator alone.
     before: Open,
-    ill: String,
+    faulty: String,
 }
 
-/// Whether tasks do all that they can for a call.
+/// Whether breakers, hedges and restarts are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guards {
-    /// One model after the other, whatever they answered before: each call meets its fault.
+    /// Only fallback: each call meets the fault of its model.
     Off,
-    /// Breakers, hedges, and another model from the beginning where one breaks off.
+    /// Breakers, hedges and stream restarts.
     On,
 }
 
-/// What of this process is open.
+/// Number of open sockets and tasks of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Open {
     sockets: usize,
@@ -68,11 +68,11 @@ pub(crate) struct Open {
 
 // === impl Stage ===
 
-impl Stage {
-    pub(crate) async fn start(ills: &[Ill], speed: f64, guards: Guards) -> Self {
+impl Setup {
+    pub(crate) async fn start(faulty_models: &[FaultyModel], speed: f64, guards: Guards) -> Self {
         let simulator = Simulator::start(bedrock_sim::Config {
             speed,
-            faults: ills.iter().filter_map(Ill::rule).collect(),
+            faults: faulty_models.iter().filter_map(FaultyModel::rule).collect(),
             default_profile_model: BASE.to_owned(),
             remembered_calls: 2000,
             ..bedrock_sim::Config::default()
@@ -81,7 +81,7 @@ impl Stage {
         sleep(Duration::from_millis(50)).await; // until its tasks run
         let before = Open::now();
 
-        let config = configuration(ills, guards, simulator.endpoint_url());
+        let config = configuration(faulty_models, guards, simulator.endpoint_url());
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("has an address");
@@ -94,7 +94,7 @@ impl Stage {
             let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", bedrock, &telemetry);
             serve(parts, incoming, drained).await.expect("serves")
         });
-        Self { simulator, address, server, drain, before, ill: ills[0].model_id() }
+        Self { simulator, address, server, drain, before, faulty: faulty_models[0].model_id() }
     }
 
     pub(crate) fn simulator(&self) -> Handle {
@@ -105,18 +105,18 @@ impl Stage {
         format!("http://{}", self.address)
     }
 
-    /// An ill model that has no fault, and so answers as all of them do.
-    pub(crate) fn ill(&self) -> &str {
-        &self.ill
+    /// The id of a profile without a fault, which answers like all faulty models.
+    pub(crate) fn faulty(&self) -> &str {
+        &self.faulty
     }
 
-    /// What is open before the first call, once what was needed to prepare it is closed.
-    pub(crate) async fn settled_at_the_start(&self) -> Open {
+    /// Open sockets and tasks before the first call, after the connections of the preparation are closed.
+    pub(crate) async fn idle_at_start(&self) -> Open {
         sleep(Duration::from_millis(200)).await;
         Open::now()
     }
 
-    /// What the simulator answers, by the AWS SDK and without Switchboard.
+    /// The simulator's answer, requested with the AWS SDK and without Switchboard.
     pub(crate) async fn answer(&self, model: &str, question: &str) -> String {
         let sdk = aws_sdk_bedrockruntime::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -135,61 +135,61 @@ impl Stage {
         message.content[0].as_text().expect("is text").clone()
     }
 
-    /// What calls that are all over still hold, while the server runs on: nothing but connections that wait to be used
-    /// again, of which there are `idle` to begin with.
-    pub(crate) async fn settled(&self, idle: Open, watch: &Watch) -> Vec<String> {
-        let until = Instant::now() + SETTLES_WITHIN;
+    /// Waits until ended calls hold nothing but idle connections, compared with `idle` before the first call. Returns an error if
+    /// that takes too long.
+    pub(crate) async fn settled(&self, idle: Open, monitor: &OverrunMonitor) -> Vec<String> {
+        let until = Instant::now() + SETTLE_TIME;
         loop {
-            let running = watch.look();
+            let running = monitor.check();
             let open = Open::now();
-            let complaint = match running {
+            let error = match running {
                 0 => open.unexplained(idle),
-                running => Some(format!("models still work on {running} calls")),
+                running => Some(format!("models still work for {running} calls")),
             };
-            if complaint.is_none() || Instant::now() > until {
+            if error.is_none() || Instant::now() > until {
                 println!("\nopen while idle: {idle} before, {open} after");
-                return complaint.into_iter().collect();
+                return error.into_iter().collect();
             }
             sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Drains the server. Then nothing may be left but the simulator.
-    pub(crate) async fn leave(mut self) -> Vec<String> {
+    /// Drains the server. Afterwards only the sockets and tasks of the simulator may be open.
+    pub(crate) async fn shut_down(mut self) -> Vec<String> {
         drop(self.drain);
         let drained = self.server.join_next().await.expect("ran").expect("ends");
-        let until = Instant::now() + SETTLES_WITHIN;
+        let until = Instant::now() + SETTLE_TIME;
         let is_more = |open: Open| open.sockets > self.before.sockets || open.tasks > self.before.tasks;
         while is_more(Open::now()) && Instant::now() < until {
             sleep(Duration::from_millis(50)).await;
         }
         let open = Open::now();
         println!("open without the server: {} before, {open} after", self.before);
-        let mut complaints = Vec::new();
+        let mut errors = Vec::new();
         if drained != Drained::Clean {
-            complaints.push(format!("drained: {drained:?}"));
+            errors.push(format!("drained: {drained:?}"));
         }
         if is_more(open) {
-            complaints.push(format!("{open} open after the server, {} before", self.before));
+            errors.push(format!("{open} open after the server, {} before", self.before));
         }
-        complaints
+        errors
     }
 }
 
-/// Each ill before the well model, and pairs of ills. The clocks are short, but long enough for a busy machine.
-fn configuration(ills: &[Ill], guards: Guards, endpoint_url: String) -> Config {
-    let clocks = r#"deadline = { first_content = "1s", idle = "1s", attempt = "1s", call = "10s" }"#;
-    let mut toml = format!("{clocks}\n[models.{WELL_MODEL}]\nid = {WELL:?}\n");
-    for ill in ills {
-        toml += &format!("[models.{:?}]\nid = {:?}\nbase_model = {BASE:?}\n", ill.name, ill.model_id());
+/// The configuration of all tasks. The timeouts are short, but long enough for a busy machine.
+fn configuration(faulty_models: &[FaultyModel], guards: Guards, endpoint_url: String) -> Config {
+    let timeouts = r#"deadline = { first_content = "1s", idle = "1s", attempt = "1s", call = "10s" }"#;
+    let mut toml = format!("{timeouts}\n[models.{HEALTHY_MODEL}]\nid = {HEALTHY:?}\n");
+    for faulty in faulty_models {
+        toml += &format!("[models.{:?}]\nid = {:?}\nbase_model = {BASE:?}\n", faulty.name, faulty.model_id());
     }
-    for (name, models) in plan::tasks(ills) {
+    for (name, models) in plan::tasks(faulty_models) {
         toml += &format!("[tasks.{name:?}]\nmodels = {models:?}\n");
         if guards == Guards::On {
             toml += "after_content = \"restart\"\nhedge_after = \"400ms\"\n";
         }
     }
-    // What is remembered for feedback is bounded; a soak must reach that bound while it warms up.
+    // The number of remembered answers is bounded; a soak must reach the bound while it warms up.
     toml += "[feedback]\nmax_answers = 5000\n";
     toml += "[routing]\nunknown_tasks = \"refuse\"\n";
     toml += match guards {
@@ -212,18 +212,17 @@ impl Open {
         Self { sockets: sockets(), tasks }
     }
 
-    /// A connection between server and simulator has a socket at each end, and a task at the simulator's: the server's has none.
-    /// It may wait on the engine's shelf.
+    /// Explains open sockets by idle connections: each has a socket at both ends, and a task at the simulator's end only.
     fn unexplained(self, idle: Self) -> Option<String> {
         let (sockets, tasks) = (self.sockets.abs_diff(idle.sockets), self.tasks.abs_diff(idle.tasks));
-        let is_pool = self.tasks >= idle.tasks && sockets == 2 * tasks && sockets <= 2 * 2 * AT_ONCE;
+        let is_pool = self.tasks >= idle.tasks && sockets == 2 * tasks && sockets <= 2 * 2 * CONCURRENT_CALLS;
         (!is_pool).then(|| format!("{self} open while the server is idle, {idle} before the first call"))
     }
 }
 
-/// Where there is no /proc, none are seen and none are missed.
+/// Number of open sockets of this process.
 fn sockets() -> usize {
-    let Ok(open) = fs::read_dir("/proc/self/fd") else { return 0 };
+    let open = fs::read_dir("/proc/self/fd").expect("this test needs /proc");
     let targets = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
     targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
 }

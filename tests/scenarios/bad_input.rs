@@ -1,7 +1,7 @@
 //! Invalid requests are refused with the path of each invalid field, before any model is called.
 use crate::harness::*;
 use switchboard_proto::v1::{self as pb, content_block::Block};
-use tonic::Code;
+use tonic::{Code, Status};
 
 fn switchboard() -> ScenarioServer {
     Scenario::new().route("coding", ["one"]).model("one", says("Yes.")).start()
@@ -85,4 +85,38 @@ async fn accepts_five_documents_of_the_largest_size() {
             .map(|name| pb::ContentBlock { block: Some(Block::Document(document(name))) }),
     );
     switchboard().caller().converse(coding(vec![message])).await.expect("is not too large");
+}
+
+/// The status of a call whose request body is `body`, over HTTP/2 without a gRPC library.
+async fn status_of_body(switchboard: &ScenarioServer, body: &'static [u8]) -> Status {
+    let connection = h2::client::handshake(switchboard.connection()).await;
+    let (mut calls, connection) = connection.expect("connects");
+    tokio::spawn(async move { drop(connection.await) });
+    let head = http::Request::post("http://switchboard.test/switchboard.v1.ConverseService/Converse")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    let (response, mut request) =
+        calls.send_request(head.body(()).expect("is valid"), false).expect("is sent");
+    request.send_data(body.into(), true).expect("is sent");
+    let response = response.await.expect("is answered");
+    Status::from_header_map(response.headers()).expect("has a status without a body")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_without_a_complete_message_is_an_invalid_argument() {
+    let switchboard = switchboard();
+    for (name, body) in [
+        ("no message", &b""[..]),
+        ("half a prefix", b"\0\0"),
+        ("half a message", b"\0\0\0\0\x09coding"),
+        ("not protobuf", b"\0\0\0\0\x03\xff\xff\xff"),
+    ] {
+        let status = status_of_body(&switchboard, body).await;
+        assert_eq!(status.code(), Code::InvalidArgument, "{name}: {status:?}");
+        assert_eq!(
+            (reason(&status).as_str(), invalid_fields(&status)),
+            ("INVALID_FIELD", vec!["request".to_owned()])
+        );
+    }
+    assert!(switchboard.called_models().is_empty());
 }

@@ -22,15 +22,17 @@ use switchboard_server::{
     Drained, Parts,
     catalogue::Catalogue,
     config::{Config, Deadline, Model, Task, UnknownTasks},
+    deployment::Registry,
     failure::{Failure, FailureKind},
     model::{Answer, Counted, ModelRequest, Models, Opened},
     route::Candidate,
     serve,
+    snapshot::{Snapshot, Snapshots},
     telemetry::Telemetry,
 };
 use tokio::{
     io::DuplexStream,
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::sleep,
 };
@@ -61,7 +63,26 @@ enum Step {
     Say(Event),
     Fail(FailureKind, String),
     Throttle(Duration),
+    WaitFor(Gate),
     Hang,
+}
+
+/// A gate at which a model waits until the test opens it.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.close();
+    }
+
+    async fn opened(self) {
+        assert!(self.0.acquire().await.is_err(), "a gate has no permits");
+    }
 }
 
 /// Fails the given number of times, and then answers with `text`.
@@ -156,6 +177,21 @@ pub(crate) fn sends_empty_content_and_fails(kind: FailureKind) -> Behaviour {
 pub(crate) fn says_slowly(deltas: &[&str], pause: Duration) -> Behaviour {
     let content = deltas.iter().flat_map(|text| [Step::Wait(pause), delta(text)]).collect();
     Behaviour { events: [message_start(), content, message_end()].concat(), ..Behaviour::default() }
+}
+
+/// Sends `first`, waits at the gate, and then completes the answer with `rest`.
+pub(crate) fn says_in_two_parts(first: &str, gate: &Gate, rest: &str) -> Behaviour {
+    let wait = vec![Step::WaitFor(gate.clone())];
+    Behaviour {
+        events: [message_start(), vec![delta(first)], wait, vec![delta(rest)], message_end()].concat(),
+        ..Behaviour::default()
+    }
+}
+
+/// Sends `text`, waits at the gate, and then fails.
+pub(crate) fn says_and_fails_later(text: &str, gate: &Gate, kind: FailureKind) -> Behaviour {
+    let end = vec![Step::WaitFor(gate.clone()), Step::Fail(kind, "injected".to_owned())];
+    Behaviour { events: [message_start(), deltas(text), end].concat(), ..Behaviour::default() }
 }
 
 impl Behaviour {
@@ -259,6 +295,7 @@ impl Step {
                 let throttled = Failure::new(FailureKind::Throttled, "injected");
                 return Err(Failure { retry_after: Some(pause), ..throttled });
             }
+            Self::WaitFor(gate) => gate.opened().await,
             Self::Hang => std::future::pending().await,
         }
         Ok(None)
@@ -381,10 +418,27 @@ impl Scenario {
         self
     }
 
+    /// Configuration and models, for a test that starts the server itself.
+    pub(crate) fn into_parts(self) -> (Config, impl Models) {
+        let models = FakeModels { behaviours: Arc::new(self.behaviours), ..FakeModels::default() };
+        (self.config, models)
+    }
+
+    /// Starts a server whose configuration can be replaced.
+    pub(crate) fn start_reloadable(self) -> (ScenarioServer, Reload) {
+        let models = FakeModels { behaviours: Arc::new(self.behaviours), ..FakeModels::default() };
+        let registry = Registry::default();
+        let first = Snapshot::build(&self.config, &Catalogue::built_in(), "us-east-1", &registry);
+        let snapshots = watch::Sender::new(Arc::new(first));
+        let source = Source { snapshots: snapshots.subscribe(), registry: registry.clone() };
+        let server = TestServer::start_from(self.config.clone(), source, models.clone(), self.telemetry);
+        (ScenarioServer { server, models }, Reload { config: self.config, snapshots, registry })
+    }
+
     pub(crate) fn start(self) -> ScenarioServer {
         let models = FakeModels { behaviours: Arc::new(self.behaviours), ..FakeModels::default() };
         ScenarioServer {
-            stage: TestServer::start_with_telemetry(self.config, models.clone(), self.telemetry),
+            server: TestServer::start_with_telemetry(self.config, models.clone(), self.telemetry),
             models,
         }
     }
@@ -393,7 +447,7 @@ impl Scenario {
 /// A running server on fake models.
 #[derive(Debug)]
 pub(crate) struct ScenarioServer {
-    stage: TestServer,
+    server: TestServer,
     models: FakeModels,
 }
 
@@ -401,13 +455,13 @@ impl Deref for ScenarioServer {
     type Target = TestServer;
 
     fn deref(&self) -> &TestServer {
-        &self.stage
+        &self.server
     }
 }
 
 impl DerefMut for ScenarioServer {
     fn deref_mut(&mut self) -> &mut TestServer {
-        &mut self.stage
+        &mut self.server
     }
 }
 
@@ -428,6 +482,29 @@ impl ScenarioServer {
     }
 }
 
+/// Publishes new versions of a configuration.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    config: Config,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    registry: Registry,
+}
+
+impl Reload {
+    /// Changes the configuration and publishes its snapshot.
+    pub(crate) fn publish(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        let snapshot = Snapshot::build(&self.config, &Catalogue::built_in(), "us-east-1", &self.registry);
+        self.snapshots.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// The snapshots of a server, and what it learns of their deployments.
+struct Source {
+    snapshots: Snapshots,
+    registry: Registry,
+}
+
 /// A running server on in-memory connections.
 #[derive(Debug)]
 pub(crate) struct TestServer {
@@ -442,13 +519,19 @@ impl TestServer {
     }
 
     pub(crate) fn start_with_telemetry(config: Config, models: impl Models, telemetry: Telemetry) -> Self {
+        let registry = Registry::default();
+        let snapshots = Snapshot::build(&config, &Catalogue::built_in(), "us-east-1", &registry).fixed();
+        Self::start_from(config, Source { snapshots, registry }, models, telemetry)
+    }
+
+    fn start_from(config: Config, source: Source, models: impl Models, telemetry: Telemetry) -> Self {
         let (connections, incoming) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
         let (drain, drained) = oneshot::channel::<()>();
         let server = tokio::task::spawn(async move {
             let incoming = UnboundedReceiverStream::new(incoming);
-            let drained = drained.map(drop);
-            let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", models, &telemetry);
-            serve(parts, incoming, drained).await.expect("serves")
+            let Source { snapshots, registry } = source;
+            let parts = Parts { config: &config, snapshots, registry, models, telemetry: &telemetry };
+            serve(parts, incoming, drained.map(drop)).await.expect("serves")
         });
         Self { connections, drain: Some(drain), server }
     }

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// A simulator without delays, and a server on it with short timeouts: these tests run in real time.
 pub(crate) struct Simulated {
-    stage: TestServer,
+    server: TestServer,
     simulator: Simulator,
 }
 
@@ -26,7 +26,7 @@ impl Deref for Simulated {
     type Target = TestServer;
 
     fn deref(&self) -> &TestServer {
-        &self.stage
+        &self.server
     }
 }
 
@@ -47,7 +47,7 @@ impl Simulated {
         let simulator = simulator.await.expect("starts");
         config.bedrock = engine::simulated_at(simulator.endpoint_url());
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
-        Self { stage: TestServer::start(config, bedrock), simulator }
+        Self { server: TestServer::start(config, bedrock), simulator }
     }
 
     pub(crate) fn handle(&self) -> Handle {

@@ -181,3 +181,40 @@ async fn the_callers_deadline_covers_the_whole_stream_and_every_attempt() {
         assert_eq!(switchboard.open_streams(), 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_metadata_has_the_final_route_with_the_usage_and_cost_of_the_serving_attempt() {
+    const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+    let switchboard = Scenario::new()
+        .route("coding", ["one", "two"])
+        .model("one", throttled())
+        .model("two", says("Done."))
+        .configure(|config| {
+            for model in config.models.values_mut() {
+                model.base_model = Some(HAIKU.to_owned());
+            }
+        })
+        .start();
+
+    let streamed = switchboard.converse_stream("coding", "Write a program.").await;
+    let unary = switchboard.converse("coding", "Write a program.").await.expect("answers");
+
+    let (first, metadata) = (streamed.route(), streamed.metadata().expect("completes"));
+    let last = metadata.route.as_ref().expect("has a route");
+    assert_eq!(first.attempts[1].usage, None, "the usage is not known at the start");
+    assert_eq!((&first.request_id, &first.config_version), (&last.request_id, &last.config_version));
+    let unary_route = unary.route.as_ref().expect("has a route");
+    for (route, usage_of_call, cost_of_call) in
+        [(last, &metadata.usage, metadata.cost), (unary_route, &unary.usage, unary.cost)]
+    {
+        assert_eq!(attempts(route), ["one THROTTLED", "two OK"]);
+        assert_eq!((route.model_id.as_str(), route.fallback_used), ("test.two", true));
+        let [refused, served] = &route.attempts[..] else { panic!("two attempts: {route:?}") };
+        assert_eq!((&refused.usage, refused.cost), (&None, None));
+        assert_eq!((&served.usage, usage_of_call), (&Some(usage()), &Some(usage())));
+        assert_eq!(served.cost, cost_of_call);
+        let cost = served.cost.expect("has a price");
+        assert_eq!((cost.pico_usd, cost.estimated), (7 * 1_100_000 + 3 * 5_500_000, false));
+        assert!((cost.usd - 0.000_024_2).abs() < 1e-12, "{cost:?}");
+    }
+}

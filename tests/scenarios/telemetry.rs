@@ -1,5 +1,7 @@
 //! Traces, metrics and log lines of calls, as an OTLP collector receives them over a socket.
 mod collector;
+mod every_call;
+mod routes;
 
 use crate::harness::{
     Behaviour, Scenario, ScenarioServer, chat_request, fails, says, says_and_hangs, says_and_stops,

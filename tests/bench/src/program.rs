@@ -1,4 +1,4 @@
-//! The programs of a run, each a process on the core that it is given.
+//! The programs of a run: processes that are pinned to a core.
 use crate::Result;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
@@ -14,11 +14,11 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Where what is measured runs, and everybody else.
+/// Cores of the measured system and of everything else.
 pub(crate) const MEASURED: &str = "0";
 pub(crate) const OTHERS: &str = "1";
 
-/// A program that serves. Dropped, it ends.
+/// A running server program, which is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
@@ -26,7 +26,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts a program that will listen at `address`, and waits until it does.
+    /// Starts a program and waits until it listens at `address`.
     pub(crate) async fn start(command: &mut Command, address: SocketAddr, log: &Path) -> Result<Self> {
         let log = File::create(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
@@ -48,7 +48,7 @@ impl Program {
         }
     }
 
-    /// Starts a part of this program that serves: `upstream` or `sink`.
+    /// Starts a part of this program: `upstream` or `sink`.
     pub(crate) async fn part(name: &str, mut command: Command, out: &Path) -> Result<Self> {
         let listen = free_address().await?;
         command.args([name, "--listen", &listen.to_string()]);
@@ -63,27 +63,27 @@ impl Program {
         format!("http://{}", self.address)
     }
 
-    /// Waits for it to end by itself.
+    /// Waits for the program to end by itself.
     pub(crate) async fn ended(mut self) -> Result {
         let status = self.child.wait().await?;
-        if status.success() { Ok(()) } else { Err(format!("it ended: {status}").into()) }
+        if status.success() { Ok(()) } else { Err(format!("the program ended: {status}").into()) }
     }
 }
 
-/// A command on those cores, `taskset`'s way of naming them.
+/// A command that runs on `cores`, in the notation of `taskset`.
 pub(crate) fn on_cores(cores: &str, program: impl AsRef<Path>) -> Command {
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", cores]).arg(program.as_ref());
     command
 }
 
-/// An address that nobody listens at.
+/// A free address on loopback.
 pub(crate) async fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     Ok(listener.local_addr()?)
 }
 
-/// As many open files as this process may have at all.
+/// Raises the limit of open files of this process to its maximum.
 pub(crate) fn allow_many_files() -> Result {
     let most = getrlimit(Resource::Nofile).maximum;
     Ok(setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?)
