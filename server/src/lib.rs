@@ -12,7 +12,7 @@
 //!           ▼
 //!   validate.rs     what no model would accept
 //!           ▼   Call
-//!   attempt.rs      for each candidate   deployment.rs  may it be called? what was learned of it?
+//!   attempt.rs      for each candidate   deployment.rs  may it be called? its breaker, its latency
 //!           │                            shape.rs       what does this model accept? (catalogue.rs)
 //!           │                            attempt/deadline.rs  how long may it take?
 //!           │                            failure.rs     try the next, or tell the caller?
@@ -39,8 +39,8 @@
 //!   model  shape  cost  validate  error             requests, prices, checks, statuses
 //!   snapshot  route                                 what one configuration determines
 //!   deployment                                      breaker, latency, budgets, by identity
-//!   catalogue  config  prices                       data about models; settings
-//!   failure  reason  rpc  semconv  units  thread_priority   the vocabulary
+//!   config ─▶ switchboard-catalogue, -prices         settings; data about models and prices
+//!   failure  reason  rpc  semconv  thread_priority   the vocabulary
 //! ```
 pub mod attempt;
 pub mod bedrock;

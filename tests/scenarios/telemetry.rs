@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::Status
 use opentelemetry_sdk::trace::Sampler;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, StopReason};
-use switchboard_server::{config::GenAi, failure::FailureKind, telemetry::names};
+use switchboard_server::{config::GenAi, failure::FailureKind, semconv as names};
 use tokio::time::sleep;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
