@@ -25,8 +25,8 @@ pub(super) struct Reply {
 impl Reply {
     pub(super) fn new<B>(request_id: String, body: B) -> Self
     where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        B: http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static,
     {
-        Self { request_id, body: body.map_err(Into::into).boxed_unsync() }
+        Self { request_id, body: body.boxed_unsync() }
     }
 }

@@ -1,5 +1,6 @@
 //! Body of a response, which drives the connection that it is read from.
 use super::{connection::Connection, idle::IdleConnections, in_use::InUseGuard};
+use crate::bedrock::transport::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -44,19 +45,19 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut is_driven = false;
         loop {
             if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
                 if frame.is_none() || self.body.is_end_stream() {
                     self.release();
                 }
-                return Poll::Ready(frame);
+                return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
             }
             if std::mem::replace(&mut is_driven, true) {
                 return Poll::Pending;
