@@ -18,7 +18,7 @@ use crate::{config, error::CallError};
 use request::judgement;
 use std::{fmt, sync::Arc, time::SystemTime};
 use switchboard_proto::v1 as pb;
-use writer::{Job, Queue, Refused};
+use writer::{Queue, Refused};
 
 /// A judgement of an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,9 +113,8 @@ impl Feedback {
     /// [`CallError::Internal`] if the store fails.
     pub async fn record(&self, request: pb::RecordFeedbackRequest) -> Result<Judged, CallError> {
         let judgement = judgement(&request)?;
-        let (request_id, now, stored) = (request.request_id, SystemTime::now(), judgement.clone());
-        let recorded = self.queue.request(|reply| Job::Judge { request_id, judgement: stored, now, reply });
-        let (answer, replaced) = recorded.await?.ok_or(CallError::UnknownRequest)?;
+        let stored = self.queue.judge(request.request_id, judgement.clone(), SystemTime::now()).await?;
+        let (answer, replaced) = stored.ok_or(CallError::UnknownRequest)?;
         let judged = Judged { answer, judgement, replaced };
         self.sink.judged(&judged);
         Ok(judged)

@@ -43,6 +43,7 @@
 //!   failure  reason  rpc  semconv  thread_priority   the vocabulary
 //! ```
 pub mod attempt;
+pub mod batch_queue;
 pub mod bedrock;
 pub mod bootstrap;
 pub mod config;

@@ -6,25 +6,19 @@ use super::{
     Judgement,
     store::{AnswerRecord, Store},
 };
-use crate::{config, thread_priority};
+use crate::{
+    batch_queue::{BatchQueue, BatchThread, Rejected},
+    config,
+};
 use std::{
     fmt::Display,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
-    },
-    thread::{self, JoinHandle},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
-use tokio::{
-    sync::oneshot,
-    task::spawn_blocking,
-    time::{Instant, timeout},
-};
+use tokio::{sync::oneshot, task::spawn_blocking};
 
-/// Maximum number of jobs in the queue.
-const MAX_QUEUED_JOBS: usize = 4096;
+/// Maximum number of judgements that wait to be stored, besides the answers.
+const MAX_PENDING_JUDGEMENTS: usize = 4096;
 
 /// Maximum number of answers that wait to be written: those of eight seconds at a thousand calls per second.
 const MAX_PENDING_ANSWERS: usize = 8192;
@@ -40,22 +34,24 @@ pub struct OpenError {
     problem: String,
 }
 
-/// A job of the thread.
-pub(super) enum Job {
-    /// The first pending answer has arrived: start a batch.
-    StartBatch,
-    /// Store a judgement. The reply is `None` if there is no such answer, and is dropped if the store fails.
-    Judge {
-        request_id: String,
-        judgement: Judgement,
-        now: SystemTime,
-        reply: oneshot::Sender<Option<(AnswerRecord, bool)>>,
-    },
-    /// Write the pending answers and end.
-    End,
+/// What the thread has to do.
+#[derive(Debug, Default)]
+struct Batch {
+    answers: Vec<AnswerRecord>,
+    /// Stored after the answers, so that feedback that follows an answer at once finds it.
+    judgements: Vec<Judge>,
 }
 
-/// Why a job was not done.
+/// Stores a judgement. The reply is `None` if there is no such answer, and is dropped if the store fails.
+#[derive(Debug)]
+struct Judge {
+    request_id: String,
+    judgement: Judgement,
+    now: SystemTime,
+    reply: oneshot::Sender<Option<(AnswerRecord, bool)>>,
+}
+
+/// Why a judgement was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The queue is full.
@@ -64,28 +60,13 @@ pub(super) enum Refused {
     Failed,
 }
 
-/// Sends answers and jobs to the thread.
-#[derive(Clone)]
-pub(super) struct Queue {
-    jobs: SyncSender<Job>,
-    pending: Arc<PendingAnswers>,
-}
-
-/// Answers that are not written yet.
-struct PendingAnswers {
-    answers: Mutex<Vec<AnswerRecord>>,
-    /// Maximum number of `answers`.
-    max: usize,
-    /// Number of answers that could not be stored.
-    lost: AtomicU64,
-}
+/// Adds answers and judgements to the queue of the thread.
+#[derive(Clone, Debug)]
+pub(super) struct Queue(BatchQueue<Batch>);
 
 /// The thread that writes. Dropping it does not end the thread.
 #[derive(Debug)]
-pub struct Writer {
-    jobs: SyncSender<Job>,
-    thread: JoinHandle<()>,
-}
+pub struct Writer(BatchThread<Batch>);
 
 /// Opens the store and starts the thread.
 pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenError> {
@@ -94,21 +75,11 @@ pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenEr
         problem: problem.to_string(),
     };
     let store = Store::open(config).map_err(|error| cannot_open(&error))?;
-    let (jobs, queued) = sync_channel(MAX_QUEUED_JOBS);
-    let pending = Arc::new(PendingAnswers::new(MAX_PENDING_ANSWERS));
-    let mut worker = Worker {
-        store,
-        pending: Arc::clone(&pending),
-        batch: Vec::new(),
-        reported_losses: 0,
-        is_failing: false,
-    };
-    let thread = thread::Builder::new().name("feedback".to_owned()).spawn(move || {
-        thread_priority::lower();
-        worker.run(&queued);
-    });
-    let thread = thread.map_err(|error| cannot_open(&error))?;
-    Ok((Queue { jobs: jobs.clone(), pending }, Writer { jobs, thread }))
+    let mut worker = Worker { store, reported_losses: 0, is_failing: false };
+    let handle = move |batch: &mut Batch, lost: &AtomicU64| worker.write(batch, lost);
+    let (queue, thread) =
+        BatchQueue::start("feedback", BATCH_DELAY, handle).map_err(|error| cannot_open(&error))?;
+    Ok((Queue(queue), Writer(thread)))
 }
 
 // === impl Queue ===
@@ -116,25 +87,35 @@ pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenEr
 impl Queue {
     /// Adds an answer. Never waits: an answer that does not fit is lost, and counted.
     pub(super) fn remember(&self, answer: AnswerRecord) {
-        if self.pending.add(answer)
-            && matches!(self.jobs.try_send(Job::StartBatch), Err(TrySendError::Disconnected(_)))
-        {
-            self.pending.lose_all(); // if the queue is full instead, the thread is awake
-        }
+        self.0.push(1, MAX_PENDING_ANSWERS, |batch| batch.answers.push(answer));
     }
 
     pub(super) fn lost(&self) -> u64 {
-        self.pending.lost.load(Relaxed)
+        self.0.lost()
     }
 
-    /// Queues a job and waits for its reply. Does not wait for space in the queue.
-    pub(super) async fn request<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Refused> {
+    /// Adds a judgement and waits until it is stored. Does not wait for space in the queue.
+    pub(super) async fn judge(
+        &self,
+        request_id: String,
+        judgement: Judgement,
+        now: SystemTime,
+    ) -> Result<Option<(AnswerRecord, bool)>, Refused> {
         let (reply, replied) = oneshot::channel();
-        self.jobs.try_send(job(reply)).map_err(|error| match error {
-            TrySendError::Full(_) => Refused::Full,
-            TrySendError::Disconnected(_) => Refused::Failed,
+        let judge = Judge { request_id, judgement, now, reply };
+        self.0.push_urgent(1, MAX_PENDING_ANSWERS + MAX_PENDING_JUDGEMENTS, |batch| {
+            batch.judgements.push(judge);
         })?;
         replied.await.map_err(|_| Refused::Failed)
+    }
+}
+
+impl From<Rejected> for Refused {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Full => Self::Full,
+            Rejected::Closed => Self::Failed,
+        }
     }
 }
 
@@ -144,51 +125,16 @@ impl Writer {
     /// Ends the thread and waits, at most for `max_wait`, until everything up to now is written. Answers that arrive
     /// later are lost: calls that were cut off may outlive the server by a moment.
     pub async fn finish(self, max_wait: Duration) {
-        let Self { jobs, thread } = self;
-        let written = spawn_blocking(move || jobs.send(Job::End).is_ok() && thread.join().is_ok());
-        if timeout(max_wait, written).await.is_err() {
+        let written = spawn_blocking(move || self.0.finish(max_wait)).await;
+        if !written.unwrap_or(false) {
             tracing::warn!("the server ended before all feedback was written");
         }
-    }
-}
-
-// === impl PendingAnswers ===
-
-impl PendingAnswers {
-    fn new(max: usize) -> Self {
-        Self { answers: Mutex::default(), max, lost: AtomicU64::new(0) }
-    }
-
-    /// Returns true for the first answer of a batch, which the thread must be told about.
-    fn add(&self, answer: AnswerRecord) -> bool {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= self.max {
-            self.lost.fetch_add(1, Relaxed);
-            return false;
-        }
-        answers.push(answer);
-        answers.len() == 1
-    }
-
-    /// Moves all answers into an empty vector, whose capacity is reused.
-    fn take(&self, into: &mut Vec<AnswerRecord>) {
-        std::mem::swap(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner), into);
-    }
-
-    /// Discards all answers, because the thread has ended.
-    fn lose_all(&self) {
-        let mut lost = Vec::new();
-        self.take(&mut lost);
-        self.lost.fetch_add(lost.len() as u64, Relaxed);
     }
 }
 
 /// State of the thread.
 struct Worker {
     store: Store,
-    pending: Arc<PendingAnswers>,
-    /// The answers that are being written; empty at all other times.
-    batch: Vec<AnswerRecord>,
     /// Number of lost answers that the log has reported.
     reported_losses: u64,
     /// True if the last write failed. Only the first of consecutive failures is logged.
@@ -198,44 +144,24 @@ struct Worker {
 // === impl Worker ===
 
 impl Worker {
-    /// Works until [`Job::End`], or until all senders are dropped.
-    fn run(&mut self, queued: &Receiver<Job>) {
-        let mut write_at = None;
-        loop {
-            let job = match next(queued, write_at) {
-                Ok(Job::StartBatch) => {
-                    write_at = write_at.or(Some(Instant::now() + BATCH_DELAY));
-                    continue;
-                }
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Job::End),
-            };
-            self.write_batch();
-            self.report_losses();
-            write_at = None;
-            match job {
-                None | Some(Job::StartBatch) => {}
-                Some(Job::End) => return,
-                Some(Job::Judge { request_id, judgement, now, reply }) => {
-                    let result = self.store.judge(&request_id, &judgement, now);
-                    if let Some(result) = self.log_failure(result) {
-                        let _ = reply.send(result); // the caller may have left
-                    }
-                }
+    fn write(&mut self, batch: &mut Batch, lost: &AtomicU64) {
+        self.write_answers(&batch.answers, lost);
+        batch.answers.clear();
+        self.report_losses(lost.load(Relaxed));
+        for Judge { request_id, judgement, now, reply } in batch.judgements.drain(..) {
+            let result = self.store.judge(&request_id, &judgement, now);
+            if let Some(result) = self.log_failure(result) {
+                let _ = reply.send(result); // the caller may have left
             }
         }
     }
 
-    /// Writes the pending answers.
-    fn write_batch(&mut self) {
-        self.pending.take(&mut self.batch);
-        let Some(now) = self.batch.iter().map(|answer| answer.at).max() else { return };
-        let result = self.store.remember(&self.batch, now);
+    fn write_answers(&mut self, answers: &[AnswerRecord], lost: &AtomicU64) {
+        let Some(now) = answers.iter().map(|answer| answer.at).max() else { return };
+        let result = self.store.remember(answers, now);
         if self.log_failure(result).is_none() {
-            self.pending.lost.fetch_add(self.batch.len() as u64, Relaxed);
+            lost.fetch_add(answers.len() as u64, Relaxed);
         }
-        self.batch.clear();
     }
 
     fn log_failure<T>(&mut self, result: rusqlite::Result<T>) -> Option<T> {
@@ -249,8 +175,7 @@ impl Worker {
             .ok()
     }
 
-    fn report_losses(&mut self) {
-        let lost = self.pending.lost.load(Relaxed);
+    fn report_losses(&mut self, lost: u64) {
         if lost > self.reported_losses {
             let answers = lost - self.reported_losses;
             tracing::warn!(answers, "answers cannot receive feedback: the store did not keep up");
@@ -259,17 +184,10 @@ impl Worker {
     }
 }
 
-/// Waits for the next job, or until it is time to write.
-fn next(queued: &Receiver<Job>, write_at: Option<Instant>) -> Result<Job, RecvTimeoutError> {
-    match write_at {
-        None => Ok(queued.recv()?),
-        Some(then) => queued.recv_timeout(then.saturating_duration_since(Instant::now())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 
     fn answer(request_id: &str) -> AnswerRecord {
         AnswerRecord {
@@ -299,26 +217,40 @@ mod tests {
     }
 
     async fn judge(queue: &Queue) -> Result<Option<(AnswerRecord, bool)>, Refused> {
-        let (request_id, now) = ("0".to_owned(), SystemTime::now());
-        queue.request(|reply| Job::Judge { request_id, judgement: judgement(), now, reply }).await
+        queue.judge("0".to_owned(), judgement(), SystemTime::now()).await
     }
 
     #[tokio::test]
     async fn a_call_never_waits_for_a_stalled_store() {
-        let (jobs, _stalled) = sync_channel(1);
-        let queue = Queue { jobs, pending: Arc::new(PendingAnswers::new(2)) };
-        for nth in 0..5 {
+        let (stall, stalled) = std::sync::mpsc::channel::<()>();
+        let handle = move |_: &mut Batch, _: &AtomicU64| {
+            let _ = stalled.recv();
+        };
+        let (queue, _thread) = BatchQueue::start("stalled", Duration::ZERO, handle).expect("starts");
+        let queue = Queue(queue);
+        let all = 2 * MAX_PENDING_ANSWERS + 3; // the thread may have taken one batch
+        for nth in 0..all {
             queue.remember(answer(&nth.to_string()));
         }
-        assert_eq!(queue.lost(), 3);
-        assert_eq!(judge(&queue).await, Err(Refused::Full));
+        assert!(queue.lost() >= 3);
+        let mut waiting = FuturesUnordered::new();
+        let refused = loop {
+            waiting.push(judge(&queue));
+            if let Some(Some(result)) = waiting.next().now_or_never() {
+                break result;
+            }
+            assert!(waiting.len() <= MAX_PENDING_ANSWERS + MAX_PENDING_JUDGEMENTS);
+        };
+        assert_eq!(refused, Err(Refused::Full));
+        drop(stall);
     }
 
     #[tokio::test]
     async fn a_request_to_an_ended_writer_fails_at_once() {
-        let (jobs, queued) = sync_channel(2);
-        drop(queued);
-        let queue = Queue { jobs, pending: Arc::new(PendingAnswers::new(2)) };
+        let (queue, thread) =
+            BatchQueue::start("ended", Duration::ZERO, |_: &mut Batch, _: &AtomicU64| {}).expect("starts");
+        assert!(thread.finish(Duration::from_secs(60)));
+        let queue = Queue(queue);
         assert_eq!(judge(&queue).await, Err(Refused::Failed));
         queue.remember(answer("nobody writes it"));
         assert_eq!(queue.lost(), 1);
