@@ -1,9 +1,10 @@
 //! Shaping: adapts a request to the model of an attempt.
 //!
-//! A fallback is useful only if the second model accepts a request that was written for the first. Every attempt therefore
-//! shapes the caller's request for its model: [`shape`] first checks that the model can serve the request at all, and then
-//! changes what the model would refuse, according to the catalogue. Every change is an [`pb::Adjustment`] of the attempt;
-//! everything else is sent as it was received. For a model that is not in the catalogue, as little as possible is changed.
+//! A fallback is useful only if the second model accepts a request that was written for the first. Every
+//! attempt therefore shapes the caller's request for its model: [`shape`] first checks that the model can
+//! serve the request at all, and then changes what the model would refuse, according to the catalogue. Every
+//! change is an [`pb::Adjustment`] of the attempt; everything else is sent as it was received. For a model
+//! that is not in the catalogue, as little as possible is changed.
 //!
 //! The request is borrowed until something has to change: most calls copy nothing.
 mod extras;

@@ -1,10 +1,11 @@
 //! Validation of requests before a model is called.
 //!
-//! Only requests that no model would accept are refused, with the paths of the fields. Everything else is left to the
-//! models, which accept more kinds of content every month.
+//! Only requests that no model would accept are refused, with the paths of the fields. Everything else is
+//! left to the models, which accept more kinds of content every month.
 //!
-//! Exact JSON is copied into the body for Bedrock, so each such text is checked to be exactly one value. Otherwise a caller
-//! could close the surrounding braces and write members of the body that callers must not set.
+//! Exact JSON is copied into the body for Bedrock, so each such text is checked to be exactly one value.
+//! Otherwise a caller could close the surrounding braces and write members of the body that callers must not
+//! set.
 //!
 //! Paths are formatted only for invalid fields: a long history has a thousand of them.
 use crate::{

@@ -1,17 +1,17 @@
 //! Import of prices: from AWS's public price list into the catalogue's format.
 //!
 //! The list is downloaded without credentials as one file per offer:
-//! `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/us-east-1/index.json`, with the offers
-//! `AmazonBedrock` (models of Amazon and open models) and `AmazonBedrockFoundationModels` (models sold through the
-//! marketplace, Claude among them).
+//! `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/us-east-1/index.json`, with the
+//! offers `AmazonBedrock` (models of Amazon and open models) and `AmazonBedrockFoundationModels` (models sold
+//! through the marketplace, Claude among them).
 //!
-//! A row of the list is a product with attributes, and a term with its price. No attribute states which tokens the
-//! price is for; only the words of the usage type do, so every word must be understood (`usage_type.rs`). A row with
-//! an unknown word, an unknown model or a unit other than tokens is reported with the reason; no row is dropped
-//! silently or guessed.
+//! A row of the list is a product with attributes, and a term with its price. No attribute states which
+//! tokens the price is for; only the words of the usage type do, so every word must be understood
+//! (`usage_type.rs`). A row with an unknown word, an unknown model or a unit other than tokens is reported
+//! with the reason; no row is dropped silently or guessed.
 //!
-//! The result contains whole models, because a catalogue file replaces models as a whole: their facts are unchanged,
-//! their prices are replaced where the list has a price and kept where it has none.
+//! The result contains whole models, because a catalogue file replaces models as a whole: their facts are
+//! unchanged, their prices are replaced where the list has a price and kept where it has none.
 mod offer;
 mod table;
 #[cfg(test)]
@@ -194,8 +194,8 @@ fn source(offers: &[Offer], region: &str) -> String {
     format!("AWS's price list ({}) for {region}", lists.collect::<Vec<_>>().join(", "))
 }
 
-/// Prompt length from which a model charges its long-context price. The list does not state it, so it must be in the
-/// catalogue.
+/// Prompt length from which a model charges its long-context price. The list does not state it, so it must be
+/// in the catalogue.
 fn long_prompt_threshold(facts: &ModelFacts) -> Result<u32, String> {
     let above = facts.prices.iter().map(|price| price.above_input_tokens).find(|above| *above > 0);
     above.ok_or_else(|| {
@@ -206,7 +206,8 @@ fn long_prompt_threshold(facts: &ModelFacts) -> Result<u32, String> {
     })
 }
 
-/// Geography prefixes of the ids for which a row is the price. `true`: only if no other row names the geography.
+/// Geography prefixes of the ids for which a row is the price. `true`: only if no other row names the
+/// geography.
 fn profiles(scope: &Scope, facts: &ModelFacts, region: &str) -> Result<Vec<(String, bool)>, String> {
     let listed = |names: &[&str], is_fallback| -> Vec<(String, bool)> {
         let names = names.iter().filter(|name| facts.profiles.iter().any(|profile| profile == *name));

@@ -94,7 +94,8 @@ impl Offer {
         Ok(price)
     }
 
-    /// Number of tokens in a unit. Products of the marketplace have the unit "Units"; for tokens it is always a million.
+    /// Number of tokens in a unit. Products of the marketplace have the unit "Units"; for tokens it is always
+    /// a million.
     fn tokens(&self, unit: &str) -> Result<u32, String> {
         match unit.to_lowercase().as_str() {
             "1k tokens" => Ok(1_000),
@@ -122,7 +123,8 @@ impl Product {
         self.attribute("model").or_else(|| self.attribute("titanModel")).or(sold)
     }
 
-    /// Service tier. Three places can state it: the usage type and two attributes; they must not contradict each other.
+    /// Service tier. Three places can state it: the usage type and two attributes; they must not contradict
+    /// each other.
     pub(super) fn tier(&self, of_usage_type: Option<ServiceTier>) -> Result<ServiceTier, String> {
         let attribute = match self.attribute("service_tier").map(str::to_lowercase).as_deref() {
             None => None,

@@ -1,7 +1,7 @@
 //! The thread that owns the store, and the queue to it.
 //!
-//! Answers arrive by the thousand and no call waits for them, so they are written in batches: waking the thread and
-//! committing a transaction for each would cost a call more than routing it does.
+//! Answers arrive by the thousand and no call waits for them, so they are written in batches: waking the
+//! thread and committing a transaction for each would cost a call more than routing it does.
 use super::{
     Judgement,
     store::{AnswerRecord, Store},
@@ -141,8 +141,8 @@ impl Queue {
 // === impl Writer ===
 
 impl Writer {
-    /// Ends the thread and waits, at most for `max_wait`, until everything up to now is written. Answers that arrive
-    /// later are lost: calls that were cut off may outlive the server by a moment.
+    /// Ends the thread and waits, at most for `max_wait`, until everything up to now is written. Answers that
+    /// arrive later are lost: calls that were cut off may outlive the server by a moment.
     pub async fn finish(self, max_wait: Duration) {
         let Self { jobs, thread } = self;
         let written = spawn_blocking(move || jobs.send(Job::End).is_ok() && thread.join().is_ok());

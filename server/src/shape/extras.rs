@@ -1,7 +1,8 @@
 //! Additional request fields, which only one model family accepts.
 //!
-//! A known field is sent to its own family only. An unknown field is sent to the family of the task's first model only.
-//! Removing a field does not change the text of the others: integers and the order of keys stay exact.
+//! A known field is sent to its own family only. An unknown field is sent to the family of the task's first
+//! model only. Removing a field does not change the text of the others: integers and the order of keys stay
+//! exact.
 use super::{Action, Draft, Shaped};
 use crate::catalogue::{ModelFamily, Reasoning};
 use serde::{Deserialize, Deserializer, de};

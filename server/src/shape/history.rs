@@ -19,8 +19,9 @@ impl Draft<'_, '_> {
         self.rename_documents();
     }
 
-    /// Signed reasoning is accepted only by the model that wrote it. The history does not name that model; it is assumed to be
-    /// the task's first. If Bedrock refuses the reasoning, [`super::Repair::Reasoning`] removes it.
+    /// Signed reasoning is accepted only by the model that wrote it. The history does not name that model; it
+    /// is assumed to be the task's first. If Bedrock refuses the reasoning, [`super::Repair::Reasoning`]
+    /// removes it.
     fn remove_foreign_reasoning(&mut self, task: &Task) {
         let facts = self.facts;
         let is_first = task.candidates.first().is_none_or(|first| first.facts.id == facts.id);
@@ -51,8 +52,8 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// A model that reasons requires its reasoning before a tool use that has no result yet. Without it, reasoning is turned
-    /// off.
+    /// A model that reasons requires its reasoning before a tool use that has no result yet. Without it,
+    /// reasoning is turned off.
     fn stop_reasoning_within_tool_use(&mut self, last_turn: Option<usize>) {
         let uses_tool = last_turn.is_some_and(|turn| {
             let content = &self.request().messages[turn].content;
@@ -82,7 +83,8 @@ impl Draft<'_, '_> {
         );
     }
 
-    /// Removes the first `count` cache points in the order in which the model reads the request: tools, system, messages.
+    /// Removes the first `count` cache points in the order in which the model reads the request: tools,
+    /// system, messages.
     fn remove_cache_points(&mut self, count: usize, why: &str) {
         let mut left = count.min(cache_points(self.request()));
         if left == 0 {
@@ -152,7 +154,8 @@ fn positions<'a, T>(
     blocks.filter_map(move |(position, block)| Some((position, pick(block?)?)))
 }
 
-/// Returns the reason why a model refuses a reasoning block. `None`: it accepts the block, or it is another kind of block.
+/// Returns the reason why a model refuses a reasoning block. `None`: it accepts the block, or it is another
+/// kind of block.
 fn foreign(block: &Block, facts: &ModelFacts, is_first: bool) -> Option<&'static str> {
     let Block::ReasoningContent(reasoning) = block else { return None };
     let signed = match &reasoning.block {
@@ -243,8 +246,8 @@ fn cache_points(request: &pb::ConverseRequest) -> usize {
     all_points(request).count()
 }
 
-/// Returns true for a valid document name: 1 to 200 letters, digits, single white space, hyphens, round and square
-/// brackets according to AWS's service model; Bedrock was recorded accepting underscores too.
+/// Returns true for a valid document name: 1 to 200 letters, digits, single white space, hyphens, round and
+/// square brackets according to AWS's service model; Bedrock was recorded accepting underscores too.
 fn is_document_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "-_()[]".contains(c);
     let doubled = name

@@ -9,8 +9,8 @@ use crate::{
 use std::fmt;
 use switchboard_proto::v1::{self as pb, content_block::Block, tool_result_content_block as result};
 
-/// Assumed number of bytes per token. It is larger than the mean, so that a model is skipped only if the request is certainly
-/// too long for it.
+/// Assumed number of bytes per token. It is larger than the mean, so that a model is skipped only if the
+/// request is certainly too long for it.
 const CAUTIOUS_BYTES_PER_TOKEN: u64 = 5;
 
 /// Checks that a rung with a service tier does not replace the tier that the caller chose.
@@ -98,7 +98,8 @@ fn is_tool_turn(message: &pb::Message) -> bool {
     message.content.iter().any(|block| matches!(block.block, Some(Block::ToolUse(_))))
 }
 
-/// Adds the requirements of a block. A history can have a thousand blocks, so a path is formatted only if it is needed.
+/// Adds the requirements of a block. A history can have a thousand blocks, so a path is formatted only if it
+/// is needed.
 fn of_block(path: fmt::Arguments<'_>, block: Option<&Block>, needs: &mut Vec<Need>) {
     match block {
         Some(Block::Image(_)) => needs.push(need(Capability::Images, format!("{path}.image"), "images")),

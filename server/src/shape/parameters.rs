@@ -14,8 +14,8 @@ impl Draft<'_, '_> {
         self.limit_effort();
     }
 
-    /// Sets `max_tokens`. It is always sent: without it Bedrock reserves the model's whole output limit from the account's token
-    /// quota. Reasoning counts as output, so a reasoning budget is added to the default.
+    /// Sets `max_tokens`. It is always sent: without it Bedrock reserves the model's whole output limit from
+    /// the account's token quota. Reasoning counts as output, so a reasoning budget is added to the default.
     fn limit_tokens(&mut self, input: ShapeInput<'_>, candidate: &Candidate) {
         let requested = self.shaped.inference.max_tokens;
         let budget = ["thinking", "reasoning_config"]
@@ -121,8 +121,8 @@ pub enum Repair {
 }
 
 impl Repair {
-    /// Returns the part that Bedrock's refusal names, if it can be removed. For "temperature and top_p cannot both be
-    /// specified" it is top_p.
+    /// Returns the part that Bedrock's refusal names, if it can be removed. For "temperature and top_p cannot
+    /// both be specified" it is top_p.
     #[must_use]
     pub fn named_in(message: &str) -> Option<Self> {
         let contains_any = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -143,7 +143,8 @@ impl Repair {
 }
 
 impl Shaped<'_> {
-    /// Removes the part that `repair` names. `None`: the request does not have it, so removing it cannot help.
+    /// Removes the part that `repair` names. `None`: the request does not have it, so removing it cannot
+    /// help.
     #[must_use]
     pub fn repaired(&self, repair: Repair) -> Option<Self> {
         let mut shaped = self.clone();

@@ -11,7 +11,8 @@ impl Draft<'_, '_> {
         self.relax_strictness();
     }
 
-    /// Declares the tools that the history uses. Bedrock refuses a history that uses tools if none is declared.
+    /// Declares the tools that the history uses. Bedrock refuses a history that uses tools if none is
+    /// declared.
     fn declare_used_tools(&mut self) {
         if self.request().tool_config.is_some() || used_tools(self.request()).next().is_none() {
             return;
