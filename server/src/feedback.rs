@@ -116,7 +116,7 @@ impl Feedback {
     /// and [`CallError::Internal`] if the store fails.
     pub async fn record(&self, request: pb::RecordFeedbackRequest) -> Result<Judged, CallError> {
         let judgement = judgement(&request)?;
-        let (request_id, now, stored) = (request.request_id, SystemTime::now(), judgement.clone());
+        let (request_id, now, stored) = (request.request_id, SystemTime::now(), Box::new(judgement.clone()));
         let recorded = self.queue.request(|reply| Job::Judge { request_id, judgement: stored, now, reply });
         let (answer, replaced) = recorded.await?.ok_or(CallError::UnknownRequest)?;
         let judged = Judged { answer, judgement, replaced };

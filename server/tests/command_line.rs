@@ -91,7 +91,7 @@ async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
 #[tokio::test]
 async fn check_names_the_line_and_the_fix() {
     let (valid, words) = checked(VALID).await;
-    assert!(valid && words.contains("valid, 1 tasks on 1 models"), "{words}");
+    assert!(valid && words.contains("valid, 1 task on 1 model"), "{words}");
 
     let stranger = VALID.replace("us.anthropic.claude-sonnet-4-6", "us.acme.oracle-1");
     let (valid, words) = checked(&stranger).await;

@@ -18,20 +18,13 @@ mod table;
 mod tests;
 mod usage_type;
 
+pub use offer::{File, ImportError};
+
 use offer::{Offer, Product};
 use std::{collections::BTreeMap, fmt, sync::Arc};
-use switchboard_catalogue::{Catalogue, Date, ModelFacts, Price, geographies_of_region};
+use switchboard_catalogue::{Catalogue, ModelFacts, Price, geographies_of_region};
 use table::{Slot, Table};
 use usage_type::Scope;
-
-/// A file of the price list.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// Name for error messages.
-    pub name: String,
-    /// Content.
-    pub json: String,
-}
 
 /// Result of an import.
 #[derive(Clone, Debug)]
@@ -57,35 +50,6 @@ pub struct SkippedRow {
     pub usage_type: String,
     /// Why it was skipped.
     pub reason: String,
-}
-
-/// Why an import failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// A file is not a price list.
-    #[error("{file} is not an AWS price list in JSON: {problem}")]
-    NotAPriceList {
-        /// Name of the file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The catalogue that is to be extended is not valid.
-    #[error("the catalogue is not valid: {0}")]
-    Catalogue(String),
-    /// No row could be imported.
-    #[error(
-        "no price was found for region {region} ({skipped} rows were skipped, {other_regions} are for other \
-             regions): download the region's index.json of AmazonBedrock or AmazonBedrockFoundationModels"
-    )]
-    Nothing {
-        /// The region.
-        region: String,
-        /// Number of skipped rows.
-        skipped: usize,
-        /// Number of rows for other regions.
-        other_regions: usize,
-    },
 }
 
 /// Imports the prices of calls from `region` into the models of a catalogue file.
@@ -237,9 +201,4 @@ impl fmt::Display for SkippedRow {
         let usage_type = if self.usage_type.is_empty() { "no usage type" } else { &self.usage_type };
         write!(f, "{} ({usage_type}): {}", self.sku, self.reason)
     }
-}
-
-/// Date of a timestamp of a price list, such as `2026-11-20T19:54:33Z`.
-fn date(time: &str) -> Result<Date, String> {
-    Date::try_from(time.get(..10).unwrap_or(time).to_owned())
 }

@@ -1,11 +1,49 @@
 //! One file of the price list.
-use super::{File, ImportError, date, usage_type::Kind};
+use super::usage_type::Kind;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use switchboard_catalogue::{
     Date, ServiceTier,
     units::{PicoUsd, PriceError},
 };
+
+/// A file of the price list.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Name for error messages.
+    pub name: String,
+    /// Content.
+    pub json: String,
+}
+
+/// Why an import failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A file is not a price list.
+    #[error("{file} is not an AWS price list in JSON: {problem}")]
+    NotAPriceList {
+        /// Name of the file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The catalogue that is to be extended is not valid.
+    #[error("the catalogue is not valid: {0}")]
+    Catalogue(String),
+    /// No row could be imported.
+    #[error(
+        "no price was found for region {region} ({skipped} rows were skipped, {other_regions} are for other \
+             regions): download the region's index.json of AmazonBedrock or AmazonBedrockFoundationModels"
+    )]
+    Nothing {
+        /// The region.
+        region: String,
+        /// Number of skipped rows.
+        skipped: usize,
+        /// Number of rows for other regions.
+        other_regions: usize,
+    },
+}
 
 /// An offer: the products of one service, with their prices.
 #[derive(Debug)]
@@ -155,4 +193,9 @@ impl Product {
     fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name)?.as_deref().map(str::trim).filter(|value| !value.is_empty())
     }
+}
+
+/// Date of a timestamp of a price list, such as `2026-11-20T19:54:33Z`.
+fn date(time: &str) -> Result<Date, String> {
+    Date::try_from(time.get(..10).unwrap_or(time).to_owned())
 }

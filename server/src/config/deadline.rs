@@ -1,5 +1,9 @@
 //! Timeouts, and retries of the same model.
-use super::{Floor, duration, duration::shown, invalid::Invalid};
+use super::{
+    Floor, duration,
+    duration::shown,
+    invalid::{Invalid, check_budget},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -98,20 +102,6 @@ impl Retry {
         }
         check_budget(self.budget, self.refill)
     }
-}
-
-/// Largest budget of retries or hedges.
-const MAX_BUDGET: u32 = 1_000_000;
-
-/// Checks a budget of retries or hedges.
-pub(super) fn check_budget(budget: u32, refill: f64) -> Result<(), Invalid> {
-    if !(0.0..=1.0).contains(&refill) {
-        return Err(Invalid::new("refill", format!("is {refill}: use a number from 0 to 1")));
-    }
-    if budget > MAX_BUDGET {
-        return Err(Invalid::new("budget", format!("is {budget}: use at most {MAX_BUDGET}")));
-    }
-    Ok(())
 }
 
 // === impl Deadline ===

@@ -1,5 +1,9 @@
 //! Circuit breakers, hedging, minimum throughput and broken streams.
-use super::{deadline::check_budget, duration, duration::shown, invalid::Invalid};
+use super::{
+    duration,
+    duration::shown,
+    invalid::{Invalid, check_budget},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

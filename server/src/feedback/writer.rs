@@ -47,7 +47,7 @@ pub(super) enum Job {
     /// Store a judgement. The reply is `None` if there is no such answer, and is dropped if the store fails.
     Judge {
         request_id: String,
-        judgement: Judgement,
+        judgement: Box<Judgement>,
         now: SystemTime,
         reply: oneshot::Sender<Option<(AnswerRecord, bool)>>,
     },
@@ -300,7 +300,7 @@ mod tests {
 
     async fn judge(queue: &Queue) -> Result<Option<(AnswerRecord, bool)>, Refused> {
         let (request_id, now) = ("0".to_owned(), SystemTime::now());
-        queue.request(|reply| Job::Judge { request_id, judgement: judgement(), now, reply }).await
+        queue.request(|reply| Job::Judge { request_id, judgement: Box::new(judgement()), now, reply }).await
     }
 
     #[tokio::test]
