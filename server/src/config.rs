@@ -310,6 +310,12 @@ impl Bedrock {
     const MAX_KEEP_WARM: Duration = Duration::from_secs(60);
 
     fn check(&self) -> Result<(), Invalid> {
+        if let Some(url) = &self.endpoint_url
+            && !is_http_url(url)
+        {
+            let problem = format!("is \"{url}\": write a URL, such as \"http://127.0.0.1:9009\"");
+            return Err(Invalid::new("endpoint_url", problem));
+        }
         let bounds = Self::MIN_KEEP_WARM..=Self::MAX_KEEP_WARM;
         if !self.keep_warm.is_zero() && !bounds.contains(&self.keep_warm) {
             let problem =
@@ -318,6 +324,11 @@ impl Bedrock {
         }
         Ok(())
     }
+}
+
+fn is_http_url(url: &str) -> bool {
+    let url = url.parse::<http::Uri>();
+    url.is_ok_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
 }
 
 // === impl Routing ===
@@ -459,6 +470,11 @@ models = ["opus"]
                 format!("{VALID}[tasks.default.deadline]\nidle = \"0s\"\n"),
                 8,
                 "[tasks.default] deadline.idle is zero",
+            ),
+            (
+                format!("[bedrock]\nendpoint_url = \"127.0.0.1:9009\"\n{VALID}"),
+                2,
+                "[bedrock] endpoint_url is \"127.0.0.1:9009\": write a URL",
             ),
             (
                 format!("{VALID}hedge_after = \"1h\"\n"),

@@ -13,7 +13,7 @@
 //!   validate.rs     what no model would accept
 //!           ▼   Call
 //!   attempt.rs      for each candidate   deployment.rs  may it be called? what was learned of it?
-//!           │                            shape.rs       what does this model accept? (catalogue.rs)
+//!           │                            shape.rs       what does this model accept? (catalogue/)
 //!           │                            attempt/deadline.rs  how long may it take?
 //!           │                            failure.rs     try the next, or tell the caller?
 //!           ▼   Begun: the first content is there, so nothing below can fall back
@@ -39,8 +39,9 @@
 //!   model  shape  cost  validate  error             requests, prices, checks, statuses
 //!   snapshot  route                                 what one configuration determines
 //!   deployment                                      breaker, latency, budgets, by identity
-//!   catalogue  config  prices                       data about models; settings
-//!   failure  reason  rpc  semconv  units  thread_priority   the vocabulary
+//!   config                                          settings
+//!   failure  reason  rpc  semconv  thread_priority  the vocabulary
+//!   catalogue  units                                data about models; money and tokens: crate switchboard-catalogue
 //! ```
 pub mod attempt;
 pub mod bedrock;
