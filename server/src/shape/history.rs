@@ -26,7 +26,7 @@ impl Draft<'_, '_> {
         let facts = self.facts;
         let is_first = task.candidates.first().is_none_or(|first| first.facts.id == facts.id);
         let found: Vec<(Position, &'static str)> =
-            positions(self.request(), |block| foreign(block, facts, is_first)).collect();
+            positions(self.request(), |block| refusal(block, facts, is_first)).collect();
         let last_turn = self.request().messages.iter().rposition(|message| message.role == "assistant");
         for ((message, block), why) in found.iter().rev() {
             self.shaped.request.to_mut().messages[*message].content.remove(*block);
@@ -156,7 +156,7 @@ fn positions<'a, T>(
 
 /// Returns the reason why a model refuses a reasoning block. `None`: it accepts the block, or it is another
 /// kind of block.
-fn foreign(block: &Block, facts: &ModelFacts, is_first: bool) -> Option<&'static str> {
+fn refusal(block: &Block, facts: &ModelFacts, is_first: bool) -> Option<&'static str> {
     let Block::ReasoningContent(reasoning) = block else { return None };
     let signed = match &reasoning.block {
         Some(reasoning_content_block::Block::ReasoningText(text)) => {

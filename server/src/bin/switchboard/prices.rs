@@ -16,7 +16,7 @@ pub(crate) enum Prices {
     /// The lists are public:
     /// `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json`, with
     /// AmazonBedrock and AmazonBedrockFoundationModels as OFFER. Save the output in a file and name it in the
-    /// configuration under [catalogue] file.
+    /// configuration under `[catalogue] file`.
     Import {
         /// The price lists, in JSON
         #[arg(required = true, value_name = "FILE")]
