@@ -12,7 +12,7 @@
 //!           ▼
 //!   validate.rs     what no model would accept
 //!           ▼   Call
-//!   attempt.rs      for each candidate   deployment.rs  may it be called? what was learned of it?
+//!   attempt.rs      for each candidate   deployment.rs  may it be called? its breaker, its latency
 //!           │                            shape.rs       what does this model accept? (catalogue/)
 //!           │                            attempt/deadline.rs  how long may it take?
 //!           │                            failure.rs     try the next, or tell the caller?
@@ -39,9 +39,8 @@
 //!   model  shape  cost  validate  error             requests, prices, checks, statuses
 //!   snapshot  route                                 what one configuration determines
 //!   deployment                                      breaker, latency, budgets, by identity
-//!   config                                          settings
-//!   failure  reason  rpc  semconv  thread_priority  the vocabulary
-//!   catalogue  units                                data about models; money and tokens: crate switchboard-catalogue
+//!   config ─▶ switchboard-catalogue                  settings; data about models, prices and units
+//!   failure  reason  rpc  semconv  thread_priority   the vocabulary
 //! ```
 pub mod attempt;
 pub mod bedrock;

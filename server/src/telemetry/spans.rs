@@ -9,13 +9,13 @@
 //! recorded costs its two ids.
 use super::{
     CallSink, Style,
-    metrics::{TokenCounts, usd},
-    names::{attribute as a, event, is_servers_error, status},
-    observer::{AttemptEnd, AttemptStart, TraceIds},
+    attempt::{AttemptEnd, AttemptStart, TraceIds},
+    tokens::{TokenCounts, usd},
 };
 use crate::{
     reason::reason_name,
     rpc::{Method, Rpc},
+    semconv::{attribute as a, event, is_servers_error, status},
     summary::CallSummary,
 };
 use http::HeaderMap;

@@ -1,10 +1,10 @@
-//! From a request to what a model is asked: the plan of its task, and its shape for one model.
+//! Routing and shaping: the route plan of a request, and its shape for one model.
 //!
-//! Measured are `Routes::plan`, for tasks in random order as callers name them, and `shape`, for a request that goes out as
-//! it came and for one that was meant for another family's model.
+//! Measures `Routes::plan` for tasks in random order, and `shape` for a request that needs no adjustment and for one that was
+//! written for another model family.
 //!
-//! Not measured: making the routes, which happens once; what decides whether a candidate may be asked (breakers, shares).
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says why")]
+//! Not measured: building the routes, which happens once; the checks before an attempt (breakers, fallback cap).
+#![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use criterion::Criterion;
 use std::hint::black_box;
@@ -79,7 +79,7 @@ fn shapes(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many tasks, each with all of so many models.
+/// Routes with `tasks` tasks, each with the same models.
 fn config(tasks: usize, models: usize) -> Config {
     let names: Vec<_> = (0..models).map(|model| format!("model_{model}")).collect();
     let models: String = names.iter().map(|name| format!("[models.{name}]\nid = \"{CLAUDE}\"\n")).collect();
@@ -101,7 +101,7 @@ fn asking() -> pb::ConverseRequest {
     }
 }
 
-/// With a cache point and a budget to think, which no Llama knows.
+/// A request with a cache point and a thinking budget, which no Llama supports.
 fn asking_as_claude_likes_it() -> pb::ConverseRequest {
     let mut request = asking();
     let point = Block::CachePoint(pb::CachePointBlock { r#type: "default".to_owned(), ttl: None });

@@ -1,5 +1,5 @@
 //! `switchboard prices`: AWS's price lists in the catalogue's format.
-use crate::Result;
+use crate::result::Result;
 use clap::Subcommand;
 use std::{
     io::Write as _,

@@ -1,5 +1,5 @@
 //! Switchboard through its generated stubs.
-use super::{Heard, Load, Seen, Target};
+use super::{Load, Seen, StreamProgress, Target};
 use crate::Result;
 use std::cell::Cell;
 use switchboard_proto::v1::{
@@ -70,7 +70,7 @@ impl Target for Grpc {
             return if answer.usage.is_some() { Ok(()) } else { Err("an answer without usage".into()) };
         }
         let mut stream = client.converse_stream(self.request.clone()).await?.into_inner();
-        let mut heard = Heard::of(seen, due);
+        let mut progress = StreamProgress::of(seen, due);
         while let Some(response) = stream.message().await? {
             let text = match &response.event {
                 Some(Event::ContentBlockDelta(event)) => {
@@ -80,13 +80,13 @@ impl Target for Grpc {
                     }
                 }
                 Some(Event::Metadata(_)) => {
-                    heard.end = true;
+                    progress.end = true;
                     None
                 }
                 _ => None,
             };
-            heard.event(text);
+            progress.event(text);
         }
-        heard.done()
+        progress.done()
     }
 }

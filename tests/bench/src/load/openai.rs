@@ -1,4 +1,4 @@
-//! A gateway that speaks OpenAI's JSON, and server-sent events.
+//! A gateway with OpenAI's JSON API and server-sent events.
 use super::{Load, Seen, Target};
 use crate::Result;
 use bytes::Bytes;

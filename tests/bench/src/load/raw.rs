@@ -1,4 +1,4 @@
-//! The stand-in for Bedrock through an HTTP client alone, unsigned and unread: what it can do when nobody is in its way.
+//! The upstream through an HTTP client alone, unsigned and without decoding: its own limit.
 use super::{Load, Seen, Target};
 use crate::Result;
 use bytes::Bytes;
@@ -37,10 +37,10 @@ impl Target for Raw {
         let request = Request::post(self.uri.clone()).header("content-type", "application/json");
         let response = self.client.request(request.body(Full::new(self.body.clone()))?).await?;
         let mut body = response.into_body();
-        let mut heard = false;
+        let mut progress = false;
         while let Some(frame) = body.frame().await {
             frame?;
-            if !std::mem::replace(&mut heard, true) {
+            if !std::mem::replace(&mut progress, true) {
                 seen.first(due);
             }
             seen.event(None);
