@@ -1,7 +1,7 @@
 //! Configuration: one struct for each table of `deploy/switchboard.toml`, valid once parsed.
 //!
-//! Without a file the configuration has two models: the first serves `reasoning`, `coding`, `analysis` and `default`,
-//! the second `summarization` and `classification`, and each is the fallback of the other.
+//! Without a file the configuration has two models: the first serves `reasoning`, `coding`, `analysis` and
+//! `default`, the second `summarization` and `classification`, and each is the fallback of the other.
 mod deadline;
 mod duration;
 mod invalid;
@@ -68,8 +68,8 @@ pub struct Bedrock {
     pub region: Option<String>,
     /// Profile in the AWS configuration files. Absent: `AWS_PROFILE`.
     pub profile: Option<String>,
-    /// Endpoint URL of a VPC endpoint or a simulator. Absent: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, then the public
-    /// endpoint of the region.
+    /// Endpoint URL of a VPC endpoint or a simulator. Absent: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, then the
+    /// public endpoint of the region.
     pub endpoint_url: Option<String>,
     /// Role to assume. Absent: none.
     pub assume_role_arn: Option<String>,
@@ -85,8 +85,8 @@ pub struct Bedrock {
     /// Interval at which idle connections are used, so that the service does not close them. Zero: never.
     #[serde(with = "duration")]
     pub keep_warm: Duration,
-    /// True for the endpoint of a simulator: requests are signed with made-up credentials. Not a key of the file, so
-    /// that no deployment can enable it by mistake.
+    /// True for the endpoint of a simulator: requests are signed with made-up credentials. Not a key of the
+    /// file, so that no deployment can enable it by mistake.
     #[serde(skip)]
     pub simulated: bool,
 }
@@ -108,8 +108,8 @@ pub enum Engine {
 pub struct Routing {
     /// Treatment of task types without a table.
     pub unknown_tasks: UnknownTasks,
-    /// Fallback cap of tasks that set none: largest share of a task's calls, from 0 to 1, that models other than its
-    /// first may serve.
+    /// Fallback cap of tasks that set none: largest share of a task's calls, from 0 to 1, that models other
+    /// than its first may serve.
     pub max_fallback_share: f64,
 }
 
@@ -128,8 +128,8 @@ pub enum UnknownTasks {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalogue {
-    /// Catalogue file in the format of `deploy/models.toml`; a relative path is relative to the configuration file. Its
-    /// models replace built-in ones. Absent: none.
+    /// Catalogue file in the format of `deploy/models.toml`; a relative path is relative to the configuration
+    /// file. Its models replace built-in ones. Absent: none.
     pub file: Option<PathBuf>,
     /// True if only the file is used, not the built-in catalogue.
     pub replace: bool,
@@ -139,8 +139,8 @@ pub struct Catalogue {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Feedback {
-    /// SQLite file; a relative path is relative to the configuration file. Absent: in memory, lost when the process
-    /// ends.
+    /// SQLite file; a relative path is relative to the configuration file. Absent: in memory, lost when the
+    /// process ends.
     pub file: Option<PathBuf>,
     /// Time for which an answer accepts feedback and its feedback is kept.
     #[serde(with = "humantime_serde")]
@@ -166,7 +166,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration of a start without a file, with the models of `PRIMARY_MODEL_ID` and `FALLBACK_MODEL_ID`.
+    /// The configuration of a start without a file, with the models of `PRIMARY_MODEL_ID` and
+    /// `FALLBACK_MODEL_ID`.
     #[must_use]
     pub fn for_two_models(primary: &str, fallback: &str) -> Self {
         let models = [("primary", Model::new(primary)), ("fallback", Model::new(fallback))];
@@ -288,8 +289,8 @@ impl Default for Bedrock {
 }
 
 impl Bedrock {
-    /// Settings for a simulator at `endpoint_url`. No connections are opened in advance: loopback has no handshake to
-    /// save, and tests that count sockets or pause the clock should see only what they cause.
+    /// Settings for a simulator at `endpoint_url`. No connections are opened in advance: loopback has no
+    /// handshake to save, and tests that count sockets or pause the clock should see only what they cause.
     #[must_use]
     pub fn simulated_at(endpoint_url: String) -> Self {
         Self {
@@ -304,10 +305,17 @@ impl Bedrock {
 
     /// Shortest interval. A shorter one would only cause traffic.
     const MIN_KEEP_WARM: Duration = Duration::from_secs(1);
-    /// Longest interval. Connections that are idle for 90 s are closed, so a longer one would not keep them open.
+    /// Longest interval. Connections that are idle for 90 s are closed, so a longer one would not keep them
+    /// open.
     const MAX_KEEP_WARM: Duration = Duration::from_secs(60);
 
     fn check(&self) -> Result<(), Invalid> {
+        if let Some(url) = &self.endpoint_url
+            && !is_http_url(url)
+        {
+            let problem = format!("is \"{url}\": write a URL, such as \"http://127.0.0.1:9009\"");
+            return Err(Invalid::new("endpoint_url", problem));
+        }
         let bounds = Self::MIN_KEEP_WARM..=Self::MAX_KEEP_WARM;
         if !self.keep_warm.is_zero() && !bounds.contains(&self.keep_warm) {
             let problem =
@@ -316,6 +324,11 @@ impl Bedrock {
         }
         Ok(())
     }
+}
+
+fn is_http_url(url: &str) -> bool {
+    let url = url.parse::<http::Uri>();
+    url.is_ok_and(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
 }
 
 // === impl Routing ===
@@ -459,6 +472,11 @@ models = ["opus"]
                 "[tasks.default] deadline.idle is zero",
             ),
             (
+                format!("[bedrock]\nendpoint_url = \"127.0.0.1:9009\"\n{VALID}"),
+                2,
+                "[bedrock] endpoint_url is \"127.0.0.1:9009\": write a URL",
+            ),
+            (
                 format!("{VALID}hedge_after = \"1h\"\n"),
                 7,
                 "hedge_after (1h) must be shorter than the timeout call (5m)",
@@ -495,7 +513,8 @@ models = ["opus"]
         }
     }
 
-    /// A sum of a duration and a point in time must not overflow. Every duration of the shipped file is replaced in turn.
+    /// A sum of a duration and a point in time must not overflow. Every duration of the shipped file is
+    /// replaced in turn.
     #[test]
     fn every_duration_has_an_upper_bound() {
         let shipped = include_str!("../../deploy/switchboard.toml").replace("\n#: ", "\n");

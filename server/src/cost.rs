@@ -1,16 +1,18 @@
 //! Cost of an attempt, from its token usage.
 //!
-//! Bedrock's `inputTokens` does not include tokens that were read from or written to the prompt cache, so the kinds of
-//! tokens are disjoint and each has its own price:
+//! Bedrock's `inputTokens` does not include tokens that were read from or written to the prompt cache, so the
+//! kinds of tokens are disjoint and each has its own price:
 //!
 //! ```text
-//!   input·p(input) + output·p(output) + cache_read·p(cache_read) + Σ over lifetimes of cache_write·p(cache_write, lifetime)
+//!   input·p(input) + output·p(output) + cache_read·p(cache_read)
+//!     + Σ over lifetimes of cache_write·p(cache_write, lifetime)
 //! ```
 //!
-//! Cache writes that `cacheDetails` does not list have a lifetime of five minutes, the default of a cache point; Nova and
-//! older Claude models send no details at all. If tokens of a kind without a price were used, the whole cost is unknown:
-//! a partial cost would look like the whole one. Charges in other units (guardrails) are not included. Server-side tools
-//! of Bedrock are charged in addition to tokens at prices that the catalogue does not have, so they make the cost unknown.
+//! Cache writes that `cacheDetails` does not list have a lifetime of five minutes, the default of a cache
+//! point; Nova and older Claude models send no details at all. If tokens of a kind without a price were used,
+//! the whole cost is unknown: a partial cost would look like the whole one. Charges in other units
+//! (guardrails) are not included. Server-side tools of Bedrock are charged in addition to tokens at prices
+//! that the catalogue does not have, so they make the cost unknown.
 mod bill;
 mod estimate;
 
@@ -56,8 +58,8 @@ pub struct Cost {
     pub estimated: bool,
 }
 
-/// Cost of `usage` at the model of `facts`, called by `invoked_id` and served in `tier`. Absent: unknown, because the id or
-/// a kind of token that was used has no price, or because the usage cannot be interpreted.
+/// Cost of `usage` at the model of `facts`, called by `invoked_id` and served in `tier`. Absent: unknown,
+/// because the id or a kind of token that was used has no price, or because the usage cannot be interpreted.
 #[must_use]
 pub fn cost_of(
     facts: &ModelFacts,
@@ -111,7 +113,8 @@ fn tokens(count: i32) -> Option<Tokens> {
     u64::try_from(count).ok().map(Tokens)
 }
 
-/// True if server-side tools of Bedrock were used, which are charged per query. Bedrock sends `{}` if none was.
+/// True if server-side tools of Bedrock were used, which are charged per query. Bedrock sends `{}` if none
+/// was.
 fn uses_server_tools(usage: &pb::TokenUsage) -> bool {
     let Some(json) = &usage.server_tool_usage_json else { return false };
     serde_json::from_str::<Value>(json).map_or(true, |used| is_used(&used))
@@ -127,7 +130,8 @@ fn is_used(value: &Value) -> bool {
     }
 }
 
-/// Prices what was used. Absent: a kind that was used has no price, or the sum is more than the contract can express.
+/// Prices what was used. Absent: a kind that was used has no price, or the sum is more than the contract can
+/// express.
 #[must_use]
 fn price_usage(price: &Price, used: &Used) -> Option<Cost> {
     let cost = Cost {

@@ -13,7 +13,7 @@
 //!   validate.rs     what no model would accept
 //!           ▼   Call
 //!   attempt.rs      for each candidate   deployment.rs  may it be called? its breaker, its latency
-//!           │                            shape.rs       what does this model accept? (catalogue.rs)
+//!           │                            shape.rs       what does this model accept? (catalogue/)
 //!           │                            attempt/deadline.rs  how long may it take?
 //!           │                            failure.rs     try the next, or tell the caller?
 //!           ▼   Begun: the first content is there, so nothing below can fall back
@@ -39,7 +39,7 @@
 //!   model  shape  cost  validate  error             requests, prices, checks, statuses
 //!   snapshot  route                                 what one configuration determines
 //!   deployment                                      breaker, latency, budgets, by identity
-//!   config ─▶ switchboard-catalogue, -prices         settings; data about models and prices
+//!   config ─▶ switchboard-catalogue                  settings; data about models, prices and units
 //!   failure  reason  rpc  semconv  thread_priority   the vocabulary
 //! ```
 pub mod attempt;

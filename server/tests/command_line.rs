@@ -108,7 +108,7 @@ async fn check_names_the_line_and_the_fix() {
         (VALID.replace("[\"one\"]", "[\"two\"]"), "line 4: [tasks.default] names the model \"two\""),
         (VALID.replace("id =", "di ="), "line 2: unknown field `di`, expected one of `id`"),
         (VALID.replace("= \"us", "= us"), "line 2: "),
-        (VALID.to_owned() + "max_tokens = 0\n", "line 5: 0 is not a number of tokens"),
+        (VALID.to_owned() + "max_tokens = 0\n", "line 5: max_tokens: 0 is not a number of tokens"),
         (VALID.to_owned() + "deadline = { idle = \"soon\" }\n", "line 5: "),
     ] {
         let (valid, words) = checked(&toml).await;

@@ -17,8 +17,8 @@ impl ConfigError {
         Self { line: span.map(|span| line(toml, &span)), problem: problem.into() }
     }
 
-    /// An error of the TOML parser: invalid TOML, or a key or value that has no meaning. The problem names the key,
-    /// contains serde's message about unknown keys, and suggests the most similar key.
+    /// An error of the TOML parser: invalid TOML, or a key or value that has no meaning. The problem names
+    /// the key, contains serde's message about unknown keys, and suggests the most similar key.
     #[must_use]
     pub fn from_toml(toml: &str, error: &toml::de::Error) -> Self {
         let message = error.message().replace('\n', " ");
@@ -48,7 +48,8 @@ fn explained(toml: &str, span: Option<Range<usize>>, message: String) -> String 
     }
 }
 
-/// The known word that is most similar to the unknown one of a message such as "unknown field `x`, expected `y`".
+/// The known word that is most similar to the unknown one of a message such as "unknown field `x`, expected
+/// `y`".
 fn suggestion(message: &str) -> Option<&str> {
     let mut words = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
     most_similar(words.next()?, words)

@@ -39,7 +39,8 @@ pub struct ModelFacts {
     pub reasoning_replay: ReasoningReplay,
     /// Highest effort that the model accepts. Absent: unknown, or the model has no effort setting.
     pub max_effort: Option<Effort>,
-    /// Missing capabilities. Use [`ModelFacts::has`], which also considers the capabilities that depend on them.
+    /// Missing capabilities. Use [`ModelFacts::has`], which also considers the capabilities that depend on
+    /// them.
     #[serde(default)]
     pub lacks: Vec<Capability>,
     /// Shortest prefix, in tokens, that prompt caching keeps. Absent: unknown.
@@ -182,8 +183,8 @@ pub enum ReasoningReplay {
     Any,
 }
 
-/// Reasoning effort that a request asks for, in Claude's order. A model that accepts one effort may still refuse
-/// a lower one.
+/// Reasoning effort that a request asks for, in Claude's order. A model that accepts one effort may still
+/// refuse a lower one.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "names of efforts")]
@@ -221,9 +222,9 @@ impl ModelFacts {
         !self.lacks.contains(&capability) && capability.needs().iter().all(|&needed| self.has(needed))
     }
 
-    /// Price of the model if it is called by `invoked_id` in a service tier with a prompt of `input_tokens`, which
-    /// include the tokens read from and written to the cache. Absent: unknown, which is not zero. An ARN that does
-    /// not reveal its model has no price of its own: pass the configured `base_model`.
+    /// Price of the model if it is called by `invoked_id` in a service tier with a prompt of `input_tokens`,
+    /// which include the tokens read from and written to the cache. Absent: unknown, which is not zero. An
+    /// ARN that does not reveal its model has no price of its own: pass the configured `base_model`.
     #[must_use]
     pub fn price_of(&self, invoked_id: &str, tier: ServiceTier, input_tokens: u64) -> Option<&Price> {
         let geography = self.geography_of(invoked_id)?;
@@ -231,7 +232,8 @@ impl ModelFacts {
         self.prices.iter().filter(applies).max_by_key(|price| price.above_input_tokens)
     }
 
-    /// Geography prefix of an id of this model; empty for the bare id. Absent: the id belongs to another model.
+    /// Geography prefix of an id of this model; empty for the bare id. Absent: the id belongs to another
+    /// model.
     fn geography_of<'a>(&self, invoked_id: &'a str) -> Option<&'a str> {
         let rest = named_model(invoked_id)?.strip_suffix(self.id.as_str())?;
         if rest.is_empty() { Some(rest) } else { rest.strip_suffix('.') }
@@ -305,7 +307,8 @@ fn exceeds(output: MaxTokens, context: u32) -> bool {
     i64::from(output.get()) > i64::from(context)
 }
 
-/// Capabilities that a Claude model without a row counts as lacking: some of the newest Claude models refuse them.
+/// Capabilities that a Claude model without a row counts as lacking: some of the newest Claude models refuse
+/// them.
 const UNKNOWN_CLAUDE_LACKS: [Capability; 6] = [
     Capability::Prefill,
     Capability::StrictTools,

@@ -1,11 +1,12 @@
 //! Geographies of inference profiles, and the AWS regions that belong to them. Data residency and prices both
 //! depend on this table.
 
-/// Known geography prefixes. An unknown prefix is accepted only if the rest of the id is a model of the catalogue.
+/// Known geography prefixes. An unknown prefix is accepted only if the rest of the id is a model of the
+/// catalogue.
 pub(crate) const GEOGRAPHIES: [&str; 8] = ["us", "eu", "apac", "global", "jp", "au", "us-gov", "in"];
 
-/// Returns the geographies whose inference profiles can be called from a region, the smallest first. Empty: the
-/// region belongs to no geography.
+/// Returns the geographies whose inference profiles can be called from a region, the smallest first. Empty:
+/// the region belongs to no geography.
 #[must_use]
 pub fn geographies_of_region(region: &str) -> &'static [&'static str] {
     match region {

@@ -1,11 +1,12 @@
 //! Model ids: finds the model behind the identifiers that Bedrock accepts.
 //!
 //! An identifier is a model id (`amazon.nova-lite-v1:0`), an inference profile id, which is a model id with a
-//! geography prefix (`us.amazon.nova-lite-v1:0`), or an ARN. Only ARNs of foundation models and of Bedrock's own
-//! inference profiles end in one of these ids; all other ARNs hide their model.
+//! geography prefix (`us.amazon.nova-lite-v1:0`), or an ARN. Only ARNs of foundation models and of Bedrock's
+//! own inference profiles end in one of these ids; all other ARNs hide their model.
 use crate::geography::GEOGRAPHIES;
 
-/// Returns the model id or inference profile id, taken out of an ARN if necessary. `None`: the ARN hides its model.
+/// Returns the model id or inference profile id, taken out of an ARN if necessary. `None`: the ARN hides its
+/// model.
 pub(crate) fn named_model(model_id: &str) -> Option<&str> {
     if !model_id.starts_with("arn:") {
         return Some(model_id);
@@ -23,8 +24,8 @@ pub(crate) fn split_geography(name: &str) -> Option<(&str, &str)> {
     plausible.then_some((geography, rest))
 }
 
-/// Returns the model id without ARN and without a known geography prefix. An ARN that hides its model is returned
-/// unchanged.
+/// Returns the model id without ARN and without a known geography prefix. An ARN that hides its model is
+/// returned unchanged.
 #[must_use]
 pub fn base_id(model_id: &str) -> &str {
     let name = named_model(model_id).unwrap_or(model_id);

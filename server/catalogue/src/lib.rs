@@ -1,12 +1,12 @@
 //! The model catalogue: facts about each model, used to adapt a request to the model before it is sent.
 //!
 //! The facts are data (`deploy/models.toml`, compiled in, extended by configuration), because models change
-//! every month and a list in code would be wrong by the next release. Model ids are opaque: they are looked up,
-//! never built or parsed, except for the geography prefix of an inference profile.
+//! every month and a list in code would be wrong by the next release. Model ids are opaque: they are looked
+//! up, never built or parsed, except for the geography prefix of an inference profile.
 //!
 //! An unknown capability counts as present: a refusal from Bedrock states its reason, while a refusal of ours
-//! could be wrong. The exception is a Claude model without a row: it is treated as if it lacked what some of the
-//! newest Claude models refuse, because each generation has accepted less than the one before.
+//! could be wrong. The exception is a Claude model without a row: it is treated as if it lacked what some of
+//! the newest Claude models refuse, because each generation has accepted less than the one before.
 mod error;
 mod facts;
 mod geography;
@@ -88,9 +88,9 @@ impl Catalogue {
         self
     }
 
-    /// Returns the facts about a model id, an inference profile id, or an ARN of either. Other ARNs (application
-    /// inference profiles, provisioned throughput, prompts, prompt routers) do not reveal their model and are
-    /// unknown; resolve the id that the configuration gives as `base_model` instead.
+    /// Returns the facts about a model id, an inference profile id, or an ARN of either. Other ARNs
+    /// (application inference profiles, provisioned throughput, prompts, prompt routers) do not reveal their
+    /// model and are unknown; resolve the id that the configuration gives as `base_model` instead.
     #[must_use]
     pub fn resolve(&self, model_id: &str) -> Resolved {
         self.find(model_id)

@@ -11,8 +11,8 @@ pub struct Price {
     /// Service tier that has this price.
     #[serde(default)]
     pub tier: ServiceTier,
-    /// The price applies to all tokens of a call whose prompt is longer than this. 0: it applies to prompts for which
-    /// no other row of the same profiles and tier does.
+    /// The price applies to all tokens of a call whose prompt is longer than this. 0: it applies to prompts
+    /// for which no other row of the same profiles and tier does.
     #[serde(default)]
     pub above_input_tokens: u32,
     /// Price of an input token that is neither read from nor written to the cache.

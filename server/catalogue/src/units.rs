@@ -1,12 +1,12 @@
 //! Units: money and tokens, as integers.
 //!
-//! Price lists state dollars per million tokens with up to six decimals. One token therefore costs a whole number
-//! of picodollars, and no amount is ever rounded.
+//! Price lists state dollars per million tokens with up to six decimals. One token therefore costs a whole
+//! number of picodollars, and no amount is ever rounded.
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// An amount in picodollars (10⁻¹² US dollars). `u64` holds 18 million dollars. A price of `"0.035"` per million
-/// tokens is 35,000 picodollars per token.
+/// An amount in picodollars (10⁻¹² US dollars). `u64` holds 18 million dollars. A price of `"0.035"` per
+/// million tokens is 35,000 picodollars per token.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(try_from = "String")]
 pub struct PicoUsd(pub u64);

@@ -1,37 +1,30 @@
 //! Import of prices: from AWS's public price list into the catalogue's format.
 //!
 //! The list is downloaded without credentials as one file per offer:
-//! `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/us-east-1/index.json`, with the offers
-//! `AmazonBedrock` (models of Amazon and open models) and `AmazonBedrockFoundationModels` (models sold through the
-//! marketplace, Claude among them).
+//! `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/us-east-1/index.json`, with the
+//! offers `AmazonBedrock` (models of Amazon and open models) and `AmazonBedrockFoundationModels` (models sold
+//! through the marketplace, Claude among them).
 //!
-//! A row of the list is a product with attributes, and a term with its price. No attribute states which tokens the
-//! price is for; only the words of the usage type do, so every word must be understood (`usage_type.rs`). A row with
-//! an unknown word, an unknown model or a unit other than tokens is reported with the reason; no row is dropped
-//! silently or guessed.
+//! A row of the list is a product with attributes, and a term with its price. No attribute states which
+//! tokens the price is for; only the words of the usage type do, so every word must be understood
+//! (`usage_type.rs`). A row with an unknown word, an unknown model or a unit other than tokens is reported
+//! with the reason; no row is dropped silently or guessed.
 //!
-//! The result contains whole models, because a catalogue file replaces models as a whole: their facts are unchanged,
-//! their prices are replaced where the list has a price and kept where it has none.
+//! The result contains whole models, because a catalogue file replaces models as a whole: their facts are
+//! unchanged, their prices are replaced where the list has a price and kept where it has none.
 mod offer;
 mod table;
 #[cfg(test)]
 mod tests;
 mod usage_type;
 
+pub use offer::{File, ImportError};
+
 use offer::{Offer, Product};
 use std::{collections::BTreeMap, fmt, sync::Arc};
-use switchboard_catalogue::{Catalogue, Date, ModelFacts, Price, geographies_of_region};
+use switchboard_catalogue::{Catalogue, ModelFacts, Price, geographies_of_region};
 use table::{Slot, Table};
 use usage_type::Scope;
-
-/// A file of the price list.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// Name for error messages.
-    pub name: String,
-    /// Content.
-    pub json: String,
-}
 
 /// Result of an import.
 #[derive(Clone, Debug)]
@@ -57,35 +50,6 @@ pub struct SkippedRow {
     pub usage_type: String,
     /// Why it was skipped.
     pub reason: String,
-}
-
-/// Why an import failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// A file is not a price list.
-    #[error("{file} is not an AWS price list in JSON: {problem}")]
-    NotAPriceList {
-        /// Name of the file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The catalogue that is to be extended is not valid.
-    #[error("the catalogue is not valid: {0}")]
-    Catalogue(String),
-    /// No row could be imported.
-    #[error(
-        "no price was found for region {region} ({skipped} rows were skipped, {other_regions} are for other \
-             regions): download the region's index.json of AmazonBedrock or AmazonBedrockFoundationModels"
-    )]
-    Nothing {
-        /// The region.
-        region: String,
-        /// Number of skipped rows.
-        skipped: usize,
-        /// Number of rows for other regions.
-        other_regions: usize,
-    },
 }
 
 /// Imports the prices of calls from `region` into the models of a catalogue file.
@@ -194,8 +158,8 @@ fn source(offers: &[Offer], region: &str) -> String {
     format!("AWS's price list ({}) for {region}", lists.collect::<Vec<_>>().join(", "))
 }
 
-/// Prompt length from which a model charges its long-context price. The list does not state it, so it must be in the
-/// catalogue.
+/// Prompt length from which a model charges its long-context price. The list does not state it, so it must be
+/// in the catalogue.
 fn long_prompt_threshold(facts: &ModelFacts) -> Result<u32, String> {
     let above = facts.prices.iter().map(|price| price.above_input_tokens).find(|above| *above > 0);
     above.ok_or_else(|| {
@@ -206,7 +170,8 @@ fn long_prompt_threshold(facts: &ModelFacts) -> Result<u32, String> {
     })
 }
 
-/// Geography prefixes of the ids for which a row is the price. `true`: only if no other row names the geography.
+/// Geography prefixes of the ids for which a row is the price. `true`: only if no other row names the
+/// geography.
 fn profiles(scope: &Scope, facts: &ModelFacts, region: &str) -> Result<Vec<(String, bool)>, String> {
     let listed = |names: &[&str], is_fallback| -> Vec<(String, bool)> {
         let names = names.iter().filter(|name| facts.profiles.iter().any(|profile| profile == *name));
@@ -236,9 +201,4 @@ impl fmt::Display for SkippedRow {
         let usage_type = if self.usage_type.is_empty() { "no usage type" } else { &self.usage_type };
         write!(f, "{} ({usage_type}): {}", self.sku, self.reason)
     }
-}
-
-/// Date of a timestamp of a price list, such as `2026-11-20T19:54:33Z`.
-fn date(time: &str) -> Result<Date, String> {
-    Date::try_from(time.get(..10).unwrap_or(time).to_owned())
 }

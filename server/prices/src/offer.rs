@@ -1,11 +1,49 @@
 //! One file of the price list.
-use super::{File, ImportError, date, usage_type::Kind};
+use super::usage_type::Kind;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use switchboard_catalogue::{
     Date, ServiceTier,
     units::{PicoUsd, PriceError},
 };
+
+/// A file of the price list.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Name for error messages.
+    pub name: String,
+    /// Content.
+    pub json: String,
+}
+
+/// Why an import failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A file is not a price list.
+    #[error("{file} is not an AWS price list in JSON: {problem}")]
+    NotAPriceList {
+        /// Name of the file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The catalogue that is to be extended is not valid.
+    #[error("the catalogue is not valid: {0}")]
+    Catalogue(String),
+    /// No row could be imported.
+    #[error(
+        "no price was found for region {region} ({skipped} rows were skipped, {other_regions} are for other \
+             regions): download the region's index.json of AmazonBedrock or AmazonBedrockFoundationModels"
+    )]
+    Nothing {
+        /// The region.
+        region: String,
+        /// Number of skipped rows.
+        skipped: usize,
+        /// Number of rows for other regions.
+        other_regions: usize,
+    },
+}
 
 /// An offer: the products of one service, with their prices.
 #[derive(Debug)]
@@ -94,7 +132,8 @@ impl Offer {
         Ok(price)
     }
 
-    /// Number of tokens in a unit. Products of the marketplace have the unit "Units"; for tokens it is always a million.
+    /// Number of tokens in a unit. Products of the marketplace have the unit "Units"; for tokens it is always
+    /// a million.
     fn tokens(&self, unit: &str) -> Result<u32, String> {
         match unit.to_lowercase().as_str() {
             "1k tokens" => Ok(1_000),
@@ -122,7 +161,8 @@ impl Product {
         self.attribute("model").or_else(|| self.attribute("titanModel")).or(sold)
     }
 
-    /// Service tier. Three places can state it: the usage type and two attributes; they must not contradict each other.
+    /// Service tier. Three places can state it: the usage type and two attributes; they must not contradict
+    /// each other.
     pub(super) fn tier(&self, of_usage_type: Option<ServiceTier>) -> Result<ServiceTier, String> {
         let attribute = match self.attribute("service_tier").map(str::to_lowercase).as_deref() {
             None => None,
@@ -153,4 +193,9 @@ impl Product {
     fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name)?.as_deref().map(str::trim).filter(|value| !value.is_empty())
     }
+}
+
+/// Date of a timestamp of a price list, such as `2026-11-20T19:54:33Z`.
+fn date(time: &str) -> Result<Date, String> {
+    Date::try_from(time.get(..10).unwrap_or(time).to_owned())
 }

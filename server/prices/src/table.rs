@@ -48,7 +48,8 @@ struct Entry {
 // === impl Table ===
 
 impl<'a> Table<'a> {
-    /// Adds the price of a row. `profiles`: geography prefixes, and whether the row is only a fallback for each.
+    /// Adds the price of a row. `profiles`: geography prefixes, and whether the row is only a fallback for
+    /// each.
     pub(super) fn add(&mut self, slot: Slot<'a>, profiles: &[(String, bool)], price: PicoUsd, sku: &str) {
         let Slot { facts, tier, above, kind } = slot;
         self.facts.insert(&facts.id, facts);
@@ -93,7 +94,8 @@ impl<'a> Table<'a> {
         self.rows.len()
     }
 
-    /// Formats the models that have a price as a catalogue file: the text of `catalogue` with the imported prices.
+    /// Formats the models that have a price as a catalogue file: the text of `catalogue` with the imported
+    /// prices.
     pub(super) fn format(
         &self,
         catalogue: &str,

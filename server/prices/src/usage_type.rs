@@ -8,8 +8,9 @@
 //! USE1-MP:USE1_cache_write_tokens_1h_global_standard-Units
 //! ```
 //!
-//! A usage type is split into words. The kind of token is found among them, and every word after it must be known. The
-//! words before it name region and model; none of them may state that the price is for something else.
+//! A usage type is split into words. The kind of token is found among them, and every word after it must be
+//! known. The words before it name region and model; none of them may state that the price is for something
+//! else.
 use std::fmt;
 use switchboard_catalogue::ServiceTier;
 
@@ -100,7 +101,8 @@ fn kind<'a, 'w>(words: &'a [&'w str]) -> Option<(Kind, &'a [&'w str])> {
     })
 }
 
-/// Splits a text into lower-case words: at characters other than letters and digits, and before capital letters.
+/// Splits a text into lower-case words: at characters other than letters and digits, and before capital
+/// letters.
 fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';

@@ -1,12 +1,16 @@
 //! Timeouts, and retries of the same model.
-use super::{Floor, duration, duration::shown, invalid::Invalid};
+use super::{
+    Floor, duration,
+    duration::shown,
+    invalid::{Invalid, check_budget},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// `[deadline]`: timeouts, in the order in which the waits happen. The caller's own deadline bounds them all.
 ///
-/// The first wait, for a new connection, is [`connect_timeout`](super::Bedrock::connect_timeout), because calls share
-/// connections.
+/// The first wait, for a new connection, is [`connect_timeout`](super::Bedrock::connect_timeout), because
+/// calls share connections.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Deadline {
@@ -26,10 +30,11 @@ pub struct Deadline {
     /// The whole call, all attempts included.
     #[serde(with = "duration")]
     pub call: Duration,
-    /// Minimum throughput of the start of a stream; a slower model is replaced before anything is sent. Absent: none.
+    /// Minimum throughput of the start of a stream; a slower model is replaced before anything is sent.
+    /// Absent: none.
     pub floor: Option<Floor>,
-    /// Time for which a caller may leave a ready answer unread; then the call ends. May be longer than `call`, which
-    /// then applies first.
+    /// Time for which a caller may leave a ready answer unread; then the call ends. May be longer than
+    /// `call`, which then applies first.
     #[serde(with = "duration")]
     pub reader: Duration,
 }
@@ -60,8 +65,8 @@ pub struct TaskDeadline {
 pub struct Retry {
     /// Number of retry rounds; 0: none.
     pub rounds: u32,
-    /// Upper bound of the pause before the first round; it doubles with each round. The pause is random below the
-    /// bound, but never shorter than the `Retry-After` that Bedrock sent.
+    /// Upper bound of the pause before the first round; it doubles with each round. The pause is random below
+    /// the bound, but never shorter than the `Retry-After` that Bedrock sent.
     #[serde(with = "duration")]
     pub base_delay: Duration,
     /// Upper bound of every pause.
@@ -97,20 +102,6 @@ impl Retry {
         }
         check_budget(self.budget, self.refill)
     }
-}
-
-/// Largest budget of retries or hedges.
-const MAX_BUDGET: u32 = 1_000_000;
-
-/// Checks a budget of retries or hedges.
-pub(super) fn check_budget(budget: u32, refill: f64) -> Result<(), Invalid> {
-    if !(0.0..=1.0).contains(&refill) {
-        return Err(Invalid::new("refill", format!("is {refill}: use a number from 0 to 1")));
-    }
-    if budget > MAX_BUDGET {
-        return Err(Invalid::new("budget", format!("is {budget}: use at most {MAX_BUDGET}")));
-    }
-    Ok(())
 }
 
 // === impl Deadline ===
@@ -190,8 +181,8 @@ impl TaskDeadline {
         self.floor.map_or(Ok(()), |floor| floor.check())
     }
 
-    /// Checks the values of a task together with the `[deadline]` table, from which it takes those that it does not
-    /// set.
+    /// Checks the values of a task together with the `[deadline]` table, from which it takes those that it
+    /// does not set.
     pub(super) fn check_over(&self, defaults: Deadline) -> Result<(), Invalid> {
         self.check()?;
         let merged = self.over(defaults);

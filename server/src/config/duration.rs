@@ -1,5 +1,5 @@
-//! Durations of the configuration: written "30s" or "1h 30m", and at most 24 hours. The bound keeps sums of a duration
-//! and a point in time within what the clock can represent.
+//! Durations of the configuration: written "30s" or "1h 30m", and at most 24 hours. The bound keeps sums of a
+//! duration and a point in time within what the clock can represent.
 use serde::{Deserializer, Serializer, de};
 use std::time::Duration;
 

@@ -56,3 +56,17 @@ impl InvalidIn {
         found
     }
 }
+
+/// Largest budget of retries or hedges.
+const MAX_BUDGET: u32 = 1_000_000;
+
+/// Checks a budget of retries or hedges.
+pub(super) fn check_budget(budget: u32, refill: f64) -> Result<(), Invalid> {
+    if !(0.0..=1.0).contains(&refill) {
+        return Err(Invalid::new("refill", format!("is {refill}: use a number from 0 to 1")));
+    }
+    if budget > MAX_BUDGET {
+        return Err(Invalid::new("budget", format!("is {budget}: use at most {MAX_BUDGET}")));
+    }
+    Ok(())
+}

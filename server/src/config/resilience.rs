@@ -1,5 +1,9 @@
 //! Circuit breakers, hedging, minimum throughput and broken streams.
-use super::{deadline::check_budget, duration, duration::shown, invalid::Invalid};
+use super::{
+    duration,
+    duration::shown,
+    invalid::{Invalid, check_budget},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -16,14 +20,14 @@ pub struct Breaker {
     pub min_attempts: u32,
     /// Share of failed attempts at which the breaker opens, above 0 and up to 1.
     pub failure_rate: f64,
-    /// Duration from which an answer counts as slow: to the first content of a stream, or to a whole answer. Absent: no
-    /// answer counts as slow.
+    /// Duration from which an answer counts as slow: to the first content of a stream, or to a whole answer.
+    /// Absent: no answer counts as slow.
     #[serde(with = "duration::option")]
     pub slow_after: Option<Duration>,
     /// Share of slow answers at which the breaker opens, above 0 and up to 1.
     pub slow_rate: f64,
-    /// Time for which the breaker stays open, minus a random part, before one probe is let through. It doubles after
-    /// each failed probe.
+    /// Time for which the breaker stays open, minus a random part, before one probe is let through. It
+    /// doubles after each failed probe.
     #[serde(with = "duration")]
     pub open: Duration,
     /// Longest time for which the breaker stays open.
@@ -56,8 +60,8 @@ pub enum Force {
 pub struct Hedging {
     /// Number of hedges that all calls of a task share.
     pub budget: u32,
-    /// Fraction of a hedge that each call without one returns to the budget, from 0 to 1: in the long run the share of
-    /// calls that can be hedged.
+    /// Fraction of a hedge that each call without one returns to the budget, from 0 to 1: in the long run the
+    /// share of calls that can be hedged.
     pub refill: f64,
 }
 
@@ -67,8 +71,8 @@ pub struct Hedging {
 pub struct Floor {
     /// Minimum output in tokens per second; estimated, with four bytes per token.
     pub tokens_per_second: f64,
-    /// Time from the first content for which throughput is measured and events are held back. A model that generates
-    /// the required amount earlier is let through at once.
+    /// Time from the first content for which throughput is measured and events are held back. A model that
+    /// generates the required amount earlier is let through at once.
     #[serde(with = "duration")]
     pub over: Duration,
 }
@@ -80,7 +84,8 @@ pub enum AfterContent {
     /// The call fails, and its status states how much was sent.
     #[default]
     Fail,
-    /// A restart event tells the caller to discard the partial answer, and another model starts from the beginning.
+    /// A restart event tells the caller to discard the partial answer, and another model starts from the
+    /// beginning.
     Restart,
 }
 

@@ -15,35 +15,38 @@ pub struct Server {
     /// Time that running calls have to finish once draining has begun; then they are cut off.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
-    /// Time for which new calls are still accepted after health reports NOT_SERVING, so that load balancers can notice.
+    /// Time for which new calls are still accepted after health reports NOT_SERVING, so that load balancers
+    /// can notice.
     #[serde(with = "duration")]
     pub drain_delay: Duration,
     /// True if tools such as `grpcurl` can learn the contract through server reflection.
     pub reflection: bool,
-    /// Maximum time for a request to arrive, in addition to the longest `call` timeout. It limits how long a caller that
-    /// opens calls and sends nothing can hold their permits.
+    /// Maximum time for a request to arrive, in addition to the longest `call` timeout. It limits how long a
+    /// caller that opens calls and sends nothing can hold their permits.
     #[serde(with = "duration")]
     pub upload_timeout: Duration,
-    /// Maximum number of concurrent calls on one connection, health checks included. Callers queue further calls without
-    /// reporting it, so it is larger than `[admission] max_calls`: excess calls are rejected instead of queued.
+    /// Maximum number of concurrent calls on one connection, health checks included. Callers queue further
+    /// calls without reporting it, so it is larger than `[admission] max_calls`: excess calls are rejected
+    /// instead of queued.
     pub max_calls_per_connection: NonZeroU32,
     /// Largest metadata of a call. HTTP/2 counts each entry as its name and value plus 32 bytes.
     pub max_header_size: ByteSize,
-    /// HTTP/2 flow-control window of a call: bytes of one request that may be in flight. A call receives at most this
-    /// much per round trip.
+    /// HTTP/2 flow-control window of a call: bytes of one request that may be in flight. A call receives at
+    /// most this much per round trip.
     pub call_window: ByteSize,
-    /// HTTP/2 flow-control window of a connection: bytes of all its requests that may be in flight, and that a connection
-    /// can make Switchboard buffer unread.
+    /// HTTP/2 flow-control window of a connection: bytes of all its requests that may be in flight, and that
+    /// a connection can make Switchboard buffer unread.
     pub connection_window: ByteSize,
-    /// Interval between HTTP/2 keep-alive pings. Connections that do not answer are closed, which frees the permits of
-    /// callers that disappeared or never finished sending their headers. Zero: no pings.
+    /// Interval between HTTP/2 keep-alive pings. Connections that do not answer are closed, which frees the
+    /// permits of callers that disappeared or never finished sending their headers. Zero: no pings.
     #[serde(with = "duration")]
     pub keepalive_interval: Duration,
     /// Time to wait for the answer to a ping before the connection is closed.
     #[serde(with = "duration")]
     pub keepalive_timeout: Duration,
-    /// Age, plus or minus 10 %, at which a caller is asked to reconnect, so that calls spread to new instances behind a
-    /// load balancer that balances connections. Running calls finish on the old connection. Zero: no maximum age.
+    /// Age, plus or minus 10 %, at which a caller is asked to reconnect, so that calls spread to new
+    /// instances behind a load balancer that balances connections. Running calls finish on the old
+    /// connection. Zero: no maximum age.
     #[serde(with = "humantime_serde")]
     pub max_connection_age: Duration,
 }
@@ -83,8 +86,8 @@ impl Default for Server {
 impl Server {
     /// Bounds of flow-control windows: HTTP/2 starts with 65,535 bytes, and the size has 31 bits.
     const WINDOWS: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::b(i32::MAX as u64);
-    /// Bounds of the metadata of a call: a smaller limit has no room for a token and a trace context, with a larger one
-    /// the metadata could cost as much memory as a prompt.
+    /// Bounds of the metadata of a call: a smaller limit has no room for a token and a trace context, with a
+    /// larger one the metadata could cost as much memory as a prompt.
     const HEADERS: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::mib(1);
     /// Largest maximum age of a connection.
     const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -15,10 +15,11 @@ pub struct Model {
     pub region: Option<String>,
     /// Maximum number of output tokens. Absent: the limit of the catalogue, or none if it is unknown.
     pub max_output_tokens: Option<MaxTokens>,
-    /// Id under which the catalogue lists the model, if `id` does not reveal it: for application inference profiles and
-    /// provisioned models. Absent: `id`.
+    /// Id under which the catalogue lists the model, if `id` does not reveal it: for application inference
+    /// profiles and provisioned models. Absent: `id`.
     pub base_model: Option<String>,
-    /// Ladder: alternative deployments of the model, tried in this order before another model is. Empty: none.
+    /// Ladder: alternative deployments of the model, tried in this order before another model is. Empty:
+    /// none.
     #[serde(default)]
     pub ladder: Vec<Rung>,
     /// Override of the circuit breaker.
@@ -37,8 +38,8 @@ pub struct Rung {
     pub id: Option<String>,
     /// Region. Absent: the model's.
     pub region: Option<String>,
-    /// Service tier: "priority", "default", "flex" or "reserved". The rung is skipped for callers that set a tier
-    /// themselves. Absent: none.
+    /// Service tier: "priority", "default", "flex" or "reserved". The rung is skipped for callers that set a
+    /// tier themselves. Absent: none.
     pub service_tier: Option<String>,
 }
 
@@ -60,8 +61,8 @@ pub struct Task {
     /// Timeouts of the task. Absent values are the model's, then those of `[deadline]`.
     #[serde(default)]
     pub deadline: TaskDeadline,
-    /// Hedging: time to the first content, or to the whole answer, after which the next model is called in parallel.
-    /// Absent: no hedging.
+    /// Hedging: time to the first content, or to the whole answer, after which the next model is called in
+    /// parallel. Absent: no hedging.
     #[serde(with = "duration::option", default)]
     pub hedge_after: Option<Duration>,
     /// Treatment of a stream that breaks after content was sent.

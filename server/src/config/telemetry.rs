@@ -1,4 +1,5 @@
-//! `[telemetry]`: content of traces, metrics and logs. Their destination is set by OpenTelemetry's variables, `OTEL_*`.
+//! `[telemetry]`: content of traces, metrics and logs. Their destination is set by OpenTelemetry's variables,
+//! `OTEL_*`.
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 

@@ -1,4 +1,5 @@
-//! Cost of an attempt: from its usage, or estimated from its text if the usage never arrives; and the sum of a call.
+//! Cost of an attempt: from its usage, or estimated from its text if the usage never arrives; and the sum of
+//! a call.
 use super::{Cost, Used, cost_of, estimate, price_usage};
 use crate::{
     catalogue::{ModelFacts, ServiceTier},
@@ -86,8 +87,8 @@ impl Bill {
     }
 }
 
-/// True if calls of this id are charged per token at a known price. Provisioned throughput is charged per hour, custom
-/// models have no public price, and a prompt router does not reveal the model that it chooses.
+/// True if calls of this id are charged per token at a known price. Provisioned throughput is charged per
+/// hour, custom models have no public price, and a prompt router does not reveal the model that it chooses.
 fn is_charged_per_token(model_id: &str) -> bool {
     let charged =
         [":foundation-model/", ":inference-profile/", ":application-inference-profile/", ":prompt/"];

@@ -1,8 +1,8 @@
 //! Estimates of token counts that Bedrock did not report.
 //!
-//! A token is estimated as four bytes of text, which holds for English within 25 % with every tokenizer in use. Other
-//! scripts and code have more tokens per byte. Images and files are not text, and only the model knows how many tokens they
-//! are. An estimate is therefore always marked as one.
+//! A token is estimated as four bytes of text, which holds for English within 25 % with every tokenizer in
+//! use. Other scripts and code have more tokens per byte. Images and files are not text, and only the model
+//! knows how many tokens they are. An estimate is therefore always marked as one.
 use crate::units::Tokens;
 use prost::Message as _;
 use switchboard_proto::v1::{

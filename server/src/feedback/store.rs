@@ -1,4 +1,5 @@
-//! The store: an embedded SQLite database. No other file uses SQLite. The store has no clock; its callers pass the time.
+//! The store: an embedded SQLite database. No other file uses SQLite. The store has no clock; its callers
+//! pass the time.
 mod schema;
 
 use super::{Judgement, Score};
@@ -61,8 +62,8 @@ pub(super) struct Store {
     max_answers: u32,
 }
 
-/// Number of answers that are written before the thread yields. On a small machine the thread shares its core with calls,
-/// and without yielding a call would wait until the whole batch is written.
+/// Number of answers that are written before the thread yields. On a small machine the thread shares its core
+/// with calls, and without yielding a call would wait until the whole batch is written.
 const ROWS_PER_YIELD: usize = 4;
 
 // === impl Store ===
@@ -109,8 +110,8 @@ impl Store {
         transaction.commit()
     }
 
-    /// Stores a judgement. Returns its answer, and true if it replaced an earlier judgement. `None`: there is no such
-    /// answer.
+    /// Stores a judgement. Returns its answer, and true if it replaced an earlier judgement. `None`: there is
+    /// no such answer.
     pub(super) fn judge(
         &mut self,
         request_id: &str,
@@ -141,11 +142,13 @@ fn open_file(file: &Path) -> Result<Connection, StoreError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
     let database = Connection::open(file)?;
     database.pragma_update(None, "journal_mode", "WAL")?; // readers and the writer do not wait for each other
-    database.pragma_update(None, "synchronous", "NORMAL")?; // a power failure can lose the last transactions, but not corrupt the file
+    // A power failure can lose the last transactions, but not corrupt the file.
+    database.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(database)
 }
 
-/// Inserts a judgement, or replaces the earlier one of the same judge and criterion. Returns true if it replaced one.
+/// Inserts a judgement, or replaces the earlier one of the same judge and criterion. Returns true if it
+/// replaced one.
 fn upsert(
     transaction: &Transaction<'_>,
     seq: i64,
@@ -188,8 +191,8 @@ fn upsert(
     Ok(replaced)
 }
 
-/// Removes answers that are too old, and the oldest rows above the maximum. The judgements of removed answers are removed
-/// with them.
+/// Removes answers that are too old, and the oldest rows above the maximum. The judgements of removed answers
+/// are removed with them.
 fn remove_excess(transaction: &Transaction<'_>, cutoff: i64, max: u32) -> rusqlite::Result<()> {
     transaction.prepare_cached("DELETE FROM answers WHERE at < ?1")?.execute([cutoff])?;
     transaction

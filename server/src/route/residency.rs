@@ -1,8 +1,8 @@
 //! Data residency: the geography in which a model processes requests.
 //!
-//! The id of an inference profile names the geography (`eu.`, `global.`). A bare model id, or an ARN that hides its
-//! model, is processed in the region that is called. A fallback must not send a request out of the geography of the
-//! task's first model, unless the task allows it.
+//! The id of an inference profile names the geography (`eu.`, `global.`). A bare model id, or an ARN that
+//! hides its model, is processed in the region that is called. A fallback must not send a request out of the
+//! geography of the task's first model, unless the task allows it.
 use crate::catalogue::{geographies_of_region, geography};
 
 /// Returns the geography in which `model_id` processes requests if it is called in `region`.

@@ -1,5 +1,6 @@
-//! Content capture: prompts and answers as span attributes, if `[telemetry] capture_content` is set. The attributes are
-//! JSON in the format of the GenAI semantic conventions. Content other than text is represented by its type alone.
+//! Content capture: prompts and answers as span attributes, if `[telemetry] capture_content` is set. The
+//! attributes are JSON in the format of the GenAI semantic conventions. Content other than text is
+//! represented by its type alone.
 use crate::model::ModelEvent;
 use serde_json::{Value, json};
 use switchboard_proto::v1::{

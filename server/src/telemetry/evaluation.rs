@@ -1,8 +1,8 @@
 //! Feedback in traces: the event `gen_ai.evaluation.result` in the trace of the answer.
 //!
-//! A span that has ended accepts no events, and the call's span has ended. The event is therefore in a span of its own,
-//! a child of the call's. The span is always exported: judgements are rare, and more valuable than the spans that a
-//! sampler drops.
+//! A span that has ended accepts no events, and the call's span has ended. The event is therefore in a span
+//! of its own, a child of the call's. The span is always exported: judgements are rare, and more valuable
+//! than the spans that a sampler drops.
 use crate::{
     feedback::{Judged, JudgementSink},
     semconv::{attribute as a, event},

@@ -1,8 +1,8 @@
 //! The Prometheus endpoint: all metrics as text, on a port of its own.
 //!
-//! The metrics contain no prompts and answers, but they reveal which models are called and what they cost, so the
-//! endpoint listens on loopback unless the configuration names another address. Connections have a few seconds to send
-//! a request. Connections above the maximum are closed at once; they do not wait.
+//! The metrics contain no prompts and answers, but they reveal which models are called and what they cost, so
+//! the endpoint listens on loopback unless the configuration names another address. Connections have a few
+//! seconds to send a request. Connections above the maximum are closed at once; they do not wait.
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;

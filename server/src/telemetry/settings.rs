@@ -1,5 +1,5 @@
-//! Settings from OpenTelemetry's environment variables (`OTEL_*`). OpenTelemetry's crates read the variables for headers,
-//! compression, timeouts and resource attributes themselves.
+//! Settings from OpenTelemetry's environment variables (`OTEL_*`). OpenTelemetry's crates read the variables
+//! for headers, compression, timeouts and resource attributes themselves.
 use super::StartError;
 use crate::config::GenAi;
 use opentelemetry_sdk::trace::Sampler;

@@ -10,11 +10,13 @@ use switchboard_server::{bootstrap::read, catalogue::Catalogue};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Prices {
-    /// Print a catalogue file with the prices of AWS's price lists, and on standard error each row that does not fit it
+    /// Print a catalogue file with the prices of AWS's price lists, and on standard error each row that does
+    /// not fit it
     ///
-    /// The lists are public: `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json`, with
+    /// The lists are public:
+    /// `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json`, with
     /// AmazonBedrock and AmazonBedrockFoundationModels as OFFER. Save the output in a file and name it in the
-    /// configuration under [catalogue] file.
+    /// configuration under `[catalogue] file`.
     Import {
         /// The price lists, in JSON
         #[arg(required = true, value_name = "FILE")]

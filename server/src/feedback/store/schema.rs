@@ -2,8 +2,8 @@
 use super::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Migrations in order: the first creates version 1, each further one the next version. A released migration never
-/// changes. The version is kept as SQLite's `user_version`.
+/// Migrations in order: the first creates version 1, each further one the next version. A released migration
+/// never changes. The version is kept as SQLite's `user_version`.
 const MIGRATIONS: [&str; 2] = [CREATE, ADD_CALLER];
 
 const CREATE: &str = "
