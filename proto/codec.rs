@@ -1,16 +1,17 @@
-//! How messages are written: prost's way, into less room than tonic gives it.
+//! Codec of the generated clients and servers: prost with smaller buffers than tonic's default.
 use prost::Message;
 use std::marker::PhantomData;
 use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::ProstCodec;
 
-/// What a call's answers are written into, in bytes. It stays with its stream while that waits for its next event: tonic's own 8 KiB
-/// were a sixth of what an open stream allocated. An event is some 100 to 500 bytes; what is larger makes it grow.
-const ROOM: usize = 2 << 10;
-/// How much may be written before it is handed on, in bytes. Tonic's own figure.
-const AT_ONCE: usize = 32 << 10;
+/// Initial size of the send buffer of a call, in bytes. A stream keeps its buffer while it waits for the next
+/// event: tonic's default of 8 KiB was a sixth of the memory of an open stream. Most events have 100 to 500
+/// bytes; the buffer grows for larger ones.
+const BUFFER_SIZE: usize = 2 << 10;
+/// Number of buffered bytes at which the buffer is sent. Tonic's default.
+const YIELD_THRESHOLD: usize = 32 << 10;
 
-/// The codec that the generated clients and servers name.
+/// The codec.
 #[derive(Debug)]
 pub(crate) struct SmallCodec<T, U>(PhantomData<(T, U)>);
 
@@ -31,7 +32,7 @@ where
     type Decoder = <ProstCodec<T, U> as Codec>::Decoder;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::raw_encoder(BufferSettings::new(ROOM, AT_ONCE))
+        ProstCodec::<T, U>::raw_encoder(BufferSettings::new(BUFFER_SIZE, YIELD_THRESHOLD))
     }
 
     fn decoder(&mut self) -> Self::Decoder {

@@ -1,7 +1,7 @@
-//! Switchboard's gRPC contract, generated from the files beside this one.
+//! Switchboard's gRPC contract, generated from the `.proto` files in this folder.
 //!
-//! [`v1`] holds the messages, the clients and the servers; [`FILE_DESCRIPTOR_SET`] is the contract itself, comments
-//! included, for reflection and for tools that read messages they were not compiled with.
+//! [`v1`] has the messages, clients and servers. [`FILE_DESCRIPTOR_SET`] has the contract with its comments,
+//! for reflection and for tools that read messages dynamically.
 mod codec;
 pub mod names;
 
@@ -11,5 +11,5 @@ pub mod v1 {
     tonic::include_proto!("switchboard.v1");
 }
 
-/// The contract and everything that it imports, as an encoded `google.protobuf.FileDescriptorSet`.
+/// The contract and everything it imports, as an encoded `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("switchboard");

@@ -1,20 +1,20 @@
-//! Names of enum values as people and programs see them outside protobuf: without the enum's prefix.
+//! Names of enum values without the enum's prefix, for logs, metrics and people.
 use crate::v1::{AdjustmentAction, ErrorReason, Outcome, Resolution};
 use tonic::Code;
 
-/// The reason without its prefix, as `ErrorInfo.reason` carries it: `BEDROCK_THROTTLED`.
+/// Returns the name of a reason as in `ErrorInfo.reason`: `BEDROCK_THROTTLED`.
 #[must_use]
 pub fn reason_name(reason: ErrorReason) -> &'static str {
     reason.as_str_name().trim_start_matches("ERROR_REASON_")
 }
 
-/// The outcome without its prefix: `MODEL_ERROR`.
+/// Returns the name of an outcome: `MODEL_ERROR`.
 #[must_use]
 pub fn outcome_name(outcome: Outcome) -> &'static str {
     outcome.as_str_name().trim_start_matches("OUTCOME_")
 }
 
-/// The action as metrics and spans have it: `removed`.
+/// Returns the name of an action in metrics and spans: `removed`.
 #[must_use]
 pub const fn action_name(action: AdjustmentAction) -> &'static str {
     match action {
@@ -26,7 +26,7 @@ pub const fn action_name(action: AdjustmentAction) -> &'static str {
     }
 }
 
-/// The resolution as logs, spans and metrics have it: `unknown`.
+/// Returns the name of a resolution in logs, spans and metrics: `unknown`.
 #[must_use]
 pub const fn resolution_name(resolution: Resolution) -> &'static str {
     match resolution {
@@ -37,7 +37,7 @@ pub const fn resolution_name(resolution: Resolution) -> &'static str {
     }
 }
 
-/// The status code as the gRPC specification writes it: `INVALID_ARGUMENT`.
+/// Returns the name of a status code in the gRPC specification: `INVALID_ARGUMENT`.
 #[must_use]
 pub const fn code_name(code: Code) -> &'static str {
     match code {

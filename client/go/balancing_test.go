@@ -1,7 +1,6 @@
 package switchboard_test
 
-// Two real Switchboards behind one connection of gRPC's own, which balances: what callers see when one of the two is told to
-// stop.
+// Two real Switchboards with gRPC's client-side load balancing: calls while one of the two shuts down.
 
 import (
 	"bufio"
@@ -31,15 +30,16 @@ import (
 )
 
 const (
-	// callersOfEachKind never pause; as many ask for whole answers as for streams.
+	// callersOfEachKind is the number of callers of Converse, and of ConverseStream. They call without pauses.
 	callersOfEachKind = 4
 
-	// inARow is after how many calls to one server in a row the other one counts as left: both in turn give two.
+	// inARow is the number of consecutive calls to one server after which no calls are expected at the other
+	// one. With round robin over both, there are at most two.
 	inARow = 30
 )
 
-// The connection's GOAWAY alone sends callers away: drain_delay is not needed for it.
-func TestCallersOfADrainingServerGoToTheOtherOneByItsGoaway(t *testing.T) {
+// GOAWAY alone moves callers to the other server: drain_delay is not needed for it.
+func TestGoawayMovesCallersToTheOtherServer(t *testing.T) {
 	pair := newPair(t, "0s")
 	conn := pair.balanced(`{"loadBalancingConfig": [{"round_robin": {}}]}`)
 
@@ -52,8 +52,9 @@ func TestCallersOfADrainingServerGoToTheOtherOneByItsGoaway(t *testing.T) {
 	pair.accountFor(traffic.stop())
 }
 
-// While drain_delay lasts the connection stays open and would be served: here it is health that sends callers away.
-func TestCallersOfADrainingServerGoToTheOtherOneByItsHealth(t *testing.T) {
+// During drain_delay the connection stays open and calls are served: here, health checks move callers to the
+// other server.
+func TestHealthChecksMoveCallersToTheOtherServer(t *testing.T) {
 	pair := newPair(t, "10min")
 	conn := pair.balanced(`{
 	  "loadBalancingConfig": [{"round_robin": {}}],
@@ -66,13 +67,13 @@ func TestCallersOfADrainingServerGoToTheOtherOneByItsHealth(t *testing.T) {
 	pair.accountFor(traffic.stop())
 }
 
-// pair is two servers on one simulator.
+// pair is two servers with one simulator.
 type pair struct {
 	t             *testing.T
 	first, second *server
 }
 
-// server is a `switchboard serve`, and what its log says of the calls that it served.
+// server is a `switchboard serve` and the calls in its log.
 type server struct {
 	address string
 	process *exec.Cmd
@@ -82,7 +83,7 @@ type server struct {
 	served map[string]string // outcomes, by request id
 }
 
-// logLine is what matters here of a line of Switchboard's log.
+// logLine has the needed members of a line of Switchboard's log.
 type logLine struct {
 	Message   string `json:"message"`
 	Address   string `json:"address"`
@@ -92,7 +93,7 @@ type logLine struct {
 
 func newPair(t *testing.T, drainDelay string) *pair {
 	t.Helper()
-	// An answer takes some 300 ms, so that several run when the drain begins.
+	// An answer takes about 300 ms, so that several calls are running when the drain starts.
 	simulator := start(t, regexp.MustCompile(`listens on (http://[0-9.:]+)`), nil,
 		program(t, "bedrock-sim"), "--listen", "127.0.0.1:0", "--speed", "10")
 	config := filepath.Join(t.TempDir(), "switchboard.toml")
@@ -103,7 +104,7 @@ drain_delay = %q
 [bedrock]
 region = "us-east-1"
 
-# A failure shall be seen, not mended.
+# Tests need to see failures.
 [retry]
 rounds = 0
 
@@ -149,7 +150,7 @@ func serve(t *testing.T, config, simulator string) *server {
 	return s
 }
 
-// read takes in the log until the server ends.
+// read reads the log until the server ends.
 func (s *server) read(log io.Reader, serving chan<- string) {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		var line logLine
@@ -167,7 +168,7 @@ func (s *server) read(log io.Reader, serving chan<- string) {
 	}
 }
 
-// exited waits until the server has ended by itself.
+// exited waits until the server has ended.
 func (s *server) exited() error {
 	select {
 	case err := <-s.ended:
@@ -177,7 +178,7 @@ func (s *server) exited() error {
 	}
 }
 
-// outcome is how a call ended, as the log has it. Empty: this server has not served it.
+// outcome returns the outcome of a call in the log. Empty: this server has not served the call.
 func (s *server) outcome(requestID string) string {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -190,8 +191,7 @@ func (s *server) count() int {
 	return len(s.served)
 }
 
-// balanced is a connection to both servers. It retries nothing but what no server has seen. Its target has a name, for HTTP/2
-// refuses calls without an authority.
+// balanced returns a connection to both servers. Its target has a name, because HTTP/2 requires an authority.
 func (p *pair) balanced(serviceConfig string) *grpc.ClientConn {
 	p.t.Helper()
 	both := manual.NewBuilderWithScheme("pair")
@@ -205,7 +205,8 @@ func (p *pair) balanced(serviceConfig string) *grpc.ClientConn {
 	return conn
 }
 
-// drainOneUnderLoad tells the first server to stop while calls run on it, and returns when callers have left it.
+// drainOneUnderLoad stops the first server while it serves calls, and returns when no more calls arrive
+// there.
 func (p *pair) drainOneUnderLoad(conn *grpc.ClientConn) *traffic {
 	p.t.Helper()
 	traffic := begin(p.t, conn)
@@ -213,17 +214,17 @@ func (p *pair) drainOneUnderLoad(conn *grpc.ClientConn) *traffic {
 		first, second := traffic.answeredBy(p.first), traffic.answeredBy(p.second)
 		return min(first, second) > 20 && max(first, second) < 2*min(first, second)
 	})
-	traffic.until("a stream in the midst on the first", func() bool { return traffic.streaming[p.first.address] > 0 })
+	traffic.until("a running stream on the first server", func() bool { return traffic.streaming[p.first.address] > 0 })
 
 	if err := p.first.process.Process.Signal(syscall.SIGTERM); err != nil {
 		p.t.Fatal(err)
 	}
 
-	traffic.until("callers leave the first", func() bool { return traffic.lastWereBy(p.second) })
+	traffic.until("callers move to the second server", func() bool { return traffic.lastWereBy(p.second) })
 	return traffic
 }
 
-// accountFor compares what callers saw with what the servers' logs say.
+// accountFor compares the calls with the servers' logs.
 func (p *pair) accountFor(calls []finished) {
 	p.t.Helper()
 	byAddress := map[string]*server{p.first.address: p.first, p.second.address: p.second}
@@ -243,14 +244,14 @@ func (p *pair) accountFor(calls []finished) {
 	}
 }
 
-// finished is a call with its answer.
+// finished is a successful call.
 type finished struct {
 	server    string
 	requestID string
-	words     string
+	text      string
 }
 
-// traffic is callers who never pause.
+// traffic is a group of callers.
 type traffic struct {
 	t       *testing.T
 	calls   pb.ConverseServiceClient
@@ -260,7 +261,7 @@ type traffic struct {
 	mutex     sync.Mutex
 	answers   []finished
 	lost      []error
-	streaming map[string]int // streams whose first event is here and whose last is not, by server
+	streaming map[string]int // running streams, by server
 }
 
 func begin(t *testing.T, conn *grpc.ClientConn) *traffic {
@@ -337,7 +338,7 @@ func (c *traffic) converseStream(ctx context.Context) (finished, error) {
 }
 
 func answered(server string, collected *switchboard.Collected) finished {
-	return finished{server: server, requestID: collected.Route.GetRequestId(), words: collected.Text()}
+	return finished{server: server, requestID: collected.Route.GetRequestId(), text: collected.Text()}
 }
 
 func (c *traffic) streams(server string, more int) {
@@ -346,21 +347,21 @@ func (c *traffic) streams(server string, more int) {
 	c.streaming[server] += more
 }
 
-// until waits for something that the callers have seen.
-func (c *traffic) until(what string, isSo func() bool) {
+// until waits for a condition.
+func (c *traffic) until(what string, condition func() bool) {
 	c.t.Helper()
 	for ends := time.Now().Add(bound); time.Now().Before(ends); time.Sleep(time.Millisecond) {
 		c.mutex.Lock()
-		is, lost := isSo(), c.lost
+		holds, lost := condition(), c.lost
 		c.mutex.Unlock()
 		if len(lost) > 0 {
 			c.t.Fatalf("before %s %d calls were lost: %v", what, len(lost), errors.Join(lost...))
 		}
-		if is {
+		if holds {
 			return
 		}
 	}
-	c.t.Fatalf("it never came to this: %s", what)
+	c.t.Fatalf("condition not met: %s", what)
 }
 
 func (c *traffic) answeredBy(server *server) (count int) {
@@ -381,7 +382,7 @@ func (c *traffic) lastWereBy(server *server) bool {
 	return true
 }
 
-// staysWith sees to it that of so many more calls none goes anywhere else.
+// staysWith checks that no further call goes to another server.
 func (c *traffic) staysWith(server *server) {
 	c.t.Helper()
 	c.mutex.Lock()
@@ -392,11 +393,12 @@ func (c *traffic) staysWith(server *server) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if now := len(c.answers) - c.answeredBy(server); now != elsewhere {
-		c.t.Fatalf("%d calls went to the server that they had left", now-elsewhere)
+		c.t.Fatalf("%d calls went to the drained server", now-elsewhere)
 	}
 }
 
-// stop lets the calls that run finish, and returns all. None was lost, and all had the same whole answer.
+// stop waits for running calls and returns all calls. It checks that none failed and that all have the same
+// answer.
 func (c *traffic) stop() []finished {
 	c.t.Helper()
 	close(c.stopped)
@@ -405,8 +407,8 @@ func (c *traffic) stop() []finished {
 		c.t.Fatalf("%d calls were lost: %v", len(c.lost), errors.Join(c.lost...))
 	}
 	for _, answer := range c.answers {
-		if answer.words == "" || answer.words != c.answers[0].words {
-			c.t.Errorf("%q is not %q", answer.words, c.answers[0].words)
+		if answer.text == "" || answer.text != c.answers[0].text {
+			c.t.Errorf("%q is not %q", answer.text, c.answers[0].text)
 		}
 	}
 	return c.answers

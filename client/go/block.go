@@ -9,18 +9,18 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// openBlock is one block of a message while its pieces come in.
+// openBlock is a content block that is being received.
 type openBlock interface {
-	// append adds a piece; false: it does not belong to this kind of block.
+	// append adds a delta. It returns false if the delta does not belong to this kind of block.
 	append(*pb.ContentBlockDelta) bool
-	// close is the block as history wants it: none for blank text, and one for each piece of an unknown kind, since how
-	// those would join is unknown too.
+	// close returns the block as it is sent back in a history: no block for blank text, and one block for each
+	// delta of an unknown kind, because it is unknown how to combine them.
 	close() []*pb.ContentBlock
 }
 
 type (
 	textBlock struct {
-		words     strings.Builder
+		text      strings.Builder
 		citations []*pb.Citation
 	}
 	toolUseBlock struct {
@@ -28,20 +28,20 @@ type (
 		input strings.Builder
 	}
 	toolResultBlock struct{ result *pb.ToolResultBlock }
-	// reasoningBlock is readable or sealed; a model sends one or the other.
+	// reasoningBlock is plain text or encrypted; a model sends one or the other.
 	reasoningBlock struct {
-		words     strings.Builder
-		spoke     bool
+		text      strings.Builder
+		hasText   bool
 		signature *string
-		sealed    []byte
+		redacted  []byte
 		unknown   []string
 	}
 	imageBlock   struct{ image *pb.ImageBlock }
-	unknownBlock struct{ pieces []string }
+	unknownBlock struct{ parts []string }
 )
 
-// begin is the block that a start event begins; nil: the first piece decides.
-func begin(start *pb.ContentBlockStart) openBlock {
+// newBlock returns the block of a start event; nil if the first delta determines the kind of block.
+func newBlock(start *pb.ContentBlockStart) openBlock {
 	switch start := start.GetStart().(type) {
 	case *pb.ContentBlockStart_ToolUse:
 		return &toolUseBlock{start: start.ToolUse}
@@ -59,9 +59,10 @@ func begin(start *pb.ContentBlockStart) openBlock {
 	}
 }
 
-// beginWith is the block that a piece begins. Tools name themselves in a start event: without one there is no block to add
-// to. Nor does a piece of an unknown kind begin one: known pieces may follow.
-func beginWith(delta *pb.ContentBlockDelta) openBlock {
+// newBlockFor returns the kind of block that starts with this delta. Tool blocks need a start event, which
+// has their name. A delta of an unknown kind does not determine the kind of block, because known deltas can
+// follow.
+func newBlockFor(delta *pb.ContentBlockDelta) openBlock {
 	switch delta.GetDelta().(type) {
 	case *pb.ContentBlockDelta_Text, *pb.ContentBlockDelta_Citation:
 		return &textBlock{}
@@ -77,7 +78,7 @@ func beginWith(delta *pb.ContentBlockDelta) openBlock {
 func (b *textBlock) append(delta *pb.ContentBlockDelta) bool {
 	switch delta := delta.GetDelta().(type) {
 	case *pb.ContentBlockDelta_Text:
-		b.words.WriteString(delta.Text)
+		b.text.WriteString(delta.Text)
 	case *pb.ContentBlockDelta_Citation:
 		b.citations = append(b.citations, citation(delta.Citation))
 	default:
@@ -87,27 +88,27 @@ func (b *textBlock) append(delta *pb.ContentBlockDelta) bool {
 }
 
 func (b *textBlock) close() []*pb.ContentBlock {
-	words := b.words.String()
+	text := b.text.String()
 	if len(b.citations) > 0 {
-		part := &pb.CitationGeneratedContent{Block: &pb.CitationGeneratedContent_Text{Text: words}}
+		part := &pb.CitationGeneratedContent{Block: &pb.CitationGeneratedContent_Text{Text: text}}
 		cited := &pb.CitationsContentBlock{Content: []*pb.CitationGeneratedContent{part}, Citations: b.citations}
 		return one(&pb.ContentBlock{Block: &pb.ContentBlock_CitationsContent{CitationsContent: cited}})
 	}
-	if strings.TrimSpace(words) == "" {
+	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	return one(textContent(words))
+	return one(textContent(text))
 }
 
 func (b *toolUseBlock) append(delta *pb.ContentBlockDelta) bool {
-	piece, ok := delta.GetDelta().(*pb.ContentBlockDelta_ToolUse)
+	part, ok := delta.GetDelta().(*pb.ContentBlockDelta_ToolUse)
 	if ok {
-		b.input.WriteString(piece.ToolUse.GetInput())
+		b.input.WriteString(part.ToolUse.GetInput())
 	}
 	return ok
 }
 
-// close takes no input at all for {}: models leave it out for tools without arguments.
+// close returns the tool use. Models send no input for tools without arguments.
 func (b *toolUseBlock) close() []*pb.ContentBlock {
 	use := &pb.ToolUseBlock{
 		ToolUseId: b.start.GetToolUseId(),
@@ -118,35 +119,35 @@ func (b *toolUseBlock) close() []*pb.ContentBlock {
 	return one(&pb.ContentBlock{Block: &pb.ContentBlock_ToolUse{ToolUse: use}})
 }
 
-// append lets words go on where the words before ended; every JSON value is a part of its own.
+// append appends text to a preceding text part. Every JSON value is a part of its own.
 func (b *toolResultBlock) append(delta *pb.ContentBlockDelta) bool {
-	piece, ok := delta.GetDelta().(*pb.ContentBlockDelta_ToolResult)
+	part, ok := delta.GetDelta().(*pb.ContentBlockDelta_ToolResult)
 	if !ok {
 		return false
 	}
-	for _, part := range piece.ToolResult.GetBlocks() {
-		switch part := part.GetBlock().(type) {
+	for _, block := range part.ToolResult.GetBlocks() {
+		switch block := block.GetBlock().(type) {
 		case *pb.ToolResultBlockDelta_Text:
-			b.appendWords(part.Text)
+			b.appendText(block.Text)
 		case *pb.ToolResultBlockDelta_JsonText:
-			b.appendPart(&pb.ToolResultContentBlock{Block: &pb.ToolResultContentBlock_JsonText{JsonText: part.JsonText}})
+			b.appendPart(&pb.ToolResultContentBlock{Block: &pb.ToolResultContentBlock_JsonText{JsonText: block.JsonText}})
 		case *pb.ToolResultBlockDelta_UnknownJson:
 			b.appendPart(&pb.ToolResultContentBlock{
-				Block: &pb.ToolResultContentBlock_UnknownJson{UnknownJson: part.UnknownJson},
+				Block: &pb.ToolResultContentBlock_UnknownJson{UnknownJson: block.UnknownJson},
 			})
 		}
 	}
 	return true
 }
 
-func (b *toolResultBlock) appendWords(words string) {
+func (b *toolResultBlock) appendText(text string) {
 	if last := len(b.result.Content) - 1; last >= 0 {
 		if before, ok := b.result.Content[last].GetBlock().(*pb.ToolResultContentBlock_Text); ok {
-			before.Text += words
+			before.Text += text
 			return
 		}
 	}
-	b.appendPart(&pb.ToolResultContentBlock{Block: &pb.ToolResultContentBlock_Text{Text: words}})
+	b.appendPart(&pb.ToolResultContentBlock{Block: &pb.ToolResultContentBlock_Text{Text: text}})
 }
 
 func (b *toolResultBlock) appendPart(part *pb.ToolResultContentBlock) {
@@ -158,25 +159,25 @@ func (b *toolResultBlock) close() []*pb.ContentBlock {
 }
 
 func (b *reasoningBlock) append(delta *pb.ContentBlockDelta) bool {
-	piece, ok := delta.GetDelta().(*pb.ContentBlockDelta_ReasoningContent)
+	part, ok := delta.GetDelta().(*pb.ContentBlockDelta_ReasoningContent)
 	if !ok {
 		return false
 	}
-	switch piece := piece.ReasoningContent.GetDelta().(type) {
+	switch part := part.ReasoningContent.GetDelta().(type) {
 	case *pb.ReasoningContentBlockDelta_Text:
-		b.words.WriteString(piece.Text)
-		b.spoke = true
+		b.text.WriteString(part.Text)
+		b.hasText = true
 	case *pb.ReasoningContentBlockDelta_Signature:
-		b.signature = proto.String(b.signed() + piece.Signature)
+		b.signature = proto.String(b.currentSignature() + part.Signature)
 	case *pb.ReasoningContentBlockDelta_RedactedContent:
-		b.sealed = append(b.sealed, piece.RedactedContent...)
+		b.redacted = append(b.redacted, part.RedactedContent...)
 	case *pb.ReasoningContentBlockDelta_UnknownJson:
-		b.unknown = append(b.unknown, piece.UnknownJson)
+		b.unknown = append(b.unknown, part.UnknownJson)
 	}
 	return true
 }
 
-func (b *reasoningBlock) signed() string {
+func (b *reasoningBlock) currentSignature() string {
 	if b.signature == nil {
 		return ""
 	}
@@ -185,15 +186,15 @@ func (b *reasoningBlock) signed() string {
 
 func (b *reasoningBlock) close() []*pb.ContentBlock {
 	var content []*pb.ContentBlock
-	if b.spoke || b.signature != nil {
-		readable := &pb.ReasoningTextBlock{Text: b.words.String(), Signature: b.signature}
+	if b.hasText || b.signature != nil {
+		plain := &pb.ReasoningTextBlock{Text: b.text.String(), Signature: b.signature}
 		content = append(content, reasoning(&pb.ReasoningContentBlock{
-			Block: &pb.ReasoningContentBlock_ReasoningText{ReasoningText: readable},
+			Block: &pb.ReasoningContentBlock_ReasoningText{ReasoningText: plain},
 		}))
 	}
-	if len(b.sealed) > 0 {
+	if len(b.redacted) > 0 {
 		content = append(content, reasoning(&pb.ReasoningContentBlock{
-			Block: &pb.ReasoningContentBlock_RedactedContent{RedactedContent: b.sealed},
+			Block: &pb.ReasoningContentBlock_RedactedContent{RedactedContent: b.redacted},
 		}))
 	}
 	for _, json := range b.unknown {
@@ -205,14 +206,14 @@ func (b *reasoningBlock) close() []*pb.ContentBlock {
 }
 
 func (b *imageBlock) append(delta *pb.ContentBlockDelta) bool {
-	piece, ok := delta.GetDelta().(*pb.ContentBlockDelta_Image)
+	part, ok := delta.GetDelta().(*pb.ContentBlockDelta_Image)
 	if !ok {
 		return false
 	}
-	if problem := piece.Image.GetError(); problem != nil {
+	if problem := part.Image.GetError(); problem != nil {
 		b.image.Error = problem
 	}
-	if source := piece.Image.GetSource(); source != nil {
+	if source := part.Image.GetSource(); source != nil {
 		before, more := b.image.GetSource().GetBytes(), source.GetBytes()
 		if before != nil && more != nil {
 			source = &pb.ImageSource{Source: &pb.ImageSource_Bytes{Bytes: slices.Concat(before, more)}}
@@ -227,17 +228,17 @@ func (b *imageBlock) close() []*pb.ContentBlock {
 }
 
 func (b *unknownBlock) append(delta *pb.ContentBlockDelta) bool {
-	piece, ok := delta.GetDelta().(*pb.ContentBlockDelta_UnknownJson)
+	part, ok := delta.GetDelta().(*pb.ContentBlockDelta_UnknownJson)
 	if ok {
-		b.pieces = append(b.pieces, piece.UnknownJson)
+		b.parts = append(b.parts, part.UnknownJson)
 	}
 	return ok
 }
 
 func (b *unknownBlock) close() []*pb.ContentBlock {
 	var content []*pb.ContentBlock
-	for _, piece := range b.pieces {
-		content = append(content, &pb.ContentBlock{Block: &pb.ContentBlock_UnknownJson{UnknownJson: piece}})
+	for _, json := range b.parts {
+		content = append(content, &pb.ContentBlock{Block: &pb.ContentBlock_UnknownJson{UnknownJson: json}})
 	}
 	return content
 }
@@ -250,10 +251,10 @@ func reasoning(block *pb.ReasoningContentBlock) *pb.ContentBlock {
 
 func citation(delta *pb.CitationsDelta) *pb.Citation {
 	cited := &pb.Citation{Title: delta.Title, Source: delta.Source, Location: delta.GetLocation()}
-	for _, words := range delta.GetSourceContent() {
+	for _, text := range delta.GetSourceContent() {
 		content := &pb.CitationSourceContent{}
-		if words.Text != nil {
-			content.Block = &pb.CitationSourceContent_Text{Text: words.GetText()}
+		if text.Text != nil {
+			content.Block = &pb.CitationSourceContent_Text{Text: text.GetText()}
 		}
 		cited.SourceContent = append(cited.SourceContent, content)
 	}

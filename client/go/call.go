@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// call is what is remembered of a call to tell afterwards who ended it.
+// call has what is needed to find out why a call failed.
 type call struct {
 	ctx     context.Context
 	address string
@@ -19,38 +19,39 @@ type call struct {
 	trailer metadata.MD
 }
 
-func (c *call) watch() []grpc.CallOption {
+func (c *call) options() []grpc.CallOption {
 	return []grpc.CallOption{grpc.Peer(&c.peer), grpc.Trailer(&c.trailer)}
 }
 
-// failed says what a call ended with. gRPC makes statuses of its own for failures on this side; those have no details.
+// failed converts the error of a call. A status that gRPC itself created for a failure on the client has no
+// details.
 func (c *call) failed(err error) *Error {
-	told, isStatus := status.FromError(err)
+	converted, isStatus := status.FromError(err)
 	if !isStatus {
-		told = status.FromContextError(err)
+		converted = status.FromContextError(err)
 	}
-	failure := fromStatus(told)
-	failure.cause = endedHere(c.ctx, failure)
-	if len(told.Details()) > 0 || len(c.trailer) > 0 {
+	failure := fromStatus(converted)
+	failure.cause = contextError(c.ctx, failure)
+	if len(converted.Details()) > 0 || len(c.trailer) > 0 {
 		return failure
 	}
-	switch told.Code() {
+	switch converted.Code() {
 	case codes.Canceled:
 		if failure.cause != nil {
 			return cancelled()
 		}
-		failure.Kind = KindTransport // a stream that was reset, not by us
-		failure.Message = "the connection broke: " + told.Message()
+		failure.Kind = KindTransport // the server reset the stream
+		failure.Message = "the connection broke: " + converted.Message()
 	case codes.DeadlineExceeded:
 		failure.Kind, failure.Message = KindDeadline, "the deadline passed"
 	case codes.Unavailable:
 		if c.peer.Addr == nil {
 			failure.Kind = KindConnect
-			failure.Message = fmt.Sprintf("could not connect to %s: %s", c.address, told.Message())
+			failure.Message = fmt.Sprintf("could not connect to %s: %s", c.address, converted.Message())
 			break
 		}
 		failure.Kind = KindTransport
-		failure.Message = "the connection broke: " + told.Message()
+		failure.Message = "the connection broke: " + converted.Message()
 	}
 	return failure
 }

@@ -1,6 +1,6 @@
 package switchboard_test
 
-// What neither Switchboard nor the simulator does on request: a fake says it.
+// Tests with a fake server, for behaviour that neither Switchboard nor the simulator shows on request.
 
 import (
 	"context"
@@ -28,22 +28,22 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-func TestAStreamWithoutMetadataIsNotWhole(t *testing.T) {
+func TestAStreamWithoutMetadataIsIncomplete(t *testing.T) {
 	client := playing(t, nil, route("one"), text(0, "Half an ans"))
 
-	var words string
+	var got string
 	var last error
-	for piece, err := range stream(t, client, switchboard.Ask("", "Hi")).Text() {
-		words, last = words+piece, err
+	for part, err := range stream(t, client, switchboard.Ask("", "Hi")).Text() {
+		got, last = got+part, err
 	}
 
 	failure := switchboard.AsError(last)
-	if words != "Half an ans" || failure == nil || failure.Kind != switchboard.KindIncomplete {
-		t.Fatalf("%q, %v", words, last)
+	if got != "Half an ans" || failure == nil || failure.Kind != switchboard.KindIncomplete {
+		t.Fatalf("%q, %v", got, last)
 	}
 }
 
-func TestEventsNewerThanThisContractArePassedOn(t *testing.T) {
+func TestReturnsEventsNewerThanTheContract(t *testing.T) {
 	stream := stream(t, playing(t, nil, &pb.ConverseStreamResponse{}, metadata()), switchboard.Ask("", "Hi"))
 
 	first, err := stream.Recv()
@@ -60,37 +60,41 @@ func TestEventsNewerThanThisContractArePassedOn(t *testing.T) {
 	}
 }
 
-func TestWordsThatWereGivenOutCannotStartOver(t *testing.T) {
+func TestTextFailsIfARestartFollowsText(t *testing.T) {
 	for name, it := range map[string]struct {
 		before []*pb.ConverseStreamResponse
 		want   string
 		fails  bool
 	}{
-		"before the first word": {[]*pb.ConverseStreamResponse{route("one")}, "Whole.", false},
-		"after it":              {[]*pb.ConverseStreamResponse{route("one"), text(0, "Half")}, "Half", true},
+		"before the first text": {[]*pb.ConverseStreamResponse{route("one")}, "Whole.", false},
+		"after text":            {[]*pb.ConverseStreamResponse{route("one"), text(0, "Half")}, "Half", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			events := append(it.before, restart(), route("two"), text(0, "Whole."), metadata())
-			var words string
+			var got string
 			var last error
 
-			for piece, err := range stream(t, playing(t, nil, events...), switchboard.Ask("", "Hi")).Text() {
-				words, last = words+piece, err
+			for part, err := range stream(t, playing(t, nil, events...), switchboard.Ask("", "Hi")).Text() {
+				got, last = got+part, err
 			}
 
 			failure := switchboard.AsError(last)
-			if words != it.want || (failure != nil) != it.fails {
-				t.Fatalf("%q, %v", words, last)
+			if got != it.want || (failure != nil) != it.fails {
+				t.Fatalf("%q, %v", got, last)
 			}
-			if it.fails && (failure.Kind != switchboard.KindRestarted || failure.ReasonText != "MODEL_ERROR") {
+			if it.fails && (failure.Kind != switchboard.KindRestarted || failure.ReasonText != "MODEL_ERROR" ||
+				failure.Reason != pb.ErrorReason_ERROR_REASON_MODEL_ERROR) {
 				t.Fatalf("%+v", failure)
 			}
 		})
 	}
 }
 
-func TestAStatusTellsItsReasonItsPauseAndEveryAttempt(t *testing.T) {
-	attempts := []*pb.Attempt{{ModelId: "one", Reason: "BEDROCK_THROTTLED"}, {ModelId: "two", Reason: "MODEL_TIMEOUT"}}
+func TestAnErrorHasReasonDelayRequestIDAndAttempts(t *testing.T) {
+	attempts := []*pb.Attempt{
+		{ModelId: "one", Reason: pb.ErrorReason_ERROR_REASON_BEDROCK_THROTTLED},
+		{ModelId: "two", Reason: pb.ErrorReason_ERROR_REASON_MODEL_TIMEOUT},
+	}
 	throttled := detailed(t, codes.ResourceExhausted, "Bedrock throttles every model",
 		&errdetails.ErrorInfo{Reason: "BEDROCK_THROTTLED", Domain: "switchboard"},
 		&errdetails.RequestInfo{RequestId: "call-1"},
@@ -107,7 +111,7 @@ func TestAStatusTellsItsReasonItsPauseAndEveryAttempt(t *testing.T) {
 	if failure.Reason != pb.ErrorReason_ERROR_REASON_BEDROCK_THROTTLED || after != 2*time.Second || !waitingHelps {
 		t.Fatalf("%+v", failure)
 	}
-	if failure.RequestID != "call-1" || failure.Route.GetAttempts()[1].GetReason() != "MODEL_TIMEOUT" {
+	if failure.RequestID != "call-1" || failure.Route.GetAttempts()[1].GetReason() != pb.ErrorReason_ERROR_REASON_MODEL_TIMEOUT {
 		t.Fatalf("%+v", failure)
 	}
 	if err.Error() != "Bedrock throttles every model (BEDROCK_THROTTLED)" || status.Code(err) != failure.Code {
@@ -115,7 +119,7 @@ func TestAStatusTellsItsReasonItsPauseAndEveryAttempt(t *testing.T) {
 	}
 }
 
-func TestAReasonNewerThanThisContractIsStillReadable(t *testing.T) {
+func TestKeepsTheTextOfAReasonNewerThanTheContract(t *testing.T) {
 	newer := detailed(t, codes.Unavailable, "no", &errdetails.ErrorInfo{Reason: "MOON_PHASE", Domain: "switchboard"})
 
 	failure := switchboard.AsError(fmt.Errorf("from a stub: %w", newer))
@@ -127,41 +131,26 @@ func TestAReasonNewerThanThisContractIsStillReadable(t *testing.T) {
 		t.Fatalf("%+v", failure)
 	}
 	if switchboard.AsError(io.ErrUnexpectedEOF) != nil || switchboard.AsError(nil) != nil {
-		t.Fatal("not every error is a call's")
+		t.Fatal("AsError converted an error that is not of a call")
 	}
 }
 
-func TestOnlyWhatNobodyHasTriedIsSentOnceMore(t *testing.T) {
-	for name, it := range map[string]struct {
-		code     codes.Code
-		pushback string
-		asked    int32
-	}{
-		"UNAVAILABLE, said by something between":      {codes.Unavailable, "", 2},
-		"UNAVAILABLE, said by Switchboard":            {codes.Unavailable, "-1", 1},
-		"INTERNAL, whoever says it":                   {codes.Internal, "", 1},
-		"RESOURCE_EXHAUSTED, which a pause may mend":  {codes.ResourceExhausted, "", 1},
-		"DEADLINE_EXCEEDED, when nobody waits longer": {codes.DeadlineExceeded, "", 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			fake := &fake{converse: func(ctx context.Context) (*pb.ConverseResponse, error) {
-				if it.pushback != "" {
-					_ = grpc.SetTrailer(ctx, grpcmetadata.Pairs("grpc-retry-pushback-ms", it.pushback))
-				}
-				return nil, status.Error(it.code, "no")
-			}}
+func TestDoesNotRetryAnError(t *testing.T) {
+	for _, code := range []codes.Code{codes.Unavailable, codes.Internal, codes.ResourceExhausted, codes.DeadlineExceeded} {
+		t.Run(code.String(), func(t *testing.T) {
+			fake := &fake{converse: func(context.Context) (*pb.ConverseResponse, error) { return nil, status.Error(code, "no") }}
 			client := connect(t, fake.listen(t))
 
 			_, err := client.Text(t.Context(), "", "Hi")
 
-			if status.Code(err) != it.code || fake.asked.Load() != it.asked {
-				t.Fatalf("asked %d times: %v", fake.asked.Load(), err)
+			if status.Code(err) != code || fake.calls.Load() != 1 {
+				t.Fatalf("%d calls: %v", fake.calls.Load(), err)
 			}
 		})
 	}
 }
 
-func TestAConnectionThatBreaksIsNotAnAnswer(t *testing.T) {
+func TestABrokenConnectionIsAnError(t *testing.T) {
 	begun := make(chan struct{})
 	fake := &fake{stream: func(out grpc.ServerStreamingServer[pb.ConverseStreamResponse]) error {
 		_ = out.Send(text(0, "Half an ans"))
@@ -186,21 +175,21 @@ func TestAConnectionThatBreaksIsNotAnAnswer(t *testing.T) {
 	}
 }
 
-func TestAnAnswerMayBeLargerThanUsual(t *testing.T) {
-	words := strings.Repeat("Zürich 東京 🦀 ", 1<<20)
+func TestAcceptsAnswersLargerThanTheDefaultOfGRPC(t *testing.T) {
+	long := strings.Repeat("Zürich 東京 🦀 ", 1<<20)
 	fake := &fake{converse: func(context.Context) (*pb.ConverseResponse, error) {
-		output := &pb.ConverseOutput_Message{Message: switchboard.Assistant(words)}
+		output := &pb.ConverseOutput_Message{Message: switchboard.Assistant(long)}
 		return &pb.ConverseResponse{Output: &pb.ConverseOutput{Output: output}}, nil
 	}}
 
 	text, err := connect(t, fake.listen(t)).Text(t.Context(), "", "Hi")
 
-	if err != nil || text != words {
-		t.Fatalf("%d bytes of %d, %v", len(text), len(words), err)
+	if err != nil || text != long {
+		t.Fatalf("%d bytes of %d, %v", len(text), len(long), err)
 	}
 }
 
-func TestTheTokenAndTheTraceGoWithEveryCall(t *testing.T) {
+func TestSendsTheTokenAndTheTraceContext(t *testing.T) {
 	headers := make(chan grpcmetadata.MD, 2)
 	fake := &fake{
 		converse: func(ctx context.Context) (*pb.ConverseResponse, error) {
@@ -244,7 +233,7 @@ func TestTheTokenAndTheTraceGoWithEveryCall(t *testing.T) {
 	}
 }
 
-func TestTLSTrustsWhomItIsTold(t *testing.T) {
+func TestTLSTrustsOnlyTheGivenCertificates(t *testing.T) {
 	authority := newAuthority(t)
 	clients := x509.NewCertPool()
 	clients.AddCert(authority.cert)
@@ -260,14 +249,14 @@ func TestTLSTrustsWhomItIsTold(t *testing.T) {
 		return err
 	}
 
-	trusting := switchboard.WithCACertificate(authority.pem)
-	if err := ask(address, trusting, switchboard.WithClientCertificate(cert, key)); err != nil {
+	trusted := switchboard.WithCACertificate(authority.pem)
+	if err := ask(address, trusted, switchboard.WithClientCertificate(cert, key)); err != nil {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
-		"a caller without a certificate":   ask(address, trusting),
-		"a server that nobody vouches for": ask("https://"+address, switchboard.WithClientCertificate(cert, key)),
-		"a caller without TLS":             ask(address),
+		"a caller without a certificate": ask(address, trusted),
+		"an untrusted server":            ask("https://"+address, switchboard.WithClientCertificate(cert, key)),
+		"a caller without TLS":           ask(address),
 	} {
 		failure := switchboard.AsError(err)
 		if failure == nil || failure.Code != codes.Unavailable {
@@ -276,7 +265,7 @@ func TestTLSTrustsWhomItIsTold(t *testing.T) {
 	}
 }
 
-func TestOptionsThatCannotWorkAreSaidAtOnce(t *testing.T) {
+func TestRefusesInvalidOptions(t *testing.T) {
 	ca := switchboard.WithCACertificate(newAuthority(t).pem)
 	for name, connect := range map[string]func() (*switchboard.Client, error){
 		"another scheme":        func() (*switchboard.Client, error) { return switchboard.Connect("ftp://gateway:1") },
@@ -297,7 +286,7 @@ func TestOptionsThatCannotWorkAreSaidAtOnce(t *testing.T) {
 			return switchboard.Connect("gateway:1", switchboard.WithBearerToken(""))
 		},
 		"a propagator of another kind": func() (*switchboard.Client, error) {
-			return switchboard.Connect("gateway:1", switchboard.WithPropagator(strange{}))
+			return switchboard.Connect("gateway:1", switchboard.WithPropagator(notAPropagator{}))
 		},
 	} {
 		_, err := connect()
@@ -315,16 +304,16 @@ func TestOptionsThatCannotWorkAreSaidAtOnce(t *testing.T) {
 	}
 }
 
-// strange wants a carrier that cannot carry headers.
-type strange struct{}
+// notAPropagator has an Inject method with another carrier.
+type notAPropagator struct{}
 
-func (strange) Inject(context.Context, int) {}
+func (notAPropagator) Inject(context.Context, int) {}
 
 func detailed(t *testing.T, code codes.Code, message string, details ...protoadapt.MessageV1) error {
 	t.Helper()
-	told, err := status.New(code, message).WithDetails(details...)
+	s, err := status.New(code, message).WithDetails(details...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return told.Err()
+	return s.Err()
 }

@@ -8,49 +8,53 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// Collected is an answer, whole, however it came.
+// Collected is the complete answer of Converse or of a stream.
 type Collected struct {
-	// Message is what the model said. Send it back as the next turn's history. Of a stream, blank text, which Bedrock
-	// refuses, is left out.
+	// Message is the assistant's turn. Append it to the messages to continue the conversation. For a stream,
+	// blank text, which Bedrock rejects, is left out.
 	Message *pb.Message
 	// StopReason is why the model stopped.
 	StopReason pb.StopReason
-	// RawStopReason is the same in Bedrock's own word, such as "end_turn".
+	// RawStopReason is the stop reason exactly as Bedrock sent it, such as "end_turn".
 	RawStopReason string
-	// Usage is what was read and written. Nil: Bedrock did not say.
+	// Usage has the tokens of the attempt that answered. Nil: Bedrock did not report usage.
 	Usage *pb.TokenUsage
-	// Metrics is Bedrock's own measure.
+	// Metrics has the latency measured by Bedrock.
 	Metrics *pb.ConverseMetrics
-	// Trace is what a guardrail or a prompt router did.
+	// Trace has the actions of a guardrail or a prompt router.
 	Trace *pb.ConverseTrace
-	// PerformanceConfig is the form of the model that served.
+	// PerformanceConfig is the latency optimization that was used.
 	PerformanceConfig *pb.PerformanceConfiguration
-	// ServiceTier is the tier that served.
+	// ServiceTier is the service tier that was used.
 	ServiceTier *pb.ServiceTier
-	// AdditionalModelResponseFieldsJSON is the model's own reply fields, as exact JSON text.
+	// AdditionalModelResponseFieldsJSON has the requested fields of the model's native response, as exact JSON
+	// text.
 	AdditionalModelResponseFieldsJSON *string
-	// Route is who answered, and every attempt before.
+	// Route has the model that answered, and every attempt. For a stream, it is the final route.
 	Route *pb.Route
-	// Latency is where the time went.
+	// Latency is the duration of the call and of its parts.
 	Latency *pb.Latency
-	// Cost is what the call cost, every attempt included. Nil: the price of a part is unknown; it is not zero.
+	// Cost is the cost of the call, including every attempt. Nil: the price of some part is unknown; do not read
+	// this as zero.
 	Cost *pb.Cost
-	// Unplaced are events that have no place in the message: newer than this client, or of no known block.
+	// Unplaced has the events that could not be added to the message: they are newer than this client, or belong
+	// to no known block.
 	Unplaced []*pb.ConverseStreamResponse
 }
 
-// Collector collects a stream while something else reads along: Push every event, then Finish. Its zero value is ready.
+// Collector assembles an answer while the caller processes the events: Push every event, then Finish. The
+// zero value is ready to use.
 //
-// The index of a piece says which block it belongs to; pieces of several blocks may come in turns, and blocks of text and
-// reasoning begin without a start event.
+// The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+// reasoning blocks start without a start event.
 type Collector struct {
 	blocks    map[int32]openBlock
 	collected Collected
 	role      string
-	whole     bool
+	complete  bool
 }
 
-// Collect is the answer of a call that was not streamed.
+// Collect converts a complete response.
 func Collect(response *pb.ConverseResponse) *Collected {
 	message := response.GetOutput().GetMessage()
 	if message == nil {
@@ -72,7 +76,7 @@ func Collect(response *pb.ConverseResponse) *Collected {
 	}
 }
 
-// Text is the words of the answer, without reasoning and tool uses.
+// Text returns the text of the answer, without reasoning and tool uses.
 func (c *Collected) Text() string {
 	var text strings.Builder
 	for _, block := range c.Message.GetContent() {
@@ -84,7 +88,8 @@ func (c *Collected) Text() string {
 	return text.String()
 }
 
-// ToolUses are the tools that the model asks for; their arguments are exact JSON text in GetInputJson.
+// ToolUses returns the tool calls that the model requests. GetInputJson has the exact JSON text of the
+// arguments.
 func (c *Collected) ToolUses() []*pb.ToolUseBlock {
 	var uses []*pb.ToolUseBlock
 	for _, block := range c.Message.GetContent() {
@@ -95,7 +100,7 @@ func (c *Collected) ToolUses() []*pb.ToolUseBlock {
 	return uses
 }
 
-// Push takes the next event in. After a restart it forgets what it had.
+// Push adds the next event. A restart event discards everything before it.
 func (c *Collector) Push(event *pb.ConverseStreamResponse) {
 	switch it := event.GetEvent().(type) {
 	case *pb.ConverseStreamResponse_Route:
@@ -103,11 +108,11 @@ func (c *Collector) Push(event *pb.ConverseStreamResponse) {
 	case *pb.ConverseStreamResponse_MessageStart:
 		c.role = it.MessageStart.GetRole()
 	case *pb.ConverseStreamResponse_ContentBlockStart:
-		c.put(it.ContentBlockStart.GetContentBlockIndex(), begin(it.ContentBlockStart.GetStart()))
+		c.put(it.ContentBlockStart.GetContentBlockIndex(), newBlock(it.ContentBlockStart.GetStart()))
 	case *pb.ConverseStreamResponse_ContentBlockDelta:
 		c.add(event, it.ContentBlockDelta)
 	case *pb.ConverseStreamResponse_ContentBlockStop:
-		// Bedrock has been seen to forget it, so nothing waits for it.
+		// Not relied on: Bedrock sometimes omits it.
 	case *pb.ConverseStreamResponse_MessageStop:
 		c.collected.StopReason = it.MessageStop.GetStopReason()
 		c.collected.RawStopReason = it.MessageStop.GetRawStopReason()
@@ -121,9 +126,9 @@ func (c *Collector) Push(event *pb.ConverseStreamResponse) {
 	}
 }
 
-// Finish is the answer; an [*Error] of the kind [KindIncomplete] if its metadata never came.
+// Finish returns the answer; an [*Error] of the kind [KindIncomplete] if the metadata is missing.
 func (c *Collector) Finish() (*Collected, error) {
-	if !c.whole {
+	if !c.complete {
 		return nil, incomplete()
 	}
 	collected := c.collected
@@ -143,10 +148,10 @@ func (c *Collector) put(index int32, block openBlock) {
 	}
 }
 
-func (c *Collector) add(event *pb.ConverseStreamResponse, piece *pb.ContentBlockDeltaEvent) {
-	index, delta := piece.GetContentBlockIndex(), piece.GetDelta()
+func (c *Collector) add(event *pb.ConverseStreamResponse, part *pb.ContentBlockDeltaEvent) {
+	index, delta := part.GetContentBlockIndex(), part.GetDelta()
 	if c.blocks[index] == nil {
-		c.put(index, beginWith(delta))
+		c.put(index, newBlockFor(delta))
 	}
 	if block := c.blocks[index]; block == nil || !block.append(delta) {
 		c.collected.Unplaced = append(c.collected.Unplaced, event)
@@ -154,7 +159,10 @@ func (c *Collector) add(event *pb.ConverseStreamResponse, piece *pb.ContentBlock
 }
 
 func (c *Collector) takeMetadata(metadata *pb.ConverseStreamMetadataEvent) {
-	c.whole = true
+	c.complete = true
+	if route := metadata.GetRoute(); route != nil {
+		c.collected.Route = route
+	}
 	c.collected.Usage = metadata.GetUsage()
 	c.collected.Metrics = metadata.GetMetrics()
 	c.collected.Trace = metadata.GetTrace()

@@ -13,9 +13,9 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-func TestPiecesBecomeBlocks(t *testing.T) {
-	words := func(words string) *pb.ToolResultBlockDelta {
-		return &pb.ToolResultBlockDelta{Block: &pb.ToolResultBlockDelta_Text{Text: words}}
+func TestCollectsDeltasIntoBlocks(t *testing.T) {
+	part := func(text string) *pb.ToolResultBlockDelta {
+		return &pb.ToolResultBlockDelta{Block: &pb.ToolResultBlockDelta_Text{Text: text}}
 	}
 	json := &pb.ToolResultBlockDelta{Block: &pb.ToolResultBlockDelta_JsonText{JsonText: `{"a":1}`}}
 	type events = []*pb.ConverseStreamResponse
@@ -23,9 +23,9 @@ func TestPiecesBecomeBlocks(t *testing.T) {
 		events events
 		want   string
 	}{
-		"words":                    {events{text(0, "Zür"), text(0, "ich 🦀")}, `[{"text":"Zürich 🦀"}]`},
-		"blank words are left out": {events{text(0, " "), text(1, "\n"), text(2, "x")}, `[{"text":"x"}]`},
-		"blocks that take turns": {
+		"text":             {events{text(0, "Zür"), text(0, "ich 🦀")}, `[{"text":"Zürich 🦀"}]`},
+		"omits blank text": {events{text(0, " "), text(1, "\n"), text(2, "x")}, `[{"text":"x"}]`},
+		"interleaved blocks": {
 			events{toolStart(1, "t1", "a"), text(0, "x"), input(1, `{"n":`), text(0, "y"), input(1, `9007199254740993}`)},
 			`[{"text":"xy"},{"toolUse":{"toolUseId":"t1","name":"a","inputJson":"{\"n\":9007199254740993}"}}]`,
 		},
@@ -41,21 +41,21 @@ func TestPiecesBecomeBlocks(t *testing.T) {
 			events{signature(0, "c2ln")},
 			`[{"reasoningContent":{"reasoningText":{"signature":"c2ln"}}}]`,
 		},
-		"sealed reasoning": {
-			events{sealed(0, "ab"), sealed(0, "c")},
+		"encrypted reasoning": {
+			events{redacted(0, "ab"), redacted(0, "c")},
 			`[{"reasoningContent":{"redactedContent":"YWJj"}}]`,
 		},
-		"cited words": {
+		"citations": {
 			events{text(0, "so"), cited(0, "a book")},
 			`[{"citationsContent":{"content":[{"text":"so"}],
 				"citations":[{"title":"a book","sourceContent":[{"text":"the source"}]}]}}]`,
 		},
-		"what a tool at Bedrock answered": {
-			events{resultStart(0, "t1"), result(0, words("a"), words("b")), result(0, json, words("c"))},
+		"a tool result": {
+			events{resultStart(0, "t1"), result(0, part("a"), part("b")), result(0, json, part("c"))},
 			`[{"toolResult":{"toolUseId":"t1","status":"success",
 				"content":[{"text":"ab"},{"jsonText":"{\"a\":1}"},{"text":"c"}]}}]`,
 		},
-		"a picture": {
+		"an image": {
 			events{imageStart(0), imageBytes(0, "ab"), imageBytes(0, "c")},
 			`[{"image":{"format":"png","source":{"bytes":"YWJj"}}}]`,
 		},
@@ -82,8 +82,7 @@ func TestPiecesBecomeBlocks(t *testing.T) {
 	}
 }
 
-// A field that the contract gains must not get lost on the way into Collected.
-func TestEveryFieldOfAnAnswerIsCollected(t *testing.T) {
+func TestCollectsEveryFieldOfAnAnswer(t *testing.T) {
 	response, metadata := &pb.ConverseResponse{}, &pb.ConverseStreamMetadataEvent{}
 	fill(response.ProtoReflect())
 	fill(metadata.ProtoReflect())
@@ -101,13 +100,13 @@ func TestEveryFieldOfAnAnswerIsCollected(t *testing.T) {
 		fields := reflect.TypeOf(it.from).Elem()
 		for i := range fields.NumField() {
 			name := fields.Field(i).Name
-			if !fields.Field(i).IsExported() || name == "Output" { // whose message is there
+			if !fields.Field(i).IsExported() || name == "Output" { // its message is in Collected
 				continue
 			}
 			got := reflect.ValueOf(*it.into).FieldByName(strings.Replace(name, "Json", "JSON", 1))
 			want := reflect.ValueOf(it.from).Elem().Field(i)
 			if !got.IsValid() || !reflect.DeepEqual(got.Interface(), want.Interface()) {
-				t.Errorf("%s of %T is lost", name, it.from)
+				t.Errorf("%s of %T is not collected", name, it.from)
 			}
 		}
 	}
@@ -129,11 +128,11 @@ func fill(message protoreflect.Message) {
 	}
 }
 
-func TestWhatHasNoPlaceIsKept(t *testing.T) {
-	strange := &pb.ConverseStreamResponse{Event: &pb.ConverseStreamResponse_Unknown{
+func TestKeepsEventsWithoutABlock(t *testing.T) {
+	unknownEvent := &pb.ConverseStreamResponse{Event: &pb.ConverseStreamResponse_Unknown{
 		Unknown: &pb.UnknownEvent{EventType: "moonPhase", Json: "{}"},
 	}}
-	lost := []*pb.ConverseStreamResponse{strange, input(0, "{}"), unknown(1, `{"new":1}`), {}}
+	lost := []*pb.ConverseStreamResponse{unknownEvent, input(0, "{}"), unknown(1, `{"new":1}`), {}}
 	var collector switchboard.Collector
 
 	for _, event := range append(lost, text(1, "known words follow"), input(1, "{}"), metadata()) {
@@ -146,7 +145,7 @@ func TestWhatHasNoPlaceIsKept(t *testing.T) {
 	}
 }
 
-func TestARestartForgetsWhatWas(t *testing.T) {
+func TestARestartDiscardsEarlierEvents(t *testing.T) {
 	var collector switchboard.Collector
 
 	for _, event := range []*pb.ConverseStreamResponse{
@@ -166,7 +165,7 @@ func TestARestartForgetsWhatWas(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWithoutItsMetadataIsNotWhole(t *testing.T) {
+func TestAnAnswerWithoutMetadataIsIncomplete(t *testing.T) {
 	var collector switchboard.Collector
 	collector.Push(text(0, "Half an ans"))
 

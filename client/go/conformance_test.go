@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// driven is a line of the driver's output, as far as this test looks at it.
+// driven is a line of the driver's output.
 type driven struct {
 	Response map[string]any   `json:"response"`
 	Events   []map[string]any `json:"events"`
@@ -19,10 +19,11 @@ type driven struct {
 	Error    map[string]any   `json:"error"`
 }
 
-// The driver of the conformance suite answers line for line, in both modes; the suite itself checks what it says.
+// Checks that the driver of the conformance suite answers every line in both modes. The suite itself checks
+// the answers.
 func TestTheDriverAnswersEveryLine(t *testing.T) {
 	stage := newStage(t)
-	stage.upset(fallback, `{"kind":"hang"}`)
+	stage.inject(fallback, `{"kind":"hang"}`)
 	tools := `"toolConfig":{"tools":[{"toolSpec":{"name":"get_weather","inputSchema":{"jsonText":"{\"type\":\"object\"}"}}}]}`
 	lines := strings.Join([]string{
 		`{"rpc":"Converse","request":{"messages":[{"role":"user","content":[{"text":"Zürich 🦀?"}]}]}}`,
@@ -58,7 +59,7 @@ func TestTheDriverAnswersEveryLine(t *testing.T) {
 				t.Fatalf("%d lines: %s", len(got), output)
 			}
 			layer := mode == "layer"
-			for what, holds := range map[string]bool{
+			for name, holds := range map[string]bool{
 				"an answer":         got[0].Response["stopReason"] == "STOP_REASON_END_TURN" && strings.Contains(got[0].Text, "Zürich"),
 				"its message":       (got[0].Message["role"] == "assistant") == layer,
 				"the route first":   got[1].Events[0]["route"] != nil,
@@ -74,7 +75,7 @@ func TestTheDriverAnswersEveryLine(t *testing.T) {
 				"a route":           got[9].Response["candidates"] != nil,
 			} {
 				if !holds {
-					t.Errorf("not there: %s, in\n%.9000s", what, output)
+					t.Errorf("missing: %s, in\n%.9000s", name, output)
 				}
 			}
 		})

@@ -16,43 +16,27 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// DefaultAddress is where `switchboard serve` and `switchboard demo` listen unless told otherwise.
+// DefaultAddress is the default address of `switchboard serve` and `switchboard demo`.
 const DefaultAddress = "http://127.0.0.1:50051"
 
-// MaxMessageBytes is the largest message received: gRPC's usual 4 MiB cannot hold Bedrock's documents and pictures.
+// MaxMessageBytes is the maximum size of a received message. gRPC's default of 4 MiB is too small for
+// documents and images.
 const MaxMessageBytes = 64 << 20
 
 const (
 	version = "0.1.0"
 
-	// defaultConnectTimeout is how long a connection may take to open, unless an option says otherwise.
+	// defaultConnectTimeout is the default timeout for opening a connection.
 	defaultConnectTimeout = 10 * time.Second
 
-	// defaultKeepAlive is how often a quiet connection is probed during a call. Less than a minute would annoy the proxies
-	// between.
+	// defaultKeepAlive is the default interval of keep-alive pings. Some proxies do not allow shorter intervals.
 	defaultKeepAlive = time.Minute
 
-	// keepAliveTimeout is how long a probe may stay unanswered before the connection counts as broken.
+	// keepAliveTimeout is the time without an answer to a ping after which the connection is closed.
 	keepAliveTimeout = 20 * time.Second
 )
 
-// serviceConfig sends a call once more where Switchboard could not be reached, and nothing else: whatever Switchboard itself
-// says comes with a pushback that forbids it, since it has tried every model by then.
-const serviceConfig = `{
-  "methodConfig": [{
-    "name": [{}],
-    "retryPolicy": {
-      "maxAttempts": 2,
-      "initialBackoff": "0.1s",
-      "maxBackoff": "1s",
-      "backoffMultiplier": 2,
-      "retryableStatusCodes": ["UNAVAILABLE"]
-    }
-  }],
-  "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}
-}`
-
-// Option changes how Switchboard is reached.
+// Option is an option of [Connect].
 type Option func(*options)
 
 type options struct {
@@ -71,46 +55,48 @@ type options struct {
 func WithBearerToken(token string) Option {
 	return func(o *options) {
 		if token == "" || !httpguts.ValidHeaderFieldValue(token) {
-			o.fail("the bearer token is empty or has characters that a header cannot carry")
+			o.fail("the bearer token is empty or has characters that a header must not have")
 		}
 		o.token = token
 	}
 }
 
-// WithCACertificate trusts the certificates in this PEM text, and no others. Implies TLS.
+// WithCACertificate trusts only the certificates in this PEM text. Implies TLS.
 func WithCACertificate(pem []byte) Option {
 	return func(o *options) { o.caPEM = pem }
 }
 
-// WithClientCertificate shows this certificate (PEM, with its chain) to the server. Implies TLS.
+// WithClientCertificate sends this client certificate (PEM, with its chain) to the server. Implies TLS.
 func WithClientCertificate(pem, key []byte) Option {
 	return func(o *options) { o.certPEM, o.keyPEM = pem, key }
 }
 
-// WithDeadline says how long each call may take, to the end of its stream; Switchboard and Bedrock stop then too. An earlier
-// deadline of the call's context comes before it. Without either the task's own deadline holds.
+// WithDeadline sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work
+// at the deadline too. An earlier deadline of the call's context takes precedence. Without either, the task's
+// own deadline applies.
 func WithDeadline(deadline time.Duration) Option {
 	return func(o *options) { o.deadline = deadline }
 }
 
-// WithConnectTimeout says how long a connection may take to open: 10 seconds unless set.
+// WithConnectTimeout sets the timeout for opening a connection. Default: 10 seconds.
 func WithConnectTimeout(timeout time.Duration) Option {
 	return func(o *options) { o.connectTimeout = timeout }
 }
 
-// WithKeepAlive says how often a quiet connection is probed during a call: every minute unless set; gRPC takes no less than
+// WithKeepAlive sets the interval of keep-alive pings during a call. Default: one minute; gRPC's minimum is
 // 10 seconds.
 func WithKeepAlive(interval time.Duration) Option {
 	return func(o *options) { o.keepAlive = interval }
 }
 
-// WithDialOptions adds options of gRPC's own, after those that this package sets.
+// WithDialOptions adds gRPC options after those that this package sets.
 func WithDialOptions(dial ...grpc.DialOption) Option {
 	return func(o *options) { o.dial = append(o.dial, dial...) }
 }
 
-// Connect makes a client: plain HTTP/2 for "http://host:port" and "host:port", TLS with the system's roots for
-// "https://host:port". The connection opens with the first call, and again when it breaks.
+// Connect makes a client: plain HTTP/2 for "http://host:port" and "host:port", TLS with the system's root
+// certificates for "https://host:port". The first call opens the connection; a broken connection is reopened
+// by the next call.
 func Connect(address string, opts ...Option) (*Client, error) {
 	o := options{connectTimeout: defaultConnectTimeout, keepAlive: defaultKeepAlive}
 	for _, option := range opts {
@@ -123,7 +109,6 @@ func Connect(address string, opts ...Option) (*Client, error) {
 	}
 	dial := []grpc.DialOption{
 		grpc.WithTransportCredentials(security),
-		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessageBytes)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: o.keepAlive, Timeout: keepAliveTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -148,20 +133,20 @@ func (o *options) fail(format string, values ...any) {
 	}
 }
 
-// target is the address as gRPC wants it, and whether TLS is meant.
+// target returns the address in the format of gRPC, and whether to use TLS.
 func (o *options) target(address string) (target string, secure bool) {
 	wantsTLS := o.caPEM != nil || o.certPEM != nil
-	whole := strings.TrimSpace(address)
+	full := strings.TrimSpace(address)
 	switch {
-	case strings.Contains(whole, "://"):
+	case strings.Contains(full, "://"):
 	case wantsTLS:
-		whole = "https://" + whole
+		full = "https://" + full
 	default:
-		whole = "http://" + whole
+		full = "http://" + full
 	}
-	parsed, err := url.Parse(whole)
+	parsed, err := url.Parse(full)
 	if err != nil || parsed.Hostname() == "" || strings.Trim(parsed.Path, "/") != "" {
-		o.fail("address %q: want http://host:port, https://host:port or host:port", address)
+		o.fail("address %q: use http://host:port, https://host:port or host:port", address)
 		return "", false
 	}
 	port := parsed.Port()
@@ -174,7 +159,7 @@ func (o *options) target(address string) (target string, secure bool) {
 			o.fail("address %q: certificates need an https:// address", address)
 		}
 	default:
-		o.fail("address %q: neither http:// nor https://", address)
+		o.fail("address %q: must begin with http:// or https://", address)
 	}
 	return "dns:///" + net.JoinHostPort(parsed.Hostname(), port), secure
 }

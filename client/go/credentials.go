@@ -9,7 +9,7 @@ func (token bearerToken) GetRequestMetadata(context.Context, ...string) (map[str
 	return map[string]string{"authorization": "Bearer " + string(token)}, nil
 }
 
-// RequireTransportSecurity is false: behind a sidecar that speaks TLS, the way to it is plain.
+// RequireTransportSecurity returns false, because the connection to a sidecar that adds TLS is not encrypted.
 func (bearerToken) RequireTransportSecurity() bool { return false }
 
 func (bearerToken) String() string { return "Bearer …" }

@@ -1,6 +1,7 @@
-// Package switchboard is the Go client for Switchboard, a gRPC gateway in front of Amazon Bedrock. You name a kind of
-// work; Switchboard chooses the model, falls back when one fails, and says what it did.
+// Package switchboard is the Go client for Switchboard, a gRPC gateway for Amazon Bedrock. Callers name a
+// task; Switchboard chooses the model, falls back to another model if one fails, and returns the route that
+// the call took.
 //
-// The layer is thin: requests and replies are the generated types of the contract, in package
-// [github.com/switchboard-ai/switchboard/client/go/switchboard/v1]. README.md shows it all.
+// Requests and replies are the generated types of the contract, in package
+// [github.com/switchboard-ai/switchboard/client/go/switchboard/v1]. See README.md for examples.
 package switchboard

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -13,25 +14,26 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// Error is why a call failed. Branch on its Kind, Code and Reason, never on its Message. [errors.As] finds it, and
-// [errors.Is] finds [context.Canceled] where the call was cancelled here, and [context.DeadlineExceeded] where a deadline ran
-// out.
+// Error is the error of a failed call. Branch on Kind, Code and Reason, never on Message. [errors.As] finds
+// it. [errors.Is] finds [context.Canceled] if the client cancelled the call, and [context.DeadlineExceeded]
+// if a deadline passed.
 type Error struct {
-	// Kind is where the failure comes from.
+	// Kind is the origin of the failure.
 	Kind ErrorKind
-	// Code is gRPC's; for failures on this side, the one that fits best.
+	// Code is the gRPC code. For a failure on the client, the code that fits best.
 	Code codes.Code
-	// Message is what went wrong, in words.
+	// Message is for people to read.
 	Message string
-	// Reason is Switchboard's. Unspecified: it gave none, or one newer than this client; see ReasonText.
+	// Reason is Switchboard's reason. Unspecified: the error has no reason, or one that is newer than this
+	// client; see ReasonText.
 	Reason pb.ErrorReason
-	// ReasonText is Switchboard's reason, such as "BEDROCK_THROTTLED"; empty where it gave none.
+	// ReasonText is Switchboard's reason as text, such as "BEDROCK_THROTTLED". Empty: the error has no reason.
 	ReasonText string
-	// FieldViolations are the fields of the request that are wrong.
+	// FieldViolations are the invalid fields of the request.
 	FieldViolations []FieldViolation
-	// RequestID names the call, in logs and to support; empty where Switchboard gave none.
+	// RequestID identifies the call in logs and for support. Empty: Switchboard sent none.
 	RequestID string
-	// Route has every attempt that was made. Nil: the call failed before its task was resolved.
+	// Route has every attempt. Nil: the call failed before its task was resolved.
 	Route *pb.Route
 
 	retryAfter *time.Duration
@@ -39,37 +41,37 @@ type Error struct {
 	cause      error
 }
 
-// FieldViolation is a field of the request that is wrong.
+// FieldViolation is an invalid field of a request.
 type FieldViolation struct {
-	// Field is its path, such as "messages[0].content".
+	// Field is the path of the field, such as "messages[0].content".
 	Field string
-	// Problem is what is wrong with it, and how to mend it.
+	// Problem says what is wrong, and how to fix it.
 	Problem string
 }
 
-// ErrorKind is where a failure comes from. There may be more in time.
+// ErrorKind is the origin of a failure. Later versions can have more kinds.
 type ErrorKind int
 
 const (
-	// KindStatus says that Switchboard, or something before it, said no: see the reason.
+	// KindStatus: Switchboard, or a proxy, returned an error. See the reason.
 	KindStatus ErrorKind = iota
-	// KindOptions says that the options are wrong: an address or a certificate that cannot be read.
+	// KindOptions: the options are invalid, for example the address or a certificate.
 	KindOptions
-	// KindConnect says that Switchboard could not be reached; nothing was asked.
+	// KindConnect: no connection to Switchboard could be opened. The call was not sent.
 	KindConnect
-	// KindTransport says that the connection broke during the call; what was asked may have been done.
+	// KindTransport: the connection broke during the call. The server may have processed the call.
 	KindTransport
-	// KindDeadline says that the deadline passed here before Switchboard answered.
+	// KindDeadline: the deadline passed on the client before Switchboard answered.
 	KindDeadline
-	// KindCancelled says that the call was cancelled here.
+	// KindCancelled: the client cancelled the call.
 	KindCancelled
-	// KindIncomplete says that a stream ended without its metadata: the answer is not whole.
+	// KindIncomplete: the stream ended without metadata, so the answer is incomplete.
 	KindIncomplete
-	// KindRestarted says that a stream started over, and its reader could not.
+	// KindRestarted: another model started over, and the text that was already returned cannot be taken back.
 	KindRestarted
 )
 
-// Error is one line for people: what went wrong and, in brackets, the reason.
+// Error returns one line: the message and, in parentheses, the reason.
 func (e *Error) Error() string {
 	switch {
 	case e.Kind == KindOptions || e.Kind == KindConnect:
@@ -83,7 +85,7 @@ func (e *Error) Error() string {
 	}
 }
 
-// RetryAfter is how long to wait at least before the same call may work; false: waiting does not help.
+// RetryAfter returns the minimum time to wait before a retry can succeed; false: waiting does not help.
 func (e *Error) RetryAfter() (time.Duration, bool) {
 	if e.retryAfter == nil {
 		return 0, false
@@ -91,7 +93,7 @@ func (e *Error) RetryAfter() (time.Duration, bool) {
 	return *e.retryAfter, true
 }
 
-// GRPCStatus is the status as it came, for what is not taken out of it here.
+// GRPCStatus returns the original status, for details that are not in Error.
 func (e *Error) GRPCStatus() *status.Status {
 	if e.status == nil {
 		return status.New(e.Code, e.Message)
@@ -99,25 +101,25 @@ func (e *Error) GRPCStatus() *status.Status {
 	return e.status
 }
 
-// Unwrap is the context's error where the call's context, or a deadline, ended it.
+// Unwrap returns the error of the context if the call's context or a deadline ended the call.
 func (e *Error) Unwrap() error { return e.cause }
 
-// AsError reads an error of a generated stub, or one of this package's. Nil: it is neither.
+// AsError converts an error of a generated stub or of this package. Nil: it is neither.
 func AsError(err error) *Error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	if told, ok := status.FromError(err); ok && told.Code() != codes.OK {
-		return fromStatus(told)
+	if converted, ok := status.FromError(err); ok && converted.Code() != codes.OK {
+		return fromStatus(converted)
 	}
 	return nil
 }
 
-// fromStatus takes out of a status all that Switchboard puts into it.
-func fromStatus(told *status.Status) *Error {
-	e := here(KindStatus, told.Code(), told.Message())
-	e.status = told
-	for _, detail := range told.Details() {
+// fromStatus converts a status with the details that Switchboard adds.
+func fromStatus(s *status.Status) *Error {
+	e := newError(KindStatus, s.Code(), s.Message())
+	e.status = s
+	for _, detail := range s.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			e.ReasonText = detail.GetReason()
@@ -140,33 +142,35 @@ func fromStatus(told *status.Status) *Error {
 }
 
 func cancelled() *Error {
-	e := here(KindCancelled, codes.Canceled, "the call was cancelled")
+	e := newError(KindCancelled, codes.Canceled, "the call was cancelled")
 	e.cause = context.Canceled
 	return e
 }
 
 func incomplete() *Error {
-	return here(KindIncomplete, codes.Internal, "the stream ended without its metadata: the answer is not whole")
+	return newError(KindIncomplete, codes.Internal, "the stream ended without metadata: the answer is incomplete")
 }
 
-func restarted(reason string) *Error {
-	e := here(KindRestarted, codes.Aborted, "another model started over after words had been given out")
-	e.ReasonText = reason
-	e.Reason = pb.ErrorReason(pb.ErrorReason_value["ERROR_REASON_"+reason])
+func restarted(reason pb.ErrorReason) *Error {
+	e := newError(KindRestarted, codes.Aborted, "another model started over after text had been returned")
+	e.Reason = reason
+	if reason != pb.ErrorReason_ERROR_REASON_UNSPECIFIED {
+		e.ReasonText = strings.TrimPrefix(reason.String(), "ERROR_REASON_")
+	}
 	return e
 }
 
 func optionsError(format string, values ...any) *Error {
-	return here(KindOptions, codes.InvalidArgument, fmt.Sprintf(format, values...))
+	return newError(KindOptions, codes.InvalidArgument, fmt.Sprintf(format, values...))
 }
 
-func here(kind ErrorKind, code codes.Code, message string) *Error {
+func newError(kind ErrorKind, code codes.Code, message string) *Error {
 	return &Error{Kind: kind, Code: code, Message: message}
 }
 
-// endedHere is the error of the context that ended a call, if that is what did. Switchboard's own word about the caller's
-// deadline may come a moment before the deadline itself.
-func endedHere(ctx context.Context, failure *Error) error {
+// contextError returns the error of the context that ended a call; nil if the context did not. Switchboard's
+// own deadline error can arrive shortly before the deadline of the context.
+func contextError(ctx context.Context, failure *Error) error {
 	switch {
 	case failure.Code == codes.Canceled && errors.Is(ctx.Err(), context.Canceled):
 		return context.Canceled

@@ -21,23 +21,23 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// fake is a server that says what a test wants, for what neither Switchboard nor the simulator says on request.
+// fake is a server with the behaviour that a test defines.
 type fake struct {
 	pb.UnimplementedConverseServiceServer
-	asked    atomic.Int32
+	calls    atomic.Int32
 	converse func(context.Context) (*pb.ConverseResponse, error)
 	stream   func(grpc.ServerStreamingServer[pb.ConverseStreamResponse]) error
 }
 
 func (f *fake) Converse(ctx context.Context, _ *pb.ConverseRequest) (*pb.ConverseResponse, error) {
-	f.asked.Add(1)
+	f.calls.Add(1)
 	return f.converse(ctx)
 }
 
 func (f *fake) ConverseStream(
 	_ *pb.ConverseRequest, events grpc.ServerStreamingServer[pb.ConverseStreamResponse],
 ) error {
-	f.asked.Add(1)
+	f.calls.Add(1)
 	return f.stream(events)
 }
 
@@ -61,7 +61,7 @@ func serveWith(t *testing.T, server *grpc.Server) string {
 	return listener.Addr().String()
 }
 
-// playing is a client of a fake that streams these events, and then ends with err.
+// playing returns a client of a fake that streams these events and then ends with err.
 func playing(t *testing.T, err error, events ...*pb.ConverseStreamResponse) *switchboard.Client {
 	t.Helper()
 	fake := &fake{stream: func(out grpc.ServerStreamingServer[pb.ConverseStreamResponse]) error {
@@ -75,7 +75,7 @@ func playing(t *testing.T, err error, events ...*pb.ConverseStreamResponse) *swi
 	return connect(t, fake.listen(t))
 }
 
-// authority signs certificates for one test.
+// authority is a certificate authority.
 type authority struct {
 	t    *testing.T
 	cert *x509.Certificate
@@ -99,7 +99,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// identity is a certificate for loopback, and its key, in PEM.
+// identity returns a certificate for the loopback address and its key, in PEM.
 func (a *authority) identity(name string) (cert, key []byte) {
 	a.t.Helper()
 	own := newKey(a.t)

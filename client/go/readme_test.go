@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// readmeProgram is what stands around the README's blocks but for the first, which is a program of its own.
+// readmeProgram contains the README's blocks except the first one, which is a complete program.
 const readmeProgram = `package main
 
 import (
@@ -41,7 +41,7 @@ func streaming(ctx context.Context, client *switchboard.Client) error {
 	return nil
 }
 
-func tooling(ctx context.Context, client *switchboard.Client, tools *pb.ToolConfiguration) error {
+func tooling(ctx context.Context, client *switchboard.Client) error {
 %s
 	return nil
 }
@@ -62,11 +62,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	schema := &pb.ToolInputSchema_JsonText{JsonText: "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}}}"}
-	weather := &pb.ToolSpecification{Name: "get_weather", InputSchema: &pb.ToolInputSchema{Schema: schema}}
-	tools := &pb.ToolConfiguration{Tools: []*pb.Tool{{Tool: &pb.Tool_ToolSpec{ToolSpec: weather}}}}
 	for _, err := range []error{
-		connecting(), asking(ctx, client), streaming(ctx, client), tooling(ctx, client, tools), failing(ctx, client),
+		connecting(), asking(ctx, client), streaming(ctx, client), tooling(ctx, client), failing(ctx, client),
 		judging(ctx, client),
 	} {
 		if err != nil {
@@ -76,8 +73,9 @@ func main() {
 }
 `
 
-// The README's steps, in a module of their own and in its order, with nothing changed but the address and the path.
-func TestTheReadmeWorksAsWritten(t *testing.T) {
+// Runs the README's steps in a module of their own. Only the address and the path of the checkout are
+// replaced.
+func TestTheReadmeRunsAsWritten(t *testing.T) {
 	stage := newStage(t)
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
@@ -85,7 +83,7 @@ func TestTheReadmeWorksAsWritten(t *testing.T) {
 	}
 	steps, blocks := fenced(string(readme), "sh"), fenced(string(readme), "go")
 	if len(steps) != 1 || len(blocks) != 7 {
-		t.Fatalf("the README has %d blocks of sh and %d of go: mend this test", len(steps), len(blocks))
+		t.Fatalf("the README has %d blocks of sh and %d of go: update this test", len(steps), len(blocks))
 	}
 	here, err := filepath.Abs(".")
 	if err != nil {
@@ -105,29 +103,29 @@ func TestTheReadmeWorksAsWritten(t *testing.T) {
 	}
 
 	write("main.go", blocks[0])
-	step := strings.ReplaceAll(steps[0], "/path/to/switchboard/client/go", here)
-	if said := run(t, module, "sh", "-ec", step); !strings.Contains(said, "simulat") {
-		t.Fatalf("%q", said)
+	t.Setenv("SWITCHBOARD", filepath.Join(here, "..", ".."))
+	if output := run(t, module, "sh", "-ec", steps[0]+"go run .\n"); !strings.Contains(output, "simulat") {
+		t.Fatalf("%q", output)
 	}
 
 	write("rest/main.go", fmt.Sprintf(readmeProgram, blocks[1], blocks[2], blocks[3], blocks[4], blocks[5], blocks[6]))
 	write("ca.pem", string(newAuthority(t).pem))
-	// The version that this module has, so that nothing else is looked up.
+	// Use the version of this module, to avoid a lookup.
 	run(t, module, "go", "get", "go.opentelemetry.io/otel@"+version(t, "go.opentelemetry.io/otel"))
 	t.Setenv("SWITCHBOARD_TOKEN", "s3cret")
-	said := run(t, module, "go", "run", "./rest")
+	output := run(t, module, "go", "run", "./rest")
 	for _, want := range []string{
-		"(from " + primary + ")", // a whole request
-		"output_tokens:",         // a stream
+		"(from " + primary + ")", // Requests
+		"output_tokens:",         // Streaming
 		`The tool answered: {"celsius":21}`,
 	} {
-		if !strings.Contains(strings.ReplaceAll(said, ": 21", ":21"), want) {
-			t.Errorf("%q is not in what it said: %s", want, said)
+		if !strings.Contains(strings.ReplaceAll(output, ": 21", ":21"), want) {
+			t.Errorf("%q is not in the output: %s", want, output)
 		}
 	}
 }
 
-// fenced is the blocks of code in a language.
+// fenced returns the code blocks of a language.
 func fenced(markdown, language string) []string {
 	found := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(markdown, -1)
 	blocks := make([]string, 0, len(found))
@@ -142,18 +140,18 @@ func version(t *testing.T, module string) string {
 	return strings.TrimSpace(run(t, ".", "go", "list", "-m", "-f", "{{.Version}}", module))
 }
 
-// run returns what a program said; it must succeed.
+// run returns the output of a program, which must succeed.
 func run(t *testing.T, folder, name string, arguments ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), name, arguments...)
 	command.Dir = folder
-	said, err := command.Output()
+	output, err := command.Output()
 	if err != nil {
 		failure, _ := err.(*exec.ExitError)
 		if failure == nil {
 			failure = &exec.ExitError{}
 		}
-		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(arguments, " "), err, said, failure.Stderr)
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(arguments, " "), err, output, failure.Stderr)
 	}
-	return string(said)
+	return string(output)
 }

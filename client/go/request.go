@@ -4,31 +4,31 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// Shorthands for the parts of a request that almost every caller writes.
+// Shorthands for common parts of a request.
 
-// Ask is a request for one answer to one prompt.
+// Ask makes a request with one prompt.
 func Ask(task, prompt string) *pb.ConverseRequest {
 	return &pb.ConverseRequest{TaskType: task, Messages: []*pb.Message{User(prompt)}}
 }
 
-// User is a turn of the user's, in words.
+// User makes a user turn with text.
 func User(text string) *pb.Message {
 	return &pb.Message{Role: "user", Content: []*pb.ContentBlock{textContent(text)}}
 }
 
-// Assistant is a turn of the model's, in words: for history that was kept elsewhere. What a model answered here is better
-// sent back as the message that it came as, which may hold more than words.
+// Assistant makes an assistant turn with text, for a history that is stored elsewhere. To continue a
+// conversation, rather send back the original message, which can have more than text.
 func Assistant(text string) *pb.Message {
 	return &pb.Message{Role: "assistant", Content: []*pb.ContentBlock{textContent(text)}}
 }
 
-// System is one part of the system prompt, in words.
+// System makes a part of the system prompt.
 func System(text string) *pb.SystemContentBlock {
 	return &pb.SystemContentBlock{Block: &pb.SystemContentBlock_Text{Text: text}}
 }
 
-// ToolResult is what a tool answered, in exact JSON text: a block of the user's next turn, which answers every tool use at
-// once.
+// ToolResult makes a tool result from exact JSON text. Put the results of all tool uses into the next user
+// turn.
 func ToolResult(toolUseID, json string) *pb.ContentBlock {
 	part := &pb.ToolResultContentBlock{Block: &pb.ToolResultContentBlock_JsonText{JsonText: json}}
 	result := &pb.ToolResultBlock{ToolUseId: toolUseID, Content: []*pb.ToolResultContentBlock{part}}

@@ -1,6 +1,6 @@
 package switchboard_test
 
-// Against a real Switchboard and a simulated Bedrock: what callers see, and what the simulator saw.
+// Tests with a real Switchboard and a simulated Bedrock.
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-func TestOneLineAsksAndAnswers(t *testing.T) {
+func TestTextReturnsTheTextOfTheAnswer(t *testing.T) {
 	client := newStage(t).client()
 
 	text, err := client.Text(t.Context(), switchboard.TaskSummarization, "Summarize: Zürich, 東京 and 🦀 are well.")
@@ -28,26 +28,26 @@ func TestOneLineAsksAndAnswers(t *testing.T) {
 	}
 }
 
-func TestAStreamIsTheSameAnswerInPieces(t *testing.T) {
+func TestAStreamEqualsTheCompleteAnswer(t *testing.T) {
 	client := newStage(t).client()
 	request := switchboard.Ask(switchboard.TaskCoding, "Write a function that sorts 東京 and Zürich 🦀.")
 	response, err := client.Converse(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := switchboard.Collect(response)
+	complete := switchboard.Collect(response)
 
-	var pieces []string
-	for piece, err := range stream(t, client, request).Text() {
+	var parts []string
+	for part, err := range stream(t, client, request).Text() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pieces = append(pieces, piece)
+		parts = append(parts, part)
 	}
 	collected, err := stream(t, client, request).CollectMessage()
 
-	if err != nil || len(pieces) < 2 || strings.Join(pieces, "") != whole.Text() || collected.Text() != whole.Text() {
-		t.Fatalf("%q\n%+v\n%+v\n%v", pieces, collected, whole, err)
+	if err != nil || len(parts) < 2 || strings.Join(parts, "") != complete.Text() || collected.Text() != complete.Text() {
+		t.Fatalf("%q\n%+v\n%+v\n%v", parts, collected, complete, err)
 	}
 	if collected.StopReason != pb.StopReason_STOP_REASON_END_TURN || collected.Usage.GetOutputTokens() == 0 {
 		t.Fatalf("%+v", collected)
@@ -57,9 +57,9 @@ func TestAStreamIsTheSameAnswerInPieces(t *testing.T) {
 	}
 }
 
-func TestAThrottledModelIsReplacedAndTheRouteTells(t *testing.T) {
+func TestTheRouteShowsAFallback(t *testing.T) {
 	stage := newStage(t)
-	stage.upset(primary, `{"kind":"throttle"}`)
+	stage.inject(primary, `{"kind":"throttle"}`)
 
 	collected, err := stream(t, stage.client(), switchboard.Ask(switchboard.TaskCoding, "Who answers?")).CollectMessage()
 
@@ -70,12 +70,12 @@ func TestAThrottledModelIsReplacedAndTheRouteTells(t *testing.T) {
 	if !route.GetFallbackUsed() || route.GetModelId() != fallback || len(route.GetAttempts()) != 2 {
 		t.Fatalf("%v", route)
 	}
-	if route.GetAttempts()[0].GetReason() != "BEDROCK_THROTTLED" {
+	if route.GetAttempts()[0].GetReason() != pb.ErrorReason_ERROR_REASON_BEDROCK_THROTTLED {
 		t.Fatalf("%v", route)
 	}
 }
 
-func TestToolsAreCalledAndAnsweredWithTheirExactArguments(t *testing.T) {
+func TestToolUsesAndResultsAreExact(t *testing.T) {
 	stage := newStage(t)
 	client := stage.client()
 	request := switchboard.Ask(switchboard.TaskReasoning, "What is the weather in Oslo?")
@@ -105,7 +105,7 @@ func TestToolsAreCalledAndAnsweredWithTheirExactArguments(t *testing.T) {
 	}
 }
 
-func TestACollectedMessageGoesBackAsHistory(t *testing.T) {
+func TestSendsACollectedMessageBackAsHistory(t *testing.T) {
 	client := newStage(t).client()
 	request := switchboard.Ask(switchboard.TaskReasoning, "Think about rivers.")
 	request.AdditionalRequestFields = &pb.ConverseRequest_AdditionalModelRequestFieldsJson{
@@ -127,20 +127,20 @@ func TestACollectedMessageGoesBackAsHistory(t *testing.T) {
 	}
 }
 
-func TestAStreamThatBreaksOffIsATypedError(t *testing.T) {
+func TestABrokenStreamIsATypedError(t *testing.T) {
 	stage := newStage(t)
-	stage.upset("*", `{"kind":"exception","after_events":5,"name":"modelStreamErrorException"}`)
-	var words string
+	stage.inject("*", `{"kind":"exception","after_events":5,"name":"modelStreamErrorException"}`)
+	var text string
 	var failure *switchboard.Error
 
 	request := switchboard.Ask(switchboard.TaskCoding, "Write a function that sorts words, with care.")
-	for piece, err := range stream(t, stage.client(), request).Text() {
-		words += piece
+	for part, err := range stream(t, stage.client(), request).Text() {
+		text += part
 		_ = errors.As(err, &failure)
 	}
 
-	if words == "" || failure == nil || failure.Kind != switchboard.KindStatus {
-		t.Fatalf("%q, %v", words, failure)
+	if text == "" || failure == nil || failure.Kind != switchboard.KindStatus {
+		t.Fatalf("%q, %v", text, failure)
 	}
 	if failure.Code != codes.Unavailable || failure.Reason != pb.ErrorReason_ERROR_REASON_STREAM_INTERRUPTED {
 		t.Fatalf("%+v", failure)
@@ -150,7 +150,7 @@ func TestAStreamThatBreaksOffIsATypedError(t *testing.T) {
 	}
 }
 
-func TestABadRequestNamesItsFieldAndTheCall(t *testing.T) {
+func TestAnErrorNamesInvalidFields(t *testing.T) {
 	client := newStage(t).client()
 
 	_, err := client.Converse(t.Context(), &pb.ConverseRequest{Messages: []*pb.Message{{Role: "robot"}}})
@@ -167,9 +167,9 @@ func TestABadRequestNamesItsFieldAndTheCall(t *testing.T) {
 	}
 }
 
-func TestADeadlineEndsTheCallHereAndAtTheModel(t *testing.T) {
+func TestADeadlineCancelsTheCallAtBedrock(t *testing.T) {
 	stage := newStage(t)
-	stage.upset("*", `{"kind":"hang"}`)
+	stage.inject("*", `{"kind":"hang"}`)
 	client := stage.client(switchboard.WithDeadline(time.Hour)).WithDeadline(400 * time.Millisecond)
 
 	_, err := client.Text(t.Context(), switchboard.TaskCoding, "Take your time.")
@@ -178,14 +178,14 @@ func TestADeadlineEndsTheCallHereAndAtTheModel(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("%v does not say that it was the deadline", err)
+		t.Fatalf("%v is not context.DeadlineExceeded", err)
 	}
-	stage.sees("the call's end", everyoneHungUp)
+	stage.waitFor("the call's end", allCancelled)
 }
 
-func TestLeavingTheLoopEndsTheModelsWork(t *testing.T) {
+func TestLeavingTheLoopCancelsTheCallAtBedrock(t *testing.T) {
 	stage := newStage(t)
-	stage.upset("*", `{"kind":"stall","after_events":5}`)
+	stage.inject("*", `{"kind":"stall","after_events":5}`)
 	request := switchboard.Ask(switchboard.TaskCoding, "Write a function that sorts words, with care.")
 
 	for _, err := range stream(t, stage.client(), request).Text() {
@@ -195,12 +195,12 @@ func TestLeavingTheLoopEndsTheModelsWork(t *testing.T) {
 		break
 	}
 
-	stage.sees("the stream's end", everyoneHungUp)
+	stage.waitFor("the stream's end", allCancelled)
 }
 
-func TestTheEndOfTheContextEndsTheModelsWork(t *testing.T) {
+func TestCancellingTheContextCancelsTheCallAtBedrock(t *testing.T) {
 	stage := newStage(t)
-	stage.upset("*", `{"kind":"stall","after_events":5}`)
+	stage.inject("*", `{"kind":"stall","after_events":5}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	request := switchboard.Ask(switchboard.TaskCoding, "Write a function that sorts words, with care.")
 	stream, err := stage.client().Stream(ctx, request)
@@ -218,10 +218,10 @@ func TestTheEndOfTheContextEndsTheModelsWork(t *testing.T) {
 	if failure == nil || failure.Kind != switchboard.KindCancelled || !errors.Is(err, context.Canceled) {
 		t.Fatalf("%v", err)
 	}
-	stage.sees("the stream's end", everyoneHungUp)
+	stage.waitFor("the stream's end", allCancelled)
 }
 
-func TestTokensAreCountedAndRoutesExplained(t *testing.T) {
+func TestCountsTokensListsTasksAndExplainsRoutes(t *testing.T) {
 	client := newStage(t).client()
 	input := &pb.ConverseTokensRequest{Messages: []*pb.Message{switchboard.User("How many tokens are these?")}}
 
@@ -242,7 +242,7 @@ func TestTokensAreCountedAndRoutesExplained(t *testing.T) {
 	}
 }
 
-func TestALargeRequestReachesTheModel(t *testing.T) {
+func TestSendsLargeRequests(t *testing.T) {
 	stage := newStage(t)
 	picture := &pb.ImageBlock{
 		Format: "png",
@@ -259,7 +259,7 @@ func TestALargeRequestReachesTheModel(t *testing.T) {
 	}
 }
 
-func TestWhereNobodyListensTheCallWasNeverAsked(t *testing.T) {
+func TestARefusedConnectionIsAConnectError(t *testing.T) {
 	client := connect(t, "127.0.0.1:1")
 
 	_, err := client.Text(t.Context(), switchboard.TaskDefault, "Anyone?")
@@ -283,13 +283,13 @@ func weather() *pb.ToolConfiguration {
 	schema := `{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}`
 	specification := &pb.ToolSpecification{
 		Name:        "get_weather",
-		Description: new("The weather in a city, now."),
+		Description: new("Current weather in a city."),
 		InputSchema: &pb.ToolInputSchema{Schema: &pb.ToolInputSchema_JsonText{JsonText: schema}},
 	}
 	return &pb.ToolConfiguration{Tools: []*pb.Tool{{Tool: &pb.Tool_ToolSpec{ToolSpec: specification}}}}
 }
 
-func everyoneHungUp(calls []simulatedCall) bool {
-	stayed := func(call simulatedCall) bool { return !call.HungUp }
-	return len(calls) > 0 && !slices.ContainsFunc(calls, stayed)
+func allCancelled(calls []simulatedCall) bool {
+	running := func(call simulatedCall) bool { return !call.HungUp }
+	return len(calls) > 0 && !slices.ContainsFunc(calls, running)
 }

@@ -18,23 +18,23 @@ import (
 	switchboard "github.com/switchboard-ai/switchboard/client/go"
 )
 
-// bound is how long anything observable may take on a busy machine before a test gives up on it.
+// bound is the timeout for waiting in tests.
 const bound = 30 * time.Second
 
-// The models of the two-model table that a Switchboard without a configuration has.
+// Models of a Switchboard without a configuration file.
 const (
 	primary  = "us.anthropic.claude-opus-4-8"
 	fallback = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 )
 
-// stage is a real Switchboard in front of a real simulator.
+// stage is a real Switchboard with a real simulator.
 type stage struct {
 	t         *testing.T
 	address   string
 	simulator string
 }
 
-// simulatedCall is a call as the simulator saw it.
+// simulatedCall is a call that the simulator received.
 type simulatedCall struct {
 	Operation string          `json:"operation"`
 	Model     string          `json:"model"`
@@ -56,7 +56,8 @@ func newStage(t *testing.T) *stage {
 	return &stage{t: t, address: address, simulator: simulator}
 }
 
-// program finds a program of this repository. Without it a test is left out on a developer's machine, and fails in CI.
+// program returns the path of a program of this repository. If it is missing, the test is skipped, or fails
+// in CI.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	folder := os.Getenv("SWITCHBOARD_PROGRAMS")
@@ -75,15 +76,15 @@ func program(t *testing.T, name string) string {
 	case err == nil:
 		return path
 	case os.Getenv("CI") != "":
-		t.Fatalf("%v: build it with `cargo build --workspace --bins`, or name its folder in SWITCHBOARD_PROGRAMS", err)
+		t.Fatalf("%v: build it with `cargo build --workspace --bins`, or set SWITCHBOARD_PROGRAMS to its folder", err)
 	default:
-		t.Skipf("%v: build it with `cargo build --workspace --bins`, or name its folder in SWITCHBOARD_PROGRAMS", err)
+		t.Skipf("%v: build it with `cargo build --workspace --bins`, or set SWITCHBOARD_PROGRAMS to its folder", err)
 	}
 	return ""
 }
 
-// start runs a program until the test ends, and returns what it says of itself.
-func start(t *testing.T, said *regexp.Regexp, environment []string, name string, arguments ...string) string {
+// start runs a program until the test ends, and returns the match in its output.
+func start(t *testing.T, ready *regexp.Regexp, environment []string, name string, arguments ...string) string {
 	t.Helper()
 	command := exec.Command(name, arguments...)
 	command.Env = append(os.Environ(), environment...)
@@ -101,7 +102,7 @@ func start(t *testing.T, said *regexp.Regexp, environment []string, name string,
 	found := make(chan string, 1)
 	go func() {
 		for lines := bufio.NewScanner(reader); lines.Scan(); {
-			if match := said.FindStringSubmatch(lines.Text()); match != nil {
+			if match := ready.FindStringSubmatch(lines.Text()); match != nil {
 				found <- match[1]
 				_, _ = io.Copy(io.Discard, reader)
 			}
@@ -131,8 +132,8 @@ func connect(t *testing.T, address string, options ...switchboard.Option) *switc
 	return client
 }
 
-// upset makes a model misbehave; the fault is the simulator's JSON for it.
-func (s *stage) upset(model, fault string) {
+// inject injects a fault for a model; the fault is JSON of the simulator.
+func (s *stage) inject(model, fault string) {
 	s.t.Helper()
 	rule := fmt.Sprintf(`{"model":%q,"fault":%s}`, model, fault)
 	response, err := http.Post(s.simulator+"/_sim/faults", "application/json", bytes.NewBufferString(rule))
@@ -146,7 +147,7 @@ func (s *stage) upset(model, fault string) {
 	}
 }
 
-// calls is what the simulator was asked.
+// calls returns the calls that the simulator received.
 func (s *stage) calls() []simulatedCall {
 	s.t.Helper()
 	response, err := http.Get(s.simulator + "/_sim/calls")
@@ -163,13 +164,13 @@ func (s *stage) calls() []simulatedCall {
 	return answer.Calls
 }
 
-// sees waits until the simulator's calls show something.
-func (s *stage) sees(what string, shown func([]simulatedCall) bool) {
+// waitFor waits until the calls of the simulator meet a condition.
+func (s *stage) waitFor(what string, shown func([]simulatedCall) bool) {
 	s.t.Helper()
 	for ends := time.Now().Add(bound); time.Now().Before(ends); time.Sleep(20 * time.Millisecond) {
 		if shown(s.calls()) {
 			return
 		}
 	}
-	s.t.Fatalf("the simulator never saw %s: %+v", what, s.calls())
+	s.t.Fatalf("the simulator did not receive %s: %+v", what, s.calls())
 }

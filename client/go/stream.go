@@ -11,33 +11,34 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// EventStream is the events of an answer, in order: the route first, the metadata last.
+// EventStream has the events of a streamed answer, in order: the route is the first, the metadata the last.
 //
-// Nothing is buffered: HTTP/2 flow control reaches from its reader to the model. A stream that just ends, without its
-// metadata, ends with an error: the answer is not whole. One goroutine reads; any may close.
+// Nothing is buffered: HTTP/2 flow control connects the reader with the model. A stream that ends without
+// metadata ends with an error, because the answer is incomplete. Only one goroutine may read; any goroutine
+// may close.
 type EventStream struct {
-	replies grpc.ServerStreamingClient[pb.ConverseStreamResponse]
-	cancel  context.CancelFunc
-	call    call
-	whole   bool
-	ended   error
+	replies  grpc.ServerStreamingClient[pb.ConverseStreamResponse]
+	cancel   context.CancelFunc
+	call     call
+	complete bool
+	ended    error
 }
 
-// Recv returns the next event; [io.EOF] after the last.
+// Recv returns the next event; [io.EOF] after the last one.
 func (s *EventStream) Recv() (*pb.ConverseStreamResponse, error) {
 	if s.ended != nil {
 		return nil, s.ended
 	}
 	if errors.Is(s.call.ctx.Err(), context.Canceled) {
-		s.ended = cancelled() // what had arrived before is not wanted any more
+		s.ended = cancelled() // events that arrived before are discarded
 		return nil, s.ended
 	}
 	reply, err := s.replies.Recv()
 	switch {
 	case err == nil:
-		s.whole = s.whole || reply.GetMetadata() != nil
+		s.complete = s.complete || reply.GetMetadata() != nil
 		return reply, nil
-	case errors.Is(err, io.EOF) && s.whole:
+	case errors.Is(err, io.EOF) && s.complete:
 		s.ended = io.EOF
 	case errors.Is(err, io.EOF):
 		s.ended = incomplete()
@@ -48,7 +49,8 @@ func (s *EventStream) Recv() (*pb.ConverseStreamResponse, error) {
 	return nil, s.ended
 }
 
-// Events is all events, for one loop. An error is always the last item; leaving the loop closes the stream.
+// Events returns an iterator over all events. An error is always the last item; leaving the loop closes the
+// stream.
 func (s *EventStream) Events() iter.Seq2[*pb.ConverseStreamResponse, error] {
 	return func(yield func(*pb.ConverseStreamResponse, error) bool) {
 		defer s.Close()
@@ -61,29 +63,30 @@ func (s *EventStream) Events() iter.Seq2[*pb.ConverseStreamResponse, error] {
 	}
 }
 
-// Text is only the words, piece by piece. Where another model starts over after some were given out, they end with an error
-// of the kind [KindRestarted], since words cannot be taken back: read events for such tasks.
+// Text returns an iterator over the text. If another model starts over after text was returned, it ends with
+// an error of the kind [KindRestarted], because the text cannot be taken back: for tasks that allow restarts,
+// read the events.
 func (s *EventStream) Text() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		wrote := false
+		hasText := false
 		for event, err := range s.Events() {
-			words := event.GetContentBlockDelta().GetDelta().GetText()
+			text := event.GetContentBlockDelta().GetDelta().GetText()
 			switch {
 			case err != nil:
-			case event.GetRestart() != nil && wrote:
+			case event.GetRestart() != nil && hasText:
 				err = restarted(event.GetRestart().GetReason())
-			case words == "":
+			case text == "":
 				continue
 			}
-			wrote = true
-			if !yield(words, err) || err != nil {
+			hasText = true
+			if !yield(text, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// CollectMessage reads to the end and puts the pieces together.
+// CollectMessage reads to the end and assembles the complete answer.
 func (s *EventStream) CollectMessage() (*Collected, error) {
 	var collector Collector
 	for event, err := range s.Events() {
@@ -95,7 +98,8 @@ func (s *EventStream) CollectMessage() (*Collected, error) {
 	return collector.Finish()
 }
 
-// Close ends the stream; before the answer's end it cancels the call, at Bedrock too. Further calls of it do nothing.
+// Close closes the stream; before the end of the answer it cancels the call, also at Bedrock. Later calls
+// have no effect.
 func (s *EventStream) Close() error {
 	s.cancel()
 	return nil

@@ -1,17 +1,17 @@
 package switchboard
 
-// The task types that every Switchboard knows. A configuration may name more: a task type is any string.
+// Names of common tasks. A task type is any string that the server's configuration defines.
 const (
-	// TaskReasoning is for long chains of thought, where quality matters more than speed.
+	// TaskReasoning is for multi-step reasoning, where quality matters more than speed.
 	TaskReasoning = "reasoning"
-	// TaskCoding is for writing and changing programs.
+	// TaskCoding is for writing and changing code.
 	TaskCoding = "coding"
-	// TaskAnalysis is for reading closely and drawing conclusions.
+	// TaskAnalysis is for the analysis of documents and data.
 	TaskAnalysis = "analysis"
-	// TaskSummarization is for saying the same in fewer words.
+	// TaskSummarization is for summaries.
 	TaskSummarization = "summarization"
 	// TaskClassification is for choosing one of a few labels.
 	TaskClassification = "classification"
-	// TaskDefault is for everything else; also what a request without a task means.
+	// TaskDefault is for everything else. It is also used for a request without a task.
 	TaskDefault = "default"
 )

@@ -6,15 +6,15 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// injector writes the trace of a context into headers.
+// injector writes the trace context of a context to headers.
 type injector func(ctx context.Context, headers traceHeaders)
 
-// WithPropagator sends the trace of each call's context along, as this propagator writes it:
+// WithPropagator sends the trace context of each call's context, in the format of this propagator:
 //
 //	switchboard.WithPropagator(otel.GetTextMapPropagator())
 //
-// Any of OpenTelemetry's propagators will do; C is its propagation.TextMapCarrier, found by the compiler. So this package
-// needs no OpenTelemetry, and every version of it fits.
+// It accepts every propagator of OpenTelemetry. C is propagation.TextMapCarrier, which the compiler infers,
+// so that this package does not depend on a version of OpenTelemetry.
 func WithPropagator[C any](propagator interface {
 	Inject(ctx context.Context, carrier C)
 }) Option {
@@ -31,16 +31,16 @@ func WithPropagator[C any](propagator interface {
 	}
 }
 
-// traceHeaders is what OpenTelemetry calls a TextMapCarrier.
+// traceHeaders implements OpenTelemetry's TextMapCarrier.
 type traceHeaders map[string]string
 
-// Get returns a header as it was set.
+// Get returns a header.
 func (h traceHeaders) Get(key string) string { return h[key] }
 
-// Set adds a header, or replaces it.
+// Set sets a header.
 func (h traceHeaders) Set(key, value string) { h[key] = value }
 
-// Keys lists the headers, in no order.
+// Keys returns the names of the headers, in no particular order.
 func (h traceHeaders) Keys() []string {
 	keys := make([]string, 0, len(h))
 	for key := range h {

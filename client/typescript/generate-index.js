@@ -1,4 +1,4 @@
-// The last step of `npm run generate`: one module for the whole contract, so that a new file of it needs no line here.
+// Last step of `npm run generate`: writes a module that exports the whole contract.
 
 import { readdirSync, writeFileSync } from "node:fs";
 

@@ -45,7 +45,6 @@
 pub mod attempt;
 pub mod bedrock;
 pub mod bootstrap;
-pub mod catalogue;
 pub mod config;
 pub mod cost;
 pub mod deployment;
@@ -54,7 +53,6 @@ pub mod error;
 pub mod failure;
 pub mod feedback;
 pub mod model;
-pub mod prices;
 pub mod reason;
 pub mod record;
 mod relay;
@@ -68,7 +66,8 @@ pub mod snapshot;
 mod summary;
 pub mod telemetry;
 pub mod thread_priority;
-pub mod units;
 mod validate;
+
+pub use switchboard_catalogue::{self as catalogue, units};
 
 pub use server::{Drained, Parts, serve};

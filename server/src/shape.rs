@@ -17,7 +17,7 @@ mod tools;
 pub use parameters::Repair;
 
 use crate::{
-    catalogue::{Family, ModelFacts},
+    catalogue::{ModelFacts, ModelFamily},
     route::{Candidate, Task, Unmet},
     rpc::Method,
 };
@@ -68,8 +68,8 @@ pub fn shape<'a>(input: ShapeInput<'a>, candidate: &Candidate) -> Result<Shaped<
 }
 
 /// The family that a caller has in mind who sends fields which only one family knows.
-fn first_family(task: &Task) -> Family {
-    task.candidates.first().map_or(Family::Unknown, |first| first.facts.family)
+fn first_family(task: &Task) -> ModelFamily {
+    task.candidates.first().map_or(ModelFamily::Unknown, |first| first.facts.family)
 }
 
 /// A request that is being shaped.

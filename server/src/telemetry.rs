@@ -11,6 +11,7 @@
 //!
 //! Nothing here waits: spans and metrics are exported from threads of their own. What a collector does not accept is lost and
 //! counted (`switchboard.telemetry.dropped`); no call notices.
+mod attempt;
 mod bound_series;
 mod content;
 mod dropped;
@@ -25,10 +26,12 @@ mod prometheus;
 mod quality;
 pub mod settings;
 mod spans;
+mod tokens;
 
 pub use crate::semconv as names;
 
-pub(crate) use observer::{AttemptEnd, AttemptObserver, AttemptStart, CallObserver};
+pub(crate) use attempt::{AttemptEnd, AttemptStart};
+pub(crate) use observer::{AttemptObserver, CallObserver};
 
 use crate::{
     config::{self, GenAi},

@@ -68,8 +68,8 @@ async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
     assert!(output.status.success(), "{words}");
     assert_eq!(
         words,
-        "left out: C (USE1-NovaCanvas-T2I-1024-Standard): it is not charged by the token\n\
-         2 prices of 1 models in us-east-1; 1 rows left out, 0 of other regions\n"
+        "skipped: C (USE1-NovaCanvas-T2I-1024-Standard): it is not charged by the token\n\
+         imported 2 prices of 1 models in us-east-1; skipped 1 rows, and 0 of other regions\n"
     );
     fs::write(folder.path().join("models.toml"), output.stdout).expect("is writable");
     let config = written(&folder, &(VALID.to_owned() + "[catalogue]\nfile = \"models.toml\"\n"));
@@ -78,7 +78,7 @@ async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
 
     for (arguments, expected) in [
         (["prices", "import", "/nonexistent"], "switchboard: cannot read /nonexistent: No such file"),
-        (["prices", "import", &config.to_string_lossy()], "is no price list of AWS in JSON"),
+        (["prices", "import", &config.to_string_lossy()], "is not an AWS price list in JSON"),
     ] {
         let (content, words) = said(&mut switchboard(&arguments)).await;
         assert!(!content && words.contains(expected), "{words}");
@@ -91,7 +91,7 @@ async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
 #[tokio::test]
 async fn check_names_the_line_and_the_fix() {
     let (valid, words) = checked(VALID).await;
-    assert!(valid && words.contains("valid, 1 tasks on 1 models"), "{words}");
+    assert!(valid && words.contains("valid, 1 task on 1 model"), "{words}");
 
     let stranger = VALID.replace("us.anthropic.claude-sonnet-4-6", "us.acme.oracle-1");
     let (valid, words) = checked(&stranger).await;

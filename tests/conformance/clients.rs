@@ -1,6 +1,6 @@
-//! The clients and how each one's driver comes to be: `clients.json`.
+//! Clients and how to build their drivers: `clients.json`.
 //!
-//! In its commands `{work}` is a folder for what is built, and `{programs}` where Cargo builds.
+//! In commands, `{work}` is a folder for build results and `{programs}` is Cargo's target folder.
 use crate::programs;
 use serde::Deserialize;
 use std::{
@@ -9,23 +9,23 @@ use std::{
     process::Command,
 };
 
-/// A language's client.
+/// Client of one language.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Client {
-    /// Its column in the table.
+    /// Column title in the table.
     pub(crate) name: String,
-    /// Where it is, in the checkout; its commands run there.
+    /// Folder in the checkout in which the commands run.
     folder: String,
-    /// The programs without which it cannot be built.
+    /// Programs that are required to build the client.
     needs: Vec<String>,
-    /// Commands that build or install it, run one after another, once.
+    /// Commands that build or install the client. They run once, in order.
     install: Vec<Vec<String>>,
-    /// The driver; `--target` and `--mode` are added.
+    /// Command of the driver. `--target` and `--mode` are added.
     driver: Vec<String>,
 }
 
-/// All clients, or those that `SWITCHBOARD_CLIENTS` names (`Rust,Python`).
+/// Returns the clients in `SWITCHBOARD_CLIENTS` (`Rust,Python`), or all clients.
 pub(crate) fn chosen() -> Vec<Client> {
     let wanted = env::var_os("SWITCHBOARD_CLIENTS").map(|names| names.to_string_lossy().into_owned());
     let is_wanted = |client: &Client| {
@@ -43,7 +43,7 @@ pub(crate) fn all() -> Vec<Client> {
 // === impl Client ===
 
 impl Client {
-    /// What is missing on this machine; nothing: it can be tested.
+    /// Returns a required program that is missing. `None`: the client can be tested.
     pub(crate) fn missing(&self) -> Option<&str> {
         let path = env::var_os("PATH").unwrap_or_default();
         let is_there =
@@ -58,8 +58,9 @@ impl Client {
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]).current_dir(self.folder());
             let output = command.output().map_err(|error| format!("{words:?}: {error}"))?;
-            let said = || String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            if output.status.success() { Ok(()) } else { Err(format!("{words:?}: {}", said())) }
+            let output_text =
+                || String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            if output.status.success() { Ok(()) } else { Err(format!("{words:?}: {}", output_text())) }
         })
     }
 
@@ -92,16 +93,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_without_its_toolchain_names_what_is_missing() {
+    fn names_a_missing_program() {
         let mut client = all().remove(0);
         assert_eq!(client.missing(), None);
-        client.needs = vec!["sh".to_owned(), "a-compiler-that-nobody-has".to_owned()];
-        assert_eq!(client.missing(), Some("a-compiler-that-nobody-has"));
+        client.needs = vec!["sh".to_owned(), "a-missing-compiler".to_owned()];
+        assert_eq!(client.missing(), Some("a-missing-compiler"));
     }
 
     #[test]
-    fn every_language_has_a_client() {
+    fn has_a_client_for_every_language() {
         let names: Vec<_> = all().into_iter().map(|client| client.name).collect();
         assert_eq!(names, ["Rust", "Python", "Python asyncio", "TypeScript", "Go", "Java"]);
+    }
+
+    #[test]
+    fn every_readme_describes_the_same_retry_policy() {
+        let policies: Vec<_> = all().iter().map(|client| retry_policy(&client.folder())).collect();
+
+        assert!(policies[0].contains("The client does not retry calls"), "{}", policies[0]);
+        for policy in &policies {
+            assert_eq!(policy, &policies[0]);
+        }
+    }
+
+    /// Returns the section "Retries" of a client's README.
+    fn retry_policy(folder: &Path) -> String {
+        let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+        let section = readme.split("\n## ").find(|section| section.starts_with("Retries\n"));
+        section.unwrap_or_else(|| panic!("{}: no section Retries", folder.display())).trim().to_owned()
     }
 }

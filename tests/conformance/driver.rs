@@ -1,4 +1,4 @@
-//! A driver that runs: one line in, one line out.
+//! Running driver: a line for each call and each result.
 use crate::{clients::Client, scenario::Mode};
 use serde_json::Value;
 use std::{process::Stdio, time::Duration};
@@ -8,8 +8,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Far longer than any scenario takes: only a driver that hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for a driver that hangs. No scenario takes that long.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -30,7 +30,7 @@ impl Driver {
             Mode::Plain => "plain",
         });
         command.current_dir(client.folder()).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()); // its standard error is ours
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()); // standard error is inherited
         let mut child = command.spawn().map_err(|error| format!("{words:?}: {error}"))?;
         let stdin = child.stdin.take().expect("is piped");
         let replies = BufReader::new(child.stdout.take().expect("is piped")).lines();
@@ -44,21 +44,21 @@ impl Driver {
             self.stdin.flush().await.map_err(|error| error.to_string())?;
             let reply = self.replies.next_line().await.map_err(|error| error.to_string())?;
             let reply = reply.ok_or("the driver ended without a reply")?;
-            serde_json::from_str(&reply).map_err(|error| format!("the reply is no JSON: {error}: {reply}"))
+            serde_json::from_str(&reply).map_err(|error| format!("the reply is not JSON: {error}: {reply}"))
         };
-        timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err("the driver hangs".to_owned()))
+        timeout(TIMEOUT, exchange).await.unwrap_or_else(|_| Err("the driver does not answer".to_owned()))
     }
 
-    /// Ends its input; it must say nothing more and end well.
+    /// Closes the input. The driver must end successfully without further output.
     pub(crate) async fn end(mut self) -> Result<(), String> {
         drop(self.stdin);
         let ending = async {
             if let Some(line) = self.replies.next_line().await.map_err(|error| error.to_string())? {
-                return Err(format!("the driver said more than it was asked: {line}"));
+                return Err(format!("the driver wrote an unexpected line: {line}"));
             }
             let status = self.child.wait().await.map_err(|error| error.to_string())?;
             if status.success() { Ok(()) } else { Err(format!("the driver ended with {status}")) }
         };
-        timeout(PATIENCE, ending).await.unwrap_or_else(|_| Err("the driver does not end".to_owned()))
+        timeout(TIMEOUT, ending).await.unwrap_or_else(|_| Err("the driver does not end".to_owned()))
     }
 }

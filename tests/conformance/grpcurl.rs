@@ -1,56 +1,57 @@
-//! Every recipe of `client/GRPCURL.md` is run against the demo as it stands, and says what the page shows.
+//! Runs every command of `client/GRPCURL.md` with the demo, and compares the output with the page.
 use crate::programs;
 use std::{env, fs, path::Path, process::Stdio};
 use tokio::process::Command;
 
-/// A shell line and what it shows; `…` there stands for anything.
-struct Recipe {
-    line: String,
-    shown: String,
+/// Shell command and its expected output, in which `…` matches any text.
+struct Example {
+    command: String,
+    expected: String,
 }
 
 #[tokio::test]
-async fn every_recipe_for_grpcurl_works_as_written() {
+async fn every_grpcurl_command_works_as_written() {
     let path = env::var_os("PATH").unwrap_or_default();
     if !env::split_paths(&path).any(|folder| folder.join("grpcurl").is_file()) {
         assert!(env::var_os("CI").is_none(), "grpcurl is missing: cargo xtask tools");
-        println!("left out: grpcurl is not installed (cargo xtask tools)");
+        println!("skipped: grpcurl is not installed (cargo xtask tools)");
         return;
     }
     let page = fs::read_to_string(programs::root().join("client/GRPCURL.md")).expect("can be read");
-    let recipes = recipes(&page);
-    assert_eq!(recipes.len(), page.matches("```sh\n").count(), "each recipe is followed by what it shows");
+    let examples = examples(&page);
+    assert_eq!(examples.len(), page.matches("```sh\n").count(), "every command is followed by its output");
     let (_demo, address) = programs::demo().await;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     fs::create_dir_all(&folder).expect("is writable");
-    for Recipe { line, shown } in recipes {
-        let line = line.replace("127.0.0.1:50051", &address);
+    for Example { command, expected } in examples {
+        let command = command.replace("127.0.0.1:50051", &address);
         let mut shell = Command::new("sh");
-        shell.args(["-c", &line]).current_dir(&folder).stdin(Stdio::null());
+        shell.args(["-c", &command]).current_dir(&folder).stdin(Stdio::null());
         let output = shell.output().await.expect("there is a shell");
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("is text");
-        assert!(is_shown_as(&said, &shown), "{line}\nsays\n{said}\nand not\n{shown}");
+        let output = String::from_utf8([output.stdout, output.stderr].concat()).expect("is text");
+        assert!(matches(&output, &expected), "{command}\nprints\n{output}\ninstead of\n{expected}");
     }
 }
 
-fn recipes(page: &str) -> Vec<Recipe> {
-    let recipes = page.split("```sh\n").skip(1).filter_map(|rest| {
-        let (line, rest) = rest.split_once("```\n")?;
-        let shown = rest.trim_start().strip_prefix("```")?;
-        let (_language, shown) = shown.split_once('\n')?;
-        let (shown, _) = shown.split_once("```")?;
-        Some(Recipe { line: line.to_owned(), shown: shown.to_owned() })
+fn examples(page: &str) -> Vec<Example> {
+    let examples = page.split("```sh\n").skip(1).filter_map(|rest| {
+        let (command, rest) = rest.split_once("```\n")?;
+        let expected = rest.trim_start().strip_prefix("```")?;
+        let (_language, expected) = expected.split_once('\n')?;
+        let (expected, _) = expected.split_once("```")?;
+        Some(Example { command: command.to_owned(), expected: expected.to_owned() })
     });
-    recipes.collect()
+    examples.collect()
 }
 
-/// Begins and ends with it, and holds the parts between the ellipses in order. The white space beside one does not count.
-fn is_shown_as(said: &str, shown: &str) -> bool {
-    let parts: Vec<_> = shown.split('…').collect();
+/// True if the output starts and ends as expected and contains the parts between the ellipses in order. White
+/// space next to an ellipsis is ignored.
+fn matches(output: &str, expected: &str) -> bool {
+    let parts: Vec<_> = expected.split('…').collect();
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return false };
-    let begins = said.trim().starts_with(first.trim_end());
-    let ends = said.trim().ends_with(last.trim());
-    let mut rest = said;
+    let begins = output.trim().starts_with(first.trim_end());
+    let ends = output.trim().ends_with(last.trim());
+    let mut rest = output;
     let in_order =
         parts.iter().map(|part| part.trim_matches('\n').trim_end()).all(|part| match rest.find(part) {
             Some(at) => {
@@ -63,15 +64,16 @@ fn is_shown_as(said: &str, shown: &str) -> bool {
 }
 
 #[test]
-fn an_ellipsis_stands_for_anything() {
-    let said = "{\n  \"a\": 1,\n  \"b\": 2\n}\n";
-    for shown in ["{\n  \"a\": 1,\n  \"b\": 2\n}\n", "{\n  \"a\": …,\n…\n}\n", "{\n…\n  \"b\": 2\n…\n", "…\n"]
+fn an_ellipsis_matches_any_text() {
+    let output = "{\n  \"a\": 1,\n  \"b\": 2\n}\n";
+    for expected in
+        ["{\n  \"a\": 1,\n  \"b\": 2\n}\n", "{\n  \"a\": …,\n…\n}\n", "{\n…\n  \"b\": 2\n…\n", "…\n"]
     {
-        assert!(is_shown_as(said, shown), "{shown}");
+        assert!(matches(output, expected), "{expected}");
     }
-    for shown in
+    for expected in
         ["{\n  \"a\": 2,\n…\n", "{\n…\n  \"b\": 2\n…\n  \"a\": 1\n…\n", "{\n  \"a\": 1,\n", "\"b\": 2\n}\n"]
     {
-        assert!(!is_shown_as(said, shown), "{shown}");
+        assert!(!matches(output, expected), "{expected}");
     }
 }

@@ -1,6 +1,6 @@
-//! `grpc-health-probe`, with which containers and load balancers ask: it must find a server well until it drains.
+//! `grpc-health-probe`, which containers and load balancers use, reports a server as serving until it drains.
 //!
-//! Its questions are those of `client/GRPCURL.md`, as they are written there.
+//! The commands are those of `client/GRPCURL.md`.
 use crate::programs;
 use bedrock_sim::Simulator;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,12 +11,12 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
-/// The probe's exit codes.
-const SERVES: i32 = 0;
+/// Exit codes of the probe.
+const SERVING: i32 = 0;
 const RPC_FAILED: i32 = 3;
-const DOES_NOT_SERVE: i32 = 4;
+const NOT_SERVING: i32 = 4;
 
-/// Drains for longer than the test can take; it ends with the test.
+/// Configuration with a drain delay that is longer than the test.
 const CONFIG: &str = r#"
 [server]
 drain_delay = "10min"
@@ -35,41 +35,41 @@ models = ["haiku"]
 "#;
 
 #[tokio::test]
-async fn the_health_probe_sees_a_server_serve_and_drain() {
+async fn the_health_probe_reports_serving_and_draining() {
     let path = env::var_os("PATH").unwrap_or_default();
     if !env::split_paths(&path).any(|folder| folder.join("grpc-health-probe").is_file()) {
         assert!(env::var_os("CI").is_none(), "grpc-health-probe is missing: cargo xtask tools");
-        println!("left out: grpc-health-probe is not installed (cargo xtask tools)");
+        println!("skipped: grpc-health-probe is not installed (cargo xtask tools)");
         return;
     }
     let simulator = Simulator::start(bedrock_sim::Config::default()).await.expect("starts");
     let mut server = Server::start(&simulator.endpoint_url()).await;
-    let questions = questions();
-    assert_eq!(questions.len(), 3, "{questions:?}");
+    let commands = commands();
+    assert_eq!(commands.len(), 3, "{commands:?}");
 
-    for question in &questions {
-        assert_eq!(server.probed(question).await, Some(SERVES), "{question}");
+    for command in &commands {
+        assert_eq!(server.probed(command).await, Some(SERVING), "{command}");
     }
-    for nobody in ["switchboard.v1.NoSuchService", "task/no-such-task"] {
-        let question = format!("{} -service {nobody}", questions[0]);
-        assert_eq!(server.probed(&question).await, Some(RPC_FAILED), "{question}");
+    for unknown in ["switchboard.v1.NoSuchService", "task/no-such-task"] {
+        let command = format!("{} -service {unknown}", commands[0]);
+        assert_eq!(server.probed(&command).await, Some(RPC_FAILED), "{command}");
     }
 
     server.drain().await;
 
-    for question in &questions {
-        assert_eq!(server.probed(question).await, Some(DOES_NOT_SERVE), "{question}");
+    for command in &commands {
+        assert_eq!(server.probed(command).await, Some(NOT_SERVING), "{command}");
     }
-    let still_runs = server.child.try_wait().expect("can be asked").is_none();
-    assert!(still_runs, "balancers were given no time to notice");
+    let still_runs = server.child.try_wait().expect("the process can be polled").is_none();
+    assert!(still_runs, "the server ended before load balancers could notice");
 }
 
-fn questions() -> Vec<String> {
+fn commands() -> Vec<String> {
     let page = fs::read_to_string(programs::root().join("client/GRPCURL.md")).expect("can be read");
     page.lines().filter(|line| line.starts_with("grpc-health-probe ")).map(str::to_owned).collect()
 }
 
-/// `switchboard serve`, and what it says of itself.
+/// Running `switchboard serve` and its log.
 struct Server {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
@@ -93,36 +93,37 @@ impl Server {
         let mut child = command.spawn().expect("starts");
         let lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
         let mut server = Self { child, lines, address: String::new() };
-        let serving = server.says("serving").await;
-        server.address = serving["address"].as_str().expect("is told").to_owned();
+        let serving = server.wait_for("serving").await;
+        server.address = serving["address"].as_str().expect("is logged").to_owned();
         server
     }
 
-    /// Until draining has begun.
+    /// Starts draining and waits until it is logged.
     async fn drain(&mut self) {
-        let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it runs");
-        kill_process(id, Signal::TERM).expect("can be told");
-        self.says("draining").await;
+        let id =
+            self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("the server is running");
+        kill_process(id, Signal::TERM).expect("the signal is sent");
+        self.wait_for("draining").await;
     }
 
-    /// The line with this message, for which it waits.
-    async fn says(&mut self, message: &str) -> Value {
+    /// Waits for a log line with this message and returns it.
+    async fn wait_for(&mut self, message: &str) -> Value {
         loop {
             let line = self.lines.next_line().await.expect("is text");
-            let line = line.unwrap_or_else(|| panic!("it ended before it said {message}"));
-            let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
-            if said["message"] == message {
-                return said;
+            let line = line.unwrap_or_else(|| panic!("the server ended before it logged {message}"));
+            let entry: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+            if entry["message"] == message {
+                return entry;
             }
         }
     }
 
-    /// The exit code of the probe that asks this.
-    async fn probed(&self, question: &str) -> Option<i32> {
-        let line = question.replace("127.0.0.1:50051", &self.address);
+    /// Runs a command of the probe and returns its exit code.
+    async fn probed(&self, command: &str) -> Option<i32> {
+        let line = command.replace("127.0.0.1:50051", &self.address);
         let mut words = line.split_whitespace();
         let mut probe = Command::new(words.next().expect("names the program"));
-        // A busy machine is no ill server.
+        // Long timeouts, because a busy machine is slow.
         probe.args(words).args(["-connect-timeout", "30s", "-rpc-timeout", "30s"]).stdin(Stdio::null());
         probe.output().await.expect("runs").status.code()
     }

@@ -1,25 +1,31 @@
-//! Every client sees the same.
+//! All clients behave the same.
 //!
-//! Scenarios are data (`scenarios/`). For each client the runner starts its driver, a small program in the client's own
-//! language, and points it at the true `switchboard` in front of the true `bedrock-sim`, or at a stand-in that sends what
-//! only a newer server would send. Each driver runs twice: with the client's layer, and with generated stubs alone, as
-//! other teams will use them.
+//! Scenarios are data (`scenarios/`). For each client, the runner starts its driver, a small program in the
+//! language of the client, and connects it to the real `switchboard` with the real `bedrock-sim`, or to a
+//! server that sends prepared bytes as a newer server might. Each driver runs in two modes: with the client
+//! library, and with generated stubs only.
 //!
-//! A driver is started as `DRIVER --target HOST:PORT --mode layer|plain`. It reads a call per line of JSON and writes what
-//! its caller saw of it per line of JSON; when its input ends, it ends. `client/rust/examples/conformance` is the shortest
-//! one to read.
+//! A driver is started as `DRIVER --target HOST:PORT --mode layer|plain`. It reads a call per line of JSON
+//! and writes its result as a line of JSON. It ends when its input ends. `client/rust/examples/conformance`
+//! is the shortest driver.
 //!
-//! Calls: `rpc`, `request` (protobuf JSON), `deadline_ms`, `cancel_after_events` (0: as soon as it was sent), `then`
-//! (`"history"`: the collected answer and a question "and now?" are appended, and the second answer is reported).
-//! Replies: `response` or `events` (protobuf JSON), `text`, `message` (as collected), `tool_uses`, `error` (`code`,
-//! `message`, `reason`, `retry_delay_ms`, `fields`, `request_id`, `attempts`); what says nothing is left out.
+//! Members of a call: `rpc`, `request` (protobuf JSON), `deadline_ms`, `cancel_after_events` (0: as soon as
+//! the request has been sent), `then` (`"history"`: append the collected answer and the question "and now?",
+//! and report the second answer), `traceparent` (the span that is current in the driver's OpenTelemetry while
+//! it makes the call).
 //!
-//! A client whose toolchain is missing is skipped, and said so; where `CI` is set that is a failure. `SWITCHBOARD_CLIENTS`
-//! chooses clients, `SWITCHBOARD_SCENARIOS` those scenarios whose file names hold it.
-#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
+//! Members of a result: `response` or `events` (protobuf JSON), `text`, `message` (as collected),
+//! `tool_uses`, `error` (`code`, `message`, `reason`, `retry_delay_ms`, `fields`, `request_id`, `attempts`).
+//! Empty members are omitted.
+//!
+//! A client whose toolchain is missing is skipped and reported; if `CI` is set, the test fails.
+//! `SWITCHBOARD_CLIENTS` selects clients. `SWITCHBOARD_SCENARIOS` selects scenarios whose file names contain
+//! it. `UPDATE_DOCS=1` writes the table of docs/conformance.md.
+#![expect(clippy::expect_used, reason = "a failed assumption ends the test")]
 
 mod clients;
 mod driver;
+mod goaway;
 mod grpcurl;
 mod health_probe;
 mod matching;
@@ -46,8 +52,8 @@ use switchboard_client::{EventStream, Switchboard};
 use table::Table;
 use tokio::time::{Instant, sleep};
 
-/// How long the simulator may take to notice that a caller has left.
-const NOTICED_WITHIN: Duration = Duration::from_secs(10);
+/// Time in which the simulator must notice that a call was cancelled.
+const CANCELLATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Scenarios = Vec<(String, Scenario)>;
 
@@ -58,14 +64,14 @@ async fn every_client_passes_every_scenario() {
     let mut table = Table::new(titles.collect());
     let prepared = PreparedServer::start().await;
     let clients = clients::chosen();
-    let mut is_whole =
+    let mut is_complete =
         clients.len() == clients::all().len() && env::var_os("SWITCHBOARD_SCENARIOS").is_none();
     for client in &clients {
         if let Some(missing) = client.missing() {
             let is_ci = env::var_os("CI").is_some_and(|ci| !["", "0", "false"].map(Into::into).contains(&ci));
             assert!(!is_ci, "the client for {} needs {missing}, which is not on PATH", client.name);
             table.skip(&client.name, missing);
-            is_whole = false;
+            is_complete = false;
             continue;
         }
         if let Err(error) = client.install() {
@@ -76,12 +82,12 @@ async fn every_client_passes_every_scenario() {
             run(client, mode, &scenarios, &Stage::start(&prepared).await, &mut table).await;
         }
     }
-    // Not `println!`, which is only shown when a test fails.
+    // `println!` is only shown if the test fails.
     write!(std::io::stdout(), "\n{table}\n").expect("can be written");
     let failures = table.failures();
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
-    if is_whole {
-        table.agree_with_readme().expect("the README shows this table");
+    if is_complete {
+        table.check_docs().expect("docs/conformance.md has this table");
     }
 }
 
@@ -91,13 +97,13 @@ fn scenarios() -> Scenarios {
     all.into_iter().filter(|(name, _)| name.contains(wanted.to_string_lossy().as_ref())).collect()
 }
 
-/// One client in one mode, with servers of its own: what one client upsets is not told to the next.
+/// Runs one client in one mode, with servers of its own, so that clients do not affect each other.
 async fn run(client: &Client, mode: Mode, scenarios: &Scenarios, stage: &Stage, table: &mut Table) {
     let mut drivers = BTreeMap::new();
     for (name, scenario) in scenarios.iter().filter(|(_, scenario)| scenario.is_for(mode)) {
         let result = play(client, mode, scenario, stage, &mut drivers).await;
         if result.is_err() {
-            drivers.remove(&scenario.server); // the next scenario shall not hear of it
+            drivers.remove(&scenario.server); // the next scenario needs a driver in a known state
         }
         table.record(&client.name, name, mode, result);
     }
@@ -116,7 +122,7 @@ async fn play(
     stage: &Stage,
     drivers: &mut BTreeMap<Server, Driver>,
 ) -> Result<(), String> {
-    stage.simulator.calm().await;
+    stage.simulator.reset().await;
     stage.prepared.prepare(&scenario.prepared);
     let target = stage.address(scenario.server);
     for fault in &scenario.faults {
@@ -132,7 +138,7 @@ async fn play(
     };
     let reply = driver.call(&scenario.call).await?;
     drop(meanwhile);
-    matching::check(&scenario.expected(mode), &reply).map_err(|problem| told(&problem, &reply))?;
+    matching::check(&scenario.expected(mode), &reply).map_err(|problem| with_error(&problem, &reply))?;
     if let Some(expected) = &scenario.received {
         let received = stage.prepared.received();
         matching::check(expected, &received).map_err(|problem| format!("received: {problem}"))?;
@@ -143,31 +149,32 @@ async fn play(
     }
 }
 
-/// A driver that has called once already, where the server can be called: deadlines are not about opening connections.
+/// Starts a driver and makes a first call, so that deadlines of scenarios do not include opening the
+/// connection.
 async fn started(client: &Client, mode: Mode, server: Server, target: &str) -> Result<Driver, String> {
     let mut driver = Driver::start(client, mode, target)?;
-    if server != Server::Prepared {
+    if !matches!(server, Server::Prepared | Server::Closing) {
         driver.call(&json!({ "rpc": "ListTasks", "request": {} })).await?;
     }
     Ok(driver)
 }
 
-/// A stream whose first content has come, and which goes on until it is dropped.
+/// Returns a stream that has started and stays open until it is dropped.
 async fn hold_open(target: &str, request: &Value) -> Result<EventStream, String> {
     use prost_reflect::{DescriptorPool, DynamicMessage};
     let contract = DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).expect("is the contract");
-    let kind = contract.get_message_by_name("switchboard.v1.ConverseRequest").expect("is there");
+    let kind = contract.get_message_by_name("switchboard.v1.ConverseRequest").expect("is in the contract");
     let request = DynamicMessage::deserialize(kind, request.clone()).map_err(|error| error.to_string())?;
     let request = request.transcode_to().map_err(|error| error.to_string())?;
     let switchboard = Switchboard::connect(target).await.map_err(|error| error.to_string())?;
     let mut events = switchboard.stream(request).await.map_err(|error| error.to_string())?;
-    events.next().await.ok_or("the call held open ended")?.map_err(|error| error.to_string())?;
+    events.next().await.ok_or("the open call ended")?.map_err(|error| error.to_string())?;
     Ok(events)
 }
 
-/// The simulator hears of a caller who left a moment later.
+/// Waits until the simulator's calls are as expected. It notices cancelled calls with a delay.
 async fn upstream(stage: &Stage, expected: &Value) -> Result<(), String> {
-    let until = Instant::now() + NOTICED_WITHIN;
+    let until = Instant::now() + CANCELLATION_TIMEOUT;
     loop {
         let calls = stage.simulator.calls().await;
         match matching::check(expected, &calls) {
@@ -178,8 +185,8 @@ async fn upstream(stage: &Stage, expected: &Value) -> Result<(), String> {
     }
 }
 
-/// The problem, with the error that explains it where the caller saw one.
-fn told(problem: &str, reply: &Value) -> String {
+/// Returns the problem with the error of the reply, if there is one.
+fn with_error(problem: &str, reply: &Value) -> String {
     match &reply["error"] {
         Value::Null => problem.to_owned(),
         error => format!("{problem} (error: {error})"),

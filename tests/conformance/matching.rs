@@ -1,30 +1,30 @@
-//! Whether a reply is what a scenario expects.
+//! Compares a reply with the expectation of a scenario.
 //!
-//! Every member that is expected must be there and be equal; others may be there too. Lists are equal item by item. In
-//! the place of a value may stand a question, an object with one member:
+//! Every expected member must be present and equal; other members are ignored. Lists are compared item by
+//! item. A matcher, which is an object with one member, can replace a value:
 //!
-//! | question | true for |
+//! | matcher | matches |
 //! |---|---|
-//! | `{"$exists": true}` | anything that is there |
-//! | `{"$absent": true}` | what is not there |
-//! | `{"$starts": "a"}`, `{"$holds": "a"}` | texts that begin with it, or hold it |
-//! | `{"$length": 3}` | lists of so many items, texts of so many bytes |
-//! | `{"$some": […]}` | lists in which each of these is matched by an item, in this order |
-//! | `{"$first": …}`, `{"$last": …}` | lists that begin or end with it |
+//! | `{"$exists": true}` | any value that is present |
+//! | `{"$absent": true}` | an absent value |
+//! | `{"$starts": "a"}`, `{"$holds": "a"}` | text that starts with it, or contains it |
+//! | `{"$length": 3}` | lists with that number of items, text with that number of bytes |
+//! | `{"$some": […]}` | lists with matching items in this order |
+//! | `{"$first": …}`, `{"$last": …}` | lists whose first or last item matches |
 //! | `{"$every": …}` | lists whose items all match |
-//! | `{"$atLeast": 3}` | numbers |
-//! | `{"$in": […]}` | what is equal to one of them |
-//! | `{"$all": […]}` | what satisfies each |
+//! | `{"$atLeast": 3}` | numbers that are not smaller |
+//! | `{"$in": […]}` | values that are equal to one of them |
+//! | `{"$all": […]}` | values that match all of them |
 use serde_json::Value;
 
-/// Says where and how they differ.
+/// Returns where and how the reply differs.
 pub(crate) fn check(expected: &Value, actual: &Value) -> Result<(), String> {
     compare(expected, Some(actual), "reply")
 }
 
 fn compare(expected: &Value, actual: Option<&Value>, path: &str) -> Result<(), String> {
-    if let Some((question, wanted)) = question(expected) {
-        let holds = ask(question, wanted, actual, path)?;
+    if let Some((name, wanted)) = matcher(expected) {
+        let holds = apply(name, wanted, actual, path)?;
         return if holds { Ok(()) } else { Err(differs(expected, actual, path)) };
     }
     match (expected, actual) {
@@ -46,20 +46,20 @@ fn compare(expected: &Value, actual: Option<&Value>, path: &str) -> Result<(), S
     }
 }
 
-fn question(value: &Value) -> Option<(&str, &Value)> {
+fn matcher(value: &Value) -> Option<(&str, &Value)> {
     let members = value.as_object().filter(|members| members.len() == 1)?;
     let (name, wanted) = members.iter().next()?;
     name.starts_with('$').then_some((name.as_str(), wanted))
 }
 
-fn ask(question: &str, wanted: &Value, actual: Option<&Value>, path: &str) -> Result<bool, String> {
-    let Some(actual) = actual else { return Ok(question == "$absent") };
+fn apply(name: &str, wanted: &Value, actual: Option<&Value>, path: &str) -> Result<bool, String> {
+    let Some(actual) = actual else { return Ok(name == "$absent") };
     let matches = |wanted: &Value, item: &Value| compare(wanted, Some(item), path).is_ok();
     let items = || actual.as_array().map_or(&[][..], Vec::as_slice);
-    let wanted_items = || wanted.as_array().ok_or(format!("{question} needs a list"));
+    let wanted_items = || wanted.as_array().ok_or(format!("{name} needs a list"));
     let text = || actual.as_str().unwrap_or_default();
-    let wanted_text = || wanted.as_str().ok_or(format!("{question} needs a text"));
-    Ok(match question {
+    let wanted_text = || wanted.as_str().ok_or(format!("{name} needs a text"));
+    Ok(match name {
         "$exists" => true,
         "$absent" => false,
         "$starts" => text().starts_with(wanted_text()?),
@@ -81,7 +81,7 @@ fn ask(question: &str, wanted: &Value, actual: Option<&Value>, path: &str) -> Re
             wanted_items()?.iter().try_for_each(|wanted| compare(wanted, Some(actual), path))?;
             true
         }
-        _ => return Err(format!("{path}: there is no question {question}")),
+        _ => return Err(format!("{path}: unknown matcher {name}")),
     })
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_expected_must_be_there_and_the_rest_may() {
+    fn expected_members_must_match_and_others_are_ignored() {
         let reply = json!({"text": "Grüße", "events": [{"a": 1}, {"b": {"c": 2}}], "error": {"code": "X"}});
         for expected in [
             json!({}),
@@ -128,7 +128,7 @@ mod tests {
             json!({"text": {"$length": 5}}),
             json!({"events": {"$every": {"a": 1}}}),
             json!({"text": {"$atLeast": 0}}),
-            json!({"text": {"$unheard": 0}}),
+            json!({"text": {"$unknown": 0}}),
         ] {
             assert!(check(&expected, &reply).is_err(), "{expected}");
         }

@@ -1,99 +1,156 @@
-//! A server that sends prepared bytes, as a newer Switchboard might, and remembers what it received.
+//! Server that sends prepared bytes, as a newer Switchboard might, and records the calls it receives.
 use crate::{
+    goaway,
     scenario::{Prepared, PreparedMessage, PreparedStatus},
     wire,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::{BoxFuture, Ready, ready};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full, combinators::WithTrailers};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
 use prost_reflect::{DescriptorPool, DynamicMessage, prost::Message as _};
 use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    marker::PhantomData,
     net::SocketAddr,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
-use switchboard_proto::v1::{
-    converse_service_server::ConverseServiceServer, feedback_service_server::FeedbackServiceServer,
-    routing_service_server::RoutingServiceServer,
-};
-use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{body::Body, server::NamedService, service::Routes};
+use tokio::net::{TcpListener, TcpStream};
+use tonic::codegen::Bytes;
 
-/// What it shall answer, and what it received.
+/// Maximum number of bytes in flight, in both directions: more than the largest scenario needs.
+const WINDOW: u32 = 16 << 20;
+
+type Reply = WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, Infallible>>>>;
+
+/// Server with prepared answers.
 #[derive(Clone, Debug)]
 pub(crate) struct PreparedServer {
     pub(crate) address: SocketAddr,
-    stage: Arc<Mutex<Stage>>,
+    /// Address of the server whose connections can be closed with GOAWAY.
+    pub(crate) closing_address: SocketAddr,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
-struct Stage {
+struct State {
     answers: VecDeque<Answer>,
     received: Vec<Value>,
 }
 
 #[derive(Clone, Debug)]
-struct Answer {
-    /// Every message behind its length, as gRPC frames them.
-    frames: Vec<u8>,
-    trailers: HeaderMap,
+enum Answer {
+    Reply {
+        /// Every message with its length prefix, as gRPC frames it.
+        frames: Vec<u8>,
+        trailers: HeaderMap,
+    },
+    /// The connection is closed with GOAWAY, which says that the call was not processed.
+    Goaway,
 }
-
-/// The prepared server in the place of the service `S`.
-struct At<S>(Arc<Mutex<Stage>>, PhantomData<fn() -> S>);
 
 // === impl PreparedServer ===
 
 impl PreparedServer {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let address = listener.local_addr().expect("is bound");
-        let stage = Arc::default();
-        let routes = Routes::default()
-            .add_service(At::<ConverseServiceServer<()>>(Arc::clone(&stage), PhantomData))
-            .add_service(At::<FeedbackServiceServer<()>>(Arc::clone(&stage), PhantomData))
-            .add_service(At::<RoutingServiceServer<()>>(Arc::clone(&stage), PhantomData));
-        let serving = tonic::transport::Server::builder()
-            .initial_stream_window_size(16 << 20)
-            .initial_connection_window_size(16 << 20)
-            .add_routes(routes)
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the test's own stand-in lives as long as its runtime"
-        )]
-        tokio::spawn(serving);
-        Self { address, stage }
+        let state = Arc::default();
+        let address = listen(&state).await;
+        let closing_address = listen(&state).await;
+        Self { address, closing_address, state }
     }
 
-    /// Takes the answers of the next scenario, and forgets what was before.
+    /// Sets the answers of the next scenario and forgets earlier calls.
     pub(crate) fn prepare(&self, prepared: &[Prepared]) {
         let answers = prepared.iter().map(Answer::from).collect();
-        *self.stage.lock().expect("is not poisoned") = Stage { answers, received: Vec::new() };
+        *self.state.lock().expect("is not poisoned") = State { answers, received: Vec::new() };
     }
 
     pub(crate) fn received(&self) -> Value {
-        Value::Array(self.stage.lock().expect("is not poisoned").received.clone())
+        Value::Array(self.state.lock().expect("is not poisoned").received.clone())
+    }
+}
+
+/// Serves on a free port and returns its address.
+async fn listen(state: &Arc<Mutex<State>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("the listener is bound");
+    #[expect(clippy::disallowed_methods, reason = "runs as long as the runtime of the test")]
+    tokio::spawn(serve(listener, Arc::clone(state)));
+    address
+}
+
+async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
+    while let Ok((socket, _)) = listener.accept().await {
+        #[expect(clippy::disallowed_methods, reason = "runs as long as the runtime of the test")]
+        tokio::spawn(serve_connection(socket, Arc::clone(&state)));
+    }
+}
+
+async fn serve_connection(socket: TcpStream, state: Arc<Mutex<State>>) {
+    let closes = state.lock().expect("is not poisoned").answers.pop_front_if(|answer| answer.is_goaway());
+    if closes.is_some() {
+        // An error means that the driver closed the connection.
+        let _ = goaway::return_unprocessed(socket).await;
+        return;
+    }
+    let mut builder = Builder::new(TokioExecutor::new()).http2_only();
+    builder.http2().initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
+    // An error means that the driver closed the connection.
+    let _ = builder.serve_connection(TokioIo::new(socket), TowerToHyperService::new(Service(state))).await;
+}
+
+// === impl Service ===
+
+/// Answers calls on one connection.
+#[derive(Clone)]
+struct Service(Arc<Mutex<State>>);
+
+impl<B> tower::Service<Request<B>> for Service
+where
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<Reply>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move { Ok(answer(&state, request).await) })
     }
 }
 
 // === impl Answer ===
 
+impl Answer {
+    fn is_goaway(&self) -> bool {
+        matches!(self, Self::Goaway)
+    }
+}
+
 impl From<&Prepared> for Answer {
     fn from(prepared: &Prepared) -> Self {
+        if prepared.goaway {
+            return Self::Goaway;
+        }
         let frames = prepared.messages.iter().map(|message| {
             let bytes = message.encode();
-            let length = u32::try_from(bytes.len()).expect("is no giant").to_be_bytes();
+            let length = u32::try_from(bytes.len()).expect("fits into a frame").to_be_bytes();
             [&[0], &length[..], &bytes].concat()
         });
-        let trailers = prepared.status.as_ref().map_or_else(well, PreparedStatus::trailers);
-        Self { frames: frames.collect::<Vec<_>>().concat(), trailers }
+        let trailers = prepared.status.as_ref().map_or_else(success, PreparedStatus::trailers);
+        Self::Reply { frames: frames.collect::<Vec<_>>().concat(), trailers }
     }
 }
 
@@ -114,9 +171,9 @@ impl PreparedStatus {
         let details = BASE64_STANDARD_NO_PAD.encode(status.encode_to_vec());
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", HeaderValue::from(self.code));
-        let all = [("grpc-message", &self.message), ("grpc-status-details-bin", &details)];
+        let fixed = [("grpc-message", &self.message), ("grpc-status-details-bin", &details)];
         let more = self.trailers.iter().map(|(name, value)| (name.as_str(), value));
-        for (name, value) in all.into_iter().chain(more) {
+        for (name, value) in fixed.into_iter().chain(more) {
             let name: HeaderName = name.parse().expect("is a name");
             trailers.insert(name, value.parse().expect("is a value"));
         }
@@ -124,44 +181,17 @@ impl PreparedStatus {
     }
 }
 
-fn well() -> HeaderMap {
+fn success() -> HeaderMap {
     HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))])
 }
 
 fn descriptor(name: &str) -> prost_reflect::MessageDescriptor {
     let mut pool = DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).expect("is the contract");
     pool.decode_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET).expect("is google.rpc");
-    pool.get_message_by_name(name).unwrap_or_else(|| panic!("there is no {name}"))
+    pool.get_message_by_name(name).unwrap_or_else(|| panic!("no message {name}"))
 }
 
-// === impl At ===
-
-impl<S> Clone for At<S> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0), PhantomData)
-    }
-}
-
-impl<S: NamedService> NamedService for At<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> tower::Service<Request<Body>> for At<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let stage = Arc::clone(&self.0);
-        Box::pin(async move { Ok(answer(&stage, request).await) })
-    }
-}
-
-async fn answer(stage: &Mutex<Stage>, request: Request<Body>) -> Response<Body> {
+async fn answer<B: Body<Data = Bytes>>(state: &Mutex<State>, request: Request<B>) -> Response<Reply> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let headers = head.headers.iter().map(|(name, value)| {
@@ -172,28 +202,28 @@ async fn answer(stage: &Mutex<Stage>, request: Request<Body>) -> Response<Body> 
         "headers": headers.collect::<serde_json::Map<_, _>>(),
         "request": decode(head.uri.path(), body.get(5..).unwrap_or_default()),
     });
-    let Answer { frames, trailers } = {
-        let mut stage = stage.lock().expect("is not poisoned");
-        stage.received.push(received);
-        match stage.answers.len() {
-            0 => panic!("nothing was prepared"),
-            1 => stage.answers[0].clone(),
-            _ => stage.answers.pop_front().expect("is not empty"),
+    let answer = {
+        let mut state = state.lock().expect("is not poisoned");
+        state.received.push(received);
+        match state.answers.len() {
+            0 => panic!("the scenario has no prepared answer"),
+            1 => state.answers[0].clone(),
+            _ => state.answers.pop_front().expect("is not empty"),
         }
     };
-    let body = Full::from(frames).with_trailers(ready(Some(Ok(trailers))));
-    let mut response = Response::new(Body::new(body));
+    let Answer::Reply { frames, trailers } = answer else { panic!("only the closing server sends GOAWAY") };
+    let mut response = Response::new(Full::from(frames).with_trailers(ready(Some(Ok(trailers)))));
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     response
 }
 
-/// The request as protobuf JSON, by the method that its path names.
+/// Decodes a request to protobuf JSON. The path has the name of the method.
 fn decode(path: &str, message: &[u8]) -> Value {
     let pool = DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).expect("is the contract");
-    let mut words = path.trim_start_matches('/').split('/');
-    let service = words.next().and_then(|name| pool.get_service_by_name(name)).expect("is a service");
-    let method = words.next().and_then(|name| service.methods().find(|method| method.name() == name));
+    let mut parts = path.trim_start_matches('/').split('/');
+    let service = parts.next().and_then(|name| pool.get_service_by_name(name)).expect("is a service");
+    let method = parts.next().and_then(|name| service.methods().find(|method| method.name() == name));
     let input = method.expect("is a method").input();
-    let message = DynamicMessage::decode(input, message).expect("is its request");
-    serde_json::to_value(&message).expect("is JSON")
+    let message = DynamicMessage::decode(input, message).expect("is a request of the method");
+    serde_json::to_value(&message).expect("converts to JSON")
 }

@@ -1,4 +1,4 @@
-//! The true programs: `switchboard` in front of `bedrock-sim`.
+//! Runs `switchboard` with `bedrock-sim`.
 use crate::{prepared::PreparedServer, scenario::Server, simulator::Simulator};
 use std::{
     env,
@@ -11,12 +11,12 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// The checkout.
+/// Returns the folder of the checkout.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder of the programs under test: `SWITCHBOARD_PROGRAMS`, or else where Cargo has just built them.
+/// Returns the folder of the programs: `SWITCHBOARD_PROGRAMS`, or else Cargo's target folder after a build.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| match env::var_os("SWITCHBOARD_PROGRAMS") {
@@ -25,8 +25,9 @@ pub(crate) fn folder() -> &'static Path {
     })
 }
 
-/// Cargo has no way to say that a test needs another package's programs. Together with an example they are built with
-/// the features that `cargo test --workspace` builds them with, so after that there is nothing to do.
+/// Builds the programs, because a test cannot depend on the programs of another package. Together with an
+/// example, they are built with the same features as in `cargo test --workspace`, so after that nothing is
+/// built again.
 fn build() -> PathBuf {
     let mut cargo = Build::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--quiet", "--workspace", "--bins", "--example", "conformance"]).current_dir(root());
@@ -35,7 +36,7 @@ fn build() -> PathBuf {
     test.ancestors().nth(2).expect("is in target").to_owned()
 }
 
-/// Everything that a client can be pointed at.
+/// Servers for one client.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
@@ -66,11 +67,12 @@ impl Stage {
             Server::Switchboard => self.switchboard.clone(),
             Server::Strict => self.strict.clone(),
             Server::Prepared => self.prepared.address.to_string(),
+            Server::Closing => self.prepared.closing_address.to_string(),
         }
     }
 }
 
-/// The demo, and its address. It serves while its show is still on.
+/// Starts the demo and returns its address. The demo serves calls while it prints its own ones.
 pub(crate) async fn demo() -> (Child, String) {
     let mut command = Command::new(folder().join("switchboard"));
     command.args(["demo", "--listen", "127.0.0.1:0"]);
@@ -89,7 +91,8 @@ async fn serve(config: &str, simulator: &str) -> (Child, String) {
     started(&mut command, |child| Box::new(child.stderr.take().expect("is piped"))).await
 }
 
-/// Starts a program and reads where it says that it listens. What it says later is read too, lest it stop to wait.
+/// Starts a program and returns the address that it prints. Reads the rest of the output too, so that it
+/// never blocks.
 async fn started(
     command: &mut Command,
     output: impl FnOnce(&mut Child) -> Box<dyn AsyncRead + Send + Unpin>,
@@ -97,21 +100,21 @@ async fn started(
     command.stdin(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut lines = BufReader::new(output(&mut child)).lines();
-    let mut said = Vec::new();
+    let mut output_lines = Vec::new();
     let address = loop {
         let line = lines.next_line().await.expect("is text");
-        let line = line.unwrap_or_else(|| panic!("{command:?} ended: {}", said.join("\n")));
+        let line = line.unwrap_or_else(|| panic!("{command:?} ended: {}", output_lines.join("\n")));
         if let Some(address) = address(&line) {
             break address;
         }
-        said.push(line);
+        output_lines.push(line);
     };
     #[expect(clippy::disallowed_methods, reason = "ends with the program")]
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     (child, address)
 }
 
-/// `127.0.0.1:PORT`, where a line says that.
+/// Returns `127.0.0.1:PORT` if the line reports that the program is listening.
 fn address(line: &str) -> Option<String> {
     let at = line.find("127.0.0.1:")?;
     let rest = &line[at + "127.0.0.1:".len()..];

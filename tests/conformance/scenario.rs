@@ -1,95 +1,103 @@
-//! Scenarios are data: a file each in `scenarios/`, in the order of their names.
+//! Scenarios are data: each one is a file in `scenarios/`. They run in the order of their names.
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
-/// One promise to callers: what is set up, what is called, and what the caller must see.
+/// A scenario: setup, call and expected result.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
-    /// The promise, in a few words: its row in the table.
+    /// Claim that the scenario checks. Row title in the table.
     pub(crate) title: String,
-    /// Who answers.
+    /// Server that answers.
     #[serde(default)]
     pub(crate) server: Server,
-    /// Who can be asked to do it; empty: both modes. What only a hand-written layer does is not asked of plain stubs.
+    /// Modes in which the scenario runs. Empty: both. Generated stubs cannot do everything that a client
+    /// library does.
     #[serde(default)]
     pub(crate) modes: Vec<Mode>,
-    /// What goes wrong at the simulator, as it takes it at `/_sim/faults`.
+    /// Faults for the simulator, in the format of `/_sim/faults`.
     #[serde(default)]
     pub(crate) faults: Vec<Value>,
-    /// What the prepared server answers.
+    /// Answers of the prepared server.
     #[serde(default)]
     pub(crate) prepared: Vec<Prepared>,
-    /// A call that the runner itself holds open meanwhile.
+    /// Call that the runner keeps open while the scenario runs.
     #[serde(default)]
     pub(crate) meanwhile: Option<Value>,
-    /// The driver's line, see [`expand`].
+    /// Line for the driver, see [`expand`].
     pub(crate) call: Value,
-    /// What the driver's line must say, see [`crate::matching`]. `message` and `tool_uses` are only asked of layers.
+    /// Expected line of the driver, see [`crate::matching`]. `message` and `tool_uses` are checked only for
+    /// client libraries.
     pub(crate) expect: Value,
-    /// The same for plain stubs, where they see something else.
+    /// Expected line for generated stubs, if it differs.
     #[serde(default)]
     pub(crate) expect_plain: Option<Value>,
-    /// What the simulator must have seen in the end: its list of calls.
+    /// Expected list of calls of the simulator.
     #[serde(default)]
     pub(crate) upstream: Option<Value>,
-    /// What the prepared server must have received: a list of `{headers, request}`.
+    /// Expected calls of the prepared server: a list of `{path, headers, request}`.
     #[serde(default)]
     pub(crate) received: Option<Value>,
 }
 
-/// Who answers.
+/// Server of a scenario.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Server {
-    /// `switchboard` in front of the simulator.
+    /// `switchboard` with the simulator.
     #[default]
     Switchboard,
-    /// The same, with one place for calls and a closed list of tasks.
+    /// `switchboard` that accepts one call at a time and refuses unknown tasks.
     Strict,
-    /// A stand-in that sends prepared bytes, as a newer server might.
+    /// Server that sends prepared bytes, as a newer server might.
     Prepared,
+    /// The same prepared answers on an address of their own, whose connections can be closed with GOAWAY.
+    Closing,
 }
 
-/// Which of a language's two clients.
+/// Kind of client.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Mode {
-    /// The layer written by hand.
+    /// The client library.
     Layer,
-    /// The generated stubs alone.
+    /// Generated stubs only.
     Plain,
 }
 
-/// What the prepared server answers to one call; the last one also to all that follow.
+/// Answer of the prepared server to one call. The last answer is repeated for all further calls.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prepared {
-    /// The messages, one after another.
+    /// Messages of the answer, in order.
     #[serde(default)]
     pub(crate) messages: Vec<PreparedMessage>,
-    /// How the call ends. Absent: well.
+    /// Status of the call. Absent: OK.
     #[serde(default)]
     pub(crate) status: Option<PreparedStatus>,
+    /// True: the connection is closed with GOAWAY and the call is returned as unprocessed. Only for
+    /// [`Server::Closing`].
+    #[serde(default)]
+    pub(crate) goaway: bool,
 }
 
-/// A message: what the contract can say of it, and fields that it cannot.
+/// Message with fields of the contract and fields that the contract does not have.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreparedMessage {
-    /// Its type, such as `ConverseStreamResponse`.
+    /// Type of the message, such as `ConverseStreamResponse`.
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    /// Its protobuf JSON.
+    /// Protobuf JSON of the message.
     #[serde(default)]
     pub(crate) json: Value,
-    /// Fields that follow, see [`crate::wire`].
+    /// Additional fields, see [`crate::wire`].
     #[serde(default)]
     pub(crate) wire: Vec<Value>,
 }
 
-/// A status with details in protobuf JSON, `@type` included.
+/// Status with details in protobuf JSON, which includes `@type`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreparedStatus {
@@ -98,7 +106,7 @@ pub(crate) struct PreparedStatus {
     pub(crate) message: String,
     #[serde(default)]
     pub(crate) details: Vec<Value>,
-    /// More trailers, such as `grpc-retry-pushback-ms`.
+    /// Additional trailers, such as `grpc-retry-pushback-ms`.
     #[serde(default)]
     pub(crate) trailers: std::collections::BTreeMap<String, String>,
 }
@@ -106,7 +114,7 @@ pub(crate) struct PreparedStatus {
 // === impl Scenario ===
 
 impl Scenario {
-    /// All scenarios, under the names of their files.
+    /// Returns all scenarios with the names of their files.
     pub(crate) fn all(folder: &Path) -> Vec<(String, Self)> {
         let mut files: Vec<_> =
             fs::read_dir(folder).expect("is there").map(|file| file.expect("is there").path()).collect();
@@ -124,7 +132,7 @@ impl Scenario {
         self.modes.is_empty() || self.modes.contains(&mode)
     }
 
-    /// What a driver in this mode must say.
+    /// Returns the expected line of a driver in this mode.
     pub(crate) fn expected(&self, mode: Mode) -> Value {
         let mut expected = match (mode, &self.expect_plain) {
             (Mode::Plain, Some(expected)) => expected.clone(),
@@ -147,7 +155,7 @@ impl Scenario {
     }
 }
 
-/// Writes out what is too long for a file: `{"$repeat": "text", "times": 3}` and `{"$bytes": 3}`, base64 of so many bytes.
+/// Expands `{"$repeat": "text", "times": 3}`, and `{"$bytes": 3}` to the base64 text of that number of bytes.
 fn expand(value: Value) -> Value {
     match value {
         Value::Object(members) if members.contains_key("$repeat") => {

@@ -1,4 +1,4 @@
-//! The simulator's admin routes, see `simulator/src/admin.rs`.
+//! Client of the simulator's admin routes, see `simulator/src/admin.rs`.
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
@@ -7,7 +7,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-/// A simulator that runs, to be upset and looked into.
+/// Admin client of a running simulator.
 #[derive(Debug)]
 pub(crate) struct Simulator {
     address: String,
@@ -22,25 +22,25 @@ impl Simulator {
     }
 
     pub(crate) async fn inject(&self, fault: &Value) {
-        let answer = self.ask(Method::POST, "faults", fault).await;
+        let answer = self.request(Method::POST, "faults", fault).await;
         assert_eq!(answer, json!({}), "{fault}");
     }
 
-    /// No more faults, and the calls so far forgotten.
-    pub(crate) async fn calm(&self) {
-        self.ask(Method::DELETE, "faults", &Value::Null).await;
-        self.ask(Method::DELETE, "calls", &Value::Null).await;
+    /// Removes all faults and recorded calls.
+    pub(crate) async fn reset(&self) {
+        self.request(Method::DELETE, "faults", &Value::Null).await;
+        self.request(Method::DELETE, "calls", &Value::Null).await;
     }
 
     pub(crate) async fn calls(&self) -> Value {
-        self.ask(Method::GET, "calls", &Value::Null).await["calls"].take()
+        self.request(Method::GET, "calls", &Value::Null).await["calls"].take()
     }
 
-    async fn ask(&self, method: Method, route: &str, body: &Value) -> Value {
+    async fn request(&self, method: Method, route: &str, body: &Value) -> Value {
         let request = Request::builder().method(method).uri(format!("http://{}/_sim/{route}", self.address));
-        let request = request.body(Full::from(body.to_string())).expect("is a request");
+        let request = request.body(Full::from(body.to_string())).expect("is a valid request");
         let response = self.http.request(request).await.expect("the simulator answers");
-        let body = response.into_body().collect().await.expect("the simulator ends its answer").to_bytes();
-        serde_json::from_slice(&body).expect("the simulator speaks JSON")
+        let body = response.into_body().collect().await.expect("the answer is complete").to_bytes();
+        serde_json::from_slice(&body).expect("the answer is JSON")
     }
 }

@@ -1,14 +1,18 @@
-//! The table of scenarios by language, on the terminal and in the README.
+//! Table of scenarios by language, for the terminal and for docs/conformance.md.
 use crate::{programs, scenario::Mode};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fmt, fs,
 };
 
+/// Page with the table.
+const PAGE: &str = "docs/conformance.md";
+/// Variable that makes the test write the table.
+const UPDATE: &str = "UPDATE_DOCS";
 const BEGIN: &str = "<!-- conformance: begin -->\n";
 const END: &str = "<!-- conformance: end -->";
 
-/// How each client did in each scenario.
+/// Results of every client in every scenario.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     clients: Vec<String>,
@@ -36,7 +40,7 @@ impl Table {
         cell.insert(mode, result);
     }
 
-    /// What went wrong, a line each.
+    /// Returns a line for each failure.
     pub(crate) fn failures(&self) -> Vec<String> {
         let cells = self.results.iter().flat_map(|((client, scenario), cell)| {
             let failed = cell.iter().filter_map(|(mode, result)| Some((mode, result.as_ref().err()?)));
@@ -45,16 +49,16 @@ impl Table {
         cells.collect()
     }
 
-    /// The README's table is this one: compared, or with `SWITCHBOARD_WRITE_TABLE` written.
-    pub(crate) fn agree_with_readme(&self) -> Result<(), String> {
-        let file = programs::root().join("README.md");
-        let shown = fs::read_to_string(&file).map_err(|error| error.to_string())?;
-        let wanted = with_table(&shown, &self.to_string())?;
-        match (shown == wanted, env::var_os("SWITCHBOARD_WRITE_TABLE")) {
+    /// Compares the table of docs/conformance.md with this one, or writes it if `UPDATE_DOCS` is set.
+    pub(crate) fn check_docs(&self) -> Result<(), String> {
+        let file = programs::root().join(PAGE);
+        let page = fs::read_to_string(&file).map_err(|error| format!("{PAGE}: {error}"))?;
+        let expected = with_table(&page, &self.to_string())?;
+        match (page == expected, env::var_os(UPDATE)) {
             (true, _) => Ok(()),
-            (false, Some(_)) => fs::write(file, wanted).map_err(|error| error.to_string()),
+            (false, Some(_)) => fs::write(file, expected).map_err(|error| format!("{PAGE}: {error}")),
             (false, None) => {
-                Err("the README's table is stale: run this test with SWITCHBOARD_WRITE_TABLE=1".to_owned())
+                Err(format!("the table of {PAGE} is out of date: run this test with {UPDATE}=1"))
             }
         }
     }
@@ -77,7 +81,7 @@ impl Table {
 /// Markdown.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| what the caller sees | {} |", self.clients.join(" | "))?;
+        writeln!(f, "| scenario | {} |", self.clients.join(" | "))?;
         writeln!(f, "|---|{}", "---|".repeat(self.clients.len()))?;
         for (scenario, title) in &self.rows {
             let cells = self.clients.iter().map(|client| self.cell(client, scenario));
@@ -87,10 +91,10 @@ impl fmt::Display for Table {
     }
 }
 
-/// The page with this table between its marks.
+/// Returns the page with this table between its marks.
 fn with_table(page: &str, table: &str) -> Result<String, String> {
     let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = parts.ok_or(format!("README.md lacks the lines {BEGIN}{END}"))?;
+    let (before, after) = parts.ok_or(format!("{PAGE} needs the lines\n{BEGIN}{END}"))?;
     Ok(format!("{before}{BEGIN}{table}{END}{after}"))
 }
 
@@ -99,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_shows_both_modes_and_what_was_left_out() {
+    fn shows_both_modes_and_skipped_clients() {
         let rows = [("a", "First"), ("b", "Second")];
         let mut table = Table::new(rows.map(|(name, title)| (name.to_owned(), title.to_owned())).into());
         table.record("Rust", "a", Mode::Layer, Ok(()));
@@ -107,14 +111,14 @@ mod tests {
         table.record("Rust", "b", Mode::Layer, Err("it differs".to_owned()));
         table.skip("Java", "mvn");
 
-        let shown = "| what the caller sees | Rust |\n|---|---|\n| First | ✓ ✓ |\n| Second | ✗ ✗ |\n\n\
+        let expected = "| scenario | Rust |\n|---|---|\n| First | ✓ ✓ |\n| Second | ✗ ✗ |\n\n\
                      skipped: Java needs mvn, which is not on PATH\n";
-        assert_eq!(table.to_string(), shown);
+        assert_eq!(table.to_string(), expected);
         assert_eq!(table.failures(), ["Rust (Layer), b: it differs"]);
     }
 
     #[test]
-    fn a_page_shows_the_table_between_its_marks() {
+    fn replaces_the_table_between_the_marks() {
         let page = format!("before\n{BEGIN}old\n{END}\nafter\n");
 
         assert_eq!(with_table(&page, "new\n"), Ok(format!("before\n{BEGIN}new\n{END}\nafter\n")));

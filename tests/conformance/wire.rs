@@ -1,10 +1,11 @@
-//! Protobuf's wire format by hand, for what the contract cannot say: fields and enum values of a newer server.
+//! Encoder of protobuf's wire format, for fields and enum values that the contract does not have.
 //!
-//! A field is `[number, kind, value]`, its kind `varint`, `text` or `message`; a message's value is a list of fields.
-//! Fields that follow a message are merged into it, so a field within a field needs no more than its path.
+//! A field is `[number, kind, value]` with the kind `varint`, `text` or `message`. The value of a message is
+//! a list of fields. A parser merges repeated messages, so a nested field can be added to a message with its
+//! path.
 use serde_json::Value;
 
-/// The fields, encoded one after another.
+/// Encodes fields in order.
 pub(crate) fn encode(fields: &[Value]) -> Vec<u8> {
     fields.iter().flat_map(field).collect()
 }
@@ -17,7 +18,7 @@ fn field(field: &Value) -> Vec<u8> {
         }
         (Some("text"), Value::String(text)) => delimited(number, text.as_bytes()),
         (Some("message"), Value::Array(fields)) => delimited(number, &encode(fields)),
-        (kind, value) => panic!("a field cannot be {kind:?} of {value}"),
+        (kind, value) => panic!("unknown field kind {kind:?} with value {value}"),
     }
 }
 
@@ -41,7 +42,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn fields_are_written_as_protobuf_writes_them() {
+    fn encodes_varints_text_and_messages() {
         let fields =
             [json!([1, "varint", 300]), json!([2, "text", "hi"]), json!([3, "message", [[1, "varint", 1]]])];
         assert_eq!(encode(&fields), b"\x08\xac\x02\x12\x02hi\x1a\x02\x08\x01");

@@ -11,7 +11,7 @@ pub(crate) struct Bench {
     /// tools
     #[arg(long)]
     peers: bool,
-    /// Write the tables into PERFORMANCE.md and README.md
+    /// Write the tables into PERFORMANCE.md
     #[arg(long)]
     write: bool,
     /// Also measure another build of Switchboard
@@ -61,7 +61,7 @@ pub(crate) fn instructions(shell: &Shell, options: &Instructions) -> Result {
 /// Builds the programs and returns their folder.
 fn build(shell: &Shell) -> Result<PathBuf> {
     shell.run(&format!(
-        "cargo build --profile {PROFILE} --package switchboard-server --package switchboard-bench --bins"
+        "cargo build --profile {PROFILE} --package switchboard-server --package switchboard-bench --bins --features switchboard-server/jemalloc"
     ))?;
     let metadata = shell.output("cargo metadata --format-version 1 --no-deps")?.unwrap_or_default();
     let metadata: Value = serde_json::from_str(&metadata)

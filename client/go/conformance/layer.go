@@ -7,56 +7,56 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// layer drives the layer written by hand.
+// layer makes calls through package switchboard.
 type layer struct{ client *switchboard.Client }
 
 func newLayer(target string) (driver, error) {
-	client, err := switchboard.Connect(target, switchboard.WithDialOptions(dialOptions()))
+	client, err := switchboard.Connect(target, switchboard.WithDialOptions(dialOptions()), switchboard.WithPropagator(propagator))
 	return layer{client}, err
 }
 
-func (l layer) converse(a *asked) reply {
-	request, unread := parse(a, &pb.ConverseRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (l layer) converse(c *running) reply {
+	request, invalid := parse(c, &pb.ConverseRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := l.client.Converse(a.cancelOnceSent(), request)
+	response, err := l.client.Converse(c.cancelOnceSent(), request)
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
 	collected := switchboard.Collect(response)
-	if a.Then == "history" {
-		return l.goOn(a, request, collected)
+	if c.Then == "history" {
+		return l.sendHistory(c, request, collected)
 	}
 	r := responded(response)
 	r.take(collected)
 	return r
 }
 
-func (l layer) converseStream(a *asked) reply {
-	request, unread := parse(a, &pb.ConverseRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (l layer) converseStream(c *running) reply {
+	request, invalid := parse(c, &pb.ConverseRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
 	var r reply
 	var text strings.Builder
 	var collector switchboard.Collector
-	stream, err := l.client.Stream(a.ctx, request)
+	stream, err := l.client.Stream(c.ctx, request)
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
-	if a.CancelAfterEvents != nil && *a.CancelAfterEvents == 0 {
-		a.cancel()
+	if c.CancelAfterEvents != nil && *c.CancelAfterEvents == 0 {
+		c.cancel()
 	}
 	for event, err := range stream.Events() {
 		if err != nil {
-			r.Error = told(err)
+			r.Error = errorOf(err)
 			break
 		}
 		r.event(event, &text)
 		collector.Push(event)
-		if a.CancelAfterEvents != nil && len(r.Events) == *a.CancelAfterEvents {
-			a.cancel()
+		if c.CancelAfterEvents != nil && len(r.Events) == *c.CancelAfterEvents {
+			c.cancel()
 		}
 	}
 	if r.Error != nil {
@@ -64,66 +64,66 @@ func (l layer) converseStream(a *asked) reply {
 	}
 	collected, err := collector.Finish()
 	if err != nil {
-		r.Error = told(err)
+		r.Error = errorOf(err)
 		return r
 	}
-	if a.Then == "history" {
-		return l.goOn(a, request, collected)
+	if c.Then == "history" {
+		return l.sendHistory(c, request, collected)
 	}
 	r.take(collected)
-	words := text.String() // blank words too, which the collected message leaves out
-	r.Text = &words
+	received := text.String() // with blank text, which the collected message omits
+	r.Text = &received
 	return r
 }
 
-func (l layer) countTokens(a *asked) reply {
-	request, unread := parse(a, &pb.CountTokensRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (l layer) countTokens(c *running) reply {
+	request, invalid := parse(c, &pb.CountTokensRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := l.client.CountTokens(a.cancelOnceSent(), request)
+	response, err := l.client.CountTokens(c.cancelOnceSent(), request)
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
 	return responded(response)
 }
 
-func (l layer) listTasks(a *asked) reply {
-	response, err := l.client.Tasks(a.cancelOnceSent())
+func (l layer) listTasks(c *running) reply {
+	response, err := l.client.Tasks(c.cancelOnceSent())
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
 	return responded(response)
 }
 
-func (l layer) explainRoute(a *asked) reply {
-	request, unread := parse(a, &pb.ExplainRouteRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (l layer) explainRoute(c *running) reply {
+	request, invalid := parse(c, &pb.ExplainRouteRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := l.client.Explain(a.cancelOnceSent(), request)
+	response, err := l.client.Explain(c.cancelOnceSent(), request)
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
 	return responded(response)
 }
 
-func (l layer) recordFeedback(a *asked) reply {
-	request, unread := parse(a, &pb.RecordFeedbackRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (l layer) recordFeedback(c *running) reply {
+	request, invalid := parse(c, &pb.RecordFeedbackRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := l.client.RecordFeedback(a.cancelOnceSent(), request)
+	response, err := l.client.RecordFeedback(c.cancelOnceSent(), request)
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
 	return responded(response)
 }
 
-func (l layer) goOn(a *asked, request *pb.ConverseRequest, answer *switchboard.Collected) reply {
-	response, err := l.client.Converse(a.ctx, andNow(request, answer.Message))
+func (l layer) sendHistory(c *running, request *pb.ConverseRequest, answer *switchboard.Collected) reply {
+	response, err := l.client.Converse(c.ctx, andNow(request, answer.Message))
 	if err != nil {
-		return reply{Error: told(err)}
+		return reply{Error: errorOf(err)}
 	}
 	r := responded(response)
 	r.take(switchboard.Collect(response))
@@ -138,7 +138,7 @@ func (r *reply) take(collected *switchboard.Collected) {
 	}
 }
 
-func told(err error) *failure {
+func errorOf(err error) *failure {
 	it := switchboard.AsError(err)
 	if it == nil {
 		return &failure{Code: "UNKNOWN", Message: err.Error()}

@@ -1,6 +1,6 @@
-// Command conformance drives this client for the conformance suite: one JSON request per line on standard input, one JSON
-// reply per line on standard output, until the input ends. Mode "layer" calls through package switchboard, mode "plain"
-// through generated stubs and gRPC alone, as other teams will.
+// Command conformance is the Go driver of the conformance suite. It reads a call per line from standard input
+// and writes its result as a line to standard output. The mode "layer" uses package switchboard; the mode
+// "plain" uses only generated stubs and gRPC.
 package main
 
 import (
@@ -14,37 +14,43 @@ import (
 	"os"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc"
 )
 
-// question is one line of input.
-type question struct {
+// propagator converts spans from and to the header traceparent.
+var propagator = propagation.TraceContext{}
+
+// call is one line of input.
+type call struct {
 	RPC               string          `json:"rpc"`
 	Request           json.RawMessage `json:"request"`
 	DeadlineMS        int64           `json:"deadline_ms"`
 	CancelAfterEvents *int            `json:"cancel_after_events"`
 	Then              string          `json:"then"`
+	// Traceparent is the span of the caller, as in the header.
+	Traceparent string `json:"traceparent"`
 }
 
-// driver answers questions; what a call ends with is part of the reply.
+// driver makes calls. The error of a call is part of the reply.
 type driver interface {
-	converse(*asked) reply
-	converseStream(*asked) reply
-	countTokens(*asked) reply
-	listTasks(*asked) reply
-	explainRoute(*asked) reply
-	recordFeedback(*asked) reply
+	converse(*running) reply
+	converseStream(*running) reply
+	countTokens(*running) reply
+	listTasks(*running) reply
+	explainRoute(*running) reply
+	recordFeedback(*running) reply
 }
 
-// asked is a question while it is answered.
-type asked struct {
-	question
+// running is a call that is being made.
+type running struct {
+	call
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
 func main() {
-	target := flag.String("target", "", "where Switchboard listens, as `HOST:PORT`")
+	target := flag.String("target", "", "address of Switchboard, as `HOST:PORT`")
 	mode := flag.String("mode", "layer", "layer or plain")
 	flag.Parse()
 	if err := run(*target, *mode); err != nil {
@@ -68,7 +74,7 @@ func run(target, mode string) error {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		var it question
+		var it call
 		if err := json.Unmarshal(line, &it); err != nil {
 			return fmt.Errorf("a line of input: %w", err)
 		}
@@ -85,44 +91,45 @@ func newDriver(target, mode string) (driver, error) {
 	case "plain":
 		return newPlain(target)
 	default:
-		return nil, fmt.Errorf("--mode %q: want layer or plain", mode)
+		return nil, fmt.Errorf("--mode %q: use layer or plain", mode)
 	}
 }
 
-func answer(driver driver, it question) reply {
-	ctx, cancel := context.WithCancel(context.Background())
+func answer(driver driver, it call) reply {
+	span := propagation.MapCarrier{"traceparent": it.Traceparent}
+	ctx, cancel := context.WithCancel(propagator.Extract(context.Background(), span))
 	defer cancel()
 	if it.DeadlineMS > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, time.Duration(it.DeadlineMS)*time.Millisecond)
 		defer stop()
 	}
-	asked := &asked{question: it, ctx: ctx, cancel: cancel}
+	running := &running{call: it, ctx: ctx, cancel: cancel}
 	switch it.RPC {
 	case "Converse":
-		return driver.converse(asked)
+		return driver.converse(running)
 	case "ConverseStream":
-		return driver.converseStream(asked)
+		return driver.converseStream(running)
 	case "CountTokens":
-		return driver.countTokens(asked)
+		return driver.countTokens(running)
 	case "ListTasks":
-		return driver.listTasks(asked)
+		return driver.listTasks(running)
 	case "ExplainRoute":
-		return driver.explainRoute(asked)
+		return driver.explainRoute(running)
 	case "RecordFeedback":
-		return driver.recordFeedback(asked)
+		return driver.recordFeedback(running)
 	default:
 		return reply{Error: &failure{Code: "UNIMPLEMENTED", Message: "the driver has no rpc " + it.RPC}}
 	}
 }
 
-// cancelOnceSent cancels a call as soon as its request is on its way, where the question wants that.
-func (a *asked) cancelOnceSent() context.Context {
-	if a.CancelAfterEvents == nil {
-		return a.ctx
+// cancelOnceSent cancels a call as soon as its request has been sent, if the line requests it.
+func (c *running) cancelOnceSent() context.Context {
+	if c.CancelAfterEvents == nil {
+		return c.ctx
 	}
-	return context.WithValue(a.ctx, sentKey{}, a.cancel)
+	return context.WithValue(c.ctx, sentKey{}, c.cancel)
 }
 
-// dialOptions are those that only a driver needs.
+// dialOptions returns the gRPC options that only a driver needs.
 func dialOptions() grpc.DialOption { return grpc.WithStatsHandler(sentWatch{}) }

@@ -14,7 +14,7 @@ import (
 	pb "github.com/switchboard-ai/switchboard/client/go/switchboard/v1"
 )
 
-// plain drives generated stubs alone.
+// plain makes calls through generated stubs only.
 type plain struct {
 	calls    pb.ConverseServiceClient
 	routes   pb.RoutingServiceClient
@@ -38,40 +38,40 @@ func newPlain(target string) (driver, error) {
 	}, nil
 }
 
-func (p plain) converse(a *asked) reply {
-	request, unread := parse(a, &pb.ConverseRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (p plain) converse(c *running) reply {
+	request, invalid := parse(c, &pb.ConverseRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := p.calls.Converse(a.cancelOnceSent(), request)
+	response, err := p.calls.Converse(c.cancelOnceSent(), request)
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
-	if a.Then == "history" {
-		return p.goOn(a, request, response.GetOutput().GetMessage())
+	if c.Then == "history" {
+		return p.sendHistory(c, request, response.GetOutput().GetMessage())
 	}
-	return whole(response)
+	return complete(response)
 }
 
-func (p plain) converseStream(a *asked) reply {
-	request, unread := parse(a, &pb.ConverseRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (p plain) converseStream(c *running) reply {
+	request, invalid := parse(c, &pb.ConverseRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	stream, err := p.calls.ConverseStream(a.ctx, request)
+	stream, err := p.calls.ConverseStream(c.ctx, request)
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
-	if a.CancelAfterEvents != nil && *a.CancelAfterEvents == 0 {
-		a.cancel()
+	if c.CancelAfterEvents != nil && *c.CancelAfterEvents == 0 {
+		c.cancel()
 	}
 	var r reply
 	var text strings.Builder
 	var turn joined
 	for {
 		event, err := stream.Recv()
-		if errors.Is(a.ctx.Err(), context.Canceled) { // what had arrived before is not wanted any more
-			r.Error = decoded(status.FromContextError(a.ctx.Err()).Err())
+		if errors.Is(c.ctx.Err(), context.Canceled) { // events that arrived before are discarded
+			r.Error = decoded(status.FromContextError(c.ctx.Err()).Err())
 			break
 		}
 		if errors.Is(err, io.EOF) {
@@ -83,74 +83,74 @@ func (p plain) converseStream(a *asked) reply {
 		}
 		r.event(event, &text)
 		turn.add(event)
-		if a.CancelAfterEvents != nil && len(r.Events) == *a.CancelAfterEvents {
-			a.cancel()
+		if c.CancelAfterEvents != nil && len(r.Events) == *c.CancelAfterEvents {
+			c.cancel()
 		}
 	}
 	if r.Error != nil {
 		return r
 	}
-	if a.Then == "history" {
-		return p.goOn(a, request, turn.message())
+	if c.Then == "history" {
+		return p.sendHistory(c, request, turn.message())
 	}
-	words := text.String()
-	r.Text = &words
+	received := text.String()
+	r.Text = &received
 	return r
 }
 
-func (p plain) countTokens(a *asked) reply {
-	request, unread := parse(a, &pb.CountTokensRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (p plain) countTokens(c *running) reply {
+	request, invalid := parse(c, &pb.CountTokensRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := p.calls.CountTokens(a.cancelOnceSent(), request)
+	response, err := p.calls.CountTokens(c.cancelOnceSent(), request)
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
 	return responded(response)
 }
 
-func (p plain) listTasks(a *asked) reply {
-	response, err := p.routes.ListTasks(a.cancelOnceSent(), &pb.ListTasksRequest{})
+func (p plain) listTasks(c *running) reply {
+	response, err := p.routes.ListTasks(c.cancelOnceSent(), &pb.ListTasksRequest{})
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
 	return responded(response)
 }
 
-func (p plain) explainRoute(a *asked) reply {
-	request, unread := parse(a, &pb.ExplainRouteRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (p plain) explainRoute(c *running) reply {
+	request, invalid := parse(c, &pb.ExplainRouteRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := p.routes.ExplainRoute(a.cancelOnceSent(), request)
+	response, err := p.routes.ExplainRoute(c.cancelOnceSent(), request)
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
 	return responded(response)
 }
 
-func (p plain) recordFeedback(a *asked) reply {
-	request, unread := parse(a, &pb.RecordFeedbackRequest{})
-	if unread != nil {
-		return reply{Error: unread}
+func (p plain) recordFeedback(c *running) reply {
+	request, invalid := parse(c, &pb.RecordFeedbackRequest{})
+	if invalid != nil {
+		return reply{Error: invalid}
 	}
-	response, err := p.feedback.RecordFeedback(a.cancelOnceSent(), request)
+	response, err := p.feedback.RecordFeedback(c.cancelOnceSent(), request)
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
 	return responded(response)
 }
 
-func (p plain) goOn(a *asked, request *pb.ConverseRequest, answer *pb.Message) reply {
-	response, err := p.calls.Converse(a.ctx, andNow(request, answer))
+func (p plain) sendHistory(c *running, request *pb.ConverseRequest, answer *pb.Message) reply {
+	response, err := p.calls.Converse(c.ctx, andNow(request, answer))
 	if err != nil {
 		return reply{Error: decoded(err)}
 	}
-	return whole(response)
+	return complete(response)
 }
 
-func whole(response *pb.ConverseResponse) reply {
+func complete(response *pb.ConverseResponse) reply {
 	r := responded(response)
 	var text strings.Builder
 	for _, block := range response.GetOutput().GetMessage().GetContent() {
@@ -159,15 +159,15 @@ func whole(response *pb.ConverseResponse) reply {
 			text.WriteString(part.GetText())
 		}
 	}
-	words := text.String()
-	r.Text = &words
+	received := text.String()
+	r.Text = &received
 	return r
 }
 
 func decoded(err error) *failure {
-	told := status.Convert(err)
-	f := &failure{Code: codeNames[told.Code()], Message: told.Message()}
-	for _, detail := range told.Details() {
+	s := status.Convert(err)
+	f := &failure{Code: codeNames[s.Code()], Message: s.Message()}
+	for _, detail := range s.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			f.Reason = detail.GetReason()

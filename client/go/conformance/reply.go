@@ -47,13 +47,13 @@ var codeNames = map[codes.Code]string{
 	codes.DataLoss: "DATA_LOSS", codes.Unauthenticated: "UNAUTHENTICATED",
 }
 
-// parse reads the question's request.
-func parse[M proto.Message](a *asked, request M) (M, *failure) {
-	if len(a.Request) == 0 {
+// parse parses the request of a call.
+func parse[M proto.Message](c *running, request M) (M, *failure) {
+	if len(c.Request) == 0 {
 		return request, nil
 	}
-	if err := protojson.Unmarshal(a.Request, request); err != nil {
-		return request, &failure{Code: "INVALID_ARGUMENT", Message: "the driver cannot read the request: " + err.Error()}
+	if err := protojson.Unmarshal(c.Request, request); err != nil {
+		return request, &failure{Code: "INVALID_ARGUMENT", Message: "invalid request: " + err.Error()}
 	}
 	return request, nil
 }
@@ -61,7 +61,7 @@ func parse[M proto.Message](a *asked, request M) (M, *failure) {
 func toJSON(message proto.Message) json.RawMessage {
 	text, err := protojson.Marshal(message)
 	if err != nil {
-		text, _ = json.Marshal("the driver cannot write it as JSON: " + err.Error())
+		text, _ = json.Marshal("cannot convert to JSON: " + err.Error())
 	}
 	return text
 }
@@ -81,9 +81,9 @@ func milliseconds(delay time.Duration) *int64 {
 	return &ms
 }
 
-// andNow is the conversation with this answer and one more question.
+// andNow returns the conversation with this answer and another question.
 func andNow(request *pb.ConverseRequest, answer *pb.Message) *pb.ConverseRequest {
-	words := &pb.ContentBlock{Block: &pb.ContentBlock_Text{Text: "and now?"}}
-	request.Messages = append(request.Messages, answer, &pb.Message{Role: "user", Content: []*pb.ContentBlock{words}})
+	question := &pb.ContentBlock{Block: &pb.ContentBlock_Text{Text: "and now?"}}
+	request.Messages = append(request.Messages, answer, &pb.Message{Role: "user", Content: []*pb.ContentBlock{question}})
 	return request
 }

@@ -6,10 +6,10 @@ import (
 	"google.golang.org/grpc/stats"
 )
 
-// sentKey finds, in the context of a call, what to do once its request was sent.
+// sentKey is the context key of the function to call when the request has been sent.
 type sentKey struct{}
 
-// sentWatch learns from gRPC when a request was sent.
+// sentWatch is notified by gRPC when a request has been sent.
 type sentWatch struct{}
 
 func (sentWatch) HandleRPC(ctx context.Context, event stats.RPCStats) {

@@ -1,7 +1,7 @@
-"""The Python driver of the conformance suite (`tests/conformance`).
+"""Python driver of the conformance suite (`tests/conformance`).
 
-A call per line on standard input, what the caller saw of it per line on standard output. `--mode layer` uses
-`switchboard_client`, `--mode plain` only the generated stubs and grpcio; `--asyncio` does either with asyncio.
+Reads a call per line from standard input and writes its result as a line to standard output. `--mode layer`
+uses `switchboard_client`; `--mode plain` uses only the generated stubs and grpcio. `--asyncio` uses asyncio.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import layer
 import layer_aio
 import plain
 import plain_aio
+from opentelemetry import context, propagate
 
 Json = dict[str, Any]
 
@@ -31,18 +32,30 @@ def main() -> None:
         return
     client = clients[arguments.mode](arguments.target)
     for line in sys.stdin:
-        say(client.call(json.loads(line)))
+        call = json.loads(line)
+        token = context.attach(span_of(call))
+        write(client.call(call))
+        context.detach(token)
 
 
 async def serve(client_of: Any, target: str) -> None:
     client = client_of(target)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        say(await client.call(json.loads(line)))
+        call = json.loads(line)
+        token = context.attach(span_of(call))
+        write(await client.call(call))
+        context.detach(token)
 
 
-def say(reply: Json) -> None:
-    said = {member: value for member, value in reply.items() if value is not None}
-    sys.stdout.write(json.dumps(said) + "\n")
+def span_of(call: Json) -> context.Context:
+    """Return the context of the caller's span. Without one, the empty context."""
+    headers = {"traceparent": call["traceparent"]} if "traceparent" in call else {}
+    return propagate.extract(headers, context.Context())
+
+
+def write(reply: Json) -> None:
+    members = {member: value for member, value in reply.items() if value is not None}
+    sys.stdout.write(json.dumps(members) + "\n")
     sys.stdout.flush()
 
 

@@ -1,8 +1,8 @@
-"""Calls through `switchboard_client`, for threads."""
+"""Calls through `switchboard_client` with threads."""
 
 import threading
 
-from wire import GIVEN_UP, TIME_TO_LEAVE, Json, collected, failed, history, read, seconds, write
+from wire import CANCELLED, TIME_TO_SEND, Json, collected, failed, history, read, seconds, write
 
 import switchboard_client
 from switchboard_client import Collected, Collector, SwitchboardError, pb
@@ -32,9 +32,9 @@ class Client:
             case "ListTasks":
                 return {"response": write(switchboard.tasks())}
             case "ExplainRoute":
-                question = read(pb.ExplainRouteRequest, request)
-                whole = question.request if question.HasField("request") else None
-                return {"response": write(switchboard.explain(question.task_type, whole))}
+                explain = read(pb.ExplainRouteRequest, request)
+                whole = explain.request if explain.HasField("request") else None
+                return {"response": write(switchboard.explain(explain.task_type, whole))}
             case "RecordFeedback":
                 return {"response": write(switchboard.record_feedback(read(pb.RecordFeedbackRequest, request)))}
             case other:
@@ -44,7 +44,7 @@ class Client:
         request = read(pb.ConverseRequest, call["request"])
         pending = switchboard.converse_pending(request)
         if call.get("cancel_after_events") == 0:
-            threading.Timer(TIME_TO_LEAVE, pending.cancel).start()
+            threading.Timer(TIME_TO_SEND, pending.cancel).start()
         response = pending.result()
         if call.get("then") == "history":
             response = switchboard.converse(history(request, Collected.of(response).message))
@@ -52,14 +52,14 @@ class Client:
 
     def _stream(self, switchboard: switchboard_client.Switchboard, call: Json) -> Json:
         request = read(pb.ConverseRequest, call["request"])
-        most, events, collector = call.get("cancel_after_events"), [], Collector()
+        limit, events, collector = call.get("cancel_after_events"), [], Collector()
         try:
             with switchboard.stream(request) as stream:
                 for event in stream:
                     events.append(write(event))
                     collector.push(event)
-                    if len(events) == most:
-                        return {"events": events, "error": GIVEN_UP}
+                    if len(events) == limit:
+                        return {"events": events, "error": CANCELLED}
             answer = collector.finish()
         except SwitchboardError as error:
             return {"events": events or None, "error": failed(error)}

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from wire import GIVEN_UP, TIME_TO_LEAVE, Json, collected, failed, history, read, seconds, write
+from wire import CANCELLED, TIME_TO_SEND, Json, collected, failed, history, read, seconds, write
 
 from switchboard_client import Collected, Collector, SwitchboardError, aio, pb
 
@@ -14,13 +14,13 @@ class Client:
     async def call(self, call: Json) -> Json:
         deadline = seconds(call)
         switchboard = self._switchboard if deadline is None else self._switchboard.with_deadline(deadline)
-        limit = TIME_TO_LEAVE if call.get("cancel_after_events") == 0 else None
+        limit = TIME_TO_SEND if call.get("cancel_after_events") == 0 else None
         try:
             return await asyncio.wait_for(self._call(switchboard, call), limit)
         except SwitchboardError as error:
             return {"error": failed(error)}
-        except asyncio.TimeoutError:  # which cancelled the task, and the call with it
-            return {"error": GIVEN_UP}
+        except asyncio.TimeoutError:  # wait_for cancelled the task and thereby the call
+            return {"error": CANCELLED}
 
     async def _call(self, switchboard: aio.Switchboard, call: Json) -> Json:
         request = call["request"]
@@ -34,9 +34,9 @@ class Client:
             case "ListTasks":
                 return {"response": write(await switchboard.tasks())}
             case "ExplainRoute":
-                question = read(pb.ExplainRouteRequest, request)
-                whole = question.request if question.HasField("request") else None
-                return {"response": write(await switchboard.explain(question.task_type, whole))}
+                explain = read(pb.ExplainRouteRequest, request)
+                whole = explain.request if explain.HasField("request") else None
+                return {"response": write(await switchboard.explain(explain.task_type, whole))}
             case "RecordFeedback":
                 feedback = read(pb.RecordFeedbackRequest, request)
                 return {"response": write(await switchboard.record_feedback(feedback))}
@@ -52,14 +52,14 @@ class Client:
 
     async def _stream(self, switchboard: aio.Switchboard, call: Json) -> Json:
         request = read(pb.ConverseRequest, call["request"])
-        most, events, collector = call.get("cancel_after_events"), [], Collector()
+        limit, events, collector = call.get("cancel_after_events"), [], Collector()
         try:
             async with switchboard.stream(request) as stream:
                 async for event in stream:
                     events.append(write(event))
                     collector.push(event)
-                    if len(events) == most:
-                        return {"events": events, "error": GIVEN_UP}
+                    if len(events) == limit:
+                        return {"events": events, "error": CANCELLED}
             answer = collector.finish()
         except SwitchboardError as error:
             return {"events": events or None, "error": failed(error)}

@@ -1,4 +1,4 @@
-"""Calls through the generated stubs and grpcio alone, for threads."""
+"""Calls through the generated stubs and grpcio only, with threads."""
 
 import threading
 from typing import Any
@@ -20,8 +20,8 @@ from switchboard.v1 import (
 Json = dict[str, Any]
 
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-TIME_TO_LEAVE = 0.1  # seconds
-GIVEN_UP = {"code": "CANCELLED", "message": "given up by the driver"}
+TIME_TO_SEND = 0.1  # seconds
+CANCELLED = {"code": "CANCELLED", "message": "cancelled by the driver"}
 
 
 class Client:
@@ -38,12 +38,12 @@ class Client:
         try:
             pending = method.future(request, timeout=timeout(call))
             if call.get("cancel_after_events") == 0:
-                threading.Timer(TIME_TO_LEAVE, pending.cancel).start()
+                threading.Timer(TIME_TO_SEND, pending.cancel).start()
             response = pending.result()
             if call.get("then") == "history":
                 response = method(following(request, response), timeout=timeout(call))
         except grpc.FutureCancelledError:
-            return {"error": GIVEN_UP}
+            return {"error": CANCELLED}
         except grpc.RpcError as error:
             return {"error": failed(error)}
         return {"response": MessageToDict(response), "text": text_of(response)}
@@ -58,14 +58,14 @@ class Client:
                 text += event.content_block_delta.delta.text
                 if len(events) == call.get("cancel_after_events"):
                     stream.cancel()
-                    return {"events": events, "error": GIVEN_UP}
+                    return {"events": events, "error": CANCELLED}
         except grpc.RpcError as error:
             return {"events": events or None, "error": failed(error)}
         return {"events": events, "text": text}
 
 
 def unary(channel: Any) -> dict[str, tuple[Any, Any]]:
-    """The methods that answer once, and what each takes."""
+    """Return the unary methods and their request types."""
     calls, routes = converse_pb2_grpc.ConverseServiceStub(channel), routing_pb2_grpc.RoutingServiceStub(channel)
     feedback = feedback_pb2_grpc.FeedbackServiceStub(channel)
     return {
@@ -82,7 +82,7 @@ def timeout(call: Json) -> float | None:
 
 
 def following(request: Any, response: Any) -> Any:
-    """The conversation so far, and one more question."""
+    """Return the request with the answer and a question appended."""
     block = content_pb2.ContentBlock(text="and now?")
     question = content_pb2.Message(role="user", content=[block])
     request.messages.extend([response.output.message, question])
@@ -96,14 +96,14 @@ def text_of(response: Any) -> str | None:
 
 
 def failed(error: Any) -> Json:
-    told: Json = {"code": error.code().name, "message": error.details()}
+    failure: Json = {"code": error.code().name, "message": error.details()}
     status = status_pb2.Status()
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             status.ParseFromString(value)
     for detail in status.details:
-        told |= one_of(detail)
-    return told
+        failure |= one_of(detail)
+    return failure
 
 
 def one_of(detail: Any) -> Json:

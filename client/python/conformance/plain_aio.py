@@ -1,11 +1,11 @@
-"""Calls through the generated stubs and grpc.aio alone."""
+"""Calls through the generated stubs and grpc.aio only."""
 
 import asyncio
 
 import grpc
 import grpc.aio
 from google.protobuf.json_format import MessageToDict, ParseDict
-from plain import GIVEN_UP, OPTIONS, TIME_TO_LEAVE, Json, failed, following, text_of, timeout, unary
+from plain import CANCELLED, OPTIONS, TIME_TO_SEND, Json, failed, following, text_of, timeout, unary
 from switchboard.v1 import converse_pb2, converse_pb2_grpc
 
 
@@ -20,13 +20,13 @@ class Client:
             return await self._stream(call)
         method, kind = self._unary[call["rpc"]]
         request = ParseDict(call["request"], kind())
-        limit = TIME_TO_LEAVE if call.get("cancel_after_events") == 0 else None
+        limit = TIME_TO_SEND if call.get("cancel_after_events") == 0 else None
         try:
             response = await asyncio.wait_for(method(request, timeout=timeout(call)), limit)
             if call.get("then") == "history":
                 response = await method(following(request, response), timeout=timeout(call))
         except asyncio.TimeoutError:
-            return {"error": GIVEN_UP}
+            return {"error": CANCELLED}
         except grpc.aio.AioRpcError as error:
             return {"error": failed(error)}
         return {"response": MessageToDict(response), "text": text_of(response)}
@@ -41,7 +41,7 @@ class Client:
                 text += event.content_block_delta.delta.text
                 if len(events) == call.get("cancel_after_events"):
                     stream.cancel()
-                    return {"events": events, "error": GIVEN_UP}
+                    return {"events": events, "error": CANCELLED}
         except grpc.aio.AioRpcError as error:
             return {"events": events or None, "error": failed(error)}
         return {"events": events, "text": text}

@@ -1,4 +1,4 @@
-"""Protobuf JSON, and what the layer's answers and errors are in the suite's words."""
+"""Protobuf JSON, and conversion of answers and errors to the format of the suite."""
 
 from typing import Any, TypeVar
 
@@ -10,10 +10,10 @@ from switchboard_client import Collected, SwitchboardError, pb
 Json = dict[str, Any]
 M = TypeVar("M", bound=Message)
 
-TIME_TO_LEAVE = 0.1
-"""How long a call that is to be cancelled at once is given to leave, in seconds: one never sent proves nothing."""
+TIME_TO_SEND = 0.1
+"""Time for sending a call that is cancelled at once, in seconds. A call that is not sent proves nothing."""
 
-GIVEN_UP = {"code": "CANCELLED", "message": "given up by the driver"}
+CANCELLED = {"code": "CANCELLED", "message": "cancelled by the driver"}
 
 
 def read(kind: type[M], request: Json) -> M:
@@ -36,7 +36,7 @@ def collected(answer: Collected) -> Json:
 
 
 def failed(error: SwitchboardError) -> Json:
-    told = {
+    members = {
         "code": error.code.name,
         "message": error.message,
         "reason": error.reason or None,
@@ -45,7 +45,7 @@ def failed(error: SwitchboardError) -> Json:
         "request_id": error.request_id,
         "attempts": None if error.route is None else len(error.route.attempts),
     }
-    return {member: value for member, value in told.items() if value is not None}
+    return {member: value for member, value in members.items() if value is not None}
 
 
 def text_of(response: pb.ConverseResponse) -> str:

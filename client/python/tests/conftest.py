@@ -1,4 +1,4 @@
-"""The true programs: a simulator of Bedrock and a Switchboard in front of it."""
+"""Fixtures: `switchboard` with `bedrock-sim` as its backend."""
 
 import json
 import os
@@ -22,7 +22,7 @@ OPUS = "us.anthropic.claude-opus-4-8"
 
 
 def programs() -> pathlib.Path:
-    """`SWITCHBOARD_PROGRAMS`, or else where Cargo builds."""
+    """Return the folder `SWITCHBOARD_PROGRAMS`, or else Cargo's target folder."""
     if folder := os.environ.get("SWITCHBOARD_PROGRAMS"):
         return pathlib.Path(folder)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -31,7 +31,7 @@ def programs() -> pathlib.Path:
 
 
 class Program:
-    """A program that runs, and the address that it says it listens on."""
+    """Running program and its address, which it prints."""
 
     def __init__(self, words: list[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -45,7 +45,7 @@ class Program:
                 self.address = found.group()
                 break
         assert self.address, f"{words} did not start"
-        # What it says later is read too, lest it stop to wait.
+        # Read the rest of the output too, so that the program does not block.
         threading.Thread(target=self._process.stdout.read, daemon=True).start()
 
     def end(self) -> None:
@@ -54,7 +54,7 @@ class Program:
 
 
 class Stage:
-    """A Switchboard, and the simulator behind it."""
+    """A Switchboard server and its simulator."""
 
     def __init__(self, config: str) -> None:
         folder = programs()
@@ -78,7 +78,7 @@ class Stage:
     def inject(self, model: str, **fault: Any) -> None:
         self._ask("POST", "faults", {"model": model, "fault": fault})
 
-    def calm(self) -> None:
+    def reset(self) -> None:
         self._ask("DELETE", "faults")
         self._ask("DELETE", "calls")
 
@@ -86,8 +86,8 @@ class Stage:
         calls: list[dict[str, Any]] = self._ask("GET", "calls")["calls"]
         return calls
 
-    def wait_until_hung_up(self) -> None:
-        """The simulator hears of a caller who left a moment later."""
+    def wait_until_cancelled(self) -> None:
+        """Wait until the simulator has noticed that the caller is gone."""
         until = time.monotonic() + 10
         while not (self.calls() and all(call["hung_up"] for call in self.calls())):
             assert time.monotonic() < until, self.calls()
@@ -110,7 +110,7 @@ def running() -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(running: Stage) -> Stage:
-    running.calm()
+    running.reset()
     return running
 
 

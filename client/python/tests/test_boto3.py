@@ -1,4 +1,4 @@
-"""What boto3 would have returned, Switchboard returns."""
+"""The replacement for boto3."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ def client(stage: Stage) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def bedrock(running: Stage) -> Any:
-    """boto3 itself, pointed at the same simulator."""
+    """boto3 with the same simulator."""
     return boto3.client(
         "bedrock-runtime",
         region_name="us-east-1",
@@ -67,7 +67,7 @@ TOOLS = {
 }
 
 
-# === the recordings ===
+# === recordings ===
 
 
 def recorded(name: str) -> list[Json]:
@@ -79,9 +79,9 @@ def recorded(name: str) -> list[Json]:
 
 
 def keywords(operation: str, body: Json) -> Json:
-    """The recorded body as a program would have passed it.
+    """Return the recorded body as keyword arguments.
 
-    Base64 is bytes again, and unknown members are left out. Empty lists too: to protobuf they are absent.
+    Base64 becomes bytes. Unknown members and empty lists, which protobuf treats as absent, are omitted.
     """
     shape = MODEL.operation_model(operation).input_shape
     full = {name: value for name, value in body.items() if value != []}
@@ -105,7 +105,7 @@ def typed(shape: Any, value: Any) -> Any:
 
 
 needs_recordings = pytest.mark.skipif(
-    "SWITCHBOARD_RECORDINGS" not in os.environ, reason="SWITCHBOARD_RECORDINGS does not name their folder"
+    "SWITCHBOARD_RECORDINGS" not in os.environ, reason="SWITCHBOARD_RECORDINGS is not set"
 )
 
 
@@ -123,14 +123,14 @@ def outcome(call: Any, arguments: Json) -> tuple[str, Any]:
     ("operation", "file", "least"),
     [("Converse", "converse.jsonl", 370), ("ConverseStream", "converse_stream.jsonl", 85)],
 )
-def test_recorded_calls_are_answered_as_boto3_answers_them(
+def test_answers_recorded_calls_like_boto3(
     client: Client, bedrock: Any, stage: Stage, operation: str, file: str, least: int
 ) -> None:
-    """The same arguments to boto3, straight to the simulator, and to us: equal bodies arrive, equal answers return."""
+    """boto3 and the replacement send equal bodies to the simulator and return equal answers."""
     compared = 0
     for exchange in recorded(file):
         arguments = keywords(operation, exchange["request_json"])
-        stage.calm()
+        stage.reset()
         expected, answer = called(bedrock, operation, arguments), called(client, operation, arguments)
         if isinstance(answer, dict):
             check(operation, answer)
@@ -141,13 +141,13 @@ def test_recorded_calls_are_answered_as_boto3_answers_them(
             compared += 1
         elif isinstance(expected, str) and isinstance(answer, str):
             assert answer == expected, exchange["id"]
-        else:  # Switchboard mends what this model does not take, and knows what it cannot hear
+        else:  # Switchboard removes what the model does not support, and rejects what it cannot serve
             assert "ValidationException" in (expected, answer), exchange["id"]
     assert compared >= least
 
 
 def called(client: Any, operation: str, arguments: Json) -> Json | str:
-    """The answer, or the code of the error."""
+    """Return the answer, or the code of the error."""
     try:
         if operation == "Converse":
             return dict(client.converse(**arguments))
@@ -157,22 +157,22 @@ def called(client: Any, operation: str, arguments: Json) -> Json | str:
 
 
 def comparable(value: Any) -> Any:
-    """Without what no two calls have in common: ids, times, and who of the two filled the prompt cache."""
-    mine = {"ResponseMetadata", "metrics", "toolUseId", "cacheDetails", "inputTokens"}
+    """Remove ids, times and cache usage, which differ between two calls."""
+    varying = {"ResponseMetadata", "metrics", "toolUseId", "cacheDetails", "inputTokens"}
     if isinstance(value, dict):
-        kept = {name: item for name, item in value.items() if name not in mine and "cache" not in name}
+        kept = {name: item for name, item in value.items() if name not in varying and "cache" not in name}
         return {name: comparable(item) for name, item in kept.items()}
     return [comparable(item) for item in value] if isinstance(value, list) else value
 
 
 def body(sent: Json) -> Json:
-    """Without the two members in which Switchboard follows what the model takes."""
-    followed = ("inferenceConfig", "additionalModelRequestFields")
-    return {name: value for name, value in sent.items() if name not in followed}
+    """Remove the two members that Switchboard adjusts to the model."""
+    adjusted = ("inferenceConfig", "additionalModelRequestFields")
+    return {name: value for name, value in sent.items() if name not in adjusted}
 
 
 def check(operation: str, response: Json) -> None:
-    """Every member is one that botocore knows, in its type."""
+    """Check that botocore has every member, with the same type."""
     shape = MODEL.operation_model(operation).output_shape
     if operation == "Converse":
         conforms(shape, {name: value for name, value in response.items() if name != "ResponseMetadata"}, operation)
@@ -198,13 +198,13 @@ KINDS: dict[str, Any] = {
 def conforms(shape: Any, value: Any, path: str) -> None:
     if getattr(shape, "is_document_type", False) or "SDK_UNKNOWN_MEMBER" in path:
         return
-    assert isinstance(value, KINDS[shape.type_name]), f"{path}: {value!r} is no {shape.type_name}"
+    assert isinstance(value, KINDS[shape.type_name]), f"{path}: {value!r} is not a {shape.type_name}"
     if shape.type_name == "structure":
         for name in shape.required_members:
             assert name in value, f"{path} lacks {name}"
         for name, item in value.items():
             if name != "SDK_UNKNOWN_MEMBER":
-                assert name in shape.members, f"{path}.{name} is not botocore's"
+                assert name in shape.members, f"botocore does not have {path}.{name}"
                 conforms(shape.members[name], item, f"{path}.{name}")
     elif shape.type_name == "list":
         for at, item in enumerate(value):
@@ -214,10 +214,10 @@ def conforms(shape: Any, value: Any, path: str) -> None:
             conforms(shape.value, item, f"{path}.{key}")
 
 
-# === what the recordings do not hold ===
+# === without recordings ===
 
 
-def test_a_migration_is_one_import(client: Client, stage: Stage) -> None:
+def test_returns_boto3s_response(client: Client, stage: Stage) -> None:
     response = client.converse(**ask("Hello."))
 
     assert response["output"]["message"]["content"][0]["text"].startswith("[simulated")
@@ -228,7 +228,7 @@ def test_a_migration_is_one_import(client: Client, stage: Stage) -> None:
     assert response["ResponseMetadata"]["SwitchboardRoute"]["modelId"] == HAIKU
 
 
-def test_models_become_tasks(stage: Stage) -> None:
+def test_maps_models_to_tasks(stage: Stage) -> None:
     tasks = {"anthropic.claude-3-opus-20240229-v1:0": "reasoning"}
     client = switchboard_client.boto3.client(stage.address, task="classification", tasks=tasks)
 
@@ -242,7 +242,7 @@ def test_models_become_tasks(stage: Stage) -> None:
     client.close()
 
 
-def test_a_tools_arguments_are_dictionaries_with_exact_integers(client: Client, stage: Stage) -> None:
+def test_tool_arguments_are_dictionaries_with_exact_integers(client: Client, stage: Stage) -> None:
     question = ask("Look the account up.", toolConfig=TOOLS)
 
     use = client.converse(**question)["output"]["message"]["content"][0]["toolUse"]
@@ -260,7 +260,7 @@ def test_a_tools_arguments_are_dictionaries_with_exact_integers(client: Client, 
     assert sent[2]["content"][0]["toolResult"]["content"] == [{"json": {"balance": 12.5, "owner": None}}]
 
 
-def test_a_stream_is_a_stream_of_dictionaries(client: Client) -> None:
+def test_streams_dictionaries(client: Client) -> None:
     response = client.converse_stream(**ask("Hello."))
 
     events = list(response["stream"])
@@ -277,14 +277,14 @@ def test_a_stream_is_a_stream_of_dictionaries(client: Client) -> None:
     assert set(events[-1]["metadata"]) == {"usage", "metrics"}
 
 
-def test_a_stream_that_is_closed_ends_the_models_work(client: Client, stage: Stage) -> None:
+def test_closing_a_stream_cancels_the_call(client: Client, stage: Stage) -> None:
     stage.inject("*", kind="stall", after_events=4)
     stream = client.converse_stream(**ask("What is a monad?"))["stream"]
     next(iter(stream))
 
     stream.close()
 
-    stage.wait_until_hung_up()
+    stage.wait_until_cancelled()
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_errors_have_bedrocks_names(client: Client, stage: Stage, fault: str, co
     assert isinstance(caught.value.__cause__, switchboard_client.SwitchboardError)
 
 
-def test_throttling_says_when_to_come_again(client: Client, stage: Stage) -> None:
+def test_throttling_has_a_retry_after_header(client: Client, stage: Stage) -> None:
     stage.inject("*", kind="throttle")
 
     with pytest.raises(client.exceptions.ThrottlingException) as caught:
@@ -321,7 +321,7 @@ def test_throttling_says_when_to_come_again(client: Client, stage: Stage) -> Non
     assert "ThrottlingException" in str(caught.value)
 
 
-def test_a_stream_that_breaks_off_raises_while_it_is_read(client: Client, stage: Stage) -> None:
+def test_a_broken_stream_raises_while_it_is_read(client: Client, stage: Stage) -> None:
     stage.inject("*", kind="exception", after_events=4, name="modelStreamErrorException")
     stream = client.converse_stream(**ask("What is a monad?", taskType="breaking"))["stream"]
 
@@ -331,14 +331,14 @@ def test_a_stream_that_breaks_off_raises_while_it_is_read(client: Client, stage:
     assert caught.value.response["Error"]["Code"] == "modelStreamErrorException"
 
 
-def test_tokens_are_counted(client: Client) -> None:
+def test_counts_tokens(client: Client) -> None:
     counted = client.count_tokens(modelId=HAIKU, input={"converse": {"messages": ask("How many?")["messages"]}})
 
     assert counted["inputTokens"] > 3
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "path"),
     [
         ({"messages": None}, "messages"),
         ({"messages": "hello"}, "messages"),
@@ -351,15 +351,15 @@ def test_tokens_are_counted(client: Client) -> None:
         ({"additionalModelRequestFields": {"x": Decimal("Infinity")}}, "additionalModelRequestFields.x"),
     ],
 )
-def test_an_argument_that_cannot_be_meant_is_named(client: Client, arguments: Json, words: str) -> None:
+def test_names_an_invalid_argument(client: Client, arguments: Json, path: str) -> None:
     with pytest.raises(botocore.exceptions.ParamValidationError) as caught:
         client.converse(**arguments)
 
     assert isinstance(caught.value, ParamValidationError)
-    assert words in str(caught.value)
+    assert path in str(caught.value)
 
 
-def test_every_form_of_bytes_is_taken() -> None:
+def test_accepts_every_form_of_bytes() -> None:
     def sent(source: Any) -> bytes:
         image = {"image": {"format": "png", "source": {"bytes": source}}}
         message = read(pb.ConverseRequest, {"messages": [{"role": "user", "content": [image]}]})
@@ -369,7 +369,7 @@ def test_every_form_of_bytes_is_taken() -> None:
     assert [sent(source) for source in (raw, bytearray(raw), memoryview(raw), io.BytesIO(raw))] == [raw] * 4
 
 
-def test_documents_keep_their_order_and_their_digits() -> None:
+def test_free_json_keeps_order_and_digits() -> None:
     free = {"zebra": Decimal("1.10"), "apple": [2**53 + 1, None, True, 0.5], "Ω": {"deep": Decimal("1E+400")}}
     message = read(pb.ConverseRequest, {"additionalModelRequestFields": free})
 
@@ -378,13 +378,13 @@ def test_documents_keep_their_order_and_their_digits() -> None:
     assert read(pb.ConverseRequest, {"inferenceConfig": {"topP": Decimal("0.5")}}).inference_config.top_p == 0.5
 
 
-def test_empty_choices_are_choices() -> None:
+def test_keeps_empty_members_of_unions() -> None:
     message = read(pb.ConverseRequest, {"toolConfig": {"tools": [], "toolChoice": {"auto": {}}}})
 
     assert message.tool_config.tool_choice.WhichOneof("choice") == "auto"
 
 
-def test_kinds_newer_than_the_contract_go_through_and_come_back_by_name() -> None:
+def test_passes_through_unknown_kinds_of_content() -> None:
     message = read(pb.Message, {"role": "user", "content": [{"hologram": {"b": 1, "a": 2}}]})
 
     assert message.content[0].unknown_json == '{"hologram": {"b": 1, "a": 2}}'
@@ -392,7 +392,7 @@ def test_kinds_newer_than_the_contract_go_through_and_come_back_by_name() -> Non
     assert written["content"] == [{"SDK_UNKNOWN_MEMBER": {"name": "hologram"}}]
 
 
-def test_lists_that_protobuf_wraps_are_lists_again() -> None:
+def test_unwraps_messages_that_stand_for_lists() -> None:
     found = pb.GuardrailAssessment(topic_policy=pb.GuardrailTopicPolicyAssessment())
     trace = pb.GuardrailTraceAssessment(
         output_assessments={"g": pb.GuardrailAssessments(assessments=[found])}, input_assessment={"g": found}

@@ -1,4 +1,4 @@
-"""The layer, for threads and for asyncio, against the true programs."""
+"""The client for threads and for asyncio."""
 
 import asyncio
 import concurrent.futures
@@ -31,34 +31,35 @@ from switchboard_client import (
     aio,
     ask,
     pb,
+    reason,
     task,
 )
 
 # === calls ===
 
 
-def test_a_question_is_a_line(switchboard: Switchboard) -> None:
+def test_text_returns_the_text_of_the_answer(switchboard: Switchboard) -> None:
     assert switchboard.text(task.SUMMARIZATION, "Hello.").startswith(f"[simulated {HAIKU}]")
 
 
-def test_an_answer_whole_and_an_answer_as_a_stream_are_the_same(switchboard: Switchboard) -> None:
-    whole = Collected.of(switchboard.converse(ask(task.CODING, "Reverse a list.")))
+def test_a_collected_stream_equals_the_complete_answer(switchboard: Switchboard) -> None:
+    complete = Collected.of(switchboard.converse(ask(task.CODING, "Reverse a list.")))
     collected = switchboard.stream(ask(task.CODING, "Reverse a list.")).collect_message()
 
-    assert (collected.message, collected.stop_reason) == (whole.message, whole.stop_reason)
-    assert collected.usage == whole.usage
+    assert (collected.message, collected.stop_reason) == (complete.message, complete.stop_reason)
+    assert collected.usage == complete.usage
     assert collected.route is not None
     assert collected.route.model_id == OPUS
 
 
-def test_words_come_in_pieces(switchboard: Switchboard) -> None:
-    pieces = list(switchboard.stream(ask(task.CODING, "Reverse a list.")).text())
+def test_text_streams_in_parts(switchboard: Switchboard) -> None:
+    parts = list(switchboard.stream(ask(task.CODING, "Reverse a list.")).text())
 
-    assert len(pieces) > 1
-    assert "".join(pieces) == switchboard.text(task.CODING, "Reverse a list.")
+    assert len(parts) > 1
+    assert "".join(parts) == switchboard.text(task.CODING, "Reverse a list.")
 
 
-def test_tasks_routes_and_tokens_can_be_asked_for(switchboard: Switchboard) -> None:
+def test_lists_tasks_explains_routes_and_counts_tokens(switchboard: Switchboard) -> None:
     assert task.REASONING in [known.task_type for known in switchboard.tasks().tasks]
     assert switchboard.explain(task.SUMMARIZATION).candidates[0].model_id == HAIKU
     assert switchboard.explain(request=ask(task.CODING, "Hi.")).task_type == task.CODING
@@ -67,7 +68,7 @@ def test_tasks_routes_and_tokens_can_be_asked_for(switchboard: Switchboard) -> N
     assert switchboard.count_tokens(count).input_tokens > 3
 
 
-def test_threads_share_a_connection(switchboard: Switchboard) -> None:
+def test_threads_can_share_a_connection(switchboard: Switchboard) -> None:
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda at: switchboard.text(task.CODING, f"Number {at}."), range(32)))
 
@@ -77,23 +78,23 @@ def test_threads_share_a_connection(switchboard: Switchboard) -> None:
 # === errors ===
 
 
-def test_an_error_tells_all_it_knows(switchboard: Switchboard, stage: Stage) -> None:
+def test_an_error_has_reason_delay_route_and_request_id(switchboard: Switchboard, stage: Stage) -> None:
     stage.inject("*", kind="throttle")
 
     with pytest.raises(SwitchboardError) as caught:
         switchboard.text("throttled", "Hello.")
 
     error = caught.value
-    assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BEDROCK_THROTTLED")
+    assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, reason.BEDROCK_THROTTLED)
     assert error.retry_after is not None
     assert error.retry_after > 0
     assert error.route is not None
-    assert [attempt.reason for attempt in error.route.attempts] == ["BEDROCK_THROTTLED"] * 2
+    assert [attempt.reason for attempt in error.route.attempts] == [pb.ERROR_REASON_BEDROCK_THROTTLED] * 2
     assert error.request_id == error.route.request_id
     assert str(error).endswith("(BEDROCK_THROTTLED)")
 
 
-def test_bad_fields_are_named(switchboard: Switchboard) -> None:
+def test_an_error_names_invalid_fields(switchboard: Switchboard) -> None:
     with pytest.raises(SwitchboardError) as caught:
         switchboard.converse(pb.ConverseRequest(messages=[pb.Message(role="robot")]))
 
@@ -104,46 +105,46 @@ def test_bad_fields_are_named(switchboard: Switchboard) -> None:
     assert "robot" in caught.value.field_violations[0].problem
 
 
-def test_a_deadline_is_a_timeout_to_python_too(switchboard: Switchboard, stage: Stage) -> None:
+def test_a_deadline_is_a_timeout_error(switchboard: Switchboard, stage: Stage) -> None:
     stage.inject("*", kind="hang")
-    hurried = switchboard.with_deadline(0.3)
+    client = switchboard.with_deadline(0.3)
 
     with pytest.raises(TimeoutError) as caught:
-        hurried.text("silent", "Hello.")
+        client.text("silent", "Hello.")
 
     assert isinstance(caught.value, DeadlineExceededError)
-    stage.wait_until_hung_up()
+    stage.wait_until_cancelled()
 
 
-def test_nobody_there_is_an_error_within_seconds() -> None:
+def test_a_refused_connection_fails_within_seconds() -> None:
     with switchboard_client.connect("127.0.0.1:1") as switchboard:
-        begun = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(SwitchboardError) as caught:
             switchboard.text(task.CODING, "Hello.")
 
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - start < 10
 
 
 # === cancellation ===
 
 
-def test_leaving_a_stream_ends_the_models_work(switchboard: Switchboard, stage: Stage) -> None:
+def test_leaving_a_stream_cancels_the_call(switchboard: Switchboard, stage: Stage) -> None:
     stage.inject("*", kind="stall", after_events=4)
     with switchboard.stream(ask("silent", "What is a monad?")) as stream:
         next(iter(stream))
 
-    stage.wait_until_hung_up()
+    stage.wait_until_cancelled()
 
 
-def test_a_stream_that_is_forgotten_ends_the_models_work(switchboard: Switchboard, stage: Stage) -> None:
+def test_a_discarded_stream_cancels_the_call(switchboard: Switchboard, stage: Stage) -> None:
     stage.inject("*", kind="stall", after_events=4)
     next(iter(switchboard.stream(ask("silent", "What is a monad?"))))
 
-    stage.wait_until_hung_up()
+    stage.wait_until_cancelled()
 
 
-def test_another_thread_may_cancel_a_call(switchboard: Switchboard, stage: Stage) -> None:
+def test_another_thread_can_cancel_a_call(switchboard: Switchboard, stage: Stage) -> None:
     stage.inject("*", kind="hang")
     pending = switchboard.converse_pending(ask("silent", "Hello."))
     threading.Timer(0.2, pending.cancel).start()
@@ -161,8 +162,8 @@ def test_asyncio_has_the_same_calls(stage: Stage) -> None:
     async def scenario() -> None:
         async with aio.connect(stage.address) as switchboard:
             text = await switchboard.text(task.CODING, "Reverse a list.")
-            pieces = [piece async for piece in switchboard.stream(ask(task.CODING, "Reverse a list.")).text()]
-            assert "".join(pieces) == text
+            parts = [part async for part in switchboard.stream(ask(task.CODING, "Reverse a list.")).text()]
+            assert "".join(parts) == text
             answer = await switchboard.stream(ask(task.CODING, "Reverse a list.")).collect_message()
             assert answer.text == text
             assert len((await switchboard.tasks()).tasks) > 5
@@ -171,7 +172,7 @@ def test_asyncio_has_the_same_calls(stage: Stage) -> None:
     asyncio.run(scenario())
 
 
-def test_cancelling_a_task_ends_the_models_work(stage: Stage) -> None:
+def test_cancelling_a_task_cancels_the_call(stage: Stage) -> None:
     stage.inject("*", kind="stall", after_events=4)
 
     async def scenario() -> None:
@@ -187,12 +188,12 @@ def test_cancelling_a_task_ends_the_models_work(stage: Stage) -> None:
             reader.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await reader
-            await asyncio.to_thread(stage.wait_until_hung_up)
+            await asyncio.to_thread(stage.wait_until_cancelled)
 
     asyncio.run(scenario())
 
 
-def test_a_stream_that_another_task_cancels_ends_with_an_error(stage: Stage) -> None:
+def test_a_stream_cancelled_by_another_task_ends_with_an_error(stage: Stage) -> None:
     stage.inject("*", kind="stall", after_events=4)
 
     async def scenario() -> None:
@@ -207,11 +208,11 @@ def test_a_stream_that_another_task_cancels_ends_with_an_error(stage: Stage) -> 
         asyncio.run(scenario())
 
 
-# === what a server may send ===
+# === fake server ===
 
 
 class Fake(converse_pb2_grpc.ConverseServiceServicer):
-    """A server that sends what it was told, and remembers what came with the calls."""
+    """Server that returns prepared answers and records the metadata of calls."""
 
     def __init__(self) -> None:
         self.events: list[pb.ConverseStreamResponse] = []
@@ -246,16 +247,16 @@ def fake() -> Iterator[tuple[Fake, Switchboard]]:
     server.stop(None)
 
 
-def text(words: str) -> pb.ConverseStreamResponse:
-    delta = pb.ContentBlockDelta(text=words)
+def text(part: str) -> pb.ConverseStreamResponse:
+    delta = pb.ContentBlockDelta(text=part)
     return pb.ConverseStreamResponse(content_block_delta=pb.ContentBlockDeltaEvent(delta=delta))
 
 
-RESTART = pb.ConverseStreamResponse(restart=pb.RestartEvent(reason="MODEL_ERROR"))
+RESTART = pb.ConverseStreamResponse(restart=pb.RestartEvent(reason=pb.ERROR_REASON_MODEL_ERROR))
 METADATA = pb.ConverseStreamResponse(metadata=pb.ConverseStreamMetadataEvent())
 
 
-def test_a_stream_that_just_ends_is_not_an_answer(fake: tuple[Fake, Switchboard]) -> None:
+def test_a_stream_without_metadata_is_incomplete(fake: tuple[Fake, Switchboard]) -> None:
     server, switchboard = fake
     server.events = [text("Half an")]
 
@@ -266,18 +267,18 @@ def test_a_stream_that_just_ends_is_not_an_answer(fake: tuple[Fake, Switchboard]
         next(stream)
 
 
-def test_words_cannot_be_taken_back_but_events_can(fake: tuple[Fake, Switchboard]) -> None:
+def test_a_restart_fails_text_but_not_events(fake: tuple[Fake, Switchboard]) -> None:
     server, switchboard = fake
     server.events = [text("Old"), RESTART, text("New"), METADATA]
 
     with pytest.raises(RestartedError) as caught:
         list(switchboard.stream(ask("", "Hi.")).text())
 
-    assert caught.value.reason == "MODEL_ERROR"
+    assert caught.value.reason == reason.MODEL_ERROR
     assert switchboard.stream(ask("", "Hi.")).collect_message().text == "New"
 
 
-def test_events_newer_than_the_contract_are_passed_over(fake: tuple[Fake, Switchboard]) -> None:
+def test_skips_events_newer_than_the_contract(fake: tuple[Fake, Switchboard]) -> None:
     server, switchboard = fake
     newer = pb.ConverseStreamResponse.FromString(b"\xd2\x05\x03new")
     server.events = [text("a"), newer, text("b"), METADATA]
@@ -285,26 +286,26 @@ def test_events_newer_than_the_contract_are_passed_over(fake: tuple[Fake, Switch
     assert "".join(switchboard.stream(ask("", "Hi.")).text()) == "ab"
 
 
-def test_only_unavailable_is_sent_once_more(fake: tuple[Fake, Switchboard]) -> None:
+def test_does_not_retry_an_unavailable_server(fake: tuple[Fake, Switchboard]) -> None:
     server, switchboard = fake
-    server.failures = [(grpc.StatusCode.UNAVAILABLE, "full", b"")]
-    switchboard.converse(ask("", "Hi."))
-    assert len(server.received) == 2
+    server.failures = [(grpc.StatusCode.UNAVAILABLE, "overloaded", b"")]
 
-    server.received.clear()
-    server.failures = [(grpc.StatusCode.RESOURCE_EXHAUSTED, "throttled", b"")]
-    with pytest.raises(SwitchboardError):
+    with pytest.raises(SwitchboardError) as caught:
         switchboard.converse(ask("", "Hi."))
+
+    assert caught.value.code is grpc.StatusCode.UNAVAILABLE
     assert len(server.received) == 1
 
-    server.received.clear()
-    server.failures = [(grpc.StatusCode.UNAVAILABLE, "full", b"")] * 3
-    with pytest.raises(SwitchboardError):
-        switchboard.converse(ask("", "Hi."))
-    assert len(server.received) == 2
+
+def test_every_reason_of_the_contract_has_a_constant() -> None:
+    names = {name.removeprefix("ERROR_REASON_") for name in pb.ErrorReason.keys()}  # noqa: SIM118, not a dict
+    constants = {name for name in vars(reason) if name.isupper()}
+
+    assert constants == names - {"UNSPECIFIED", "COOLING_DOWN"}
+    assert all(getattr(reason, name) == name for name in constants)
 
 
-def test_details_newer_than_the_contract_and_damaged_ones_are_survived(
+def test_ignores_unknown_and_invalid_error_details(
     fake: tuple[Fake, Switchboard],
 ) -> None:
     server, switchboard = fake
@@ -324,7 +325,7 @@ def test_details_newer_than_the_contract_and_damaged_ones_are_survived(
     assert str(caught.value) == "garbled (RESOURCE_EXHAUSTED)"
 
 
-def test_the_token_and_the_trace_go_along(fake: tuple[Fake, Switchboard]) -> None:
+def test_sends_the_token_and_the_trace_context(fake: tuple[Fake, Switchboard]) -> None:
     server, switchboard = fake
     tracer = TracerProvider().get_tracer("test")
 
@@ -338,7 +339,7 @@ def test_the_token_and_the_trace_go_along(fake: tuple[Fake, Switchboard]) -> Non
     assert "s3cret" not in repr(switchboard)
 
 
-def test_without_opentelemetry_there_is_no_trace() -> None:
+def test_sends_no_trace_context_without_opentelemetry() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None; from switchboard_client import trace; print(trace.context())"
     )
@@ -350,7 +351,7 @@ def test_without_opentelemetry_there_is_no_trace() -> None:
 # === connections ===
 
 
-def test_tls_trusts_whom_it_is_told() -> None:
+def test_tls_trusts_only_the_given_certificates() -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
@@ -361,10 +362,10 @@ def test_tls_trusts_whom_it_is_told() -> None:
     server.start()
     address, ca = f"https://localhost:{port}", authority.cert_pem.bytes()
 
-    with switchboard_client.connect(address, ca_certificate=ca) as trusting:
-        assert trusting.converse(ask("", "Hi.")) == pb.ConverseResponse()
-    with switchboard_client.connect(address) as strange, pytest.raises(SwitchboardError):
-        strange.with_deadline(5).converse(ask("", "Hi."))
+    with switchboard_client.connect(address, ca_certificate=ca) as trusted:
+        assert trusted.converse(ask("", "Hi.")) == pb.ConverseResponse()
+    with switchboard_client.connect(address) as untrusted, pytest.raises(SwitchboardError):
+        untrusted.with_deadline(5).converse(ask("", "Hi."))
     server.stop(None)
 
 
@@ -379,15 +380,15 @@ def test_tls_trusts_whom_it_is_told() -> None:
         {"deadline": 0},
     ],
 )
-def test_options_that_cannot_work_are_said_at_once(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011, each says what is wrong in words of its own
+def test_refuses_invalid_options(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011, every message is different
         switchboard_client.connect(**options)
 
 
 # === collecting ===
 
 
-def test_what_has_no_place_is_kept() -> None:
+def test_keeps_events_without_a_block() -> None:
     collector = Collector()
     stray = pb.ConverseStreamResponse(
         content_block_delta=pb.ContentBlockDeltaEvent(
@@ -404,26 +405,26 @@ def test_what_has_no_place_is_kept() -> None:
     assert collected.text == "Hi."
 
 
-def test_pictures_citations_and_results_of_tools_are_put_together() -> None:
+def test_collects_images_citations_and_tool_results() -> None:
     def start(at: int, **kind: Any) -> pb.ConverseStreamResponse:
-        begun = pb.ContentBlockStartEvent(start=pb.ContentBlockStart(**kind), content_block_index=at)
-        return pb.ConverseStreamResponse(content_block_start=begun)
+        event = pb.ContentBlockStartEvent(start=pb.ContentBlockStart(**kind), content_block_index=at)
+        return pb.ConverseStreamResponse(content_block_start=event)
 
-    def piece(at: int, **kind: Any) -> pb.ConverseStreamResponse:
-        delta = pb.ContentBlockDeltaEvent(delta=pb.ContentBlockDelta(**kind), content_block_index=at)
-        return pb.ConverseStreamResponse(content_block_delta=delta)
+    def delta(at: int, **kind: Any) -> pb.ConverseStreamResponse:
+        event = pb.ContentBlockDeltaEvent(delta=pb.ContentBlockDelta(**kind), content_block_index=at)
+        return pb.ConverseStreamResponse(content_block_delta=event)
 
     part = pb.ToolResultBlockDelta
     collector = Collector()
     for event in [
         start(0, image=pb.ImageBlockStart(format="png")),
-        piece(0, image=pb.ImageBlockDelta(source=pb.ImageSource(bytes=b"ab"))),
-        piece(0, image=pb.ImageBlockDelta(source=pb.ImageSource(bytes=b"cd"))),
-        piece(1, text="So they say."),
-        piece(1, citation=pb.CitationsDelta(title="They")),
+        delta(0, image=pb.ImageBlockDelta(source=pb.ImageSource(bytes=b"ab"))),
+        delta(0, image=pb.ImageBlockDelta(source=pb.ImageSource(bytes=b"cd"))),
+        delta(1, text="So they say."),
+        delta(1, citation=pb.CitationsDelta(title="They")),
         start(2, tool_result=pb.ToolResultBlockStart(tool_use_id="t", status="success")),
-        piece(2, tool_result=pb.ToolResultDelta(blocks=[part(text="a")])),
-        piece(2, tool_result=pb.ToolResultDelta(blocks=[part(text="b"), part(json_text="1")])),
+        delta(2, tool_result=pb.ToolResultDelta(blocks=[part(text="a")])),
+        delta(2, tool_result=pb.ToolResultDelta(blocks=[part(text="b"), part(json_text="1")])),
         METADATA,
     ]:
         collector.push(event)

@@ -1,4 +1,4 @@
-//! The command line. Everything here returns; only `main.rs` ends the process.
+//! Command-line interface. Only `main.rs` ends the process.
 
 pub(crate) use args::Args;
 pub(crate) use failure::Failure;
@@ -20,20 +20,20 @@ mod prompt;
 mod tasks;
 mod terminal;
 
-/// Does what the arguments say. A failure has been told on standard error by the time it is returned.
+/// Runs the command. A returned failure has already been reported on standard error.
 pub(crate) fn run(args: Args, no_color: bool) -> Result<(), Failure> {
     let terminal = Terminal::new(args.output.color, no_color, args.output.quiet || args.output.json);
-    let done = run_told(args, &terminal);
-    if let Err(failure) = &done {
-        failure.tell(&terminal);
+    let result = run_command(args, &terminal);
+    if let Err(failure) = &result {
+        failure.report(&terminal);
     }
-    done
+    result
 }
 
-fn run_told(args: Args, terminal: &Terminal) -> Result<(), Failure> {
+fn run_command(args: Args, terminal: &Terminal) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
-    let done = match &args.command {
-        // A prompt is read before anything is caught, so that Ctrl-C still ends the reading of a pipe.
+    let result = match &args.command {
+        // The prompt is read before Ctrl-C is handled, so that Ctrl-C still interrupts reading from a pipe.
         None => prompt::request(&args.ask).and_then(|request| {
             runtime.block_on(interruptible(async {
                 let switchboard = connect(&args).await?;
@@ -41,21 +41,25 @@ fn run_told(args: Args, terminal: &Terminal) -> Result<(), Failure> {
             }))
         }),
         Some(_) if !args.ask.is_empty() => {
-            Err(Failure::Usage("options of a prompt stand before a subcommand: put them after it".to_owned()))
+            Err(Failure::Usage("these options belong after the subcommand".to_owned()))
         }
         Some(Command::Tasks) => runtime.block_on(interruptible(tasks::list(&args))),
-        Some(Command::Explain { task }) => runtime.block_on(interruptible(tasks::explain(&args, task))),
-        Some(Command::Feedback(said)) => runtime.block_on(interruptible(feedback::record(&args, said))),
+        Some(Command::Explain { task }) => {
+            runtime.block_on(interruptible(tasks::explain(&args, task, terminal)))
+        }
+        Some(Command::Feedback(feedback)) => {
+            runtime.block_on(interruptible(feedback::record(&args, feedback)))
+        }
         Some(Command::Chat(generation)) => runtime.block_on(chat::chat(&args, generation, terminal)),
     };
-    runtime.shutdown_background(); // a read of standard input may be waiting, and cannot be called off
-    done
+    runtime.shutdown_background(); // a pending read of standard input cannot be cancelled
+    result
 }
 
-/// Dropping the work cancels the call.
+/// Runs until Ctrl-C, which drops the work and thereby cancels its call.
 async fn interruptible(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::select! {
-        done = work => done,
+        result = work => result,
         _ = signal::ctrl_c() => Err(Failure::Interrupted),
     }
 }

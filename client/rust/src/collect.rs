@@ -1,7 +1,7 @@
-//! Puts a stream's pieces together: the same answer as from `Converse`, and a message that can be sent back.
+//! Assembles the events of a stream into the answer that `Converse` would return.
 //!
-//! The index of a piece says which block it belongs to; pieces of several blocks may come in turns, and blocks of text
-//! and reasoning begin without a start event.
+//! The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+//! reasoning blocks start without a start event.
 
 use crate::{Error, Event, Result, pb};
 use block::OpenBlock;
@@ -10,60 +10,63 @@ use std::collections::BTreeMap;
 
 mod block;
 
-/// An answer, whole, however it came.
+/// Complete answer of `Converse` or of a stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collected {
-    /// What the model said. Send it back as the next turn's history. Blank text, which Bedrock refuses, is left out.
+    /// The assistant's turn. Append it to the messages to continue the conversation. Blank text, which
+    /// Bedrock rejects, is left out.
     pub message: pb::Message,
     /// Why the model stopped.
     pub stop_reason: pb::StopReason,
-    /// The same in Bedrock's own word, such as `end_turn`.
+    /// The stop reason exactly as Bedrock sent it, such as `end_turn`.
     pub raw_stop_reason: String,
-    /// What was read and written. `None`: Bedrock did not say.
+    /// Tokens of the attempt that answered. `None`: Bedrock did not report usage.
     pub usage: Option<pb::TokenUsage>,
-    /// Bedrock's own measure.
+    /// Latency measured by Bedrock.
     pub metrics: Option<pb::ConverseMetrics>,
-    /// What a guardrail or a prompt router did.
+    /// Actions of a guardrail or a prompt router.
     pub trace: Option<pb::ConverseTrace>,
-    /// The form of the model that served.
+    /// Latency optimization that was used.
     pub performance_config: Option<pb::PerformanceConfiguration>,
-    /// The tier that served.
+    /// Service tier that was used.
     pub service_tier: Option<pb::ServiceTier>,
-    /// The model's own reply fields, as exact JSON text.
+    /// Requested fields of the model's native response, as exact JSON text.
     pub additional_model_response_fields_json: Option<String>,
-    /// Who answered, and every attempt before.
+    /// The model that answered, and every attempt. For a stream, the final route.
     pub route: Option<pb::Route>,
-    /// Where the time went.
+    /// Duration of the call and of its parts.
     pub latency: Option<pb::Latency>,
-    /// What the call cost, every attempt included. `None`: nobody knows; it is not nothing.
+    /// Cost of the call, including every attempt. `None`: unknown; do not read this as zero.
     pub cost: Option<pb::Cost>,
-    /// Events that have no place in the message: newer than this client, or of no known block.
+    /// Events that could not be added to the message: they are newer than this client, or belong to no known
+    /// block.
     pub unplaced: Vec<Event>,
 }
 
-/// Collects while something else reads along: [`push`](Self::push) every event, then [`finish`](Self::finish).
+/// Assembles an answer while the caller processes the events: [`push`](Self::push) every event, then
+/// [`finish`](Self::finish).
 #[derive(Debug, Default)]
 pub struct Collector {
     blocks: BTreeMap<i32, OpenBlock>,
     collected: Collected,
-    is_whole: bool,
+    is_complete: bool,
 }
 
 // === impl Collected ===
 
 impl Collected {
-    /// The words of the answer, without reasoning and tool uses.
+    /// Returns the text of the answer, without reasoning and tool uses.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for block in &self.message.content {
             match &block.block {
-                Some(Block::Text(words)) => text.push_str(words),
+                Some(Block::Text(part)) => text.push_str(part),
                 Some(Block::CitationsContent(cited)) => {
                     for part in &cited.content {
-                        let Some(pb::citation_generated_content::Block::Text(words)) = &part.block else {
+                        let Some(pb::citation_generated_content::Block::Text(part)) = &part.block else {
                             continue;
                         };
-                        text.push_str(words);
+                        text.push_str(part);
                     }
                 }
                 _ => {}
@@ -72,7 +75,7 @@ impl Collected {
         text
     }
 
-    /// The tools that the model asks for.
+    /// Returns the tool calls that the model requests.
     pub fn tool_uses(&self) -> impl Iterator<Item = &pb::ToolUseBlock> {
         self.message.content.iter().filter_map(|block| match &block.block {
             Some(Block::ToolUse(tool_use)) => Some(tool_use),
@@ -109,7 +112,7 @@ impl From<pb::ConverseResponse> for Collected {
 // === impl Collector ===
 
 impl Collector {
-    /// Takes the next event in. After a restart it forgets what it had.
+    /// Adds the next event. A restart event discards everything before it.
     pub fn push(&mut self, event: Event) {
         let collected = &mut self.collected;
         match event {
@@ -120,7 +123,7 @@ impl Collector {
                 self.blocks.insert(event.content_block_index, block);
             }
             Event::ContentBlockDelta(event) => self.append(event),
-            Event::ContentBlockStop(_) => {} // Bedrock has been seen to forget it, so nothing waits for it
+            Event::ContentBlockStop(_) => {} // not relied on: Bedrock sometimes omits it
             Event::MessageStop(stop) => {
                 collected.stop_reason = stop.stop_reason();
                 collected.raw_stop_reason = stop.raw_stop_reason;
@@ -132,9 +135,10 @@ impl Collector {
         }
     }
 
-    /// The answer; an error of the kind [`Incomplete`](crate::ErrorKind::Incomplete) if its metadata never came.
+    /// Returns the answer; an error of the kind [`Incomplete`](crate::ErrorKind::Incomplete) if the metadata
+    /// is missing.
     pub fn finish(self) -> Result<Collected> {
-        if !self.is_whole {
+        if !self.is_complete {
             return Err(Error::incomplete());
         }
         let mut collected = self.collected;
@@ -157,8 +161,9 @@ impl Collector {
     }
 
     fn take_metadata(&mut self, metadata: pb::ConverseStreamMetadataEvent) {
-        self.is_whole = true;
+        self.is_complete = true;
         let collected = &mut self.collected;
+        collected.route = metadata.route.or(collected.route.take());
         collected.usage = metadata.usage;
         collected.metrics = metadata.metrics;
         collected.trace = metadata.trace;

@@ -1,4 +1,4 @@
-//! How to reach Switchboard: the address, TLS, the token, and how long to wait.
+//! Connection options: address, TLS, token and timeouts.
 
 use crate::{Error, Result, Switchboard};
 use std::{fmt, time::Duration};
@@ -7,22 +7,22 @@ use tonic::{
     transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Uri},
 };
 
-/// Where `switchboard serve` and `switchboard demo` listen unless told otherwise.
+/// Default address of `switchboard serve` and `switchboard demo`.
 pub const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
 
-/// The largest message sent or received, in bytes: gRPC's usual 4 MiB cannot hold Bedrock's documents and pictures.
+/// Maximum size of a message, in bytes. gRPC's default of 4 MiB is too small for documents and images.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
-/// How long a connection may take to open, unless the options say otherwise.
+/// Default timeout for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a quiet connection is probed during a call. Less than a minute would annoy the proxies between.
+/// Default interval of keep-alive pings during a call. Some proxies close connections that ping more often.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// How long a probe may stay unanswered before the connection counts as broken.
+/// Time without an answer to a ping after which the connection is closed.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How to reach Switchboard. Its `Debug` form shows neither the token nor the client's key.
+/// Connection options. The `Debug` form shows neither the token nor the client's key.
 #[derive(Clone)]
 pub struct Options {
     address: String,
@@ -37,7 +37,8 @@ pub struct Options {
 // === impl Options ===
 
 impl Options {
-    /// Plain HTTP/2 for `http://host:port` and `host:port`, TLS with the system's roots for `https://host:port`.
+    /// Makes options for an address: plain HTTP/2 for `http://host:port` and `host:port`, TLS with the
+    /// system's root certificates for `https://host:port`.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
@@ -56,38 +57,38 @@ impl Options {
         self
     }
 
-    /// Trusts the certificates in this PEM text, and no others. Implies TLS.
+    /// Trusts only the certificates in this PEM text. Implies TLS.
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca = Some(pem.into());
         self
     }
 
-    /// Shows this certificate (PEM, with its chain) to the server. Implies TLS.
+    /// Sends this client certificate (PEM, with its chain) to the server. Implies TLS.
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.identity = Some((pem.into(), key.into()));
         self
     }
 
-    /// How long each call may take, to the end of its stream; Switchboard and Bedrock stop then too. Without one the
-    /// task's own deadline holds.
+    /// Sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work at the
+    /// deadline too. If not set, the task's own deadline applies.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// How long a connection may take to open: 10 seconds unless set, and never longer than the deadline.
+    /// Sets the timeout for opening a connection. Default: 10 seconds; never longer than the deadline.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How often a quiet connection is probed during a call: every 60 seconds unless set.
+    /// Sets the interval of keep-alive pings during a call. Default: 60 seconds.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive = interval;
         self
     }
 
-    /// Opens the connection. It opens itself again when it breaks.
+    /// Opens the connection. A broken connection is reopened by the next call.
     pub async fn connect(self) -> Result<Switchboard> {
         let (endpoint, token) = (self.endpoint()?, self.authorization()?);
         let address = endpoint.uri().to_string();
@@ -95,8 +96,8 @@ impl Options {
         Ok(Switchboard::new(channel, address, token, self.deadline))
     }
 
-    /// Leaves opening the connection to the first call, so that a program can start before Switchboard does.
-    /// Must run inside a tokio runtime.
+    /// Opens the connection with the first call, so that a program can start before Switchboard does. Must be
+    /// called in a tokio runtime.
     pub fn connect_lazy(self) -> Result<Switchboard> {
         let (endpoint, token) = (self.endpoint()?, self.authorization()?);
         let address = endpoint.uri().to_string();
@@ -122,7 +123,7 @@ impl Options {
     fn uri(&self) -> Result<Uri> {
         let wants_tls = self.ca.is_some() || self.identity.is_some();
         let address = match self.address.trim() {
-            whole if whole.contains("://") => whole.to_owned(),
+            full if full.contains("://") => full.to_owned(),
             host if wants_tls => format!("https://{host}"),
             host => format!("http://{host}"),
         };
@@ -132,7 +133,7 @@ impl Options {
             Some("https") => Ok(uri),
             Some("http") if !wants_tls => Ok(uri),
             Some("http") => Err(Error::options("certificates need an https:// address".to_owned())),
-            _ => Err(Error::options(format!("address {address:?}: neither http:// nor https://"))),
+            _ => Err(Error::options(format!("address {address:?}: must begin with http:// or https://"))),
         }
     }
 
@@ -147,11 +148,12 @@ impl Options {
         }
     }
 
-    /// The metadata value, marked so that neither logs nor HTTP/2's header table keep it.
+    /// Returns the metadata value, marked as sensitive so that neither logs nor HTTP/2 header compression
+    /// store it.
     fn authorization(&self) -> Result<Option<MetadataValue<Ascii>>> {
         let Some(token) = &self.token else { return Ok(None) };
         let mut value = MetadataValue::try_from(format!("Bearer {token}")).map_err(|_| {
-            Error::options("the bearer token has characters that a header cannot carry".to_owned())
+            Error::options("the bearer token has characters that a header must not have".to_owned())
         })?;
         value.set_sensitive(true);
         Ok(Some(value))
@@ -195,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_may_leave_out_its_scheme() {
+    fn the_scheme_of_an_address_is_optional() {
         let uri =
             |options: Options| options.uri().map(|uri| uri.to_string()).map_err(|error| error.to_string());
 

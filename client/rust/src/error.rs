@@ -1,46 +1,49 @@
 //! Why a call failed.
 //!
-//! Callers branch on [`Error::kind`], [`Error::code`] and [`Error::reason`], never on messages.
+//! Branch on [`Error::kind`], [`Error::code`] and [`Error::reason`], never on a message.
 
-use crate::{names::code_name, pb};
+use crate::{
+    names::{code_name, reason_name},
+    pb,
+};
 use prost::Message as _;
 use std::{error::Error as StdError, fmt, iter, time::Duration};
 use tonic::{Code, ConnectError, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
 
-/// The type of the [`pb::Route`] among a status's details.
+/// Type name of [`pb::Route`] in the details of a status.
 const ROUTE_TYPE: &str = "switchboard.v1.Route";
 
-/// Why a call failed. `Display` is one line for people: what went wrong and, in brackets, the reason.
+/// Why a call failed. `Display` is one line: the message and, in parentheses, the reason.
 #[derive(Debug)]
 pub struct Error(Box<Facts>);
 
-/// Where a failure comes from.
+/// Origin of a failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The options are wrong: an address or a certificate that cannot be read.
+    /// The options are invalid, for example the address or a certificate.
     Options,
-    /// Switchboard could not be reached; nothing was asked.
+    /// No connection to Switchboard could be opened. The call was not sent.
     Connect,
-    /// The connection broke during the call; what was asked may have been done.
+    /// The connection broke during the call. The server may have processed the call.
     Transport,
-    /// Switchboard said no: see the reason.
+    /// Switchboard returned an error: see the reason.
     Status,
-    /// The deadline passed here before Switchboard answered.
+    /// The deadline passed on the client before Switchboard answered.
     Deadline,
-    /// A stream ended without its metadata: the answer is not whole.
+    /// The stream ended without metadata: the answer is incomplete.
     Incomplete,
-    /// A stream started over, and its reader could not.
+    /// Another model started over, and the text that was already returned cannot be taken back.
     Restarted,
 }
 
-/// A field of the request that is wrong.
+/// Invalid field of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FieldViolation {
-    /// Its path, such as `messages[0].content`.
+    /// Path of the field, such as `messages[0].content`.
     pub field: String,
-    /// What is wrong with it, and how to mend it.
+    /// What is wrong, and how to fix it.
     pub problem: String,
 }
 
@@ -60,63 +63,65 @@ struct Facts {
 // === impl Error ===
 
 impl Error {
-    /// Where the failure comes from.
+    /// Returns the origin of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The gRPC code; for failures on this side, the one that fits best.
+    /// Returns the gRPC code. For a failure on the client, the code that fits best.
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// What went wrong, in words.
+    /// Returns the error message, for people to read.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Switchboard's reason, such as `BEDROCK_THROTTLED`; empty where it gave none.
+    /// Returns Switchboard's reason as text, such as `BEDROCK_THROTTLED`. Empty: the error has no reason.
     pub fn reason_text(&self) -> &str {
         &self.0.reason
     }
 
-    /// Switchboard's reason. `None`: it gave none, or one newer than this client; see [`reason_text`](Self::reason_text).
+    /// Returns Switchboard's reason. `None`: the error has no reason, or one that is newer than this client;
+    /// see [`reason_text`](Self::reason_text).
     pub fn reason(&self) -> Option<pb::ErrorReason> {
         pb::ErrorReason::from_str_name(&format!("ERROR_REASON_{}", self.0.reason))
     }
 
-    /// How long to wait at least before the same call may work. `None`: waiting does not help.
+    /// Returns the minimum time to wait before a retry can succeed. `None`: waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The fields of the request that are wrong.
+    /// Returns the invalid fields of the request.
     pub fn field_violations(&self) -> &[FieldViolation] {
         &self.0.field_violations
     }
 
-    /// Names the call, in logs and to support.
+    /// Returns the request id, which identifies the call in logs and for support.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// Every attempt that was made. `None`: the call failed before its task was resolved.
+    /// Returns the route with every attempt. `None`: the call failed before its task was resolved.
     pub fn route(&self) -> Option<&pb::Route> {
         self.0.route.as_ref()
     }
 
-    /// The status as it came, for what is not taken out of it here. `None`: the failure is on this side.
+    /// Returns the original status, for details that have no method here. `None`: the failure is on the
+    /// client.
     pub fn status(&self) -> Option<&Status> {
         self.0.status.as_ref()
     }
 
-    /// Whether the call may be sent once more for nothing: its server did not begin with it.
-    pub(crate) fn was_never_begun(&self) -> bool {
-        self.source().is_some_and(|source| source_chain(source).any(is_refusal))
+    /// True if no server has processed the call, so that sending it again is safe.
+    pub(crate) fn was_not_processed(&self) -> bool {
+        self.source().is_some_and(|source| source_chain(source).any(is_unprocessed))
     }
 }
 
-// === how errors begin ===
+// === constructors ===
 
 impl Error {
     pub(crate) fn options(message: String) -> Self {
@@ -138,27 +143,28 @@ impl Error {
     }
 
     pub(crate) fn incomplete() -> Self {
-        let message = "the stream ended without its metadata: the answer is not whole";
+        let message = "the stream ended without metadata: the answer is incomplete";
         Self::here(ErrorKind::Incomplete, Code::Internal, message.to_owned())
     }
 
-    pub(crate) fn restarted(reason: &str) -> Self {
-        let message = "another model started over after words had been given out";
+    pub(crate) fn restarted(reason: pb::ErrorReason) -> Self {
+        let message = "another model started over after text had been returned";
         let mut error = Self::here(ErrorKind::Restarted, Code::Aborted, message.to_owned());
-        error.0.reason = reason.to_owned();
+        error.0.reason = reason_name(reason).to_owned();
         error
     }
 
-    /// What a call ended with. tonic makes statuses of its own for failures on this side; their source tells them apart.
-    pub(crate) fn ended(address: &str, status: Status) -> Self {
+    /// Converts the status of a failed call. A status that tonic itself created for a failure on the client
+    /// has a source.
+    pub(crate) fn from_status(address: &str, status: Status) -> Self {
         let error = match status.source() {
-            None => Self::told(&status),
+            None => Self::from_server(&status),
             Some(source) if has::<TimeoutExpired>(source) => return Self::deadline(),
             Some(source) if has::<ConnectError>(source) => Self::connect(address, source),
             Some(source) => {
-                // tonic says "cancelled" of a call that its closing connection never sent; nobody has cancelled it.
-                let was_refused = source_chain(source).any(is_refusal);
-                let code = if was_refused { Code::Unavailable } else { status.code() };
+                // tonic reports a call that a closing connection did not send as cancelled.
+                let unprocessed = source_chain(source).any(is_unprocessed);
+                let code = if unprocessed { Code::Unavailable } else { status.code() };
                 let message = format!("the connection broke: {}", root_cause(source));
                 Self::here(ErrorKind::Transport, code, message)
             }
@@ -166,8 +172,8 @@ impl Error {
         Self(Box::new(Facts { status: Some(status), ..*error.0 }))
     }
 
-    /// What Switchboard itself said.
-    fn told(status: &Status) -> Self {
+    /// Converts a status that the server sent.
+    fn from_server(status: &Status) -> Self {
         let mut error = Self::here(ErrorKind::Status, status.code(), status.message().to_owned());
         let details = status.get_error_details();
         error.0.reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
@@ -216,16 +222,16 @@ impl StdError for Error {
     }
 }
 
-/// The details are a `google.rpc.Status`; its entries name their type after a `/`.
+/// Finds the route in the details, an encoded `google.rpc.Status`. The type name of a detail follows a `/`.
 fn route_among(details: &[u8]) -> Option<pb::Route> {
     let status = tonic_types::Status::decode(details).ok()?;
     let route = status.details.iter().find(|any| any.type_url.rsplit('/').next() == Some(ROUTE_TYPE))?;
     pb::Route::decode(route.value.as_slice()).ok()
 }
 
-/// A connection that was closing (every one does, where the server limits their age) never took the call, or gave it
-/// back untouched.
-fn is_refusal(error: &(dyn StdError + 'static)) -> bool {
+/// True if a closing connection did not send the call or returned it unprocessed. Every connection closes at
+/// some point if the server limits their age.
+fn is_unprocessed(error: &(dyn StdError + 'static)) -> bool {
     let cancelled = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
     let refused = error.downcast_ref::<h2::Error>().is_some_and(|error| {
         error.reason() == Some(h2::Reason::REFUSED_STREAM)
@@ -244,7 +250,8 @@ fn source_chain<'a>(
     iter::successors(Some(error), |&error| error.source())
 }
 
-/// The innermost error says most: "Connection refused", where the outer ones say "transport error".
+/// Returns the innermost error, which is the most specific: "Connection refused" instead of "transport
+/// error".
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     source_chain(error).last().unwrap_or(error)
 }

@@ -15,6 +15,7 @@ mod request;
 mod stream;
 mod switchboard;
 pub mod task;
+mod trace;
 
-/// What every call of this crate returns.
+/// Result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

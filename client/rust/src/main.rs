@@ -1,4 +1,4 @@
-//! `converse`: asks Switchboard from a terminal, a pipe or a script.
+//! `converse`: calls Switchboard from a terminal, a pipe or a script.
 
 use clap::Parser as _;
 use cli::{Args, Failure};
@@ -8,14 +8,14 @@ use tonic::Code;
 
 mod cli;
 
-/// What `converse --help` promises under "Exit codes".
+/// Exit codes, as documented in `converse --help`.
 mod exit {
-    pub(super) const ANSWERED: u8 = 0;
+    pub(super) const SUCCESS: u8 = 0;
     pub(super) const FAILED: u8 = 1;
     pub(super) const USAGE: u8 = 2;
     pub(super) const INVALID: u8 = 3;
     pub(super) const UNREACHABLE: u8 = 4;
-    pub(super) const TOO_LATE: u8 = 5;
+    pub(super) const DEADLINE: u8 = 5;
     pub(super) const INTERRUPTED: u8 = 130;
 }
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let code = match cli::run(args, no_color) {
-        Ok(()) => exit::ANSWERED,
+        Ok(()) => exit::SUCCESS,
         Err(failure) => exit_code(&failure),
     };
     ExitCode::from(code)
@@ -35,7 +35,7 @@ fn exit_code(failure: &Failure) -> u8 {
         Failure::Request(_) => exit::INVALID,
         Failure::Call(error) => exit_code_of_call(error),
         Failure::StartedOver => exit::FAILED,
-        Failure::Output(_) if failure.is_broken_pipe() => exit::ANSWERED, // the reader has had enough
+        Failure::Output(_) if failure.is_broken_pipe() => exit::SUCCESS, // the reader closed the pipe
         Failure::Output(_) | Failure::Runtime(_) => exit::FAILED,
         Failure::Interrupted => exit::INTERRUPTED,
     }
@@ -45,7 +45,7 @@ fn exit_code_of_call(error: &Error) -> u8 {
     match (error.kind(), error.code()) {
         (ErrorKind::Options, _) => exit::USAGE,
         (ErrorKind::Connect, _) => exit::UNREACHABLE,
-        (_, Code::DeadlineExceeded) => exit::TOO_LATE,
+        (_, Code::DeadlineExceeded) => exit::DEADLINE,
         (_, Code::InvalidArgument | Code::OutOfRange | Code::Unauthenticated | Code::PermissionDenied) => {
             exit::INVALID
         }

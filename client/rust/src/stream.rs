@@ -1,8 +1,8 @@
-//! An answer while it is generated.
+//! Streamed answers.
 //!
-//! Nothing is buffered here: HTTP/2 flow control reaches from the reader of these streams to the model.
+//! Nothing is buffered here: HTTP/2 flow control connects the reader of a stream with the model.
 
-use crate::{Collected, Collector, Error, Result, names::reason_name, pb};
+use crate::{Collected, Collector, Error, Result, pb};
 use futures_util::{Stream, future::poll_fn};
 use pb::{ContentBlockDeltaEvent, content_block_delta::Delta};
 use std::{
@@ -17,55 +17,59 @@ use tonic::Streaming;
 /// One event of a stream.
 pub use crate::pb::converse_stream_response::Event;
 
-/// How long the server's own word about a deadline, which names the attempts, may arrive after the deadline.
+/// Time after the deadline in which the server's own deadline error, which has the attempts, can still
+/// arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The events of an answer, in order: the route first, the metadata last. Dropping it cancels the call.
+/// Events of a streamed answer, in order: the route is the first, the metadata the last. Dropping the stream
+/// cancels the call.
 ///
-/// An error is always the last item. A stream that just ends, without its metadata, is one too: the answer is not whole.
+/// An error is always the last item. A stream that ends without metadata ends with an error, because the
+/// answer is incomplete.
 pub struct EventStream {
     replies: Streaming<pb::ConverseStreamResponse>,
-    clock: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    /// The metadata is still to come.
+    /// The metadata has not arrived.
     Open,
-    /// The metadata came: the stream may end.
-    Whole,
-    /// Nothing follows.
+    /// The metadata has arrived: the answer is complete.
+    Complete,
+    /// No item follows.
     Ended,
 }
 
-/// The words of an answer, piece by piece; see [`EventStream::text`].
+/// Text of a streamed answer; see [`EventStream::text`].
 #[derive(Debug)]
 pub struct TextStream {
     events: EventStream,
-    wrote: bool,
+    has_returned_text: bool,
 }
 
 // === impl EventStream ===
 
 impl EventStream {
     pub(crate) fn new(replies: Streaming<pb::ConverseStreamResponse>, ends_at: Option<Instant>) -> Self {
-        let clock = ends_at.map(|ends_at| Box::pin(sleep_until(ends_at + GRACE)));
-        Self { replies, clock, state: State::Open }
+        let timer = ends_at.map(|ends_at| Box::pin(sleep_until(ends_at + GRACE)));
+        Self { replies, timer, state: State::Open }
     }
 
-    /// The next event; `None` after the last.
+    /// Returns the next event; `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<Event>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// Only the words. Where another model starts over after some were given out, the text ends with an error of the
-    /// kind [`Restarted`](crate::ErrorKind::Restarted), since words cannot be taken back: read events for such tasks.
+    /// Returns only the text. If another model starts over after text was returned, the stream ends with an
+    /// error of the kind [`Restarted`](crate::ErrorKind::Restarted), because the text cannot be taken back:
+    /// for tasks that allow restarts, read the events.
     pub fn text(self) -> TextStream {
-        TextStream { events: self, wrote: false }
+        TextStream { events: self, has_returned_text: false }
     }
 
-    /// Reads to the end and puts the pieces together.
+    /// Reads to the end and assembles the complete answer.
     pub async fn collect_message(mut self) -> Result<Collected> {
         let mut collector = Collector::default();
         while let Some(event) = self.next().await {
@@ -75,8 +79,8 @@ impl EventStream {
     }
 
     fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
-        if let Some(clock) = &mut self.clock
-            && clock.as_mut().poll(context).is_ready()
+        if let Some(timer) = &mut self.timer
+            && timer.as_mut().poll(context).is_ready()
         {
             return Poll::Ready(Some(Err(Error::deadline())));
         }
@@ -84,7 +88,7 @@ impl EventStream {
             return Poll::Ready(match ready!(Pin::new(&mut self.replies).poll_next(context)) {
                 Some(Ok(pb::ConverseStreamResponse { event: Some(event) })) => Some(Ok(event)),
                 Some(Ok(_newer_than_this_contract)) => continue,
-                Some(Err(status)) => Some(Err(Error::ended("", status))),
+                Some(Err(status)) => Some(Err(Error::from_status("", status))),
                 None if self.state == State::Open => Some(Err(Error::incomplete())),
                 None => None,
             });
@@ -101,7 +105,7 @@ impl Stream for EventStream {
         }
         let item = ready!(self.poll_reply(context));
         self.state = match &item {
-            Some(Ok(Event::Metadata(_))) => State::Whole,
+            Some(Ok(Event::Metadata(_))) => State::Complete,
             Some(Ok(_)) => self.state,
             Some(Err(_)) | None => State::Ended,
         };
@@ -118,7 +122,7 @@ impl fmt::Debug for EventStream {
 // === impl TextStream ===
 
 impl TextStream {
-    /// The next piece; `None` after the last.
+    /// Returns the next part of the text; `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<String>> {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
@@ -131,7 +135,7 @@ impl Stream for TextStream {
         loop {
             match ready!(Pin::new(&mut self.events).poll_next(context)?) {
                 Some(event) => {
-                    if let Some(item) = self.words_of(event) {
+                    if let Some(item) = self.text_of(event) {
                         return Poll::Ready(Some(item));
                     }
                 }
@@ -142,20 +146,20 @@ impl Stream for TextStream {
 }
 
 impl TextStream {
-    fn words_of(&mut self, event: Event) -> Option<Result<String>> {
+    fn text_of(&mut self, event: Event) -> Option<Result<String>> {
         match event {
             Event::ContentBlockDelta(ContentBlockDeltaEvent { delta: Some(delta), .. }) => {
                 match delta.delta {
-                    Some(Delta::Text(words)) if !words.is_empty() => {
-                        self.wrote = true;
-                        Some(Ok(words))
+                    Some(Delta::Text(text)) if !text.is_empty() => {
+                        self.has_returned_text = true;
+                        Some(Ok(text))
                     }
                     _ => None,
                 }
             }
-            Event::Restart(restart) if self.wrote => {
+            Event::Restart(restart) if self.has_returned_text => {
                 self.events.state = State::Ended;
-                Some(Err(Error::restarted(reason_name(restart.reason()))))
+                Some(Err(Error::restarted(restart.reason())))
             }
             _ => None,
         }

@@ -1,6 +1,6 @@
-//! The calls themselves: metadata, deadline, and the one retry that is always safe.
+//! Calls: metadata, deadline and the resending of unprocessed calls.
 
-use crate::{Collected, Error, EventStream, Options, Result, connect::MAX_MESSAGE_BYTES, pb, request};
+use crate::{Collected, Error, EventStream, Options, Result, connect::MAX_MESSAGE_BYTES, pb, request, trace};
 use pb::{
     converse_service_client::ConverseServiceClient, feedback_service_client::FeedbackServiceClient,
     routing_service_client::RoutingServiceClient,
@@ -13,7 +13,7 @@ use tonic::{
     transport::Channel,
 };
 
-/// A connection to Switchboard. Clones share it; calls run side by side.
+/// Connection to Switchboard. Clones share the connection, and calls can run concurrently.
 #[derive(Clone)]
 pub struct Switchboard {
     channel: Channel,
@@ -34,29 +34,31 @@ impl Switchboard {
         Self { channel, address: address.into(), token, deadline }
     }
 
-    /// Opens a connection; an address alone will do.
+    /// Opens a connection. The options can be an address.
     pub async fn connect(options: impl Into<Options>) -> Result<Self> {
         options.into().connect().await
     }
 
-    /// Begins with an address and adds the rest: `Switchboard::builder(address).bearer_token(token).connect()`.
+    /// Begins with an address and adds the rest:
+    /// `Switchboard::builder(address).bearer_token(token).connect()`.
     pub fn builder(address: impl Into<String>) -> Options {
         Options::new(address)
     }
 
-    /// The same connection with another deadline for each call.
+    /// Returns a client with the same connection and another deadline for each call.
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Asks one question and returns the words of the answer. [`converse`](Self::converse) also says why they ended.
+    /// Sends one prompt and returns the text of the answer. [`converse`](Self::converse) also returns the
+    /// stop reason.
     pub async fn text(&self, task: &str, prompt: &str) -> Result<String> {
         let response = self.converse(request::ask(task, prompt)).await?;
         Ok(Collected::from(response).text())
     }
 
-    /// Asks for an answer, whole.
+    /// Generates an answer and returns it when it is complete.
     pub async fn converse(&self, request: pb::ConverseRequest) -> Result<pb::ConverseResponse> {
         let call = |request| {
             let mut stub = self.converse_stub();
@@ -65,7 +67,7 @@ impl Switchboard {
         self.send(request, self.ends_at(), call).await
     }
 
-    /// Counts the tokens of a request, free of charge.
+    /// Counts the input tokens of a request, free of charge.
     pub async fn count_tokens(&self, request: pb::CountTokensRequest) -> Result<pb::CountTokensResponse> {
         let call = |request| {
             let mut stub = self.converse_stub();
@@ -74,7 +76,7 @@ impl Switchboard {
         self.send(request, self.ends_at(), call).await
     }
 
-    /// Asks for an answer while it is generated. Dropping the stream cancels the call, at Bedrock too.
+    /// Generates an answer and streams it. Dropping the stream cancels the call, also at Bedrock.
     pub async fn stream(&self, request: pb::ConverseRequest) -> Result<EventStream> {
         let ends_at = self.ends_at();
         let call = |request| {
@@ -84,7 +86,7 @@ impl Switchboard {
         Ok(EventStream::new(self.send(request, ends_at, call).await?, ends_at))
     }
 
-    /// Every task that the configuration names, and the models that serve it.
+    /// Lists every task of the configuration and the models that serve it.
     pub async fn tasks(&self) -> Result<pb::ListTasksResponse> {
         let call = |request| {
             let mut stub = self.routing_stub();
@@ -93,7 +95,7 @@ impl Switchboard {
         self.send(pb::ListTasksRequest {}, self.ends_at(), call).await
     }
 
-    /// What a call for this task would do now. Calls no model.
+    /// Describes what a call for this task would do now. Calls no model.
     pub async fn explain(&self, task: &str) -> Result<pb::ExplainRouteResponse> {
         let call = |request| {
             let mut stub = self.routing_stub();
@@ -103,8 +105,8 @@ impl Switchboard {
         self.send(question, self.ends_at(), call).await
     }
 
-    /// Says what became of an answer, which the request id of its route names. Said again by the same judge it takes the
-    /// place of what was said before.
+    /// Records feedback on the answer with the request id of its route. A later judgement by the same judge
+    /// for the same criterion replaces the earlier one.
     pub async fn record_feedback(
         &self,
         feedback: pb::RecordFeedbackRequest,
@@ -116,8 +118,8 @@ impl Switchboard {
         self.send(feedback, self.ends_at(), call).await
     }
 
-    /// Sends once, and once more if the connection was closing and gave the call back untouched, which costs nothing.
-    /// Every other failure is the caller's to judge, since Switchboard has tried every model by then.
+    /// Sends a call. If a closing connection returned it unprocessed, sends it once more on a new connection.
+    /// Other failures are not retried: Switchboard has already tried every model.
     async fn send<T, R, F>(
         &self,
         message: T,
@@ -128,10 +130,10 @@ impl Switchboard {
         T: Clone,
         F: Future<Output = std::result::Result<Response<R>, Status>>,
     {
-        let mut is_second = false;
+        let mut is_resent = false;
         loop {
             match self.attempt(message.clone(), ends_at, &call).await {
-                Err(error) if error.was_never_begun() && !is_second => is_second = true,
+                Err(error) if error.was_not_processed() && !is_resent => is_resent = true,
                 answered => return answered,
             }
         }
@@ -153,7 +155,8 @@ impl Switchboard {
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());
         }
-        let reply = async { call(request).await.map_err(|status| Error::ended(&self.address, status)) };
+        trace::inject(request.metadata_mut());
+        let reply = async { call(request).await.map_err(|status| Error::from_status(&self.address, status)) };
         Ok(bounded(ends_at, reply).await?.into_inner())
     }
 

@@ -1,14 +1,14 @@
-//! The task types that every Switchboard knows. A configuration may name more: a task type is any string.
+//! Names of common tasks. A task type is any string that the server's configuration defines.
 
-/// Long chains of thought, where quality matters more than speed.
+/// Multi-step reasoning, where quality matters more than speed.
 pub const REASONING: &str = "reasoning";
-/// Writing and changing programs.
+/// Writing and changing code.
 pub const CODING: &str = "coding";
-/// Reading closely and drawing conclusions.
+/// Analysis of documents and data.
 pub const ANALYSIS: &str = "analysis";
-/// Saying the same in fewer words.
+/// Summaries.
 pub const SUMMARIZATION: &str = "summarization";
 /// Choosing one of a few labels.
 pub const CLASSIFICATION: &str = "classification";
-/// Everything else; also what a request without a task means.
+/// Everything else. Also used for a request without a task.
 pub const DEFAULT: &str = "default";

@@ -1,60 +1,60 @@
-/** The pieces of a stream as a turn of history, as a team without our layer would write it for what it uses itself. */
+/** Assembles a stream into a turn of history without the client's collector. */
 
 import { create } from "@bufbuild/protobuf";
 import * as pb from "../src/gen/pb.js";
 
-interface Pieces {
-  words: string;
+interface Parts {
+  text: string;
   tool?: { toolUseId: string; name: string; input: string };
   thought?: { text: string; signature: string };
 }
 
 export function joined(replies: readonly pb.ConverseStreamResponse[]): pb.Message {
-  const blocks = new Map<number, Pieces>();
+  const blocks = new Map<number, Parts>();
   for (const { event } of replies) {
     if (event.case === "restart") {
       blocks.clear();
     } else if (event.case === "contentBlockStart") {
-      piecesAt(blocks, event.value.contentBlockIndex, event.value.start?.start);
+      partsAt(blocks, event.value.contentBlockIndex, event.value.start?.start);
     } else if (event.case === "contentBlockDelta") {
-      append(piecesAt(blocks, event.value.contentBlockIndex), event.value.delta?.delta);
+      append(partsAt(blocks, event.value.contentBlockIndex), event.value.delta?.delta);
     }
   }
   const inOrder = [...blocks].sort(([one], [other]) => one - other);
-  return create(pb.MessageSchema, { role: "assistant", content: inOrder.flatMap(([, pieces]) => contentOf(pieces)) });
+  return create(pb.MessageSchema, { role: "assistant", content: inOrder.flatMap(([, parts]) => contentOf(parts)) });
 }
 
-function piecesAt(blocks: Map<number, Pieces>, index: number, start?: pb.ContentBlockStart["start"]): Pieces {
-  const pieces = blocks.get(index) ?? { words: "" };
+function partsAt(blocks: Map<number, Parts>, index: number, start?: pb.ContentBlockStart["start"]): Parts {
+  const parts = blocks.get(index) ?? { text: "" };
   if (start?.case === "toolUse") {
-    pieces.tool = { toolUseId: start.value.toolUseId, name: start.value.name, input: "" };
+    parts.tool = { toolUseId: start.value.toolUseId, name: start.value.name, input: "" };
   }
-  blocks.set(index, pieces);
-  return pieces;
+  blocks.set(index, parts);
+  return parts;
 }
 
-function append(pieces: Pieces, delta?: pb.ContentBlockDelta["delta"]): void {
+function append(parts: Parts, delta?: pb.ContentBlockDelta["delta"]): void {
   if (delta?.case === "text") {
-    pieces.words += delta.value;
-  } else if (delta?.case === "toolUse" && pieces.tool) {
-    pieces.tool.input += delta.value.input;
+    parts.text += delta.value;
+  } else if (delta?.case === "toolUse" && parts.tool) {
+    parts.tool.input += delta.value.input;
   } else if (delta?.case === "reasoningContent") {
-    const thought = (pieces.thought ??= { text: "", signature: "" });
-    const piece = delta.value.delta;
-    thought.text += piece.case === "text" ? piece.value : "";
-    thought.signature += piece.case === "signature" ? piece.value : "";
+    const thought = (parts.thought ??= { text: "", signature: "" });
+    const part = delta.value.delta;
+    thought.text += part.case === "text" ? part.value : "";
+    thought.signature += part.case === "signature" ? part.value : "";
   }
 }
 
-function contentOf({ words, tool, thought }: Pieces): pb.ContentBlock[] {
+function contentOf({ text, tool, thought }: Parts): pb.ContentBlock[] {
   const blocks: pb.ContentBlock["block"][] = [];
   if (thought) {
     const value = create(pb.ReasoningTextBlockSchema, thought);
     const reasoning = create(pb.ReasoningContentBlockSchema, { block: { case: "reasoningText", value } });
     blocks.push({ case: "reasoningContent", value: reasoning });
   }
-  if (words.trim() !== "") {
-    blocks.push({ case: "text", value: words });
+  if (text.trim() !== "") {
+    blocks.push({ case: "text", value: text });
   }
   if (tool) {
     const { toolUseId, name, input } = tool;

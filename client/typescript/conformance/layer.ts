@@ -1,4 +1,4 @@
-/** The suite's calls by the layer of this client. */
+/** Calls through the client. */
 
 import { fromJson, toJson, type JsonValue } from "@bufbuild/protobuf";
 import { Collected, Collector, pb, Switchboard, SwitchboardError, type CallOptions } from "../src/index.js";
@@ -44,7 +44,7 @@ async function ask(switchboard: Switchboard, call: Call): Promise<{ reply: Reply
     return stream(switchboard, call, options, controller);
   }
   if (!isUnary(method)) {
-    throw new Error(`${call.rpc} is of a kind that the contract does not have`);
+    throw new Error(`${call.rpc} is neither unary nor server-streaming`);
   }
   const answer = switchboard.call(method, fromJson(method.input, call.request ?? {}), options);
   if (call.cancel_after_events !== undefined) {
@@ -76,7 +76,7 @@ async function stream(
       }
     }
     const collected = collector.finish();
-    return { reply: endedWith(events, told(collected)), collected };
+    return { reply: endedWith(events, fieldsOf(collected)), collected };
   } catch (error) {
     return { reply: endedWith(events, { error: failureOf(error) }) };
   }
@@ -84,10 +84,10 @@ async function stream(
 
 function answered(response: pb.ConverseResponse): { reply: Reply; collected: Collected } {
   const collected = Collected.from(response);
-  return { reply: { response: toJson(pb.ConverseResponseSchema, response), ...told(collected) }, collected };
+  return { reply: { response: toJson(pb.ConverseResponseSchema, response), ...fieldsOf(collected) }, collected };
 }
 
-function told(collected: Collected): Reply {
+function fieldsOf(collected: Collected): Reply {
   const toolUses = collected.toolUses().map(({ toolUseId, name, inputJson }) => {
     return { tool_use_id: toolUseId, name, input_json: inputJson };
   });

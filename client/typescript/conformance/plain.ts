@@ -1,4 +1,4 @@
-/** The suite's calls without the layer, as other teams make them: generated types and Connect, nothing else of ours. */
+/** Calls through generated types and Connect only. */
 
 import { create, fromJson, toJson, type JsonValue } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
@@ -25,7 +25,7 @@ export function plain(baseUrl: string): Play {
   const transport = createGrpcTransport({ baseUrl, sessionManager, readMaxBytes: 64 << 20 });
   return async (call) => {
     try {
-      await sessionManager.connect(); // so that "cancel at once" does not mean "before there was a connection"
+      await sessionManager.connect(); // so that a call that is cancelled at once has a connection
       return await play(transport, call);
     } catch (error) {
       return { error: failureOf(ConnectError.from(error)) };
@@ -52,7 +52,7 @@ async function ask(transport: Transport, call: Call): Promise<{ reply: Reply; me
     return stream(transport, call, options, controller);
   }
   if (!isUnary(method)) {
-    throw new Error(`${call.rpc} is of a kind that the contract does not have`);
+    throw new Error(`${call.rpc} is neither unary nor server-streaming`);
   }
   const request = fromJson(method.input, call.request ?? {});
   const answer = transport.unary(method, options.signal, options.timeoutMs, undefined, request);
@@ -66,7 +66,7 @@ async function ask(transport: Transport, call: Call): Promise<{ reply: Reply; me
   }
   const output = (response as pb.ConverseResponse).output?.output;
   const message = output?.case === "message" ? output.value : create(pb.MessageSchema);
-  return { reply: { ...reply, text: wordsOf(message) }, message };
+  return { reply: { ...reply, text: textOf(message) }, message };
 }
 
 async function stream(
@@ -89,7 +89,7 @@ async function stream(
     const answer = await transport.stream(method, options.signal, options.timeoutMs, undefined, only);
     for await (const message of answer.message) {
       if (controller.signal.aborted) {
-        continue; // came with the one before; Connect hands it out before it says that the call was cancelled
+        continue; // Connect yields replies that it read before the cancellation
       }
       replies.push(message);
       events.push(eventJson(message.event));
@@ -98,13 +98,13 @@ async function stream(
       }
     }
     const message = joined(replies);
-    return { reply: endedWith(events, { text: wordsOf(message) }), message };
+    return { reply: endedWith(events, { text: textOf(message) }), message };
   } catch (error) {
     return { reply: endedWith(events, { error: failureOf(ConnectError.from(error)) }) };
   }
 }
 
-function wordsOf({ content }: pb.Message): string {
+function textOf({ content }: pb.Message): string {
   return content.map(({ block }) => (block.case === "text" ? block.value : "")).join("");
 }
 
@@ -124,7 +124,7 @@ function failureOf(error: ConnectError): Failure {
   };
 }
 
-/** Connect writes "Canceled" and "DeadlineExceeded". */
+/** Converts Connect's names ("Canceled", "DeadlineExceeded") to gRPC's. */
 function grpcName(code: Code): string {
   return code === Code.Canceled ? "CANCELLED" : Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }

@@ -1,4 +1,6 @@
-/** One line in, one line out: what the conformance suite asks of a client, and what it wants to know. */
+/**
+ * Protocol between the runner of the conformance suite and the driver: a line for each call and each result.
+ */
 
 import {
   create,
@@ -17,6 +19,8 @@ export interface Call {
   readonly deadline_ms?: number;
   readonly cancel_after_events?: number;
   readonly then?: "history";
+  /** Span of the caller, as in the header `traceparent`. */
+  readonly traceparent?: string;
 }
 
 export interface Reply {
@@ -38,10 +42,10 @@ export interface Failure {
   attempts?: number | undefined;
 }
 
-/** A client, as the suite sees it. */
+/** Makes a call and returns its result. */
 export type Play = (call: Call) => Promise<Reply>;
 
-/** Looked up among all services, so that a new method of the contract needs no line here. */
+/** Finds a method in all services of the contract. */
 export function methodNamed(rpc: string): DescMethod {
   const isService = (it: unknown): it is DescService => (it as { kind?: unknown }).kind === "service";
   const services = Object.values<unknown>(pb).filter(isService);
@@ -60,7 +64,7 @@ export function eventJson(event: pb.ConverseStreamResponse["event"] | Event): Js
   return toJson(pb.ConverseStreamResponseSchema, create(pb.ConverseStreamResponseSchema, { event }));
 }
 
-/** The request of the next turn: the answer as history, and a question after it. */
+/** Returns the request of the next turn: the answer as history, followed by a question. */
 export function nextTurn({ request }: Call, answer: pb.Message): JsonObject {
   const before = request as JsonObject;
   const messages = before["messages"] as JsonValue[];
@@ -68,14 +72,14 @@ export function nextTurn({ request }: Call, answer: pb.Message): JsonObject {
   return { ...before, messages: [...messages, toJson(pb.MessageSchema, answer), question] };
 }
 
-/** How long a call that is to be cancelled at once is given to leave: one never sent proves nothing. */
-const TIME_TO_LEAVE_MS = 100;
+/** Time for sending a call that is cancelled at once. A call that is not sent proves nothing. */
+const TIME_TO_SEND_MS = 100;
 
 export function abortAfterSending(controller: AbortController): void {
-  setTimeout(() => controller.abort(), TIME_TO_LEAVE_MS);
+  setTimeout(() => controller.abort(), TIME_TO_SEND_MS);
 }
 
-/** What came of a stream before it ended in this way. */
+/** Returns the result of a stream: its events and how it ended. */
 export function endedWith(events: JsonValue[], end: Reply): Reply {
   return { ...(events.length > 0 && { events }), ...end };
 }

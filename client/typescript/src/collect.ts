@@ -1,8 +1,8 @@
 /**
- * Puts a stream's pieces together: the same answer as from `Converse`, and a message that can be sent back.
+ * Assembles the events of a stream into the answer that `Converse` would return.
  *
- * The index of a piece says which block it belongs to; pieces of several blocks may come in turns, and blocks of text
- * and reasoning begin without a start event.
+ * The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+ * reasoning blocks start without a start event.
  */
 
 import { create, toJsonString } from "@bufbuild/protobuf";
@@ -12,48 +12,57 @@ import { incomplete } from "./error.js";
 import * as pb from "./gen/pb.js";
 import type { Event } from "./stream.js";
 
-/** A tool that the model asks for. */
+/** Tool call that the model requests. */
 export interface ToolUse {
-  /** Joins the request to its result. */
+  /** Id of the tool use. Set it in the tool result. */
   readonly toolUseId: string;
-  /** The tool's name, as declared. */
+  /** Name of the tool. */
   readonly name: string;
-  /** The arguments, as the exact JSON text that the model wrote: `JSON.parse` rounds integers above 2^53. */
+  /** Arguments as the exact JSON text that the model generated. `JSON.parse` rounds integers above 2^53. */
   readonly inputJson: string;
   /** "server_tool_use" for a tool that runs at Bedrock. */
   readonly type: string | undefined;
 }
 
-/** An answer, whole, however it came. */
+/** Complete answer of `Converse` or of a stream. */
 export class Collected {
-  /** What the model said. Send it back as the next turn's history. Blank text, which Bedrock refuses, is left out. */
+  /**
+   * The assistant's turn. Append it to the messages to continue the conversation. Blank text, which Bedrock
+   * rejects, is left out.
+   */
   message: pb.Message = create(pb.MessageSchema);
   /** Why the model stopped. */
   stopReason: pb.StopReason = pb.StopReason.UNSPECIFIED;
-  /** The same in Bedrock's own word, such as `end_turn`. */
+  /** The stop reason exactly as Bedrock sent it, such as `end_turn`. */
   rawStopReason = "";
-  /** What was read and written. Absent: Bedrock did not say. */
+  /** Tokens of the attempt that answered. Absent: Bedrock did not report usage. */
   usage: pb.TokenUsage | undefined;
-  /** Bedrock's own measure. */
+  /** Latency measured by Bedrock. */
   metrics: pb.ConverseMetrics | undefined;
-  /** What a guardrail or a prompt router did. */
+  /** Actions of a guardrail or a prompt router. */
   trace: pb.ConverseTrace | undefined;
-  /** The form of the model that served. */
+  /** Latency optimization that was used. */
   performanceConfig: pb.PerformanceConfiguration | undefined;
-  /** The tier that served. */
+  /** Service tier that was used. */
   serviceTier: pb.ServiceTier | undefined;
-  /** The model's own reply fields, as exact JSON text. */
+  /** Requested fields of the model's native response, as exact JSON text. */
   additionalModelResponseFieldsJson: string | undefined;
-  /** Who answered, and every attempt before. */
+  /** The model that answered, and every attempt. For a stream, the final route. */
   route: pb.Route | undefined;
-  /** Where the time went. */
+  /** Duration of the call and of its parts. */
   latency: pb.Latency | undefined;
-  /** What the call cost, every attempt included. Absent: the price of a part is unknown; it is not zero. */
+  /**
+   * Cost of the call, including every attempt. Absent: the price of some part is unknown; do not read this as
+   * zero.
+   */
   cost: pb.Cost | undefined;
-  /** Events that have no place in the message: newer than this client, or of no known block. */
+  /**
+   * Events that could not be added to the message: they are newer than this client, or belong to no known
+   * block.
+   */
   unplaced: Event[] = [];
 
-  /** An answer that came whole. */
+  /** Converts a complete response. */
   static from(response: pb.ConverseResponse): Collected {
     const collected = new Collected();
     const output = response.output?.output;
@@ -64,28 +73,30 @@ export class Collected {
     collected.rawStopReason = response.rawStopReason;
     collected.additionalModelResponseFieldsJson = response.additionalModelResponseFieldsJson;
     collected.route = response.route;
-    takeMeasures(collected, response);
+    copyCommonFields(collected, response);
     return collected;
   }
 
-  /** The words of the answer, without reasoning and tool uses. */
+  /** Returns the text of the answer, without reasoning and tool uses. */
   text(): string {
-    return this.message.content.map(wordsOf).join("");
+    return this.message.content.map(textOf).join("");
   }
 
-  /** The tools that the model asks for. */
+  /** Returns the tool calls that the model requests. */
   toolUses(): ToolUse[] {
     return this.message.content.flatMap(({ block }) => (block.case === "toolUse" ? [toolUseOf(block.value)] : []));
   }
 }
 
-/** Collects while something else reads along: {@link push} every event, then {@link finish}. */
+/**
+ * Assembles an answer while the caller processes the events: {@link push} every event, then {@link finish}.
+ */
 export class Collector {
   #blocks = new Map<number, OpenBlock>();
   #collected = new Collected();
-  #isWhole = false;
+  #isComplete = false;
 
-  /** Takes the next event in. After a restart it forgets what it had. */
+  /** Adds the next event. A restart event discards everything before it. */
   push(event: Event): void {
     const collected = this.#collected;
     switch (event.case) {
@@ -101,7 +112,7 @@ export class Collector {
       case "contentBlockDelta":
         this.#append(event);
         break;
-      case "contentBlockStop": // Bedrock has been seen to forget it, so nothing waits for it
+      case "contentBlockStop": // not relied on: Bedrock sometimes omits it
         break;
       case "messageStop":
         collected.stopReason = event.value.stopReason;
@@ -111,20 +122,21 @@ export class Collector {
       case "restart":
         this.#blocks = new Map();
         this.#collected = new Collected();
-        this.#isWhole = false;
+        this.#isComplete = false;
         break;
       case "metadata":
-        takeMeasures(collected, event.value);
-        this.#isWhole = true;
+        collected.route = event.value.route ?? collected.route;
+        copyCommonFields(collected, event.value);
+        this.#isComplete = true;
         break;
       default:
         collected.unplaced.push(event);
     }
   }
 
-  /** The answer; an error of the kind "incomplete" if its metadata never came. */
+  /** Returns the answer; throws an error of the kind "incomplete" if the metadata is missing. */
   finish(): Collected {
-    if (!this.#isWhole) {
+    if (!this.#isComplete) {
       throw incomplete();
     }
     const collected = this.#collected;
@@ -144,13 +156,13 @@ export class Collector {
   }
 }
 
-type Measures = Pick<
+type CommonFields = Pick<
   pb.ConverseResponse,
   "usage" | "metrics" | "trace" | "performanceConfig" | "serviceTier" | "latency" | "cost"
 >;
 
-/** What a whole answer and a stream's last event have alike. */
-function takeMeasures(collected: Collected, from: Partial<Measures>): void {
+/** Copies the fields that a complete response and the metadata event have in common. */
+function copyCommonFields(collected: Collected, from: Partial<CommonFields>): void {
   collected.usage = from.usage;
   collected.metrics = from.metrics;
   collected.trace = from.trace;
@@ -160,7 +172,7 @@ function takeMeasures(collected: Collected, from: Partial<Measures>): void {
   collected.cost = from.cost;
 }
 
-function wordsOf({ block }: pb.ContentBlock): string {
+function textOf({ block }: pb.ContentBlock): string {
   switch (block.case) {
     case "text":
       return block.value;
@@ -175,7 +187,7 @@ function toolUseOf({ toolUseId, name, type, arguments: input }: pb.ToolUseBlock)
   return { toolUseId, name, type, inputJson: inputText(input) };
 }
 
-/** Replies have the text; the other form is one that a caller built. */
+/** Returns the arguments as text. Replies have text; a caller can build a message with a value instead. */
 function inputText(input: pb.ToolUseBlock["arguments"]): string {
   switch (input.case) {
     case "inputJson":

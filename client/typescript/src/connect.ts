@@ -1,65 +1,64 @@
-/** How to reach Switchboard: the address, TLS, the token, and how long to wait. */
+/** Connection options: address, TLS, token and timeouts. */
 
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { badOptions, noConnection } from "./error.js";
-import { Leash } from "./leash.js";
+import { CallControl } from "./call-control.js";
 
-/** Where `switchboard serve` and `switchboard demo` listen unless told otherwise. */
+/** Default address of `switchboard serve` and `switchboard demo`. */
 export const DEFAULT_ADDRESS = "http://127.0.0.1:50051";
 
-/** The largest message sent or received, in bytes: gRPC's usual 4 MiB cannot hold Bedrock's documents and pictures. */
+/** Maximum size of a message, in bytes. gRPC's default of 4 MiB is too small for documents and images. */
 export const MAX_MESSAGE_BYTES = 64 << 20;
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** Less than a minute would annoy the proxies between. */
+/** Default interval of keep-alive pings. Some proxies do not allow shorter intervals. */
 const KEEP_ALIVE_MS = 60_000;
 
-/** How long a probe may stay unanswered before the connection counts as broken. */
+/** Time without an answer to a ping after which the connection is closed. */
 const KEEP_ALIVE_TIMEOUT_MS = 20_000;
 
 const USER_AGENT = "switchboard-client-typescript/0.1.0";
 
-/** How to reach Switchboard. */
+/** Connection options. */
 export interface Options {
   /**
-   * Plain HTTP/2 for `http://host:port` and `host:port`, TLS for `https://host:port`. Absent: {@link DEFAULT_ADDRESS}.
+   * Address: plain HTTP/2 for `http://host:port` and `host:port`, TLS for `https://host:port`. Absent:
+   * {@link DEFAULT_ADDRESS}.
    */
   readonly address?: string | undefined;
-  /** Sent as `authorization: Bearer …` with every call. */
+  /** Bearer token, sent as `authorization: Bearer …` with every call. */
   readonly bearerToken?: string | undefined;
-  /** Trusts the certificates in this PEM text, and no others. Implies TLS. Absent: those that Node trusts. */
+  /** PEM text of the only trusted certificates. Implies TLS. Absent: the certificates that Node trusts. */
   readonly caCertificate?: string | Buffer | undefined;
-  /** Shows this certificate (PEM, with its chain) to the server. Implies TLS. */
+  /** Client certificate (PEM, with its chain) and its key. Implies TLS. */
   readonly clientCertificate?: { readonly certificate: string | Buffer; readonly key: string | Buffer } | undefined;
   /**
-   * How long each call may take, to the end of its stream, in milliseconds; Switchboard and Bedrock stop then too.
-   * Absent: the task's own deadline holds.
+   * Deadline of each call, up to the end of its stream, in milliseconds. Switchboard and Bedrock stop work at
+   * the deadline too. Absent: the task's own deadline applies.
    */
   readonly deadlineMs?: number | undefined;
-  /** How long a connection may take to open, in milliseconds; never longer than the deadline. Absent: 10 seconds. */
+  /**
+   * Timeout for opening a connection, in milliseconds; never longer than the deadline. Absent: 10 seconds.
+   */
   readonly connectTimeoutMs?: number | undefined;
-  /** How often a quiet connection is probed during a call, in milliseconds. Absent: every 60 seconds. */
+  /** Interval of keep-alive pings during a call, in milliseconds. Absent: 60 seconds. */
   readonly keepAliveMs?: number | undefined;
-  /** The largest message received, in bytes. Absent: {@link MAX_MESSAGE_BYTES}. */
+  /** Maximum size of a received message, in bytes. Absent: {@link MAX_MESSAGE_BYTES}. */
   readonly maxMessageBytes?: number | undefined;
-  /** False: a call is never sent a second time. Absent: it is, where gRPC's rules allow it. */
-  readonly retry?: boolean | undefined;
 }
 
-/** A connection that opens when it is needed, and again when it breaks. */
+/** Connection that is opened when needed, and reopened after it broke. */
 export class Connection {
   readonly address: string;
   readonly transport: Transport;
-  readonly retry: boolean;
   readonly #connectTimeoutMs: number;
   readonly #authorization: string | undefined;
   readonly #sessions: Http2SessionManager;
 
   constructor(options: Options) {
     this.address = addressOf(options);
-    this.retry = options.retry ?? true;
     this.#connectTimeoutMs = checkMs("connectTimeoutMs", options.connectTimeoutMs) ?? CONNECT_TIMEOUT_MS;
     this.#authorization = authorizationOf(options);
     this.#sessions = new Http2SessionManager(
@@ -74,7 +73,8 @@ export class Connection {
           cert: options.clientCertificate.certificate,
           key: options.clientCertificate.key,
         }),
-        // Node refuses new calls while more than 10 MB are in flight, which is less than one message may have.
+        // By default, Node refuses new calls while more than 10 MB are in flight, which is less than one
+        // message can be.
         maxSessionMemory: Number.MAX_SAFE_INTEGER,
       },
     );
@@ -87,19 +87,19 @@ export class Connection {
   }
 
   /** Opens the connection, unless it is open. */
-  async open(leash: Leash): Promise<void> {
-    const patience = new Leash(this.#connectTimeoutMs, leash.signal);
+  async open(control: CallControl): Promise<void> {
+    const connecting = new CallControl(this.#connectTimeoutMs, control.signal);
     try {
-      if ((await patience.race(this.#sessions.connect())) === "error") {
+      if ((await connecting.race(this.#sessions.connect())) === "error") {
         throw noConnection(this.address, this.#sessions.error());
       }
     } catch (error) {
-      if (patience.signal.aborted && !leash.signal.aborted) {
+      if (connecting.signal.aborted && !control.signal.aborted) {
         throw noConnection(this.address, `no answer in ${this.#connectTimeoutMs} ms`);
       }
       throw error;
     } finally {
-      patience.release();
+      connecting.release();
     }
   }
 
@@ -111,16 +111,16 @@ export class Connection {
     return headers;
   }
 
-  /** Calls that run are ended. */
+  /** Cancels running calls and closes the connection. */
   close(): void {
     this.#sessions.abort();
   }
 }
 
-/** The duration itself, if it is one. */
+/** Returns the duration, or throws if it is invalid. */
 export function checkMs(name: string, ms: number | undefined): number | undefined {
   if (ms !== undefined && !(ms > 0)) {
-    throw badOptions(`${name} is ${ms}, not a number of milliseconds above 0`);
+    throw badOptions(`${name} is ${ms}; it must be a number of milliseconds greater than 0`);
   }
   return ms;
 }
@@ -130,10 +130,10 @@ function addressOf(options: Options): string {
   const wantsTls = options.caCertificate !== undefined || options.clientCertificate !== undefined;
   const url = parse(given.includes("://") ? given : `${wantsTls ? "https" : "http"}://${given}`);
   if (url?.protocol !== "https:" && url?.protocol !== "http:") {
-    throw badOptions(`address ${JSON.stringify(given)}: neither http://host:port nor https://host:port`);
+    throw badOptions(`address ${JSON.stringify(given)}: use http://host:port, https://host:port or host:port`);
   }
   if (url.pathname !== "/" || url.search !== "") {
-    throw badOptions(`address ${JSON.stringify(given)}: gRPC has no place for a path`);
+    throw badOptions(`address ${JSON.stringify(given)}: must not have a path`);
   }
   if (wantsTls && url.protocol === "http:") {
     throw badOptions("certificates need an https:// address");
@@ -149,10 +149,10 @@ function parse(address: string): URL | undefined {
   }
 }
 
-/** Checked here, since the error of a header that cannot be sent would show the token. */
+/** Checks the token, because the error of an invalid header would show it. */
 function authorizationOf({ bearerToken }: Options): string | undefined {
   if (bearerToken !== undefined && !/^[\x21-\x7e]+$/.test(bearerToken)) {
-    throw badOptions("the bearer token is empty or has characters that a header cannot carry");
+    throw badOptions("the bearer token is empty or has characters that a header must not have");
   }
   return bearerToken && `Bearer ${bearerToken}`;
 }

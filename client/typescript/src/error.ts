@@ -1,7 +1,7 @@
 /**
  * Why a call failed.
  *
- * Callers branch on `kind`, `code` and `reason`, never on messages.
+ * Branch on `kind`, `code` and `reason`, never on a message.
  */
 
 import { durationMs } from "@bufbuild/protobuf/wkt";
@@ -9,23 +9,23 @@ import { Code as ConnectCode, ConnectError } from "@connectrpc/connect";
 import * as rpc from "./gen/google/rpc/error_details_pb.js";
 import * as pb from "./gen/pb.js";
 
-/** Where a failure comes from. */
+/** Origin of a failure. */
 export type ErrorKind =
-  /** The options are wrong: an address, a token or a certificate that cannot be used. */
+  /** The options are invalid, for example the address, the token or a certificate. */
   | "options"
-  /** Switchboard could not be reached; nothing was asked. */
+  /** No connection to Switchboard could be opened. The call was not sent. */
   | "connect"
-  /** The connection broke during the call, or could not carry it; what was asked may have been done. */
+  /** The connection broke during the call, or could not carry it. The server may have processed the call. */
   | "transport"
-  /** Switchboard said no: see the reason. */
+  /** Switchboard returned an error: see the reason. */
   | "status"
-  /** The deadline passed here before Switchboard answered. */
+  /** The deadline passed on the client before Switchboard answered. */
   | "deadline"
-  /** The caller's `AbortSignal` ended the call; the signal's reason is the `cause`. */
+  /** The caller's `AbortSignal` cancelled the call. The reason of the signal is the `cause`. */
   | "cancelled"
-  /** A stream ended without its metadata: the answer is not whole. */
+  /** The stream ended without metadata: the answer is incomplete. */
   | "incomplete"
-  /** A stream started over, and its reader could not. */
+  /** Another model started over, and the text that was already returned cannot be taken back. */
   | "restarted";
 
 const CODES = {
@@ -47,22 +47,25 @@ const CODES = {
   [ConnectCode.Unauthenticated]: "UNAUTHENTICATED",
 } as const satisfies Record<ConnectCode, string>;
 
-/** The code as gRPC writes it. */
+/** Name of a code in the gRPC specification. */
 export type Code = (typeof CODES)[ConnectCode];
 
-/** Switchboard's reasons, of which the contract has a list; a newer server may know more. */
+/**
+ * Reason of an error, such as `BEDROCK_THROTTLED`. A newer server can send reasons that the contract does not
+ * have.
+ */
 export type Reason = keyof typeof pb.ErrorReason | (string & {});
 
-/** A field of the request that is wrong. */
+/** Invalid field of a request. */
 export interface FieldViolation {
-  /** Its path, such as `messages[0].content`. */
+  /** Path of the field, such as `messages[0].content`. */
   readonly field: string;
-  /** What is wrong with it, and how to mend it. */
+  /** What is wrong, and how to fix it. */
   readonly problem: string;
 }
 
-/** What a failure is known by; what is absent was not told. */
-interface Facts {
+/** Details of a failure. */
+interface Details {
   reason?: Reason | undefined;
   retryDelayMs?: number | undefined;
   fieldViolations?: readonly FieldViolation[] | undefined;
@@ -71,38 +74,38 @@ interface Facts {
   cause?: unknown;
 }
 
-/** Why a call failed. `message` is for people. */
+/** Why a call failed. The `message` is for people to read. */
 export class SwitchboardError extends Error {
   override readonly name = "SwitchboardError";
-  /** Where the failure comes from. */
+  /** Origin of the failure. */
   readonly kind: ErrorKind;
-  /** The gRPC code; for failures on this side, the one that fits best. */
+  /** gRPC code. For a failure on the client, the code that fits best. */
   readonly code: Code;
-  /** Switchboard's reason, such as `BEDROCK_THROTTLED`. Absent: it gave none. */
+  /** Switchboard's reason, such as `BEDROCK_THROTTLED`. Absent: the error has no reason. */
   readonly reason: Reason | undefined;
-  /** How long to wait at least before the same call may work, in milliseconds. Absent: waiting does not help. */
+  /** Minimum time to wait before a retry can succeed, in milliseconds. Absent: waiting does not help. */
   readonly retryDelayMs: number | undefined;
-  /** The fields of the request that are wrong. */
+  /** Invalid fields of the request. */
   readonly fieldViolations: readonly FieldViolation[];
-  /** Names the call, in logs and to support. */
+  /** Request id, which identifies the call in logs and for support. */
   readonly requestId: string | undefined;
-  /** Every attempt that was made. Absent: the call failed before its task was resolved. */
+  /** Route with every attempt. Absent: the call failed before its task was resolved. */
   readonly route: pb.Route | undefined;
 
   /** @internal */
-  constructor(kind: ErrorKind, code: Code, message: string, facts: Facts = {}) {
-    super(message, "cause" in facts ? { cause: facts.cause } : undefined);
+  constructor(kind: ErrorKind, code: Code, message: string, details: Details = {}) {
+    super(message, "cause" in details ? { cause: details.cause } : undefined);
     this.kind = kind;
     this.code = code;
-    this.reason = facts.reason;
-    this.retryDelayMs = facts.retryDelayMs;
-    this.fieldViolations = facts.fieldViolations ?? [];
-    this.requestId = facts.requestId;
-    this.route = facts.route;
+    this.reason = details.reason;
+    this.retryDelayMs = details.retryDelayMs;
+    this.fieldViolations = details.fieldViolations ?? [];
+    this.requestId = details.requestId;
+    this.route = details.route;
   }
 }
 
-// === how errors begin ===
+// === constructors ===
 
 export function badOptions(message: string): SwitchboardError {
   return new SwitchboardError("options", "INVALID_ARGUMENT", message);
@@ -122,30 +125,31 @@ export function cancelled(cause: unknown): SwitchboardError {
 }
 
 export function incomplete(): SwitchboardError {
-  const message = "the stream ended without its metadata: the answer is not whole";
+  const message = "the stream ended without metadata: the answer is incomplete";
   return new SwitchboardError("incomplete", "INTERNAL", message);
 }
 
-export function restarted(reason: string): SwitchboardError {
-  const message = "another model started over after words had been given out";
-  return new SwitchboardError("restarted", "ABORTED", message, { reason });
+export function restarted(reason: pb.ErrorReason): SwitchboardError {
+  const message = "another model started over after text had been returned";
+  const name = reason === pb.ErrorReason.UNSPECIFIED ? undefined : (pb.ErrorReason[reason] ?? String(reason));
+  return new SwitchboardError("restarted", "ABORTED", message, { reason: name });
 }
 
-/** What a call ended with, when neither its deadline nor its caller ended it. */
-export function ended(thrown: unknown): SwitchboardError {
+/** Converts the error of a call that neither the deadline nor the caller ended. */
+export function toSwitchboardError(thrown: unknown): SwitchboardError {
   if (thrown instanceof SwitchboardError) {
     return thrown;
   }
   const error = ConnectError.from(thrown);
-  return wasTold(error) ? told(error) : broken(error);
+  return isFromServer(error) ? fromServer(error) : fromTransport(error);
 }
 
-/** Only a server sends `grpc-status`: without it the failure is the connection's or this program's. */
-export function wasTold(error: unknown): error is ConnectError {
+/** True if the server sent the error. Without `grpc-status`, it comes from the connection or the client. */
+export function isFromServer(error: unknown): error is ConnectError {
   return error instanceof ConnectError && error.metadata.has("grpc-status");
 }
 
-function told(error: ConnectError): SwitchboardError {
+function fromServer(error: ConnectError): SwitchboardError {
   const [info] = error.findDetails(rpc.ErrorInfoSchema);
   const [retry] = error.findDetails(rpc.RetryInfoSchema);
   const [request] = error.findDetails(rpc.RequestInfoSchema);
@@ -160,7 +164,7 @@ function told(error: ConnectError): SwitchboardError {
   });
 }
 
-function broken(error: ConnectError): SwitchboardError {
+function fromTransport(error: ConnectError): SwitchboardError {
   const cause = rootCause(error);
   return isLost(error)
     ? new SwitchboardError("transport", "UNAVAILABLE", `the connection broke: ${cause}`, { cause: error })
@@ -168,9 +172,9 @@ function broken(error: ConnectError): SwitchboardError {
 }
 
 /**
- * Connect has codes of its own for a connection that was lost, by how it was lost: "canceled" for a reset stream,
- * "aborted" for a reset socket, "invalid argument" for half a message, "internal" for Node's other errors. gRPC has
- * one for all.
+ * True if the connection was lost. Connect reports that with different codes: "canceled" for a reset stream,
+ * "aborted" for a reset socket, "invalid argument" for half a message, "internal" for Node's other errors.
+ * gRPC has one code for all.
  */
 function isLost(error: ConnectError): boolean {
   switch (error.code) {
@@ -185,7 +189,10 @@ function isLost(error: ConnectError): boolean {
   }
 }
 
-/** The innermost error says most: "connect ECONNREFUSED …", where the outer ones say "internal". */
+/**
+ * Returns the message of the innermost error, the most specific one: "connect ECONNREFUSED …", not
+ * "internal".
+ */
 function rootCause(error: unknown): string {
   let innermost = error;
   while (innermost instanceof Error && innermost.cause instanceof Error) {

@@ -1,32 +1,32 @@
-/** Shorthands for the parts of a request that almost every caller writes. */
+/** Shorthands for common parts of a request. */
 
 import { create } from "@bufbuild/protobuf";
 import * as pb from "./gen/pb.js";
 
-/** A request for one answer to one prompt. */
+/** Makes a request with one prompt. */
 export function ask(task: string, prompt: string): pb.ConverseRequest {
   return create(pb.ConverseRequestSchema, { taskType: task, messages: [user(prompt)] });
 }
 
-/** A turn of the user's, in words. */
+/** Makes a user turn with text. */
 export function user(text: string): pb.Message {
   return turn("user", text);
 }
 
 /**
- * A turn of the model's, in words: for history that was kept elsewhere. What a model answered here is better sent back
- * as the message that it came as, which may hold more than words.
+ * Makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation,
+ * rather send back the original message, which can have more than text.
  */
 export function assistant(text: string): pb.Message {
   return turn("assistant", text);
 }
 
-/** One part of the system prompt, in words. */
+/** Makes a part of the system prompt. */
 export function system(text: string): pb.SystemContentBlock {
   return create(pb.SystemContentBlockSchema, { block: { case: "text", value: text } });
 }
 
-/** What a tool answered, in exact JSON text: a block of the user's next turn, which answers every tool use at once. */
+/** Makes a tool result from exact JSON text. Put the results of all tool uses into the next user turn. */
 export function toolResult(toolUseId: string, json: string): pb.ContentBlock {
   const content = [{ block: { case: "jsonText" as const, value: json } }];
   const value = create(pb.ToolResultBlockSchema, { toolUseId, content });

@@ -1,22 +1,22 @@
 /**
- * An answer while it is generated.
+ * Streamed answers.
  *
- * Nothing is buffered here: HTTP/2 flow control reaches from the reader of these streams to the model.
+ * Nothing is buffered here: HTTP/2 flow control connects the reader of a stream with the model.
  */
 
 import { Collector, type Collected } from "./collect.js";
 import { incomplete, restarted } from "./error.js";
 import type * as pb from "./gen/pb.js";
 
-/** One event of a stream: `event.case` says which, `event.value` is its message. */
+/** One event of a stream: `event.case` is its kind, `event.value` its message. */
 export type Event = Exclude<pb.ConverseStreamResponse["event"], { case: undefined }>;
 
 /**
- * The events of an answer, in order: the route first, the metadata last. The call begins with the first read; leaving
- * the loop cancels it, at Bedrock too. A stream can be read once, in one of three ways: `for await` over it, over its
- * {@link text}, or {@link collectMessage}.
+ * Events of a streamed answer, in order: the route is the first, the metadata the last. The call is sent with
+ * the first read; leaving the loop cancels it, also at Bedrock. A stream can be read once, in one of three
+ * ways: `for await` over it, over its {@link text}, or {@link collectMessage}.
  *
- * A stream that just ends, without its metadata, throws: the answer is not whole.
+ * A stream that ends without metadata throws: the answer is incomplete.
  */
 export class EventStream implements AsyncIterable<Event> {
   #replies: AsyncGenerator<pb.ConverseStreamResponse, void, undefined> | undefined;
@@ -31,14 +31,14 @@ export class EventStream implements AsyncIterable<Event> {
   }
 
   /**
-   * Only the words. Where another model starts over after some were given out, the text ends with an error of the kind
-   * "restarted", since words cannot be taken back: read events for such tasks.
+   * Returns only the text. If another model starts over after text was returned, it throws an error of the
+   * kind "restarted", because the text cannot be taken back: for tasks that allow restarts, read the events.
    */
   text(): AsyncGenerator<string, void, undefined> {
     return textOf(eventsOf(this.#take()));
   }
 
-  /** Reads to the end and puts the pieces together. */
+  /** Reads to the end and assembles the complete answer. */
   async collectMessage(): Promise<Collected> {
     const collector = new Collector();
     for await (const event of this) {
@@ -58,28 +58,28 @@ export class EventStream implements AsyncIterable<Event> {
 }
 
 async function* eventsOf(replies: AsyncIterable<pb.ConverseStreamResponse>): AsyncGenerator<Event, void, undefined> {
-  let isWhole = false;
+  let isComplete = false;
   for await (const { event } of replies) {
     if (event.case === undefined) {
       continue; // newer than this contract
     }
-    isWhole ||= event.case === "metadata";
+    isComplete ||= event.case === "metadata";
     yield event;
   }
-  if (!isWhole) {
+  if (!isComplete) {
     throw incomplete();
   }
 }
 
 async function* textOf(events: AsyncIterable<Event>): AsyncGenerator<string, void, undefined> {
-  let wrote = false;
+  let hasText = false;
   for await (const event of events) {
-    if (event.case === "restart" && wrote) {
+    if (event.case === "restart" && hasText) {
       throw restarted(event.value.reason);
     }
     const delta = event.case === "contentBlockDelta" ? event.value.delta?.delta : undefined;
     if (delta?.case === "text" && delta.value !== "") {
-      wrote = true;
+      hasText = true;
       yield delta.value;
     }
   }

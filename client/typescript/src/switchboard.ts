@@ -1,4 +1,4 @@
-/** The calls themselves: headers, deadline, cancellation, and the one retry. */
+/** Calls: headers, deadline, cancellation, and resending of unprocessed calls. */
 
 import {
   create,
@@ -7,25 +7,25 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
+import { CallControl } from "./call-control.js";
 import { Collected } from "./collect.js";
 import { checkMs, Connection, type Options } from "./connect.js";
-import { ended } from "./error.js";
+import { toSwitchboardError } from "./error.js";
 import * as pb from "./gen/pb.js";
-import { Leash } from "./leash.js";
 import { ask } from "./request.js";
-import { retrying } from "./retry.js";
+import { resending } from "./resend.js";
 import { EventStream } from "./stream.js";
 import { writeTraceContext } from "./trace.js";
 
-/** What one call may have of its own. */
+/** Options of one call. */
 export interface CallOptions {
-  /** Ends the call, at Bedrock too. */
+  /** Cancels the call, also at Bedrock. */
   readonly signal?: AbortSignal | undefined;
-  /** In place of the connection's, in milliseconds. */
+  /** Deadline instead of the connection's, in milliseconds. */
   readonly deadlineMs?: number | undefined;
 }
 
-/** A connection to Switchboard; calls run side by side. */
+/** Connection to Switchboard. Calls can run concurrently. */
 export class Switchboard {
   readonly #connection: Connection;
   readonly #deadlineMs: number | undefined;
@@ -35,42 +35,42 @@ export class Switchboard {
     this.#deadlineMs = checkMs("deadlineMs", deadlineMs);
   }
 
-  /** Opens a connection; an address alone will do. It opens itself again when it breaks. */
+  /** Opens a connection. The options can be an address. A broken connection is reopened by the next call. */
   static async connect(
     options: string | Options = {},
     { signal }: Pick<CallOptions, "signal"> = {},
   ): Promise<Switchboard> {
     const switchboard = Switchboard.connectLazy(options);
     const connection = switchboard.#connection;
-    const leash = new Leash(switchboard.#deadlineMs, signal);
+    const control = new CallControl(switchboard.#deadlineMs, signal);
     try {
-      await connection.open(leash);
+      await connection.open(control);
       return switchboard;
     } catch (thrown) {
       connection.close();
-      throw leash.explain(thrown);
+      throw control.explain(thrown);
     } finally {
-      leash.release();
+      control.release();
     }
   }
 
-  /** Leaves opening the connection to the first call, so that a program can start before Switchboard does. */
+  /** Opens the connection with the first call, so that a program can start before Switchboard does. */
   static connectLazy(options: string | Options = {}): Switchboard {
-    const whole = typeof options === "string" ? { address: options } : options;
-    return new Switchboard(new Connection(whole), whole.deadlineMs);
+    const all = typeof options === "string" ? { address: options } : options;
+    return new Switchboard(new Connection(all), all.deadlineMs);
   }
 
-  /** The same connection with another deadline for each call, in milliseconds. */
+  /** Returns a client with the same connection and another deadline for each call, in milliseconds. */
   withDeadline(deadlineMs: number): Switchboard {
     return new Switchboard(this.#connection, deadlineMs);
   }
 
-  /** Asks one question and returns the words of the answer. {@link converse} also says why they ended. */
+  /** Sends one prompt and returns the text of the answer. {@link converse} also returns the stop reason. */
   async text(task: string, prompt: string, options?: CallOptions): Promise<string> {
     return Collected.from(await this.converse(ask(task, prompt), options)).text();
   }
 
-  /** Asks for an answer, whole. */
+  /** Generates an answer and returns it when it is complete. */
   converse(
     request: MessageInitShape<typeof pb.ConverseRequestSchema>,
     options?: CallOptions,
@@ -78,12 +78,12 @@ export class Switchboard {
     return this.call(pb.ConverseService.method.converse, request, options);
   }
 
-  /** Asks for an answer while it is generated. The call begins with the first read. */
+  /** Generates an answer and streams it. The call is sent with the first read. */
   stream(request: MessageInitShape<typeof pb.ConverseRequestSchema>, options: CallOptions = {}): EventStream {
     return new EventStream(this.#replies(create(pb.ConverseRequestSchema, request), options));
   }
 
-  /** Counts the tokens of a request, free of charge. */
+  /** Counts the input tokens of a request, free of charge. */
   countTokens(
     request: MessageInitShape<typeof pb.CountTokensRequestSchema>,
     options?: CallOptions,
@@ -91,23 +91,23 @@ export class Switchboard {
     return this.call(pb.ConverseService.method.countTokens, request, options);
   }
 
-  /** Every task that the configuration names, and the models that serve it. */
+  /** Lists every task of the configuration and the models that serve it. */
   tasks(options?: CallOptions): Promise<pb.ListTasksResponse> {
     return this.call(pb.RoutingService.method.listTasks, {}, options);
   }
 
-  /** What a call for this task, or with this request, would do now. Calls no model. */
+  /** Describes what a call for this task, or with this request, would do now. Calls no model. */
   explain(
-    asked: string | MessageInitShape<typeof pb.ConverseRequestSchema>,
+    taskOrRequest: string | MessageInitShape<typeof pb.ConverseRequestSchema>,
     options?: CallOptions,
   ): Promise<pb.ExplainRouteResponse> {
-    const question = typeof asked === "string" ? { taskType: asked } : { request: asked };
-    return this.call(pb.RoutingService.method.explainRoute, question, options);
+    const explain = typeof taskOrRequest === "string" ? { taskType: taskOrRequest } : { request: taskOrRequest };
+    return this.call(pb.RoutingService.method.explainRoute, explain, options);
   }
 
   /**
-   * Says what became of an answer, which the request id of its route names. Said again by the same judge it takes the
-   * place of what was said before.
+   * Records feedback on the answer with the request id of its route. A later judgement by the same judge for
+   * the same criterion replaces the earlier one.
    */
   recordFeedback(
     feedback: MessageInitShape<typeof pb.RecordFeedbackRequestSchema>,
@@ -116,23 +116,23 @@ export class Switchboard {
     return this.call(pb.FeedbackService.method.recordFeedback, feedback, options);
   }
 
-  /** Any other method of the contract that answers once, such as `pb.RoutingService.method.explainRoute`. */
+  /** Calls any unary method of the contract, such as `pb.RoutingService.method.explainRoute`. */
   async call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     const { transport } = this.#connection;
-    const once = async function* (leash: Leash, headers: Headers): AsyncGenerator<MessageShape<O>> {
-      yield (await transport.unary(method, leash.signal, undefined, headers, request)).message;
+    const once = async function* (control: CallControl, headers: Headers): AsyncGenerator<MessageShape<O>> {
+      yield (await transport.unary(method, control.signal, undefined, headers, request)).message;
     };
     for await (const reply of this.#send(options, once)) {
       return reply;
     }
-    throw ended(new Error("no reply")); // Connect throws before it would come to this
+    throw toSwitchboardError(new Error("no reply")); // not reached: Connect throws if there is no reply
   }
 
-  /** Ends every call that runs, and the connection. An idle connection keeps no program running. */
+  /** Cancels running calls and closes the connection. An idle connection does not keep a program running. */
   close(): void {
     this.#connection.close();
   }
@@ -143,36 +143,33 @@ export class Switchboard {
   ): AsyncGenerator<pb.ConverseStreamResponse, void, undefined> {
     const { transport } = this.#connection;
     const method = pb.ConverseService.method.converseStream;
-    return this.#send(options, async function* (leash, headers) {
-      yield* (await transport.stream(method, leash.signal, undefined, headers, only(request))).message;
+    return this.#send(options, async function* (control, headers) {
+      yield* (await transport.stream(method, control.signal, undefined, headers, only(request))).message;
     });
   }
 
-  /** Makes a call's attempts, and ends it when its reader leaves. */
+  /** Sends a call, and cancels it when its reader stops. */
   async *#send<T>(
     options: CallOptions,
-    begin: (leash: Leash, headers: Headers) => AsyncIterable<T>,
+    send: (control: CallControl, headers: Headers) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, undefined> {
-    const leash = new Leash(checkMs("deadlineMs", options.deadlineMs) ?? this.#deadlineMs, options.signal);
-    const attempt = async function* (this: Switchboard, previousAttempts: number): AsyncGenerator<T> {
-      await this.#connection.open(leash);
-      yield* begin(leash, await this.#headers(leash, previousAttempts));
+    const control = new CallControl(checkMs("deadlineMs", options.deadlineMs) ?? this.#deadlineMs, options.signal);
+    const attempt = async function* (this: Switchboard): AsyncGenerator<T> {
+      await this.#connection.open(control);
+      yield* send(control, await this.#headers(control));
     };
     try {
-      yield* retrying(leash, this.#connection.retry ? 2 : 1, attempt.bind(this));
+      yield* resending(control, attempt.bind(this));
     } finally {
-      leash.release();
+      control.release();
     }
   }
 
-  async #headers(leash: Leash, previousAttempts: number): Promise<Headers> {
+  async #headers(control: CallControl): Promise<Headers> {
     const headers = this.#connection.headers();
-    const timeout = leash.timeout();
+    const timeout = control.timeout();
     if (timeout !== undefined) {
       headers.set("grpc-timeout", timeout);
-    }
-    if (previousAttempts > 0) {
-      headers.set("grpc-previous-rpc-attempts", String(previousAttempts));
     }
     await writeTraceContext(headers);
     return headers;

@@ -1,14 +1,14 @@
-/** The task types that every Switchboard knows. A configuration may name more: a task type is any string. */
+/** Names of common tasks. A task type is any string that the server's configuration defines. */
 
-/** Long chains of thought, where quality matters more than speed. */
+/** Multi-step reasoning, where quality matters more than speed. */
 export const REASONING = "reasoning";
-/** Writing and changing programs. */
+/** Writing and changing code. */
 export const CODING = "coding";
-/** Reading closely and drawing conclusions. */
+/** Analysis of documents and data. */
 export const ANALYSIS = "analysis";
-/** Saying the same in fewer words. */
+/** Summaries. */
 export const SUMMARIZATION = "summarization";
 /** Choosing one of a few labels. */
 export const CLASSIFICATION = "classification";
-/** Everything else; also what a request without a task means. */
+/** Everything else. Also used for a request without a task. */
 export const DEFAULT = "default";

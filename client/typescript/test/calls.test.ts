@@ -1,4 +1,4 @@
-/** What a call carries, when it is made again, and how it ends early. */
+/** Calls: headers, retries, deadlines, cancellation and connections. */
 
 import { Code } from "@connectrpc/connect";
 import { context, propagation, trace, TraceFlags } from "@opentelemetry/api";
@@ -7,10 +7,12 @@ import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import * as http2 from "node:http2";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { ask, Switchboard, SwitchboardError, type ErrorKind, type Options } from "../src/index.js";
-import { breaksOff, fails, Fake, hangs, left, type Answer } from "./fake.js";
-import { all, answer, begin, route, says, text } from "./words.js";
+import { aborted, breaksOff, fails, Fake, hangs, type Answer } from "./fake.js";
+import { all, answer, begin, route, says, text } from "./events.js";
 
 const unavailable = fails(Code.Unavailable, "the proxy has no server");
 const HI = ask("default", "Hi");
@@ -23,7 +25,7 @@ function isA(kind: ErrorKind, code: SwitchboardError["code"]): (error: unknown) 
   };
 }
 
-test("one line asks one question", async () => {
+test("text returns the text of the answer", async () => {
   await using fake = await Fake.playing([() => answer("Hello, you.")]);
   const client = await fake.client();
 
@@ -31,7 +33,7 @@ test("one line asks one question", async () => {
   assert.equal(fake.seen[0]?.request.taskType, "summarization");
 });
 
-test("the token and the client's name go with every call", async () => {
+test("sends the token and the user agent with every call", async () => {
   await using fake = await Fake.playing([() => answer(""), () => says("")]);
   const client = await fake.client({ bearerToken: "s3cret" });
 
@@ -48,7 +50,7 @@ test("the token and the client's name go with every call", async () => {
   }
 });
 
-test("wrong options say so, and show no token", async () => {
+test("refuses invalid options without showing the token", async () => {
   const wrong: (string | Options)[] = [
     "ftp://gateway:1",
     "no host",
@@ -68,7 +70,7 @@ test("wrong options say so, and show no token", async () => {
   await assert.rejects(Switchboard.connectLazy().converse(HI, { deadlineMs: -5 }), isA("options", "INVALID_ARGUMENT"));
 });
 
-test("nobody there is told at once, or at the first call", async () => {
+test("a refused connection is a connect error", async () => {
   const fake = await Fake.playing([]);
   const { address } = fake;
   await fake[Symbol.asyncDispose]();
@@ -77,52 +79,59 @@ test("nobody there is told at once, or at the first call", async () => {
   await assert.rejects(Switchboard.connectLazy(address).converse(HI), isA("connect", "UNAVAILABLE"));
 });
 
-// === one more attempt ===
+// === retries ===
 
-test("a call that was not answered is made once more", async () => {
-  await using fake = await Fake.playing([unavailable, () => answer("Here."), unavailable, () => says("Here.")]);
-  const client = await fake.client();
-
-  assert.equal(await client.text("default", "Hi"), "Here.");
-  assert.equal((await client.stream(HI).collectMessage()).text(), "Here.");
-
-  const previous = fake.seen.map(({ headers }) => headers.get("grpc-previous-rpc-attempts"));
-  assert.deepEqual(previous, [null, "1", null, "1"]);
-});
-
-test("a call is made twice at most", async () => {
-  await using fake = await Fake.playing([unavailable, unavailable, () => answer("too late")]);
+test("does not retry an unavailable server", async () => {
+  await using fake = await Fake.playing([unavailable, () => answer("not sent")]);
 
   await assert.rejects((await fake.client()).converse(HI), isA("status", "UNAVAILABLE"));
-  assert.equal(fake.seen.length, 2);
+  assert.equal(fake.seen.length, 1);
 });
 
-test("the server says whether and when a call may be made again", async () => {
-  const pushback = (ms: string) => fails(Code.Unavailable, "busy", { "grpc-retry-pushback-ms": ms });
-  for (const [answers, attempts] of [
-    [[pushback("-1")], 1],
-    [[pushback("soon")], 1],
-    [[pushback("3600000")], 1], // longer than the deadline
-    [[pushback("20"), pushback("-1")], 2],
-  ] as const) {
-    await using fake = await Fake.playing([...answers]);
-    const client = await fake.client();
+/** Bare HTTP/2 server: refuses the first streams as unprocessed, then returns empty responses. */
+async function refusing(refusals: number): Promise<{ address: string; calls: () => number; close: () => void }> {
+  let calls = 0;
+  const server = http2.createServer();
+  server.on("stream", (stream) => {
+    calls += 1;
+    stream.on("error", () => {});
+    if (calls <= refusals) {
+      stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+      return;
+    }
+    stream.respond({ "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.end(Buffer.alloc(5)); // an uncompressed message without fields
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { address: `http://127.0.0.1:${port}`, calls: () => calls, close: () => server.close() };
+}
 
-    await assert.rejects(client.converse(HI, { deadlineMs: 60_000 }), isA("status", "UNAVAILABLE"));
-    assert.equal(fake.seen.length, attempts);
-  }
+test("sends an unprocessed call once more", async () => {
+  const server = await refusing(1);
+  const client = await Switchboard.connect(server.address);
+
+  await client.tasks();
+
+  assert.equal(server.calls(), 2);
+  client.close();
+  server.close();
 });
 
-test("nothing but UNAVAILABLE is tried again, and not without leave", async () => {
-  const exhausted = fails(Code.ResourceExhausted, "no");
-  await using fake = await Fake.playing([exhausted, unavailable]);
+test("does not send a call a third time", async () => {
+  const server = await refusing(9);
+  const client = await Switchboard.connect(server.address);
 
-  await assert.rejects((await fake.client()).converse(HI), isA("status", "RESOURCE_EXHAUSTED"));
-  await assert.rejects((await fake.client({ retry: false })).converse(HI), isA("status", "UNAVAILABLE"));
-  assert.equal(fake.seen.length, 2);
+  await assert.rejects(client.tasks(), isA("transport", "UNAVAILABLE"));
+
+  assert.equal(server.calls(), 2);
+  client.close();
+  server.close();
 });
 
-test("a stream that has begun is not tried again", async () => {
+test("does not retry a stream that has started", async () => {
   await using fake = await Fake.playing([breaksOff([route, text(0, "Hel")], unavailable)]);
   const events: string[] = [];
 
@@ -136,28 +145,27 @@ test("a stream that has begun is not tried again", async () => {
   assert.equal(fake.seen.length, 1);
 });
 
-test("a connection that breaks is opened again", async () => {
-  const dies: Answer = (_seen, fake) => {
-    fake.die();
-    return answer("nobody hears this");
+test("reopens a broken connection", async () => {
+  const crashes: Answer = (_seen, fake) => {
+    fake.crash();
+    return answer("not received");
   };
-  await using fake = await Fake.playing([dies, () => answer("Here."), dies, dies, () => answer("Here.")]);
+  await using fake = await Fake.playing([crashes, () => answer("Here.")]);
   const client = await fake.client();
 
-  assert.equal(await client.text("default", "Hi"), "Here.");
   await assert.rejects(client.text("default", "Hi"), isA("transport", "UNAVAILABLE"));
   assert.equal(await client.text("default", "Hi"), "Here.");
 });
 
-test("a connection that breaks in mid-stream is an error", async () => {
-  const dies: Answer = async function* (_seen, fake) {
+test("a broken connection ends a stream with an error", async () => {
+  const crashes: Answer = async function* (_seen, fake) {
     yield* [route, begin, text(0, "Hel")];
     await pulled;
-    fake.die();
+    fake.crash();
   };
   let pull = () => {};
   const pulled = new Promise<void>((resolve) => (pull = resolve));
-  await using fake = await Fake.playing([dies]);
+  await using fake = await Fake.playing([crashes]);
 
   const words = (await fake.client()).stream(HI).text();
   assert.equal((await words.next()).value, "Hel");
@@ -166,7 +174,7 @@ test("a connection that breaks in mid-stream is an error", async () => {
   assert.equal(fake.seen.length, 1);
 });
 
-test("a connection that drains is replaced", async () => {
+test("replaces a connection that received GOAWAY", async () => {
   await using fake = await Fake.playing([() => answer("one"), () => answer("two")]);
   const client = await fake.client();
 
@@ -176,7 +184,7 @@ test("a connection that drains is replaced", async () => {
   assert.equal(await client.text("default", "Hi"), "two");
 });
 
-test("a stream that runs is finished on a connection that drains", async () => {
+test("finishes a running stream on a closing connection", async () => {
   let finish = () => {};
   const drained = new Promise<void>((resolve) => (finish = resolve));
   const held: Answer = async function* () {
@@ -196,9 +204,9 @@ test("a stream that runs is finished on a connection that drains", async () => {
   assert.deepEqual(await all(words), ["lo"]);
 });
 
-// === the end, from this side ===
+// === deadlines and cancellation ===
 
-test("the deadline goes to the server and holds here, to the end of the stream", async () => {
+test("sends the deadline and enforces it up to the end of the stream", async () => {
   await using fake = await Fake.playing([hangs(), hangs([route, begin])]);
   const client = await fake.client({ deadlineMs: 60_000 });
 
@@ -208,11 +216,11 @@ test("the deadline goes to the server and holds here, to the end of the stream",
   for (const { headers, signal } of fake.seen) {
     const [, milliseconds] = /^(\d+)m$/.exec(headers.get("grpc-timeout") ?? "") ?? [];
     assert.ok(Number(milliseconds) > 0 && Number(milliseconds) <= 300, headers.get("grpc-timeout") ?? "no header");
-    await left(signal);
+    await aborted(signal);
   }
 });
 
-test("a connection's deadline is every call's", async () => {
+test("the connection's deadline applies to every call", async () => {
   await using fake = await Fake.playing([() => answer(""), () => answer("")]);
   const client = await fake.client({ deadlineMs: 100_000_000 });
 
@@ -224,7 +232,7 @@ test("a connection's deadline is every call's", async () => {
   assert.match(near ?? "", /^\d{5}m$/);
 });
 
-test("a signal cancels a call, at the server too", async () => {
+test("a signal cancels the call, also at the server", async () => {
   await using fake = await Fake.playing([hangs([route, begin, text(0, "Hel")])]);
   const controller = new AbortController();
   const reason = new Error("the user closed the tab");
@@ -236,10 +244,10 @@ test("a signal cancels a call, at the server too", async () => {
   await assert.rejects(words.next(), (error: SwitchboardError) => {
     return isA("cancelled", "CANCELLED")(error) && error.cause === reason;
   });
-  await left(fake.seen[0]!.signal);
+  await aborted(fake.seen[0]!.signal);
 });
 
-test("a signal that was given too late sends nothing", async () => {
+test("an aborted signal sends nothing", async () => {
   await using fake = await Fake.playing([]);
   const client = await fake.client();
 
@@ -259,10 +267,10 @@ test("leaving the loop cancels the call", async () => {
     assert.equal(event.case, "route");
     break;
   }
-  await Promise.all(fake.seen.map(({ signal }) => left(signal)));
+  await Promise.all(fake.seen.map(({ signal }) => aborted(signal)));
 });
 
-test("a caller's signal is let go of when the call is over", async () => {
+test("removes its listeners from the caller's signal", async () => {
   await using fake = await Fake.playing([() => answer(""), () => says("")]);
   const client = await fake.client();
   const { signal } = new AbortController();
@@ -280,9 +288,9 @@ test("a caller's signal is let go of when the call is over", async () => {
   assert.equal(listeners, 0);
 });
 
-// === the connection ===
+// === connections ===
 
-test("a quiet connection is probed during a call", async () => {
+test("pings a quiet connection during a call", async () => {
   await using fake = await Fake.playing([hangs()]);
   const client = await fake.client({ keepAliveMs: 50 });
   const [session] = fake.sessions;
@@ -295,7 +303,7 @@ test("a quiet connection is probed during a call", async () => {
   await assert.rejects(call, isA("cancelled", "CANCELLED"));
 });
 
-test("messages may be large, and no larger than allowed", async () => {
+test("accepts large messages up to the limit", async () => {
   const large = "å".repeat(16 << 20); // 32 MiB
   const echo: Answer = ({ request }) => answer(request.messages[0]?.content[0]?.block.value as string);
   await using fake = await Fake.playing([echo, echo, () => answer(large)]);
@@ -307,7 +315,7 @@ test("messages may be large, and no larger than allowed", async () => {
   await assert.rejects(strict.text("default", "Hi"), isA("transport", "RESOURCE_EXHAUSTED"));
 });
 
-test("calls belong to the caller's trace", async () => {
+test("sends the caller's trace context", async () => {
   await using fake = await Fake.playing([() => answer(""), () => says("")]);
   const client = await fake.client();
   const traceId = "0af7651916cd43dd8448eb211c80319c";

@@ -1,4 +1,4 @@
-/** A stream put together is the message that the model meant, ready to be sent back. */
+/** Collected streams. */
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { StructSchema, ValueSchema, type Value } from "@bufbuild/protobuf/wkt";
@@ -21,7 +21,7 @@ import {
   text,
   tool,
   toolInput,
-} from "./words.js";
+} from "./events.js";
 
 function collect(...events: Event[]): Collected {
   const collector = new Collector();
@@ -53,7 +53,7 @@ function stringValue(value: string): Value {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-test("pieces of several blocks may come in turns", () => {
+test("collects interleaved blocks", () => {
   const collected = collect(
     route,
     begin,
@@ -78,7 +78,7 @@ test("pieces of several blocks may come in turns", () => {
   assert.equal(collected.stopReason, pb.StopReason.TOOL_USE);
 });
 
-test("a tool's arguments keep integers above 2^53", () => {
+test("tool arguments keep integers above 2^53", () => {
   const collected = collect(
     tool(0, "t1", "pay"),
     toolInput(0, '{"cents":90071992'),
@@ -90,7 +90,7 @@ test("a tool's arguments keep integers above 2^53", () => {
   assert.deepEqual(toolUse, { toolUseId: "t1", name: "pay", inputJson: '{"cents":9007199254740993}', type: undefined });
 });
 
-test("arguments that were built of JSON values read as text too", () => {
+test("converts arguments that are values to text", () => {
   const struct = {
     case: "structValue" as const,
     value: create(StructSchema, { fields: { city: stringValue("Rome") } }),
@@ -104,7 +104,7 @@ test("arguments that were built of JSON values read as text too", () => {
   assert.equal(collected.toolUses()[0]?.inputJson, '{"city":"Rome"}');
 });
 
-test("reasoning keeps its signature and its seal", () => {
+test("keeps signed and encrypted reasoning", () => {
   const collected = collect(
     thought(0, { case: "text", value: "Hm" }),
     thought(0, { case: "text", value: "m." }),
@@ -127,7 +127,7 @@ test("reasoning keeps its signature and its seal", () => {
   assert.equal(collected.text(), "Yes.");
 });
 
-test("cited words stay with their sources", () => {
+test("keeps citations", () => {
   const cited = delta(0, { case: "citation", value: { title: "Atlas", sourceContent: [{ text: "Rome is warm." }] } });
 
   const collected = collect(text(0, "It is "), cited, text(0, "warm."), metadata);
@@ -141,7 +141,7 @@ test("cited words stay with their sources", () => {
   assert.equal(collected.text(), "It is warm.");
 });
 
-test("a tool at Bedrock answers in parts", () => {
+test("collects the parts of a tool result", () => {
   const part = (block: MessageInitShape<typeof pb.ToolResultBlockDeltaSchema>["block"]) =>
     delta(0, { case: "toolResult", value: { blocks: [{ ...(block && { block }) }] } });
 
@@ -160,7 +160,7 @@ test("a tool at Bedrock answers in parts", () => {
   assertBlocks(collected, { case: "toolResult", value: { toolUseId: "t1", status: "success", content } });
 });
 
-test("a picture comes in pieces", () => {
+test("collects the parts of an image", () => {
   const piece = (value: Uint8Array<ArrayBuffer>) =>
     delta(0, { case: "image", value: { source: { source: { case: "bytes", value } } } });
 
@@ -176,7 +176,7 @@ test("a picture comes in pieces", () => {
   assertBlocks(collected, { case: "image", value: { format: "png", source, error: { message: "cut" } } });
 });
 
-test("what is newer than the contract is not lost", () => {
+test("keeps unknown events and blocks", () => {
   const unknown = event({ case: "unknown", value: { eventType: "sparks", json: "{}" } });
   const first = delta(0, { case: "unknownJson", value: '{"hue":1}' });
   const odd = delta(0, { case: "unknownJson", value: '{"tint":1}' });
@@ -195,18 +195,28 @@ test("what is newer than the contract is not lost", () => {
   assert.deepEqual(collected.unplaced, [unknown, first, odd, toolInput(2, "{}")]);
 });
 
-test("blank text is left out since Bedrock refuses it", () => {
+test("omits blank text", () => {
   assertBlocks(collect(text(0, ""), text(0, "\n"), tool(1, "t1", "now"), metadata), toolUse("t1", "now", "{}"));
 });
 
-test("a restart forgets what came before", () => {
+test("a restart discards earlier events", () => {
   const collected = collect(route, begin, text(0, "Wrong "), tool(1, "t0", "wrong"), restart, ...says("Right."));
 
   assertBlocks(collected, { case: "text", value: "Right." });
   assert.equal(collected.route?.modelId, "haiku");
 });
 
-test("a collected stream says what a whole answer says", async () => {
+test("has the final route of the metadata", () => {
+  const routeWith = (outcome: pb.Outcome) => ({ attempts: [{ modelId: "haiku", outcome }] });
+  const first = event({ case: "route", value: routeWith(pb.Outcome.UNSPECIFIED) });
+  const last = event({ case: "metadata", value: { route: routeWith(pb.Outcome.OK) } });
+
+  const collected = collect(first, text(0, "Hi"), last);
+
+  assert.equal(collected.route?.attempts[0]?.outcome, pb.Outcome.OK);
+});
+
+test("a collected stream equals the complete answer", async () => {
   await using fake = await Fake.playing([() => says("Hello", ", you."), () => answer("Hello, you.")]);
   const client = await fake.client();
 
@@ -220,7 +230,7 @@ test("a collected stream says what a whole answer says", async () => {
   assert.deepEqual(fake.seen[0]?.request.messages, [user("Hi")]);
 });
 
-test("a stream without its metadata is an error, however it is read", async () => {
+test("a stream without metadata is an error", async () => {
   const cut = () => [route, begin, text(0, "Hel")];
   await using fake = await Fake.playing([cut, cut, cut]);
   const client = await fake.client();
@@ -231,15 +241,15 @@ test("a stream without its metadata is an error, however it is read", async () =
   await assert.rejects(all(client.stream(ask("default", "Hi")).text()), isIncomplete);
 });
 
-test("text streams piece by piece and ends", async () => {
+test("text skips empty deltas and ends", async () => {
   await using fake = await Fake.playing([() => says("Hello", "", ", you.")]);
   const stream = (await fake.client()).stream(ask("default", "Hi"));
 
   assert.deepEqual(await all(stream.text()), ["Hello", ", you."]);
-  assert.throws(() => stream.text(), TypeError); // it cannot be read a second time
+  assert.throws(() => stream.text(), TypeError); // a stream can be read only once
 });
 
-test("text cannot take words back", async () => {
+test("text fails if a restart follows text", async () => {
   const late = () => [route, text(0, "Wrong"), restart, ...says("Right")];
   const early = () => [route, restart, ...says("Right")];
   await using fake = await Fake.playing([late, early]);

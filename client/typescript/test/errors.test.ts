@@ -1,4 +1,4 @@
-/** Everything that Switchboard tells of a failure can be read from the error. */
+/** Errors carry the details of the status. */
 
 import { create } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 import * as rpc from "../src/gen/google/rpc/error_details_pb.js";
 import { ask, pb, SwitchboardError, type FieldViolation } from "../src/index.js";
 import { breaksOff, detail, fails, Fake, type Answer } from "./fake.js";
-import { route, text } from "./words.js";
+import { route, text } from "./events.js";
 
 const FINAL = { "grpc-retry-pushback-ms": "-1" };
 
@@ -30,10 +30,10 @@ async function errorOf(answer: Answer): Promise<SwitchboardError> {
     assert.ok(error instanceof SwitchboardError);
     return error;
   }
-  return assert.fail("it was answered");
+  return assert.fail("the call succeeded");
 }
 
-test("an error has its reason, its delay, its id and its route", async () => {
+test("has reason, retry delay, request id and route", async () => {
   const error = await errorOf(throttled);
 
   assert.deepEqual([error.kind, error.code, error.reason], ["status", "RESOURCE_EXHAUSTED", "BEDROCK_THROTTLED"]);
@@ -45,7 +45,7 @@ test("an error has its reason, its delay, its id and its route", async () => {
   ]);
 });
 
-test("an error names the fields that are wrong", async () => {
+test("names invalid fields", async () => {
   const violation = { field: "messages[0].role", description: 'is "robot": use "user"' };
   const error = await errorOf(
     fails(
@@ -62,7 +62,7 @@ test("an error names the fields that are wrong", async () => {
   assert.equal(error.retryDelayMs, undefined);
 });
 
-test("an error in the middle of a stream comes after its events", async () => {
+test("an error of a stream follows its events", async () => {
   await using fake = await Fake.playing([breaksOff([route, text(0, "Hel")], throttled)]);
   const stream = (await fake.client()).stream(ask("default", "Hi"))[Symbol.asyncIterator]();
 
@@ -72,7 +72,7 @@ test("an error in the middle of a stream comes after its events", async () => {
   assert.deepEqual(await stream.next(), { done: true, value: undefined });
 });
 
-test("a server that says nothing of the reason is an error too", async () => {
+test("accepts a status without details", async () => {
   const error = await errorOf(fails(Code.PermissionDenied, "no", FINAL));
 
   assert.deepEqual([error.kind, error.code], ["status", "PERMISSION_DENIED"]);
@@ -80,7 +80,7 @@ test("a server that says nothing of the reason is an error too", async () => {
   assert.deepEqual(error.fieldViolations, []);
 });
 
-test("details that cannot be read do not hide the error", async () => {
+test("ignores invalid details", async () => {
   const garbled = { type: "google.rpc.ErrorInfo", value: new Uint8Array([0xff]) };
   const error = await errorOf(() => {
     const answer = fails(Code.Internal, "broken", FINAL);
@@ -95,7 +95,7 @@ test("details that cannot be read do not hide the error", async () => {
   assert.deepEqual([error.code, error.message, error.reason], ["INTERNAL", "broken", undefined]);
 });
 
-test("every code has gRPC's name", async () => {
+test("uses gRPC's names of codes", async () => {
   const codes = Object.values(Code).filter((code): code is Code => typeof code === "number");
   await using fake = await Fake.playing(codes.map((code) => fails(code, "no", FINAL)));
   const client = await fake.client();

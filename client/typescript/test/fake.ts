@@ -1,4 +1,4 @@
-/** A Switchboard that plays given answers and remembers what it was asked. */
+/** Fake server that returns prepared answers and records the calls it receives. */
 
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
@@ -9,18 +9,18 @@ import type { AddressInfo } from "node:net";
 import type { SecureServerOptions, ServerHttp2Session } from "node:http2";
 import { pb, Switchboard, type Event, type Options } from "../src/index.js";
 
-/** What the next call gets: an answer, or a failure, as its last act. */
+/** Answer to the next call; throws for a failure. */
 export type Answer = (seen: Seen, fake: Fake) => pb.ConverseResponse | AsyncIterable<Event> | Event[];
 
-/** A call as it arrived. */
+/** Received call. */
 export interface Seen {
   readonly headers: Headers;
   readonly request: pb.ConverseRequest;
-  /** Aborted when the caller leaves. */
+  /** Aborted when the caller cancels. */
   readonly signal: AbortSignal;
 }
 
-/** Runs until it is disposed of. */
+/** Running fake server; stops when disposed. */
 export class Fake implements AsyncDisposable {
   readonly seen: Seen[] = [];
   readonly sessions = new Set<ServerHttp2Session>();
@@ -58,14 +58,14 @@ export class Fake implements AsyncDisposable {
     return client;
   }
 
-  /** Breaks every connection, as a process that dies does. */
-  die(): void {
+  /** Breaks every connection, like a crash. */
+  crash(): void {
     this.sessions.forEach((session) => session.destroy());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#clients.forEach((client) => client.close());
-    this.die();
+    this.crash();
     this.#server.close();
     await once(this.#server, "close");
   }
@@ -89,7 +89,7 @@ export class Fake implements AsyncDisposable {
     this.seen.push(seen);
     const answer = this.#answers.shift();
     if (answer === undefined) {
-      throw new ConnectError("the script is over", Code.Internal);
+      throw new ConnectError("no answer is prepared", Code.Internal);
     }
     return answer(seen, this);
   }
@@ -108,7 +108,7 @@ export function fails(
   };
 }
 
-/** The events, then the failure. */
+/** Returns the events, then the failure. */
 export function breaksOff(events: Event[], failure: Answer): Answer {
   return async function* (seen, fake) {
     yield* events;
@@ -116,15 +116,15 @@ export function breaksOff(events: Event[], failure: Answer): Answer {
   };
 }
 
-/** The events, then nothing, until the caller leaves. */
+/** Returns the events, then nothing until the caller cancels. */
 export function hangs(events: Event[] = []): Answer {
   return async function* ({ signal }) {
     yield* events;
-    await left(signal);
+    await aborted(signal);
   };
 }
 
-export async function left(signal: AbortSignal): Promise<void> {
+export async function aborted(signal: AbortSignal): Promise<void> {
   await (signal.aborted || once(signal, "abort"));
 }
 

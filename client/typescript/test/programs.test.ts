@@ -1,11 +1,11 @@
-/** The client against the real server, on the real simulator of Bedrock. */
+/** The client with the real server and a simulated Bedrock. */
 
 import { create, fromJson, type JsonObject } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { ask, Collected, Collector, pb, Switchboard, SwitchboardError, task, toolResult, user } from "../src/index.js";
 import { Programs } from "./programs.js";
-import { all } from "./words.js";
+import { all } from "./events.js";
 
 const FIRST = "us.anthropic.claude-opus-4-8";
 const SECOND = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
@@ -21,7 +21,7 @@ after(async () => {
   switchboard.close();
   await programs[Symbol.asyncDispose]();
 });
-beforeEach(() => programs.forget());
+beforeEach(() => programs.reset());
 
 async function errorOf(promise: Promise<unknown>): Promise<SwitchboardError> {
   const error = await promise.then(
@@ -32,7 +32,7 @@ async function errorOf(promise: Promise<unknown>): Promise<SwitchboardError> {
   return error;
 }
 
-/** A tool whose only argument is an integer that no double can hold. */
+/** Tool with an integer argument that a double cannot represent. */
 function paymentTool(): pb.ToolConfiguration {
   const text = '{"type":"object","properties":{"cents":{"const":9007199254740993}},"required":["cents"]}';
   const inputSchema = { schema: { case: "jsonText" as const, value: text } };
@@ -40,17 +40,17 @@ function paymentTool(): pb.ToolConfiguration {
   return create(pb.ToolConfigurationSchema, { tools: [{ tool: toolSpec }] });
 }
 
-test("one question, one answer, whole or streamed: the same words", async () => {
+test("a complete and a streamed answer have the same text", async () => {
   const question = "Describe Venice at dawn.";
   const text = await switchboard.text(task.ANALYSIS, question);
-  const pieces = await all(switchboard.stream(ask(task.ANALYSIS, question)).text());
+  const parts = await all(switchboard.stream(ask(task.ANALYSIS, question)).text());
 
   assert.match(text, /^\[simulated us\.anthropic\.claude-opus-4-8\]/);
-  assert.ok(pieces.length > 1);
-  assert.equal(pieces.join(""), text);
+  assert.ok(parts.length > 1);
+  assert.equal(parts.join(""), text);
 });
 
-test("a stream's events begin with the route and end with the metadata", async () => {
+test("a stream starts with the route and ends with the metadata", async () => {
   const events = await all(switchboard.stream(ask(task.SUMMARIZATION, "Hello")));
 
   assert.equal(events[0]?.case, "route");
@@ -63,7 +63,7 @@ test("a stream's events begin with the route and end with the metadata", async (
   assert.ok(collected.latency?.firstToken);
 });
 
-test("tools are called, answered and reported on, and keep every digit", async () => {
+test("tool uses and results keep every digit", async () => {
   const request = create(pb.ConverseRequestSchema, {
     messages: [user("Send the payment, please.")],
     toolConfig: paymentTool(),
@@ -86,7 +86,7 @@ test("tools are called, answered and reported on, and keep every digit", async (
   assert.match(arrived, /"json":\{"sent":9007199254740995\}/);
 });
 
-test("reasoning goes back with its signature", async () => {
+test("sends reasoning back with its signature", async () => {
   const body = {
     messages: [{ role: "user", content: [{ text: "Is 221 a prime?" }] }],
     inferenceConfig: { maxTokens: 4096 },
@@ -99,12 +99,12 @@ test("reasoning goes back with its signature", async () => {
   request.messages.push(first.message, user("And 223?"));
   const second = Collected.from(await switchboard.converse(request));
 
-  // The simulator refuses a signature that is not its own.
+  // The simulator rejects a signature that is not its own.
   assert.equal(second.route?.attempts.length, 1);
   assert.notEqual(second.text(), "");
 });
 
-test("a fallback shows in the route", async () => {
+test("the route shows a fallback", async () => {
   await programs.inject("us.anthropic.claude-opus-4-7", { kind: "throttle" });
 
   const answer = await switchboard.converse(ask("falling-back", "Reverse a list."));
@@ -115,7 +115,7 @@ test("a fallback shows in the route", async () => {
   assert.deepEqual(outcomes, [pb.Outcome.THROTTLED, pb.Outcome.OK]);
 });
 
-test("a failure of every model is one error, with every attempt", async () => {
+test("an error has every attempt", async () => {
   await programs.inject("*", { kind: "error", name: "AccessDeniedException" });
 
   const error = await errorOf(switchboard.text("denied", "Reverse a list."));
@@ -128,7 +128,7 @@ test("a failure of every model is one error, with every attempt", async () => {
   assert.match(error.requestId ?? "", /^[0-9a-f-]{36}$/);
 });
 
-test("throttling says how long to wait", async () => {
+test("throttling has a retry delay", async () => {
   await programs.inject("*", { kind: "throttle" });
 
   const error = await errorOf(switchboard.text("throttled", "Reverse a list."));
@@ -137,7 +137,7 @@ test("throttling says how long to wait", async () => {
   assert.ok(error.retryDelayMs !== undefined && error.retryDelayMs > 0);
 });
 
-test("a failure after content is an error after the words, and is not tried again", async () => {
+test("a failure after content is an error and is not retried", async () => {
   await programs.inject("*", { kind: "exception", after_events: 6, name: "internalServerException" });
   const words: string[] = [];
 
@@ -153,7 +153,7 @@ test("a failure after content is an error after the words, and is not tried agai
   assert.equal((await programs.calls()).length, 1);
 });
 
-test("what is wrong with a request is told by its field", async () => {
+test("names invalid fields", async () => {
   const error = await errorOf(switchboard.converse({ messages: [{ role: "robot", content: [] }] }));
 
   assert.deepEqual([error.code, error.reason], ["INVALID_ARGUMENT", "INVALID_FIELD"]);
@@ -161,7 +161,7 @@ test("what is wrong with a request is told by its field", async () => {
   assert.match(error.fieldViolations[0]?.problem ?? "", /robot/);
 });
 
-test("a deadline ends the call everywhere", async () => {
+test("a deadline cancels the call at Bedrock", async () => {
   await programs.inject("*", { kind: "hang" });
 
   const error = await errorOf(switchboard.text("silent", "Reverse a list.", { deadlineMs: 1_500 }));
@@ -170,7 +170,7 @@ test("a deadline ends the call everywhere", async () => {
   await programs.until((calls) => calls.length === 1 && calls[0]!.hung_up);
 });
 
-test("cancelling in mid-stream ends the model's work", async () => {
+test("a signal cancels the call at Bedrock", async () => {
   await programs.inject("*", { kind: "stall", after_events: 6 });
   const controller = new AbortController();
 
@@ -187,7 +187,7 @@ test("cancelling in mid-stream ends the model's work", async () => {
   await programs.until((calls) => calls.length === 1 && calls[0]!.hung_up);
 });
 
-test("leaving the loop ends the model's work", async () => {
+test("leaving the loop cancels the call at Bedrock", async () => {
   await programs.inject("*", { kind: "stall", after_events: 6 });
 
   for await (const _ of switchboard.stream(ask("silent", "Reverse a list.")).text()) {
@@ -197,7 +197,7 @@ test("leaving the loop ends the model's work", async () => {
   await programs.until((calls) => calls.length === 1 && calls[0]!.hung_up);
 });
 
-test("documents of megabytes arrive", async () => {
+test("sends documents of several megabytes", async () => {
   const bytes = new Uint8Array(3_300_000).fill(0x61);
   const source = { source: { case: "bytes" as const, value: bytes } };
   const document = { case: "document" as const, value: { format: "txt", name: "letters", source } };
@@ -208,7 +208,7 @@ test("documents of megabytes arrive", async () => {
   assert.ok(answer.usage && answer.usage.inputTokens > 500_000);
 });
 
-test("text in every script arrives as it was written", async () => {
+test("sends text in every script unchanged", async () => {
   const text = 'Grüße, "你好", नमस्ते, 👩‍🚀🏳️‍🌈, \u0000\u202e e\u0301.';
 
   const answer = await switchboard.text(task.SUMMARIZATION, text);
@@ -219,7 +219,7 @@ test("text in every script arrives as it was written", async () => {
   assert.equal(body.messages[0].content[0].text, text);
 });
 
-test("a Bedrock body is a request", async () => {
+test("accepts a Bedrock body", async () => {
   const body: JsonObject = {
     taskType: "summarization",
     system: [{ text: "Be brief." }],
@@ -232,18 +232,20 @@ test("a Bedrock body is a request", async () => {
   assert.equal(answer.stopReason, pb.StopReason.MAX_TOKENS);
 });
 
-test("a call's cost comes with the answer, whole or streamed", async () => {
+test("a complete and a streamed answer have the same cost", async () => {
   const question = ask(task.SUMMARIZATION, "Summarize: all is well.");
-  const whole = Collected.from(await switchboard.converse(question));
+  const complete = Collected.from(await switchboard.converse(question));
   const streamed = await switchboard.stream(question).collectMessage();
 
-  assert.ok(whole.cost && whole.cost.picoUsd > 0n);
-  assert.deepEqual(streamed.cost, whole.cost);
+  assert.ok(complete.cost && complete.cost.picoUsd > 0n);
+  assert.deepEqual(streamed.cost, complete.cost);
+  assert.equal(complete.cost.usd, Number(complete.cost.picoUsd) / 1e12);
+  assert.deepEqual(streamed.route?.attempts[0]?.usage, streamed.usage);
 });
 
-test("what became of an answer is said by its request id, and said again takes its place", async () => {
+test("later feedback by the same judge replaces the earlier one", async () => {
   const answer = await switchboard.stream(ask(task.CODING, "Reverse a list.")).collectMessage();
-  const judge = { kind: "check", id: "compiler" };
+  const judge = { kind: pb.JudgeKind.CHECK, id: "compiler" };
   const requestId = answer.route?.requestId ?? "";
 
   const first = await switchboard.recordFeedback({ requestId, judge, taskSuccess: false });
@@ -258,17 +260,17 @@ test("what became of an answer is said by its request id, and said again takes i
   assert.equal(second.replaced, true);
 });
 
-test("feedback on an answer that nobody gave is refused", async () => {
-  const judge = { kind: "human", id: "alice" };
+test("feedback on an unknown answer is refused", async () => {
+  const judge = { kind: pb.JudgeKind.HUMAN, id: "alice" };
 
   const error = await errorOf(
-    switchboard.recordFeedback({ requestId: "3f1c2a4e-0000-4000-8000-000000000000", judge, thumb: "up" }),
+    switchboard.recordFeedback({ requestId: "3f1c2a4e-0000-4000-8000-000000000000", judge, thumb: pb.Thumb.UP }),
   );
 
   assert.deepEqual([error.code, error.reason], ["NOT_FOUND", "UNKNOWN_REQUEST"]);
 });
 
-test("tasks, routes and tokens can be asked for", async () => {
+test("lists tasks, explains routes and counts tokens", async () => {
   const { tasks } = await switchboard.tasks();
   const explained = await switchboard.explain(task.CODING);
   const converse = { case: "converse" as const, value: { messages: [user("How many tokens is this?")] } };

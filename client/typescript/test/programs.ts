@@ -1,4 +1,4 @@
-/** The real server on the real simulator of Bedrock. */
+/** Runs the real server with a simulated Bedrock. */
 
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 
 const CONFIG = fileURLToPath(new URL("../../test/switchboard.toml", import.meta.url));
 
-/** What the simulator knows of a call; see its `GET /_sim/calls`. */
+/** Call that the simulator received; see its `GET /_sim/calls`. */
 export interface SimulatedCall {
   readonly operation: string;
   readonly model: string;
@@ -20,7 +20,7 @@ export interface SimulatedCall {
   readonly hung_up: boolean;
 }
 
-/** Runs until it is disposed of. */
+/** Running programs; they stop when disposed. */
 export class Programs implements AsyncDisposable {
   readonly #children: ChildProcess[] = [];
   #admin = "";
@@ -44,31 +44,31 @@ export class Programs implements AsyncDisposable {
     return programs;
   }
 
-  /** From now on this goes wrong; `model` "*" means all. */
+  /** Injects a fault; `model` "*" means all models. */
   async inject(model: string, fault: Record<string, unknown>, times?: number): Promise<void> {
-    await this.#ask("POST", "/_sim/faults", { model, fault, ...(times && { times }) });
+    await this.#request("POST", "/_sim/faults", { model, fault, ...(times && { times }) });
   }
 
-  /** Everything goes well again, and nothing has been asked. */
-  async forget(): Promise<void> {
-    await this.#ask("DELETE", "/_sim/faults");
-    await this.#ask("DELETE", "/_sim/calls");
+  /** Removes all faults and recorded calls. */
+  async reset(): Promise<void> {
+    await this.#request("DELETE", "/_sim/faults");
+    await this.#request("DELETE", "/_sim/calls");
   }
 
   async calls(): Promise<SimulatedCall[]> {
     return (JSON.parse(await this.callsText()) as { calls: SimulatedCall[] }).calls;
   }
 
-  /** As JSON text, in which every integer is exact. */
+  /** Returns the calls as JSON text, which has exact integers. */
   callsText(): Promise<string> {
-    return this.#ask("GET", "/_sim/calls");
+    return this.#request("GET", "/_sim/calls");
   }
 
-  /** Waits until what the simulator saw is as it should be. */
-  async until(isSo: (calls: SimulatedCall[]) => boolean): Promise<void> {
-    for (const patience = AbortSignal.timeout(20_000); !isSo(await this.calls()); await sleep(20)) {
-      if (patience.aborted) {
-        throw new Error(`it never came to this: ${isSo}; the simulator saw ${await this.callsText()}`);
+  /** Waits until the recorded calls meet a condition. */
+  async until(condition: (calls: SimulatedCall[]) => boolean): Promise<void> {
+    for (const timeout = AbortSignal.timeout(20_000); !condition(await this.calls()); await sleep(20)) {
+      if (timeout.aborted) {
+        throw new Error(`condition not met: ${condition}; recorded calls: ${await this.callsText()}`);
       }
     }
   }
@@ -94,7 +94,7 @@ export class Programs implements AsyncDisposable {
     return child;
   }
 
-  async #ask(method: string, path: string, body?: unknown): Promise<string> {
+  async #request(method: string, path: string, body?: unknown): Promise<string> {
     const answer = await fetch(this.#admin + path, {
       method,
       ...(body !== undefined && { body: JSON.stringify(body) }),
@@ -107,7 +107,7 @@ export class Programs implements AsyncDisposable {
   }
 }
 
-/** `SWITCHBOARD_PROGRAMS`, or where `cargo build` puts them. */
+/** Returns the folder `SWITCHBOARD_PROGRAMS`, or else Cargo's target folder. */
 function folderOfPrograms(): string {
   const folder = process.env["SWITCHBOARD_PROGRAMS"] ?? join(targetOfCargo(), "debug");
   if (!existsSync(join(folder, "switchboard")) || !existsSync(join(folder, "bedrock-sim"))) {
@@ -126,13 +126,16 @@ function targetOfCargo(): string {
   return (JSON.parse(metadata) as { target_directory: string }).target_directory;
 }
 
-/** What the program says of itself when it is ready. Its output is read on afterwards, so that it never has to wait. */
+/**
+ * Returns the match of a line of the program's output. Reads the rest of the output too, so that it never
+ * blocks.
+ */
 async function lineOf(child: ChildProcess, pattern: RegExp): Promise<string> {
-  const said: string[] = [];
+  const lines: string[] = [];
   return new Promise((resolve, reject) => {
     for (const output of [child.stdout, child.stderr] as Readable[]) {
       createInterface({ input: output }).on("line", (line) => {
-        said.push(line);
+        lines.push(line);
         const [, found] = pattern.exec(line) ?? [];
         if (found !== undefined) {
           resolve(found);
@@ -140,6 +143,6 @@ async function lineOf(child: ChildProcess, pattern: RegExp): Promise<string> {
       });
     }
     child.once("error", reject);
-    child.once("exit", () => reject(new Error(`${child.spawnfile} ended: ${said.join("\n")}`)));
+    child.once("exit", () => reject(new Error(`${child.spawnfile} ended: ${lines.join("\n")}`)));
   });
 }

@@ -1,4 +1,4 @@
-/** The README's steps and examples work as they are written. */
+/** The steps and examples of the README run as written. */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { Programs } from "./programs.js";
 
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
-const NOT_IN_A_CHECKOUT = new Set(["dist", "node_modules"]);
+const NOT_IN_CHECKOUT = new Set(["dist", "node_modules"]);
 
 interface Block {
   readonly language: string;
@@ -44,6 +44,7 @@ async function run(program: string, ...args: string[]): Promise<string> {
     NODE_TEST_CONTEXT: undefined,
     npm_config_prefer_offline: "true",
     npm_config_audit: "false",
+    SWITCHBOARD: join(project, "switchboard"),
   };
   try {
     return (await promisify(execFile)(program, args, { cwd: project, env, timeout: 120_000 })).stdout;
@@ -53,11 +54,11 @@ async function run(program: string, ...args: string[]): Promise<string> {
   }
 }
 
-test("the client installs as written", async () => {
+test("installs as written", async () => {
   writeFileSync(join(project, "package.json"), '{ "name": "project", "type": "module", "private": true }\n');
   const checkout = join(project, "switchboard/client/typescript");
   mkdirSync(checkout, { recursive: true });
-  cpSync(PACKAGE, checkout, { recursive: true, filter: (path) => !NOT_IN_A_CHECKOUT.has(path.slice(PACKAGE.length)) });
+  cpSync(PACKAGE, checkout, { recursive: true, filter: (path) => !NOT_IN_CHECKOUT.has(path.slice(PACKAGE.length)) });
 
   for (const { code } of blocks().filter(({ language }) => language === "sh")) {
     await run("sh", "-ec", code);
@@ -67,9 +68,9 @@ test("the client installs as written", async () => {
   assert.deepEqual(Object.keys(listed.dependencies), ["@switchboard-ai/client"]);
 });
 
-test("the examples run as written", async () => {
+test("the examples run", async () => {
   const examples = blocks().filter(({ language }) => language === "ts");
-  assert.ok(examples.length >= 6, "the README's examples are found");
+  assert.ok(examples.length >= 6, "finds the README's examples");
   examples.forEach(({ code }, at) => {
     const here = code.replaceAll("http://127.0.0.1:50051", programs.address);
     writeFileSync(join(project, `example-${at}.ts`), here);
@@ -87,8 +88,8 @@ test("the examples run as written", async () => {
 
   for (const [at, { flags }] of examples.entries()) {
     if (!flags.includes("no-run")) {
-      const said = await run(process.execPath, `example-${at}.js`); // and ends by itself
-      assert.match(said, /\[simulated us\.anthropic/, `example ${at} has an answer: ${said}`);
+      const output = await run(process.execPath, `example-${at}.js`); // ends without `close`
+      assert.match(output, /\[simulated us\.anthropic/, `example ${at} prints an answer: ${output}`);
     }
   }
 });

@@ -1,4 +1,4 @@
-/** TLS: the server's certificate, and the caller's own. */
+/** TLS: server and client certificates. */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import type { TLSSocket } from "node:tls";
 import { generate } from "selfsigned";
 import { Switchboard, SwitchboardError } from "../src/index.js";
 import { Fake } from "./fake.js";
-import { answer } from "./words.js";
+import { answer } from "./events.js";
 
 async function certificate(commonName: string): Promise<{ cert: string; key: string }> {
   const extensions = [{ name: "subjectAltName" as const, altNames: [{ type: 2 as const, value: "localhost" }] }];
@@ -16,7 +16,7 @@ async function certificate(commonName: string): Promise<{ cert: string; key: str
   return { cert: made.cert, key: made.private };
 }
 
-test("a trusted server is spoken to, with the token", async () => {
+test("connects to a trusted server with the token", async () => {
   const tls = await certificate("localhost");
   await using fake = await Fake.playing([() => answer("Hello.")], tls);
   const client = await fake.client({ caCertificate: tls.cert, bearerToken: "s3cret" });
@@ -25,7 +25,7 @@ test("a trusted server is spoken to, with the token", async () => {
   assert.equal(fake.seen[0]?.headers.get("authorization"), "Bearer s3cret");
 });
 
-test("a server that nobody vouches for is not", async () => {
+test("refuses an untrusted server", async () => {
   await using fake = await Fake.playing([], await certificate("localhost"));
   const another = await certificate("localhost");
 
@@ -34,7 +34,7 @@ test("a server that nobody vouches for is not", async () => {
   }
 });
 
-test("the caller shows its own certificate", async () => {
+test("sends the client certificate", async () => {
   const [tls, mine] = await Promise.all([certificate("localhost"), certificate("caller")]);
   const asks = { ...tls, requestCert: true, rejectUnauthorized: true, ca: mine.cert };
   await using fake = await Fake.playing([() => answer("Hello.")], asks);
@@ -45,14 +45,14 @@ test("the caller shows its own certificate", async () => {
   const [session] = fake.sessions;
   assert.equal((session?.socket as TLSSocket).getPeerCertificate().subject.CN, "caller");
 
-  const bare = await fake.client({ caCertificate: tls.cert, retry: false }).catch((error: SwitchboardError) => error);
+  const bare = await fake.client({ caCertificate: tls.cert }).catch((error: SwitchboardError) => error);
   const refused =
     bare instanceof SwitchboardError ? bare : await bare.text("default", "Hi").catch((error: unknown) => error);
   assert.ok(refused instanceof SwitchboardError && refused.code === "UNAVAILABLE", String(refused));
 });
 
-test("nobody who answers in time is an error", async () => {
-  const silent = createServer(); // takes the connection, and never says a word of TLS
+test("a connection that is not answered in time is an error", async () => {
+  const silent = createServer(); // accepts the connection, but never starts TLS
   silent.listen(0, "127.0.0.1");
   await once(silent, "listening");
   const { port } = silent.address() as AddressInfo;

@@ -1,9 +1,9 @@
 //! The thread that owns the store, and the queue to it.
 //!
-//! Answers come by the thousand and nobody waits for them, so they are gathered: waking the thread for each of them, and
-//! writing each in a transaction of its own, would cost a call more than routing it does.
+//! Answers arrive by the thousand and no call waits for them, so they are written in batches: waking the thread and
+//! committing a transaction for each would cost a call more than routing it does.
 use super::{
-    Judgement, Quality,
+    Judgement,
     store::{AnswerRecord, Store},
 };
 use crate::{config, thread_priority};
@@ -23,14 +23,14 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How many may wait to be answered.
-const CAPACITY: usize = 4096;
+/// Maximum number of jobs in the queue.
+const MAX_QUEUED_JOBS: usize = 4096;
 
-/// How many answers may wait for the disk: at a thousand calls a second, what a stall of eight seconds leaves behind.
-const MOST_GATHERED: usize = 8192;
+/// Maximum number of answers that wait to be written: those of eight seconds at a thousand calls per second.
+const MAX_PENDING_ANSWERS: usize = 8192;
 
-/// How long answers are gathered before they are written. Whoever judges one does not wait for that.
-const GATHERING: Duration = Duration::from_millis(200);
+/// Time for which answers are collected before they are written. A judgement does not wait for it.
+const BATCH_DELAY: Duration = Duration::from_millis(200);
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,21 +40,18 @@ pub struct OpenError {
     problem: String,
 }
 
-/// What the thread is asked to do.
+/// A job of the thread.
 pub(super) enum Job {
-    /// There are answers again.
-    Gather,
+    /// The first pending answer has arrived: start a batch.
+    StartBatch,
+    /// Store a judgement. The reply is `None` if there is no such answer, and is dropped if the store fails.
     Judge {
         request_id: String,
         judgement: Judgement,
         now: SystemTime,
         reply: oneshot::Sender<Option<(AnswerRecord, bool)>>,
     },
-    Quality {
-        now: SystemTime,
-        reply: oneshot::Sender<Vec<Quality>>,
-    },
-    /// Nothing after this counts.
+    /// Write the pending answers and end.
     End,
 }
 
@@ -63,68 +60,75 @@ pub(super) enum Job {
 pub(super) enum Refused {
     /// The queue is full.
     Full,
-    /// The store failed, which the log says.
+    /// The store failed; the log has the reason.
     Failed,
 }
 
-/// The way to the thread.
+/// Sends answers and jobs to the thread.
 #[derive(Clone)]
 pub(super) struct Queue {
     jobs: SyncSender<Job>,
-    gathered: Arc<Gathered>,
+    pending: Arc<PendingAnswers>,
 }
 
-/// Answers that were not written yet.
-struct Gathered {
+/// Answers that are not written yet.
+struct PendingAnswers {
     answers: Mutex<Vec<AnswerRecord>>,
-    most: usize,
+    /// Maximum number of `answers`.
+    max: usize,
+    /// Number of answers that could not be stored.
     lost: AtomicU64,
 }
 
-/// The thread, to be waited for at the end.
+/// The thread that writes. Dropping it does not end the thread.
 #[derive(Debug)]
 pub struct Writer {
     jobs: SyncSender<Job>,
     thread: JoinHandle<()>,
 }
 
-/// Opens the store and begins to write.
+/// Opens the store and starts the thread.
 pub(super) fn start(config: &config::Feedback) -> Result<(Queue, Writer), OpenError> {
-    let cannot = |problem: &dyn Display| OpenError {
+    let cannot_open = |problem: &dyn Display| OpenError {
         file: config.file.as_ref().map_or("in memory".to_owned(), |file| file.display().to_string()),
         problem: problem.to_string(),
     };
-    let store = Store::open(config).map_err(|error| cannot(&error))?;
-    let (jobs, queued) = sync_channel(CAPACITY);
-    let gathered = Arc::new(Gathered::new(MOST_GATHERED));
-    let mut work =
-        Work { store, gathered: Arc::clone(&gathered), answers: Vec::new(), told: 0, failing: false };
+    let store = Store::open(config).map_err(|error| cannot_open(&error))?;
+    let (jobs, queued) = sync_channel(MAX_QUEUED_JOBS);
+    let pending = Arc::new(PendingAnswers::new(MAX_PENDING_ANSWERS));
+    let mut worker = Worker {
+        store,
+        pending: Arc::clone(&pending),
+        batch: Vec::new(),
+        reported_losses: 0,
+        is_failing: false,
+    };
     let thread = thread::Builder::new().name("feedback".to_owned()).spawn(move || {
         thread_priority::lower();
-        work.run(&queued);
+        worker.run(&queued);
     });
-    let thread = thread.map_err(|error| cannot(&error))?;
-    Ok((Queue { jobs: jobs.clone(), gathered }, Writer { jobs, thread }))
+    let thread = thread.map_err(|error| cannot_open(&error))?;
+    Ok((Queue { jobs: jobs.clone(), pending }, Writer { jobs, thread }))
 }
 
 // === impl Queue ===
 
 impl Queue {
-    /// Never waits: what there is no room for is lost, and counted.
+    /// Adds an answer. Never waits: an answer that does not fit is lost, and counted.
     pub(super) fn remember(&self, answer: AnswerRecord) {
-        if self.gathered.add(answer)
-            && matches!(self.jobs.try_send(Job::Gather), Err(TrySendError::Disconnected(_)))
+        if self.pending.add(answer)
+            && matches!(self.jobs.try_send(Job::StartBatch), Err(TrySendError::Disconnected(_)))
         {
-            self.gathered.lose(); // a full queue has woken the thread already
+            self.pending.lose_all(); // if the queue is full instead, the thread is awake
         }
     }
 
     pub(super) fn lost(&self) -> u64 {
-        self.gathered.lost.load(Relaxed)
+        self.pending.lost.load(Relaxed)
     }
 
-    /// Waits for the reply of a job, not for a place in the queue.
-    pub(super) async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Refused> {
+    /// Queues a job and waits for its reply. Does not wait for space in the queue.
+    pub(super) async fn request<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, Refused> {
         let (reply, replied) = oneshot::channel();
         self.jobs.try_send(job(reply)).map_err(|error| match error {
             TrySendError::Full(_) => Refused::Full,
@@ -137,28 +141,28 @@ impl Queue {
 // === impl Writer ===
 
 impl Writer {
-    /// Waits until everything so far is written, for so long at most, and ends the thread. What comes later is lost: calls
-    /// that were cut may outlive the server by a moment.
-    pub async fn finish(self, patience: Duration) {
+    /// Ends the thread and waits, at most for `max_wait`, until everything up to now is written. Answers that arrive
+    /// later are lost: calls that were cut off may outlive the server by a moment.
+    pub async fn finish(self, max_wait: Duration) {
         let Self { jobs, thread } = self;
         let written = spawn_blocking(move || jobs.send(Job::End).is_ok() && thread.join().is_ok());
-        if timeout(patience, written).await.is_err() {
-            tracing::warn!("feedback was still being written when the server ended");
+        if timeout(max_wait, written).await.is_err() {
+            tracing::warn!("the server ended before all feedback was written");
         }
     }
 }
 
-// === impl Gathered ===
+// === impl PendingAnswers ===
 
-impl Gathered {
-    fn new(most: usize) -> Self {
-        Self { answers: Mutex::default(), most, lost: AtomicU64::new(0) }
+impl PendingAnswers {
+    fn new(max: usize) -> Self {
+        Self { answers: Mutex::default(), max, lost: AtomicU64::new(0) }
     }
 
-    /// True: it is the first, of which the thread has to be told.
+    /// Returns true for the first answer of a batch, which the thread must be told about.
     fn add(&self, answer: AnswerRecord) -> bool {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= self.most {
+        if answers.len() >= self.max {
             self.lost.fetch_add(1, Relaxed);
             return false;
         }
@@ -166,103 +170,96 @@ impl Gathered {
         answers.len() == 1
     }
 
-    /// Takes all of them into `into`, which is empty, and whose room is used again.
+    /// Moves all answers into an empty vector, whose capacity is reused.
     fn take(&self, into: &mut Vec<AnswerRecord>) {
         std::mem::swap(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner), into);
     }
 
-    /// Nobody will write them.
-    fn lose(&self) {
+    /// Discards all answers, because the thread has ended.
+    fn lose_all(&self) {
         let mut lost = Vec::new();
         self.take(&mut lost);
         self.lost.fetch_add(lost.len() as u64, Relaxed);
     }
 }
 
-/// What the thread has.
-struct Work {
+/// State of the thread.
+struct Worker {
     store: Store,
-    gathered: Arc<Gathered>,
-    /// Empty but while they are written.
-    answers: Vec<AnswerRecord>,
-    /// How many losses have been told.
-    told: u64,
-    /// The last write failed: the next failure says nothing new.
-    failing: bool,
+    pending: Arc<PendingAnswers>,
+    /// The answers that are being written; empty at all other times.
+    batch: Vec<AnswerRecord>,
+    /// Number of lost answers that the log has reported.
+    reported_losses: u64,
+    /// True if the last write failed. Only the first of consecutive failures is logged.
+    is_failing: bool,
 }
 
-// === impl Work ===
+// === impl Worker ===
 
-impl Work {
-    /// Until it is told to end, or all senders are gone.
+impl Worker {
+    /// Works until [`Job::End`], or until all senders are dropped.
     fn run(&mut self, queued: &Receiver<Job>) {
         let mut write_at = None;
         loop {
             let job = match next(queued, write_at) {
-                Ok(Job::Gather) => {
-                    write_at = write_at.or(Some(Instant::now() + GATHERING));
+                Ok(Job::StartBatch) => {
+                    write_at = write_at.or(Some(Instant::now() + BATCH_DELAY));
                     continue;
                 }
                 Ok(job) => Some(job),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Job::End),
             };
-            self.remember();
-            self.tell_losses();
+            self.write_batch();
+            self.report_losses();
             write_at = None;
             match job {
-                None | Some(Job::Gather) => {}
+                None | Some(Job::StartBatch) => {}
                 Some(Job::End) => return,
                 Some(Job::Judge { request_id, judgement, now, reply }) => {
-                    let done = self.store.judge(&request_id, &judgement, now);
-                    self.reply(done, reply);
-                }
-                Some(Job::Quality { now, reply }) => {
-                    let done = self.store.quality(now);
-                    self.reply(done, reply);
+                    let result = self.store.judge(&request_id, &judgement, now);
+                    if let Some(result) = self.log_failure(result) {
+                        let _ = reply.send(result); // the caller may have left
+                    }
                 }
             }
         }
     }
 
-    /// Writes what was gathered.
-    fn remember(&mut self) {
-        self.gathered.take(&mut self.answers);
-        let Some(now) = self.answers.iter().map(|answer| answer.at).max() else { return };
-        let done = self.store.remember(&self.answers, now);
-        if self.checked(done).is_none() {
-            self.gathered.lost.fetch_add(self.answers.len() as u64, Relaxed);
+    /// Writes the pending answers.
+    fn write_batch(&mut self) {
+        self.pending.take(&mut self.batch);
+        let Some(now) = self.batch.iter().map(|answer| answer.at).max() else { return };
+        let result = self.store.remember(&self.batch, now);
+        if self.log_failure(result).is_none() {
+            self.pending.lost.fetch_add(self.batch.len() as u64, Relaxed);
         }
-        self.answers.clear();
+        self.batch.clear();
     }
 
-    /// A dropped sender tells of a failure.
-    fn reply<T>(&mut self, done: rusqlite::Result<T>, reply: oneshot::Sender<T>) {
-        if let Some(done) = self.checked(done) {
-            let _ = reply.send(done); // whoever asked may have left
-        }
+    fn log_failure<T>(&mut self, result: rusqlite::Result<T>) -> Option<T> {
+        let was_failing = std::mem::replace(&mut self.is_failing, result.is_err());
+        result
+            .inspect_err(|error| {
+                if !was_failing {
+                    tracing::error!(%error, "feedback cannot be stored");
+                }
+            })
+            .ok()
     }
 
-    fn checked<T>(&mut self, done: rusqlite::Result<T>) -> Option<T> {
-        let was_failing = std::mem::replace(&mut self.failing, done.is_err());
-        done.inspect_err(|error| {
-            if !was_failing {
-                tracing::error!(%error, "feedback cannot be kept");
-            }
-        })
-        .ok()
-    }
-
-    fn tell_losses(&mut self) {
-        let lost = self.gathered.lost.load(Relaxed);
-        if lost > self.told {
-            tracing::warn!(answers = lost - self.told, "answers cannot be judged: the store did not keep up");
-            self.told = lost;
+    fn report_losses(&mut self) {
+        let lost = self.pending.lost.load(Relaxed);
+        if lost > self.reported_losses {
+            let answers = lost - self.reported_losses;
+            tracing::warn!(answers, "answers cannot receive feedback: the store did not keep up");
+            self.reported_losses = lost;
         }
     }
 }
 
-/// The next job, or the moment at which to write.
+/// Waits for the next job, or until it is time to write.
 fn next(queued: &Receiver<Job>, write_at: Option<Instant>) -> Result<Job, RecvTimeoutError> {
     match write_at {
         None => Ok(queued.recv()?),
@@ -288,33 +285,47 @@ mod tests {
         }
     }
 
-    fn quality<'a>() -> impl FnOnce(oneshot::Sender<Vec<Quality>>) -> Job + 'a {
-        |reply| Job::Quality { now: SystemTime::now(), reply }
+    fn judgement() -> Judgement {
+        Judgement {
+            judge_kind: "check".to_owned(),
+            judge_id: "ci".to_owned(),
+            criterion: "overall".to_owned(),
+            thumb: Some(true),
+            score: None,
+            label: None,
+            comment: None,
+            task_success: None,
+        }
+    }
+
+    async fn judge(queue: &Queue) -> Result<Option<(AnswerRecord, bool)>, Refused> {
+        let (request_id, now) = ("0".to_owned(), SystemTime::now());
+        queue.request(|reply| Job::Judge { request_id, judgement: judgement(), now, reply }).await
     }
 
     #[tokio::test]
-    async fn a_call_never_waits_for_a_store_that_stalls() {
+    async fn a_call_never_waits_for_a_stalled_store() {
         let (jobs, _stalled) = sync_channel(1);
-        let queue = Queue { jobs, gathered: Arc::new(Gathered::new(2)) };
+        let queue = Queue { jobs, pending: Arc::new(PendingAnswers::new(2)) };
         for nth in 0..5 {
             queue.remember(answer(&nth.to_string()));
         }
         assert_eq!(queue.lost(), 3);
-        assert_eq!(queue.ask(quality()).await, Err(Refused::Full));
+        assert_eq!(judge(&queue).await, Err(Refused::Full));
     }
 
     #[tokio::test]
-    async fn a_writer_that_is_gone_is_a_failure_and_not_a_wait() {
+    async fn a_request_to_an_ended_writer_fails_at_once() {
         let (jobs, queued) = sync_channel(2);
         drop(queued);
-        let queue = Queue { jobs, gathered: Arc::new(Gathered::new(2)) };
-        assert_eq!(queue.ask(quality()).await, Err(Refused::Failed));
+        let queue = Queue { jobs, pending: Arc::new(PendingAnswers::new(2)) };
+        assert_eq!(judge(&queue).await, Err(Refused::Failed));
         queue.remember(answer("nobody writes it"));
         assert_eq!(queue.lost(), 1);
     }
 
     #[tokio::test]
-    async fn everything_is_written_before_the_end() {
+    async fn all_answers_are_written_before_the_end() {
         let folder = tempfile::TempDir::new().expect("is writable");
         let file = Some(folder.path().join("feedback.db"));
         let config = config::Feedback { file, ..config::Feedback::default() };
@@ -327,16 +338,6 @@ mod tests {
         queue.remember(answer("too late"));
         assert_eq!(queue.lost(), 1);
         let mut store = Store::open(&config).expect("opens again");
-        let judgement = crate::feedback::Judgement {
-            judge_kind: "check".to_owned(),
-            judge_id: "ci".to_owned(),
-            criterion: "overall".to_owned(),
-            thumb: Some(true),
-            score: None,
-            label: None,
-            comment: None,
-            task_success: None,
-        };
-        assert!(store.judge("999", &judgement, SystemTime::now()).expect("writes").is_some());
+        assert!(store.judge("999", &judgement(), SystemTime::now()).expect("writes").is_some());
     }
 }

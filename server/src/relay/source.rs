@@ -59,7 +59,8 @@ impl<E> Source<E> {
     /// Splits a stream into its first events and the source of the others.
     pub(super) fn new(begun: Begun<E>, deadline: Instant) -> (Vec<ModelEvent>, Self) {
         let Begun { head, rest, request_id, idle } = begun;
-        let timer = Box::pin(sleep_until(later(Instant::now(), idle).min(deadline)));
+        let first_check = Instant::now().checked_add(idle).map_or(deadline, |time| time.min(deadline));
+        let timer = Box::pin(sleep_until(first_check));
         let source =
             Self { state: State::Running(rest), request_id, idle, deadline, waiting_since: None, timer };
         (head, source)
@@ -109,7 +110,7 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> Source<E> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            let timeout = later(since, limit);
+            let timeout = since.checked_add(limit).unwrap_or(self.deadline);
             if is_finishing && timeout <= now {
                 return Poll::Ready(Item::End);
             }
@@ -128,9 +129,4 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> Source<E> {
     fn failure(&self, kind: FailureKind, message: String) -> Item {
         Item::Failure(Failure::new(kind, message).of_request(&self.request_id))
     }
-}
-
-/// The time after a pause, as late as the clock can represent.
-fn later(now: Instant, pause: Duration) -> Instant {
-    now.checked_add(pause).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }

@@ -3,26 +3,26 @@
 //! A field that is known goes to its family alone. One that is not was meant for the task's first model, and goes to that
 //! model's family. Removing one never touches the text of the others: integers and key order stay as they came.
 use super::{Action, Draft, Shaped};
-use crate::catalogue::{Family, Reasoning};
+use crate::catalogue::{ModelFamily, Reasoning};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 use std::fmt;
 use switchboard_proto::v1::converse_request::AdditionalRequestFields as Extras;
 
 /// Fields whose family is known.
-const KNOWN: [(&str, Family); 12] = [
-    ("thinking", Family::Claude),
-    ("reasoning_config", Family::Claude),
-    ("top_k", Family::Claude),
-    ("anthropic_beta", Family::Claude),
-    ("anthropic_version", Family::Claude),
-    ("output_config", Family::Claude),
-    ("context_management", Family::Claude),
-    ("inferenceConfig", Family::Nova),
-    ("reasoningConfig", Family::Nova),
-    ("schemaVersion", Family::Nova),
-    ("max_gen_len", Family::Llama),
-    ("textGenerationConfig", Family::Titan),
+const KNOWN: [(&str, ModelFamily); 12] = [
+    ("thinking", ModelFamily::Claude),
+    ("reasoning_config", ModelFamily::Claude),
+    ("top_k", ModelFamily::Claude),
+    ("anthropic_beta", ModelFamily::Claude),
+    ("anthropic_version", ModelFamily::Claude),
+    ("output_config", ModelFamily::Claude),
+    ("context_management", ModelFamily::Claude),
+    ("inferenceConfig", ModelFamily::Nova),
+    ("reasoningConfig", ModelFamily::Nova),
+    ("schemaVersion", ModelFamily::Nova),
+    ("max_gen_len", ModelFamily::Llama),
+    ("textGenerationConfig", ModelFamily::Titan),
 ];
 
 /// How a caller asks a Claude to think.
@@ -34,15 +34,15 @@ pub(super) struct Thinking {
 }
 
 impl Draft<'_, '_> {
-    pub(super) fn shape_extras(&mut self, first_family: Family) {
+    pub(super) fn shape_extras(&mut self, first_family: ModelFamily) {
         let (family, why) = (self.facts.family, "it is meant for models of another family");
-        if family != Family::Unknown {
+        if family != ModelFamily::Unknown {
             for name in self.shaped.extra_names() {
                 let meant_for = KNOWN
                     .iter()
                     .find(|(known, _)| *known == name)
                     .map_or(first_family, |(_, family)| *family);
-                if meant_for != family && meant_for != Family::Unknown {
+                if meant_for != family && meant_for != ModelFamily::Unknown {
                     self.shaped.remove_extra(&name, why);
                 }
             }

@@ -88,12 +88,12 @@ impl Draft<'_, '_> {
         };
         if requested > most {
             if let Some(output) = &mut self.shaped.request.to_mut().output_config {
-                output.effort = Some(most.word().to_owned());
+                output.effort = Some(most.name().to_owned());
             }
             self.note(
                 "output_config.effort",
                 Action::Lowered,
-                format!("the model's highest is {:?}", most.word()),
+                format!("the model's highest is {:?}", most.name()),
             );
         }
     }

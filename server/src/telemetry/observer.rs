@@ -1,6 +1,8 @@
 //! Observers: a call and its attempts while they run. What they observed goes to spans and metrics.
 use super::{
-    Observability, content,
+    Observability,
+    attempt::{AttemptEnd, AttemptStart, TraceIds},
+    content,
     in_flight::InFlight,
     metrics::ChunkTimes,
     names::event,
@@ -10,7 +12,7 @@ use crate::{
     deployment::Deployment,
     model::ModelEvent,
     reason::reason_name,
-    route::{Candidate, Task},
+    route::Task,
     rpc::{Method, Rpc},
     summary::CallSummary,
 };
@@ -46,39 +48,6 @@ pub(crate) struct AttemptObserver {
     /// Absent: there was no delta after the first, or metrics are off.
     chunk_times: Option<Arc<ChunkTimes>>,
     deployment: Arc<Deployment>,
-}
-
-/// Ids of a trace and a span, in hexadecimal.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TraceIds {
-    pub(crate) trace_id: String,
-    pub(crate) span_id: String,
-}
-
-/// An attempt that starts.
-#[derive(Debug)]
-pub(crate) struct AttemptStart<'a> {
-    pub(crate) candidate: &'a Candidate,
-    pub(crate) method: Method,
-    pub(crate) request: &'a pb::ConverseRequest,
-    pub(crate) inference: &'a pb::InferenceConfiguration,
-    pub(crate) adjustments: &'a [pb::Adjustment],
-    pub(crate) hedge: bool,
-}
-
-/// An attempt that has ended.
-#[derive(Debug)]
-pub(crate) struct AttemptEnd<'a> {
-    pub(crate) attempt: &'a pb::Attempt,
-    pub(crate) deployment: &'a Deployment,
-    pub(crate) method: Method,
-    /// The outcome as metrics have it.
-    pub(crate) outcome: &'static str,
-    /// `Unspecified`: it did not fail.
-    pub(crate) reason: ErrorReason,
-    pub(crate) took: Duration,
-    /// True if something is to be paid for it and the price is unknown.
-    pub(crate) is_unpriced: bool,
 }
 
 // === impl CallObserver ===

@@ -9,9 +9,9 @@
 //! recorded costs its two ids.
 use super::{
     CallSink, Style,
-    metrics::{TokenCounts, usd},
+    attempt::{AttemptEnd, AttemptStart, TraceIds},
     names::{attribute as a, event, is_servers_error, status},
-    observer::{AttemptEnd, AttemptStart, TraceIds},
+    tokens::{TokenCounts, usd},
 };
 use crate::{
     reason::reason_name,

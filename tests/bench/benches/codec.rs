@@ -1,6 +1,6 @@
 //! The codec alone: encoding a request as Bedrock's JSON, decoding an answer and the frames of a stream.
 //!
-//! Measures `request_body`, `message` and `Frames`, with their allocations. The sizes are those of
+//! Measures `request_body`, `message` and `EventStreamDecoder`, with their allocations. The sizes are those of
 //! `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
 //!
 //! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's
@@ -15,7 +15,7 @@ use std::hint::black_box;
 use switchboard_proto::v1::{
     self as pb, content_block::Block, tool::Tool as Kind, tool_input_schema::Schema,
 };
-use switchboard_server::bedrock::codec::{Frames, message, request_body, warm_up};
+use switchboard_server::bedrock::codec::{EventStreamDecoder, message, request_body, warm_up};
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
@@ -137,10 +137,10 @@ fn frame(event_type: &str, payload: &Value) -> Vec<u8> {
 
 /// Decodes frame by frame, as a model sends them, and counts the events.
 fn read_stream(stream: &[Vec<u8>]) -> u64 {
-    let (mut frames, mut gaps, mut events) = (Frames::default(), Vec::new(), 0);
+    let (mut decoder, mut unknown, mut events) = (EventStreamDecoder::default(), Vec::new(), 0);
     for frame in stream {
-        frames.push(frame);
-        while let Some(event) = frames.next(&mut gaps).expect("is an event") {
+        decoder.push(frame);
+        while let Some(event) = decoder.next(&mut unknown).expect("is an event") {
             black_box(event);
             events += 1;
         }

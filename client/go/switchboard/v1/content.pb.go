@@ -22,12 +22,23 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// One turn of the conversation.
+// One turn of a conversation.
+//
+// The messages of this file have Bedrock's names in snake_case, so their protobuf JSON is Bedrock's own JSON.
+// Two rules apply to all of them:
+//
+//   - Absence: a field without `optional` is required by Bedrock and always sent, even when empty. An
+//     `optional` field, a message field or a repeated field that is not set is not sent.
+//   - Free JSON has two forms: a Struct or Value under Bedrock's name, so that a pasted Bedrock body parses,
+//     and exact JSON text under the name with the suffix `_json` or `_text`. Use the text form if large
+//     integers or the order of keys matter: numbers of a Struct are doubles, and a Struct does not keep the
+//     order of its keys. Replies always use the text form. A Struct is sent to Bedrock with sorted keys, so
+//     equal requests have equal bytes.
 type Message struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+	// "user" or "assistant"; "system" for models that accept instructions between turns.
 	Role string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
-	// What is said, in order; at least one block.
+	// Content of the turn, in order; at least one block.
 	Content       []*ContentBlock `protobuf:"bytes,2,rep,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -77,10 +88,10 @@ func (x *Message) GetContent() []*ContentBlock {
 	return nil
 }
 
-// One part of a turn: exactly one kind of content.
+// One part of a turn.
 type ContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -281,57 +292,58 @@ type isContentBlock_Block interface {
 }
 
 type ContentBlock_Text struct {
-	// Words. May be empty in a reply; Bedrock refuses blank text in a request.
+	// Text. Can be empty in a reply; Bedrock rejects blank text in a request.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type ContentBlock_Image struct {
-	// A picture, in turns of the user.
+	// An image. Only in user turns.
 	Image *ImageBlock `protobuf:"bytes,2,opt,name=image,proto3,oneof"`
 }
 
 type ContentBlock_Document struct {
-	// A document, in turns of the user; a turn with a document needs a text block too.
+	// A document. Only in user turns; a turn with a document needs a text block too.
 	Document *DocumentBlock `protobuf:"bytes,3,opt,name=document,proto3,oneof"`
 }
 
 type ContentBlock_Video struct {
-	// A film.
+	// A video.
 	Video *VideoBlock `protobuf:"bytes,4,opt,name=video,proto3,oneof"`
 }
 
 type ContentBlock_Audio struct {
-	// A sound recording.
+	// Audio.
 	Audio *AudioBlock `protobuf:"bytes,5,opt,name=audio,proto3,oneof"`
 }
 
 type ContentBlock_ToolUse struct {
-	// The model asks for a tool.
+	// The model requests a tool call.
 	ToolUse *ToolUseBlock `protobuf:"bytes,6,opt,name=tool_use,json=toolUse,proto3,oneof"`
 }
 
 type ContentBlock_ToolResult struct {
-	// What the tool answered.
+	// Result of a tool call.
 	ToolResult *ToolResultBlock `protobuf:"bytes,7,opt,name=tool_result,json=toolResult,proto3,oneof"`
 }
 
 type ContentBlock_GuardContent struct {
-	// Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+	// Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+	// content.
 	GuardContent *GuardrailConverseContentBlock `protobuf:"bytes,8,opt,name=guard_content,json=guardContent,proto3,oneof"`
 }
 
 type ContentBlock_CachePoint struct {
-	// Ends a prefix that the model may cache.
+	// End of a prefix that the model may cache.
 	CachePoint *CachePointBlock `protobuf:"bytes,9,opt,name=cache_point,json=cachePoint,proto3,oneof"`
 }
 
 type ContentBlock_ReasoningContent struct {
-	// What the model thought before it answered. Send it back unmodified, or not at all.
+	// The model's reasoning. Send it back unmodified, or omit it.
 	ReasoningContent *ReasoningContentBlock `protobuf:"bytes,10,opt,name=reasoning_content,json=reasoningContent,proto3,oneof"`
 }
 
 type ContentBlock_CitationsContent struct {
-	// Words with their sources.
+	// Generated text with citations.
 	CitationsContent *CitationsContentBlock `protobuf:"bytes,11,opt,name=citations_content,json=citationsContent,proto3,oneof"`
 }
 
@@ -341,18 +353,18 @@ type ContentBlock_SearchResult struct {
 }
 
 type ContentBlock_ToolAddition struct {
-	// Makes a declared tool available from here on; in "system" turns only.
+	// Makes a declared tool available from this turn on. Only in "system" turns.
 	ToolAddition *ToolAdditionBlock `protobuf:"bytes,13,opt,name=tool_addition,json=toolAddition,proto3,oneof"`
 }
 
 type ContentBlock_ToolRemoval struct {
-	// Takes a tool away from here on; in "system" turns only.
+	// Makes a tool unavailable from this turn on. Only in "system" turns.
 	ToolRemoval *ToolRemovalBlock `protobuf:"bytes,14,opt,name=tool_removal,json=toolRemoval,proto3,oneof"`
 }
 
 type ContentBlock_UnknownJson struct {
-	// A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-	// {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+	// Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+	// as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -389,7 +401,7 @@ func (*ContentBlock_UnknownJson) isContentBlock_Block() {}
 // One part of the system prompt.
 type SystemContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -475,12 +487,12 @@ type SystemContentBlock_Text struct {
 }
 
 type SystemContentBlock_GuardContent struct {
-	// Instructions that a guardrail looks at.
+	// Instructions for the guardrail to evaluate.
 	GuardContent *GuardrailConverseContentBlock `protobuf:"bytes,2,opt,name=guard_content,json=guardContent,proto3,oneof"`
 }
 
 type SystemContentBlock_CachePoint struct {
-	// Ends a prefix that the model may cache.
+	// End of a prefix that the model may cache.
 	CachePoint *CachePointBlock `protobuf:"bytes,3,opt,name=cache_point,json=cachePoint,proto3,oneof"`
 }
 
@@ -490,14 +502,14 @@ func (*SystemContentBlock_GuardContent) isSystemContentBlock_Block() {}
 
 func (*SystemContentBlock_CachePoint) isSystemContentBlock_Block() {}
 
-// A picture.
+// An image.
 type ImageBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "png", "jpeg", "gif" or "webp".
 	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
-	// Where its bytes are.
+	// Data of the image.
 	Source *ImageSource `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// Why there is no picture, in replies. Absent: there is one.
+	// In replies: why there is no image. Absent: there is one.
 	Error         *ErrorBlock `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -554,10 +566,10 @@ func (x *ImageBlock) GetError() *ErrorBlock {
 	return nil
 }
 
-// Where a picture's bytes are.
+// Data of an image.
 type ImageSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of the two.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Source:
 	//
@@ -628,12 +640,12 @@ type isImageSource_Source interface {
 }
 
 type ImageSource_Bytes struct {
-	// The file itself, at most 3.75 MB and 8000 pixels a side.
+	// The file itself: at most 3.75 MB, and at most 8000 pixels in width and in height.
 	Bytes []byte `protobuf:"bytes,1,opt,name=bytes,proto3,oneof"`
 }
 
 type ImageSource_S3Location struct {
-	// An object that the model reads.
+	// Object in Amazon S3 that the model reads.
 	S3Location *S3Location `protobuf:"bytes,2,opt,name=s3_location,json=s3Location,proto3,oneof"`
 }
 
@@ -641,12 +653,13 @@ func (*ImageSource_Bytes) isImageSource_Source() {}
 
 func (*ImageSource_S3Location) isImageSource_Source() {}
 
-// An object in Amazon S3.
+// Object in Amazon S3.
 type S3Location struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "s3://bucket/key", at most 1024 characters.
 	Uri string `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
-	// The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+	// Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+	// sent.
 	BucketOwner   *string `protobuf:"bytes,2,opt,name=bucket_owner,json=bucketOwner,proto3,oneof" json:"bucket_owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -699,7 +712,7 @@ func (x *S3Location) GetBucketOwner() string {
 // Why a block has no content.
 type ErrorBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The reason in words. Absent: none was given.
+	// Error message. Absent: Bedrock gave none.
 	Message       *string `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -745,16 +758,17 @@ func (x *ErrorBlock) GetMessage() string {
 // A document.
 type DocumentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+	// "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
 	Format *string `protobuf:"bytes,1,opt,name=format,proto3,oneof" json:"format,omitempty"`
-	// From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-	// use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+	// Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+	// square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+	// Switchboard replaces a name that Bedrock would reject.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Where its content is.
+	// Content of the document.
 	Source *DocumentSource `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
-	// What the model should know about the document. Absent: nothing.
+	// Information about the document for the model. Absent: none.
 	Context *string `protobuf:"bytes,4,opt,name=context,proto3,oneof" json:"context,omitempty"`
-	// Whether the model may cite it. Absent: it does not.
+	// Whether the model may cite the document. Absent: it may not.
 	Citations     *CitationsConfig `protobuf:"bytes,5,opt,name=citations,proto3" json:"citations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -825,10 +839,10 @@ func (x *DocumentBlock) GetCitations() *CitationsConfig {
 	return nil
 }
 
-// Where a document's content is: the source or the chunks, exactly one of the two.
+// Content of a document: either `source` or `content`.
 type DocumentSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of the three.
+	// At most one of these is set.
 	//
 	// Types that are valid to be assigned to Source:
 	//
@@ -836,7 +850,8 @@ type DocumentSource struct {
 	//	*DocumentSource_S3Location
 	//	*DocumentSource_Text
 	Source isDocumentSource_Source `protobuf_oneof:"source"`
-	// Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+	// Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+	// cannot hold a list.
 	Content       []*DocumentContentBlock `protobuf:"bytes,4,rep,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -923,7 +938,7 @@ type DocumentSource_Bytes struct {
 }
 
 type DocumentSource_S3Location struct {
-	// An object that the model reads.
+	// Object in Amazon S3 that the model reads.
 	S3Location *S3Location `protobuf:"bytes,2,opt,name=s3_location,json=s3Location,proto3,oneof"`
 }
 
@@ -938,10 +953,10 @@ func (*DocumentSource_S3Location) isDocumentSource_Source() {}
 
 func (*DocumentSource_Text) isDocumentSource_Source() {}
 
-// A chunk of a document.
+// Chunk of a document.
 type DocumentContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of chunk.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -1002,7 +1017,7 @@ type isDocumentContentBlock_Block interface {
 }
 
 type DocumentContentBlock_Text struct {
-	// Its words.
+	// Text of the chunk.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
@@ -1011,7 +1026,7 @@ func (*DocumentContentBlock_Text) isDocumentContentBlock_Block() {}
 // Whether the model may cite a source.
 type CitationsConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: it may.
+	// True if the model may cite the source.
 	Enabled       bool `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1054,12 +1069,12 @@ func (x *CitationsConfig) GetEnabled() bool {
 	return false
 }
 
-// A film.
+// A video.
 type VideoBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv" or "three_gp".
 	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
-	// Where its bytes are.
+	// Data of the video.
 	Source        *VideoSource `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1109,10 +1124,10 @@ func (x *VideoBlock) GetSource() *VideoSource {
 	return nil
 }
 
-// Where a film's bytes are.
+// Data of a video.
 type VideoSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of the two.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Source:
 	//
@@ -1183,12 +1198,12 @@ type isVideoSource_Source interface {
 }
 
 type VideoSource_Bytes struct {
-	// The file itself, less than 25 MB once it is base64.
+	// The file itself, less than 25 MB after base64 encoding.
 	Bytes []byte `protobuf:"bytes,1,opt,name=bytes,proto3,oneof"`
 }
 
 type VideoSource_S3Location struct {
-	// An object that the model reads, at most 1 GB.
+	// Object in Amazon S3 that the model reads, at most 1 GB.
 	S3Location *S3Location `protobuf:"bytes,2,opt,name=s3_location,json=s3Location,proto3,oneof"`
 }
 
@@ -1196,14 +1211,15 @@ func (*VideoSource_Bytes) isVideoSource_Source() {}
 
 func (*VideoSource_S3Location) isVideoSource_Source() {}
 
-// A sound recording.
+// Audio.
 type AudioBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+	// "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+	// "webm".
 	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
-	// Where its bytes are.
+	// Data of the audio.
 	Source *AudioSource `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// Why there is no recording, in replies. Absent: there is one.
+	// In replies: why there is no audio. Absent: there is some.
 	Error         *ErrorBlock `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1260,10 +1276,10 @@ func (x *AudioBlock) GetError() *ErrorBlock {
 	return nil
 }
 
-// Where a recording's bytes are.
+// Data of audio.
 type AudioSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of the two.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Source:
 	//
@@ -1339,7 +1355,7 @@ type AudioSource_Bytes struct {
 }
 
 type AudioSource_S3Location struct {
-	// An object that the model reads.
+	// Object in Amazon S3 that the model reads.
 	S3Location *S3Location `protobuf:"bytes,2,opt,name=s3_location,json=s3Location,proto3,oneof"`
 }
 
@@ -1347,21 +1363,22 @@ func (*AudioSource_Bytes) isAudioSource_Source() {}
 
 func (*AudioSource_S3Location) isAudioSource_Source() {}
 
-// The model asks for a tool.
+// Tool call that the model requests.
 type ToolUseBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+	// Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
 	ToolUseId string `protobuf:"bytes,1,opt,name=tool_use_id,json=toolUseId,proto3" json:"tool_use_id,omitempty"`
-	// The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+	// Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// The tool's arguments.
+	// Arguments of the tool. Free JSON has two forms, as described in Message.
 	//
 	// Types that are valid to be assigned to Arguments:
 	//
 	//	*ToolUseBlock_Input
 	//	*ToolUseBlock_InputJson
 	Arguments isToolUseBlock_Arguments `protobuf_oneof:"arguments"`
-	// "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+	// "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+	// the caller.
 	Type          *string `protobuf:"bytes,5,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1448,12 +1465,12 @@ type isToolUseBlock_Arguments interface {
 }
 
 type ToolUseBlock_Input struct {
-	// As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+	// JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
 	Input *structpb.Value `protobuf:"bytes,3,opt,name=input,proto3,oneof"`
 }
 
 type ToolUseBlock_InputJson struct {
-	// As exact JSON text. Replies use this form.
+	// JSON value as exact JSON text. Replies use this form.
 	InputJson string `protobuf:"bytes,4,opt,name=input_json,json=inputJson,proto3,oneof"`
 }
 
@@ -1461,16 +1478,16 @@ func (*ToolUseBlock_Input) isToolUseBlock_Arguments() {}
 
 func (*ToolUseBlock_InputJson) isToolUseBlock_Arguments() {}
 
-// What a tool answered.
+// Result of a tool call.
 type ToolResultBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the tool use that this answers.
+	// Id of the tool use that this result belongs to.
 	ToolUseId string `protobuf:"bytes,1,opt,name=tool_use_id,json=toolUseId,proto3" json:"tool_use_id,omitempty"`
-	// The answer's parts, in order; may be empty.
+	// Parts of the result, in order; may be empty.
 	Content []*ToolResultContentBlock `protobuf:"bytes,2,rep,name=content,proto3" json:"content,omitempty"`
 	// "success" or "error". Absent: success.
 	Status *string `protobuf:"bytes,3,opt,name=status,proto3,oneof" json:"status,omitempty"`
-	// The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+	// Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
 	Type          *string `protobuf:"bytes,4,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1534,10 +1551,10 @@ func (x *ToolResultBlock) GetType() string {
 	return ""
 }
 
-// One part of a tool's answer.
+// One part of a tool result. Free JSON has two forms, as described in Message.
 type ToolResultContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -1668,22 +1685,22 @@ type isToolResultContentBlock_Block interface {
 }
 
 type ToolResultContentBlock_Json struct {
-	// JSON values; most models want an object. Numbers are doubles here.
+	// JSON value as a Value; most models require an object. Its numbers are doubles.
 	Json *structpb.Value `protobuf:"bytes,1,opt,name=json,proto3,oneof"`
 }
 
 type ToolResultContentBlock_JsonText struct {
-	// Exact JSON text. Replies use this form.
+	// JSON value as exact JSON text. Replies use this form.
 	JsonText string `protobuf:"bytes,2,opt,name=json_text,json=jsonText,proto3,oneof"`
 }
 
 type ToolResultContentBlock_Text struct {
-	// Words.
+	// Text.
 	Text string `protobuf:"bytes,3,opt,name=text,proto3,oneof"`
 }
 
 type ToolResultContentBlock_Image struct {
-	// A picture.
+	// An image.
 	Image *ImageBlock `protobuf:"bytes,4,opt,name=image,proto3,oneof"`
 }
 
@@ -1693,7 +1710,7 @@ type ToolResultContentBlock_Document struct {
 }
 
 type ToolResultContentBlock_Video struct {
-	// A film.
+	// A video.
 	Video *VideoBlock `protobuf:"bytes,6,opt,name=video,proto3,oneof"`
 }
 
@@ -1703,7 +1720,7 @@ type ToolResultContentBlock_SearchResult struct {
 }
 
 type ToolResultContentBlock_UnknownJson struct {
-	// A kind of content that this contract does not know yet: its exact JSON object.
+	// Kind of content that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -1726,13 +1743,13 @@ func (*ToolResultContentBlock_UnknownJson) isToolResultContentBlock_Block() {}
 // A search result that the model may cite.
 type SearchResultBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where it comes from: a URL or a name.
+	// Source of the result: a URL or a name.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// Its title.
+	// Title of the result.
 	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	// Its text, in chunks that can be cited one by one.
+	// Text of the result, in chunks that can be cited separately.
 	Content []*SearchResultContentBlock `protobuf:"bytes,3,rep,name=content,proto3" json:"content,omitempty"`
-	// Whether the model may cite it. Absent: it does not.
+	// Whether the model may cite the result. Absent: it may not.
 	Citations     *CitationsConfig `protobuf:"bytes,4,opt,name=citations,proto3" json:"citations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1796,10 +1813,10 @@ func (x *SearchResultBlock) GetCitations() *CitationsConfig {
 	return nil
 }
 
-// A chunk of a search result.
+// Chunk of a search result.
 type SearchResultContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its words.
+	// Text of the chunk.
 	Text          string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1842,10 +1859,10 @@ func (x *SearchResultContentBlock) GetText() string {
 	return ""
 }
 
-// Content that a guardrail looks at.
+// Content for the guardrail to evaluate.
 type GuardrailConverseContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -1916,12 +1933,12 @@ type isGuardrailConverseContentBlock_Block interface {
 }
 
 type GuardrailConverseContentBlock_Text struct {
-	// Words.
+	// Text.
 	Text *GuardrailConverseTextBlock `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type GuardrailConverseContentBlock_Image struct {
-	// A picture.
+	// An image.
 	Image *GuardrailConverseImageBlock `protobuf:"bytes,2,opt,name=image,proto3,oneof"`
 }
 
@@ -1929,12 +1946,13 @@ func (*GuardrailConverseContentBlock_Text) isGuardrailConverseContentBlock_Block
 
 func (*GuardrailConverseContentBlock_Image) isGuardrailConverseContentBlock_Block() {}
 
-// Words that a guardrail looks at.
+// Text for the guardrail to evaluate.
 type GuardrailConverseTextBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words.
+	// The text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	// Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+	// Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+	// "guard_content".
 	Qualifiers    []string `protobuf:"bytes,2,rep,name=qualifiers,proto3" json:"qualifiers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1984,12 +2002,12 @@ func (x *GuardrailConverseTextBlock) GetQualifiers() []string {
 	return nil
 }
 
-// A picture that a guardrail looks at.
+// Image for the guardrail to evaluate.
 type GuardrailConverseImageBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "png" or "jpeg".
 	Format string `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
-	// Where its bytes are.
+	// Data of the image.
 	Source        *GuardrailConverseImageSource `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2039,10 +2057,10 @@ func (x *GuardrailConverseImageBlock) GetSource() *GuardrailConverseImageSource 
 	return nil
 }
 
-// Where a guarded picture's bytes are.
+// Data of an image for the guardrail to evaluate.
 type GuardrailConverseImageSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The only way.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Source:
 	//
@@ -2109,12 +2127,12 @@ type GuardrailConverseImageSource_Bytes struct {
 
 func (*GuardrailConverseImageSource_Bytes) isGuardrailConverseImageSource_Source() {}
 
-// Ends a prefix that the model may cache.
+// End of a prefix that the model may cache.
 type CachePointBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "default".
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+	// Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
 	Ttl           *string `protobuf:"bytes,2,opt,name=ttl,proto3,oneof" json:"ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2164,10 +2182,10 @@ func (x *CachePointBlock) GetTtl() string {
 	return ""
 }
 
-// What the model thought before it answered.
+// The model's reasoning.
 type ReasoningContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Readable or sealed.
+	// Exactly one of these is set: plain text, or encrypted by the provider.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -2248,17 +2266,17 @@ type isReasoningContentBlock_Block interface {
 }
 
 type ReasoningContentBlock_ReasoningText struct {
-	// Readable, with the model's signature.
+	// Plain text with the model's signature.
 	ReasoningText *ReasoningTextBlock `protobuf:"bytes,1,opt,name=reasoning_text,json=reasoningText,proto3,oneof"`
 }
 
 type ReasoningContentBlock_RedactedContent struct {
-	// Encrypted by the model's maker.
+	// Reasoning that the provider encrypted.
 	RedactedContent []byte `protobuf:"bytes,2,opt,name=redacted_content,json=redactedContent,proto3,oneof"`
 }
 
 type ReasoningContentBlock_UnknownJson struct {
-	// A kind of reasoning that this contract does not know yet: its exact JSON object.
+	// Kind of reasoning that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -2268,12 +2286,13 @@ func (*ReasoningContentBlock_RedactedContent) isReasoningContentBlock_Block() {}
 
 func (*ReasoningContentBlock_UnknownJson) isReasoningContentBlock_Block() {}
 
-// Readable reasoning.
+// Reasoning in plain text.
 type ReasoningTextBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words.
+	// The text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
-	// Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+	// Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+	// not sign.
 	Signature     *string `protobuf:"bytes,2,opt,name=signature,proto3,oneof" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2323,12 +2342,12 @@ func (x *ReasoningTextBlock) GetSignature() string {
 	return ""
 }
 
-// Words with their sources.
+// Generated text with citations.
 type CitationsContentBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the model says.
+	// Generated text.
 	Content []*CitationGeneratedContent `protobuf:"bytes,1,rep,name=content,proto3" json:"content,omitempty"`
-	// Where it has it from.
+	// Sources of the text.
 	Citations     []*Citation `protobuf:"bytes,2,rep,name=citations,proto3" json:"citations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2378,10 +2397,10 @@ func (x *CitationsContentBlock) GetCitations() []*Citation {
 	return nil
 }
 
-// Words that a citation supports.
+// Generated text that a citation supports.
 type CitationGeneratedContent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -2442,22 +2461,22 @@ type isCitationGeneratedContent_Block interface {
 }
 
 type CitationGeneratedContent_Text struct {
-	// The words.
+	// The text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 func (*CitationGeneratedContent_Text) isCitationGeneratedContent_Block() {}
 
-// Where the model has something from.
+// Source of generated text.
 type Citation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The source's title. Absent: it has none.
+	// Title of the source. Absent: the source has none.
 	Title *string `protobuf:"bytes,1,opt,name=title,proto3,oneof" json:"title,omitempty"`
-	// The source. Absent: only the location is known.
+	// Identifier of the source, such as a URL. Absent: only the location is known.
 	Source *string `protobuf:"bytes,2,opt,name=source,proto3,oneof" json:"source,omitempty"`
-	// The words cited.
+	// Cited text.
 	SourceContent []*CitationSourceContent `protobuf:"bytes,3,rep,name=source_content,json=sourceContent,proto3" json:"source_content,omitempty"`
-	// Where in the source they stand. Absent: unknown.
+	// Position of the cited text in the source. Absent: unknown.
 	Location      *CitationLocation `protobuf:"bytes,4,opt,name=location,proto3" json:"location,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2521,10 +2540,10 @@ func (x *Citation) GetLocation() *CitationLocation {
 	return nil
 }
 
-// Words cited from a source.
+// Text cited from a source.
 type CitationSourceContent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -2585,16 +2604,16 @@ type isCitationSourceContent_Block interface {
 }
 
 type CitationSourceContent_Text struct {
-	// The words.
+	// The cited text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 func (*CitationSourceContent_Text) isCitationSourceContent_Block() {}
 
-// Where cited words stand.
+// Position of cited text in its source.
 type CitationLocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of source.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Location:
 	//
@@ -2705,32 +2724,32 @@ type isCitationLocation_Location interface {
 }
 
 type CitationLocation_Web struct {
-	// A page of the web.
+	// A web page.
 	Web *WebLocation `protobuf:"bytes,1,opt,name=web,proto3,oneof"`
 }
 
 type CitationLocation_DocumentChar struct {
-	// Characters of a document.
+	// Range of characters in a document.
 	DocumentChar *DocumentCharLocation `protobuf:"bytes,2,opt,name=document_char,json=documentChar,proto3,oneof"`
 }
 
 type CitationLocation_DocumentPage struct {
-	// Pages of a document.
+	// Range of pages in a document.
 	DocumentPage *DocumentPageLocation `protobuf:"bytes,3,opt,name=document_page,json=documentPage,proto3,oneof"`
 }
 
 type CitationLocation_DocumentChunk struct {
-	// Chunks of a document.
+	// Range of chunks in a document.
 	DocumentChunk *DocumentChunkLocation `protobuf:"bytes,4,opt,name=document_chunk,json=documentChunk,proto3,oneof"`
 }
 
 type CitationLocation_SearchResultLocation struct {
-	// Chunks of a search result.
+	// Range of chunks in a search result.
 	SearchResultLocation *SearchResultLocation `protobuf:"bytes,5,opt,name=search_result_location,json=searchResultLocation,proto3,oneof"`
 }
 
 type CitationLocation_UnknownJson struct {
-	// A kind of place that this contract does not know yet: its exact JSON object.
+	// Kind of location that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -2746,12 +2765,12 @@ func (*CitationLocation_SearchResultLocation) isCitationLocation_Location() {}
 
 func (*CitationLocation_UnknownJson) isCitationLocation_Location() {}
 
-// A page of the web.
+// A web page.
 type WebLocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its address. Absent: not given.
+	// URL of the page. Absent: Bedrock did not report it.
 	Url *string `protobuf:"bytes,1,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// Its site. Absent: not given.
+	// Domain of the page. Absent: Bedrock did not report it.
 	Domain        *string `protobuf:"bytes,2,opt,name=domain,proto3,oneof" json:"domain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2801,14 +2820,14 @@ func (x *WebLocation) GetDomain() string {
 	return ""
 }
 
-// A range of characters of a document.
+// Range of characters in a document.
 type DocumentCharLocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which document of the request, from 0. Absent: not given.
+	// Index of the document in the request, from 0. Absent: Bedrock did not report it.
 	DocumentIndex *int32 `protobuf:"varint,1,opt,name=document_index,json=documentIndex,proto3,oneof" json:"document_index,omitempty"`
-	// The first character, from 0. Absent: not given.
+	// Index of the first character, from 0. Absent: Bedrock did not report it.
 	Start *int32 `protobuf:"varint,2,opt,name=start,proto3,oneof" json:"start,omitempty"`
-	// The character after the last. Absent: not given.
+	// Index of the character after the last one. Absent: Bedrock did not report it.
 	End           *int32 `protobuf:"varint,3,opt,name=end,proto3,oneof" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2865,14 +2884,14 @@ func (x *DocumentCharLocation) GetEnd() int32 {
 	return 0
 }
 
-// A range of pages of a document.
+// Range of pages in a document.
 type DocumentPageLocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which document of the request, from 0. Absent: not given.
+	// Index of the document in the request, from 0. Absent: Bedrock did not report it.
 	DocumentIndex *int32 `protobuf:"varint,1,opt,name=document_index,json=documentIndex,proto3,oneof" json:"document_index,omitempty"`
-	// The first page. Absent: not given.
+	// First page. Absent: Bedrock did not report it.
 	Start *int32 `protobuf:"varint,2,opt,name=start,proto3,oneof" json:"start,omitempty"`
-	// The last page. Absent: not given.
+	// Last page. Absent: Bedrock did not report it.
 	End           *int32 `protobuf:"varint,3,opt,name=end,proto3,oneof" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2929,14 +2948,14 @@ func (x *DocumentPageLocation) GetEnd() int32 {
 	return 0
 }
 
-// A range of chunks of a document.
+// Range of chunks in a document.
 type DocumentChunkLocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which document of the request, from 0. Absent: not given.
+	// Index of the document in the request, from 0. Absent: Bedrock did not report it.
 	DocumentIndex *int32 `protobuf:"varint,1,opt,name=document_index,json=documentIndex,proto3,oneof" json:"document_index,omitempty"`
-	// The first chunk. Absent: not given.
+	// First chunk. Absent: Bedrock did not report it.
 	Start *int32 `protobuf:"varint,2,opt,name=start,proto3,oneof" json:"start,omitempty"`
-	// The last chunk. Absent: not given.
+	// Last chunk. Absent: Bedrock did not report it.
 	End           *int32 `protobuf:"varint,3,opt,name=end,proto3,oneof" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2993,14 +3012,14 @@ func (x *DocumentChunkLocation) GetEnd() int32 {
 	return 0
 }
 
-// A range of chunks of a search result.
+// Range of chunks in a search result.
 type SearchResultLocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which search result of the request, from 0. Absent: not given.
+	// Index of the search result in the request, from 0. Absent: Bedrock did not report it.
 	SearchResultIndex *int32 `protobuf:"varint,1,opt,name=search_result_index,json=searchResultIndex,proto3,oneof" json:"search_result_index,omitempty"`
-	// The first chunk. Absent: not given.
+	// First chunk. Absent: Bedrock did not report it.
 	Start *int32 `protobuf:"varint,2,opt,name=start,proto3,oneof" json:"start,omitempty"`
-	// The last chunk. Absent: not given.
+	// Last chunk. Absent: Bedrock did not report it.
 	End           *int32 `protobuf:"varint,3,opt,name=end,proto3,oneof" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3057,10 +3076,10 @@ func (x *SearchResultLocation) GetEnd() int32 {
 	return 0
 }
 
-// Makes a declared tool available from here on.
+// Makes a declared tool available from this turn on.
 type ToolAdditionBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which tool.
+	// The tool.
 	Tool          *ToolReference `protobuf:"bytes,1,opt,name=tool,proto3" json:"tool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3103,10 +3122,10 @@ func (x *ToolAdditionBlock) GetTool() *ToolReference {
 	return nil
 }
 
-// Takes a tool away from here on.
+// Makes a tool unavailable from this turn on.
 type ToolRemovalBlock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which tool.
+	// The tool.
 	Tool          *ToolReference `protobuf:"bytes,1,opt,name=tool,proto3" json:"tool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3149,14 +3168,14 @@ func (x *ToolRemovalBlock) GetTool() *ToolReference {
 	return nil
 }
 
-// Names a declared tool.
+// Reference to a declared tool.
 type ToolReference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of tool, 1 to 64 characters. Absent: not given.
+	// Kind of tool, 1 to 64 characters. Absent: not specified.
 	Type *string `protobuf:"bytes,1,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// The tool's name, 1 to 128 characters. Absent: all tools of the server.
+	// Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+	// MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
 	ServerName    *string `protobuf:"bytes,3,opt,name=server_name,json=serverName,proto3,oneof" json:"server_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3213,12 +3232,12 @@ func (x *ToolReference) GetServerName() string {
 	return ""
 }
 
-// The tools that the model may ask for.
+// Tools that the model may use.
 type ToolConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one.
+	// The tools; at least one.
 	Tools []*Tool `protobuf:"bytes,1,rep,name=tools,proto3" json:"tools,omitempty"`
-	// Whether it must. Absent: the model decides.
+	// Whether the model must use a tool. Absent: the model decides.
 	ToolChoice    *ToolChoice `protobuf:"bytes,2,opt,name=tool_choice,json=toolChoice,proto3" json:"tool_choice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3271,7 +3290,7 @@ func (x *ToolConfiguration) GetToolChoice() *ToolChoice {
 // A tool, or a cache point after one.
 type Tool struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of entry.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Tool:
 	//
@@ -3352,17 +3371,17 @@ type isTool_Tool interface {
 }
 
 type Tool_ToolSpec struct {
-	// A tool of the caller's.
+	// Tool of the caller, who runs it and sends back the result.
 	ToolSpec *ToolSpecification `protobuf:"bytes,1,opt,name=tool_spec,json=toolSpec,proto3,oneof"`
 }
 
 type Tool_SystemTool struct {
-	// A tool that runs at Bedrock.
+	// Tool that runs at Bedrock.
 	SystemTool *SystemTool `protobuf:"bytes,2,opt,name=system_tool,json=systemTool,proto3,oneof"`
 }
 
 type Tool_CachePoint struct {
-	// Ends a prefix that the model may cache.
+	// End of a prefix that the model may cache.
 	CachePoint *CachePointBlock `protobuf:"bytes,3,opt,name=cache_point,json=cachePoint,proto3,oneof"`
 }
 
@@ -3372,16 +3391,16 @@ func (*Tool_SystemTool) isTool_Tool() {}
 
 func (*Tool_CachePoint) isTool_Tool() {}
 
-// A tool of the caller's.
+// Declaration of a tool of the caller.
 type ToolSpecification struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 to 64 of [a-zA-Z0-9_-].
+	// Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it does, for the model; at least one character. Absent: the name says it.
+	// Description of the tool for the model; at least one character. Absent: none.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// What it takes.
+	// Schema of the tool's arguments.
 	InputSchema *ToolInputSchema `protobuf:"bytes,3,opt,name=input_schema,json=inputSchema,proto3" json:"input_schema,omitempty"`
-	// True: the model's arguments always match the schema, on models that can. Absent: they need not.
+	// True if the model's arguments must always match the schema; not every model supports it. Absent: false.
 	Strict        *bool `protobuf:"varint,4,opt,name=strict,proto3,oneof" json:"strict,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3445,10 +3464,10 @@ func (x *ToolSpecification) GetStrict() bool {
 	return false
 }
 
-// What a tool takes, as JSON Schema.
+// JSON Schema of a tool's arguments. Free JSON has two forms, as described in Message.
 type ToolInputSchema struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The schema, an object at the top.
+	// Exactly one of these is set. The top level of the schema is an object.
 	//
 	// Types that are valid to be assigned to Schema:
 	//
@@ -3519,13 +3538,13 @@ type isToolInputSchema_Schema interface {
 }
 
 type ToolInputSchema_Json struct {
-	// As JSON values. Keys reach the model sorted.
+	// The schema as a Struct. Its keys reach the model sorted.
 	Json *structpb.Struct `protobuf:"bytes,1,opt,name=json,proto3,oneof"`
 }
 
 type ToolInputSchema_JsonText struct {
-	// As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-	// equal bytes: prefer this form.
+	// The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+	// and prompt caching needs identical bytes.
 	JsonText string `protobuf:"bytes,2,opt,name=json_text,json=jsonText,proto3,oneof"`
 }
 
@@ -3533,10 +3552,10 @@ func (*ToolInputSchema_Json) isToolInputSchema_Schema() {}
 
 func (*ToolInputSchema_JsonText) isToolInputSchema_Schema() {}
 
-// A tool that runs at Bedrock.
+// Tool that runs at Bedrock.
 type SystemTool struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name, 1 to 64 characters, such as "nova_grounding".
+	// Name of the tool, 1 to 64 characters, such as "nova_grounding".
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3579,10 +3598,10 @@ func (x *SystemTool) GetName() string {
 	return ""
 }
 
-// Whether the model must ask for a tool.
+// Whether the model must use a tool.
 type ToolChoice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The rule.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Choice:
 	//
@@ -3668,12 +3687,12 @@ type ToolChoice_Auto struct {
 }
 
 type ToolChoice_Any struct {
-	// It must ask for one of them.
+	// The model must use at least one tool.
 	Any *AnyToolChoice `protobuf:"bytes,2,opt,name=any,proto3,oneof"`
 }
 
 type ToolChoice_Tool struct {
-	// It must ask for this one.
+	// The model must use the given tool.
 	Tool *SpecificToolChoice `protobuf:"bytes,3,opt,name=tool,proto3,oneof"`
 }
 
@@ -3683,7 +3702,7 @@ func (*ToolChoice_Any) isToolChoice_Choice() {}
 
 func (*ToolChoice_Tool) isToolChoice_Choice() {}
 
-// The model decides.
+// The model decides whether to use a tool.
 type AutoToolChoice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3720,7 +3739,7 @@ func (*AutoToolChoice) Descriptor() ([]byte, []int) {
 	return file_switchboard_v1_content_proto_rawDescGZIP(), []int{46}
 }
 
-// The model must ask for a tool.
+// The model must use at least one tool.
 type AnyToolChoice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3757,10 +3776,10 @@ func (*AnyToolChoice) Descriptor() ([]byte, []int) {
 	return file_switchboard_v1_content_proto_rawDescGZIP(), []int{47}
 }
 
-// The model must ask for one certain tool.
+// The model must use the given tool.
 type SpecificToolChoice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tool's name.
+	// Name of the tool.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -7,6 +7,7 @@
 package switchboardv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -23,29 +24,30 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Why a model stopped. In Bedrock's JSON: the lower-case word without the prefix.
+// Why a model stopped generating. Bedrock's name of a reason is the lower-case name without the prefix.
 type StopReason int32
 
 const (
-	// Newer than this contract: the raw reason says which.
+	// Not set: Bedrock sent no reason, or one that this contract has no value for. Enums are open: a newer
+	// server can send a number that an older client has no name for. Treat such a number as this value.
 	StopReason_STOP_REASON_UNSPECIFIED StopReason = 0
-	// It had finished.
+	// The model finished its answer.
 	StopReason_STOP_REASON_END_TURN StopReason = 1
-	// It waits for a tool's result.
+	// The model is waiting for a tool result.
 	StopReason_STOP_REASON_TOOL_USE StopReason = 2
-	// max_tokens was reached: the answer is cut.
+	// The answer was cut off at max_tokens.
 	StopReason_STOP_REASON_MAX_TOKENS StopReason = 3
-	// It wrote one of the stop sequences.
+	// The model generated one of the stop sequences.
 	StopReason_STOP_REASON_STOP_SEQUENCE StopReason = 4
-	// A guardrail replaced or masked the answer. Never a reason to try another model.
+	// A guardrail replaced or masked the answer. Switchboard never falls back to another model for this reason.
 	StopReason_STOP_REASON_GUARDRAIL_INTERVENED StopReason = 5
-	// The model's own filter stopped it. Never a reason to try another model.
+	// The model's own content filter stopped it. Switchboard never falls back to another model for this reason.
 	StopReason_STOP_REASON_CONTENT_FILTERED StopReason = 6
-	// What it wrote could not be read.
+	// Bedrock could not parse the model's output.
 	StopReason_STOP_REASON_MALFORMED_MODEL_OUTPUT StopReason = 7
-	// The tool use that it wrote could not be read.
+	// Bedrock could not parse the tool use that the model generated.
 	StopReason_STOP_REASON_MALFORMED_TOOL_USE StopReason = 8
-	// Question and answer together filled the model's context.
+	// Input and answer together reached the size of the model's context window.
 	StopReason_STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED StopReason = 9
 )
 
@@ -104,43 +106,44 @@ func (StopReason) EnumDescriptor() ([]byte, []int) {
 	return file_switchboard_v1_converse_proto_rawDescGZIP(), []int{0}
 }
 
-// Asks for an answer, whole or as it is generated. The protobuf JSON of this message is the body of a Bedrock Converse
-// call, with `taskType` in place of the model id.
+// Request of Converse and ConverseStream. The protobuf JSON of this message is the body of a Bedrock Converse
+// call, with `taskType` in place of the model id. Free JSON has two forms, as described in Message.
 type ConverseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-	// the configuration names. Absent or empty: the task "default".
+	// Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+	// the configuration. Absent or empty: the task "default".
 	TaskType string `protobuf:"bytes,1,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// The conversation, oldest turn first; at least one, and the first is the user's. The last
-	// is the user's too, but for the models that go on from words put into their mouth.
+	// The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+	// has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
 	Messages []*Message `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
-	// Instructions that hold for the whole conversation. Empty: none.
+	// System prompt: instructions for the whole conversation. Empty: none.
 	System []*SystemContentBlock `protobuf:"bytes,3,rep,name=system,proto3" json:"system,omitempty"`
-	// How to generate. Absent: the task's defaults.
+	// Sampling parameters and length limit. Absent: the task's defaults.
 	InferenceConfig *InferenceConfiguration `protobuf:"bytes,5,opt,name=inference_config,json=inferenceConfig,proto3" json:"inference_config,omitempty"`
-	// The tools that the model may ask for. Absent: none.
+	// Tools that the model may use. Absent: none.
 	ToolConfig *ToolConfiguration `protobuf:"bytes,6,opt,name=tool_config,json=toolConfig,proto3" json:"tool_config,omitempty"`
-	// The guardrail to apply. Absent: none but those that the account enforces.
+	// Guardrail to apply. Absent: only guardrails that the AWS account enforces.
 	GuardrailConfig *GuardrailConfiguration `protobuf:"bytes,7,opt,name=guardrail_config,json=guardrailConfig,proto3" json:"guardrail_config,omitempty"`
-	// What only one family of models understands, such as "top_k" or "thinking".
+	// Parameters that only one family of models supports, such as "top_k" or "thinking".
 	//
 	// Types that are valid to be assigned to AdditionalRequestFields:
 	//
 	//	*ConverseRequest_AdditionalModelRequestFields
 	//	*ConverseRequest_AdditionalModelRequestFieldsJson
 	AdditionalRequestFields isConverseRequest_AdditionalRequestFields `protobuf_oneof:"additional_request_fields"`
-	// Values for the variables of a managed prompt. Empty: none.
+	// Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
 	PromptVariables map[string]*PromptVariableValues `protobuf:"bytes,10,rep,name=prompt_variables,json=promptVariables,proto3" json:"prompt_variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+	// JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+	// of 1 to 256 characters. Empty: none.
 	AdditionalModelResponseFieldPaths []string `protobuf:"bytes,11,rep,name=additional_model_response_field_paths,json=additionalModelResponseFieldPaths,proto3" json:"additional_model_response_field_paths,omitempty"`
-	// Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-	// [a-zA-Z0-9\s:_@$#=/+,-.]. Empty: none.
+	// Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+	// 0 to 256 characters of [a-zA-Z0-9\s:_@$#=/+,-.]. Empty: none.
 	RequestMetadata map[string]string `protobuf:"bytes,12,rep,name=request_metadata,json=requestMetadata,proto3" json:"request_metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+	// Latency optimization. Absent: standard latency.
 	PerformanceConfig *PerformanceConfiguration `protobuf:"bytes,13,opt,name=performance_config,json=performanceConfig,proto3" json:"performance_config,omitempty"`
-	// The tier that the call is billed and queued under. Absent: the account's default.
+	// Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
 	ServiceTier *ServiceTier `protobuf:"bytes,14,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// The form of the answer and the effort spent on it. Absent: free text.
+	// Format of the answer and effort spent on it. Absent: free text with the model's default effort.
 	OutputConfig  *OutputConfig `protobuf:"bytes,15,opt,name=output_config,json=outputConfig,proto3" json:"output_config,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,12 +293,12 @@ type isConverseRequest_AdditionalRequestFields interface {
 }
 
 type ConverseRequest_AdditionalModelRequestFields struct {
-	// As JSON values. Numbers are doubles here.
+	// JSON object as a Struct. Its numbers are doubles.
 	AdditionalModelRequestFields *structpb.Struct `protobuf:"bytes,8,opt,name=additional_model_request_fields,json=additionalModelRequestFields,proto3,oneof"`
 }
 
 type ConverseRequest_AdditionalModelRequestFieldsJson struct {
-	// As exact JSON text: an object.
+	// JSON object as exact JSON text.
 	AdditionalModelRequestFieldsJson string `protobuf:"bytes,9,opt,name=additional_model_request_fields_json,json=additionalModelRequestFieldsJson,proto3,oneof"`
 }
 
@@ -304,16 +307,18 @@ func (*ConverseRequest_AdditionalModelRequestFields) isConverseRequest_Additiona
 func (*ConverseRequest_AdditionalModelRequestFieldsJson) isConverseRequest_AdditionalRequestFields() {
 }
 
-// How to generate.
+// Sampling parameters and length limit.
 type InferenceConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+	// Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+	// Absent: the task's default.
 	MaxTokens *int32 `protobuf:"varint,1,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
-	// Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+	// Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
 	Temperature *float64 `protobuf:"fixed64,2,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
-	// Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+	// Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+	// default.
 	TopP *float64 `protobuf:"fixed64,3,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
-	// Texts that end the answer: at most 2500, none empty. Empty: none.
+	// Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
 	StopSequences []string `protobuf:"bytes,4,rep,name=stop_sequences,json=stopSequences,proto3" json:"stop_sequences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -377,17 +382,18 @@ func (x *InferenceConfiguration) GetStopSequences() []string {
 	return nil
 }
 
-// The guardrail to apply.
+// Guardrail to apply to the request and the answer.
 type GuardrailConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id or ARN, at most 2048 characters. Absent: the account's.
+	// Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
 	GuardrailIdentifier *string `protobuf:"bytes,1,opt,name=guardrail_identifier,json=guardrailIdentifier,proto3,oneof" json:"guardrail_identifier,omitempty"`
-	// "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+	// Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
 	GuardrailVersion *string `protobuf:"bytes,2,opt,name=guardrail_version,json=guardrailVersion,proto3,oneof" json:"guardrail_version,omitempty"`
-	// What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+	// Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
 	Trace *string `protobuf:"bytes,3,opt,name=trace,proto3,oneof" json:"trace,omitempty"`
-	// How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-	// Without meaning, and not sent, for Converse.
+	// How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+	// they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+	// send it to Bedrock.
 	StreamProcessingMode *string `protobuf:"bytes,4,opt,name=stream_processing_mode,json=streamProcessingMode,proto3,oneof" json:"stream_processing_mode,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
@@ -451,10 +457,10 @@ func (x *GuardrailConfiguration) GetStreamProcessingMode() string {
 	return ""
 }
 
-// The value of a prompt's variable.
+// Value of one variable of a managed prompt.
 type PromptVariableValues struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of value.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Value:
 	//
@@ -515,13 +521,13 @@ type isPromptVariableValues_Value interface {
 }
 
 type PromptVariableValues_Text struct {
-	// Words.
+	// Text that replaces the variable.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 func (*PromptVariableValues_Text) isPromptVariableValues_Value() {}
 
-// Which form of the model serves.
+// Latency optimization of the model.
 type PerformanceConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "standard" or "optimized". Absent: "standard".
@@ -567,7 +573,7 @@ func (x *PerformanceConfiguration) GetLatency() string {
 	return ""
 }
 
-// The tier that a call is billed and queued under.
+// Service tier, which determines priority and price of a call.
 type ServiceTier struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "priority", "default", "flex" or "reserved".
@@ -613,10 +619,10 @@ func (x *ServiceTier) GetType() string {
 	return ""
 }
 
-// The form of the answer and the effort spent on it.
+// Format of the answer and effort spent on it.
 type OutputConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The form. Absent: free text.
+	// Format of the answer. Absent: free text.
 	TextFormat *OutputFormat `protobuf:"bytes,1,opt,name=text_format,json=textFormat,proto3" json:"text_format,omitempty"`
 	// "low", "medium", "high", "xhigh" or "max"; at most 16 characters. Absent: the model's default.
 	Effort        *string `protobuf:"bytes,2,opt,name=effort,proto3,oneof" json:"effort,omitempty"`
@@ -668,12 +674,12 @@ func (x *OutputConfig) GetEffort() string {
 	return ""
 }
 
-// The form of the answer.
+// Format of the answer.
 type OutputFormat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "json_schema".
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// The schema.
+	// Definition of the format.
 	Structure     *OutputFormatStructure `protobuf:"bytes,2,opt,name=structure,proto3" json:"structure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -723,10 +729,10 @@ func (x *OutputFormat) GetStructure() *OutputFormatStructure {
 	return nil
 }
 
-// What the answer must match.
+// Structure that the answer must match.
 type OutputFormatStructure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of structure.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Structure:
 	//
@@ -787,20 +793,20 @@ type isOutputFormatStructure_Structure interface {
 }
 
 type OutputFormatStructure_JsonSchema struct {
-	// A JSON Schema.
+	// JSON Schema that the answer must match.
 	JsonSchema *JsonSchemaDefinition `protobuf:"bytes,1,opt,name=json_schema,json=jsonSchema,proto3,oneof"`
 }
 
 func (*OutputFormatStructure_JsonSchema) isOutputFormatStructure_Structure() {}
 
-// A JSON Schema.
+// JSON Schema of a structured answer.
 type JsonSchemaDefinition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The schema as JSON text, as Bedrock wants it.
+	// The schema as JSON text, which is the form that Bedrock requires.
 	Schema string `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
-	// Its name. Absent: none.
+	// Name of the schema. Absent: none.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What it describes, for the model. Absent: nothing.
+	// Description of the schema for the model. Absent: none.
 	Description   *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -857,33 +863,35 @@ func (x *JsonSchemaDefinition) GetDescription() string {
 	return ""
 }
 
-// An answer, whole.
+// Response of Converse: the complete answer.
 type ConverseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the model said.
+	// The generated answer.
 	Output *ConverseOutput `protobuf:"bytes,1,opt,name=output,proto3" json:"output,omitempty"`
-	// Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+	// Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+	// for; see raw_stop_reason.
 	StopReason StopReason `protobuf:"varint,2,opt,name=stop_reason,json=stopReason,proto3,enum=switchboard.v1.StopReason" json:"stop_reason,omitempty"`
-	// The reason in Bedrock's own word, such as "end_turn".
+	// The stop reason exactly as Bedrock sent it, such as "end_turn".
 	RawStopReason string `protobuf:"bytes,3,opt,name=raw_stop_reason,json=rawStopReason,proto3" json:"raw_stop_reason,omitempty"`
-	// What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+	// Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+	// read this as zero.
 	Usage *TokenUsage `protobuf:"bytes,4,opt,name=usage,proto3" json:"usage,omitempty"`
-	// Bedrock's own measure. Absent: Bedrock did not say.
+	// Latency measured by Bedrock. Absent: Bedrock did not report it.
 	Metrics *ConverseMetrics `protobuf:"bytes,5,opt,name=metrics,proto3" json:"metrics,omitempty"`
-	// The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+	// Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
 	AdditionalModelResponseFieldsJson *string `protobuf:"bytes,6,opt,name=additional_model_response_fields_json,json=additionalModelResponseFieldsJson,proto3,oneof" json:"additional_model_response_fields_json,omitempty"`
-	// What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+	// Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
 	Trace *ConverseTrace `protobuf:"bytes,7,opt,name=trace,proto3" json:"trace,omitempty"`
-	// The form of the model that served. Absent: Bedrock did not say.
+	// Latency optimization that was used. Absent: Bedrock did not report it.
 	PerformanceConfig *PerformanceConfiguration `protobuf:"bytes,8,opt,name=performance_config,json=performanceConfig,proto3" json:"performance_config,omitempty"`
-	// The tier that served. Absent: Bedrock did not say.
+	// Service tier that was used. Absent: Bedrock did not report it.
 	ServiceTier *ServiceTier `protobuf:"bytes,9,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// Who answered, and every attempt before.
+	// The model that answered, and every attempt of the call.
 	Route *Route `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
-	// Where the time went.
+	// Duration of the call and of its parts.
 	Latency *Latency `protobuf:"bytes,11,opt,name=latency,proto3" json:"latency,omitempty"`
-	// What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-	// part is unknown; it is not zero.
+	// Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+	// price of some part is unknown; do not read this as zero.
 	Cost          *Cost `protobuf:"bytes,12,opt,name=cost,proto3" json:"cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1003,10 +1011,10 @@ func (x *ConverseResponse) GetCost() *Cost {
 	return nil
 }
 
-// What the model said.
+// The generated answer.
 type ConverseOutput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of output.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Output:
 	//
@@ -1067,16 +1075,16 @@ type isConverseOutput_Output interface {
 }
 
 type ConverseOutput_Message struct {
-	// A turn; send it back as the next one to go on.
+	// The assistant's turn. To continue the conversation, append it to the messages unchanged.
 	Message *Message `protobuf:"bytes,1,opt,name=message,proto3,oneof"`
 }
 
 func (*ConverseOutput_Message) isConverseOutput_Output() {}
 
-// Bedrock's own measure.
+// Latency measured by Bedrock.
 type ConverseMetrics struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From the request's arrival at Bedrock to its last token, in milliseconds.
+	// Time from the arrival of the request at Bedrock to the last token, in milliseconds.
 	LatencyMs     int64 `protobuf:"varint,1,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1119,15 +1127,16 @@ func (x *ConverseMetrics) GetLatencyMs() int64 {
 	return 0
 }
 
-// Where the time went, on Switchboard's clock.
+// Duration of a call and of its parts, measured by Switchboard.
 type Latency struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+	// Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+	// not stream.
 	FirstToken *durationpb.Duration `protobuf:"bytes,1,opt,name=first_token,json=firstToken,proto3" json:"first_token,omitempty"`
-	// From the call's arrival to its last event.
+	// Time from the arrival of the call to the last event.
 	Total *durationpb.Duration `protobuf:"bytes,2,opt,name=total,proto3" json:"total,omitempty"`
-	// The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-	// caller to read.
+	// The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+	// to read, is not included.
 	Switchboard   *durationpb.Duration `protobuf:"bytes,3,opt,name=switchboard,proto3" json:"switchboard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1184,10 +1193,10 @@ func (x *Latency) GetSwitchboard() *durationpb.Duration {
 	return nil
 }
 
-// One event of an answer that is being generated.
+// One event of a streamed answer.
 type ConverseStreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What happened.
+	// Exactly one of these is set. Ignore an event without a known kind: a newer server sent it.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -1328,47 +1337,48 @@ type isConverseStreamResponse_Event interface {
 }
 
 type ConverseStreamResponse_Route struct {
-	// Who answers. Always the first event, and again after `restart`.
+	// The model that answers. Always the first event; sent again after `restart`.
 	Route *Route `protobuf:"bytes,1,opt,name=route,proto3,oneof"`
 }
 
 type ConverseStreamResponse_MessageStart struct {
-	// A turn begins.
+	// The assistant's turn starts.
 	MessageStart *MessageStartEvent `protobuf:"bytes,2,opt,name=message_start,json=messageStart,proto3,oneof"`
 }
 
 type ConverseStreamResponse_ContentBlockStart struct {
-	// A block begins. Text and reasoning blocks begin without it, at their first delta.
+	// A content block starts. Text and reasoning blocks start without this event, at their first delta.
 	ContentBlockStart *ContentBlockStartEvent `protobuf:"bytes,3,opt,name=content_block_start,json=contentBlockStart,proto3,oneof"`
 }
 
 type ConverseStreamResponse_ContentBlockDelta struct {
-	// A piece of a block.
+	// Part of a content block.
 	ContentBlockDelta *ContentBlockDeltaEvent `protobuf:"bytes,4,opt,name=content_block_delta,json=contentBlockDelta,proto3,oneof"`
 }
 
 type ConverseStreamResponse_ContentBlockStop struct {
-	// A block ends.
+	// A content block is complete.
 	ContentBlockStop *ContentBlockStopEvent `protobuf:"bytes,5,opt,name=content_block_stop,json=contentBlockStop,proto3,oneof"`
 }
 
 type ConverseStreamResponse_MessageStop struct {
-	// The turn ends. The metadata still follows.
+	// The turn is complete. The metadata event follows.
 	MessageStop *MessageStopEvent `protobuf:"bytes,6,opt,name=message_stop,json=messageStop,proto3,oneof"`
 }
 
 type ConverseStreamResponse_Restart struct {
-	// Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+	// Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+	// are configured with after_content = "restart".
 	Restart *RestartEvent `protobuf:"bytes,7,opt,name=restart,proto3,oneof"`
 }
 
 type ConverseStreamResponse_Metadata struct {
-	// What the answer took. Always the last event of a stream that ends well.
+	// Usage, cost and final route. Always the last event of a complete stream.
 	Metadata *ConverseStreamMetadataEvent `protobuf:"bytes,8,opt,name=metadata,proto3,oneof"`
 }
 
 type ConverseStreamResponse_Unknown struct {
-	// An event of Bedrock's that this contract does not know yet, passed on as it came.
+	// Event from Bedrock that this contract does not define, passed through unchanged.
 	Unknown *UnknownEvent `protobuf:"bytes,9,opt,name=unknown,proto3,oneof"`
 }
 
@@ -1390,10 +1400,10 @@ func (*ConverseStreamResponse_Metadata) isConverseStreamResponse_Event() {}
 
 func (*ConverseStreamResponse_Unknown) isConverseStreamResponse_Event() {}
 
-// A turn begins.
+// The assistant's turn starts.
 type MessageStartEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who speaks: "assistant".
+	// Role of the turn: "assistant".
 	Role          string `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1436,12 +1446,12 @@ func (x *MessageStartEvent) GetRole() string {
 	return ""
 }
 
-// A block begins.
+// A content block starts.
 type ContentBlockStartEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What kind of block.
+	// Kind of the block.
 	Start *ContentBlockStart `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
-	// Which block of the turn, from 0.
+	// Index of the block in the turn, from 0.
 	ContentBlockIndex int32 `protobuf:"varint,2,opt,name=content_block_index,json=contentBlockIndex,proto3" json:"content_block_index,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1491,10 +1501,10 @@ func (x *ContentBlockStartEvent) GetContentBlockIndex() int32 {
 	return 0
 }
 
-// How a block begins.
+// Start of a content block.
 type ContentBlockStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of block.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Start:
 	//
@@ -1585,22 +1595,22 @@ type isContentBlockStart_Start interface {
 }
 
 type ContentBlockStart_ToolUse struct {
-	// The model asks for a tool.
+	// The model requests a tool call.
 	ToolUse *ToolUseBlockStart `protobuf:"bytes,1,opt,name=tool_use,json=toolUse,proto3,oneof"`
 }
 
 type ContentBlockStart_ToolResult struct {
-	// A tool that runs at Bedrock answers.
+	// Result of a tool that runs at Bedrock.
 	ToolResult *ToolResultBlockStart `protobuf:"bytes,2,opt,name=tool_result,json=toolResult,proto3,oneof"`
 }
 
 type ContentBlockStart_Image struct {
-	// A picture.
+	// An image.
 	Image *ImageBlockStart `protobuf:"bytes,3,opt,name=image,proto3,oneof"`
 }
 
 type ContentBlockStart_UnknownJson struct {
-	// A kind of block that this contract does not know yet: its exact JSON object.
+	// Kind of block that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -1612,14 +1622,15 @@ func (*ContentBlockStart_Image) isContentBlockStart_Start() {}
 
 func (*ContentBlockStart_UnknownJson) isContentBlockStart_Start() {}
 
-// The model asks for a tool; its arguments follow as deltas.
+// Start of a tool call that the model requests. Its arguments follow as deltas.
 type ToolUseBlockStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Joins the request to its result.
+	// Id of the tool use. Set it in the tool result.
 	ToolUseId string `protobuf:"bytes,1,opt,name=tool_use_id,json=toolUseId,proto3" json:"tool_use_id,omitempty"`
-	// The tool's name.
+	// Name of the tool.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+	// "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+	// the caller.
 	Type          *string `protobuf:"bytes,3,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1676,12 +1687,12 @@ func (x *ToolUseBlockStart) GetType() string {
 	return ""
 }
 
-// A tool that runs at Bedrock answers; its content follows as deltas.
+// Start of the result of a tool that runs at Bedrock. Its content follows as deltas.
 type ToolResultBlockStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The id of the tool use that this answers.
+	// Id of the tool use that this result belongs to.
 	ToolUseId string `protobuf:"bytes,1,opt,name=tool_use_id,json=toolUseId,proto3" json:"tool_use_id,omitempty"`
-	// The kind of result. Absent: not given.
+	// Kind of result. Absent: Bedrock did not report it.
 	Type *string `protobuf:"bytes,2,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	// "success" or "error". Absent: success.
 	Status        *string `protobuf:"bytes,3,opt,name=status,proto3,oneof" json:"status,omitempty"`
@@ -1740,7 +1751,7 @@ func (x *ToolResultBlockStart) GetStatus() string {
 	return ""
 }
 
-// A picture begins.
+// Start of an image.
 type ImageBlockStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "png", "jpeg", "gif" or "webp".
@@ -1786,12 +1797,12 @@ func (x *ImageBlockStart) GetFormat() string {
 	return ""
 }
 
-// A piece of a block.
+// Part of a content block.
 type ContentBlockDeltaEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The piece.
+	// The part.
 	Delta *ContentBlockDelta `protobuf:"bytes,1,opt,name=delta,proto3" json:"delta,omitempty"`
-	// Which block of the turn, from 0. Pieces of several blocks may come in turns.
+	// Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
 	ContentBlockIndex int32 `protobuf:"varint,2,opt,name=content_block_index,json=contentBlockIndex,proto3" json:"content_block_index,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1841,10 +1852,10 @@ func (x *ContentBlockDeltaEvent) GetContentBlockIndex() int32 {
 	return 0
 }
 
-// A piece of a block, to be appended to the pieces before.
+// Part of a content block, to be appended to the block's earlier parts.
 type ContentBlockDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of piece.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Delta:
 	//
@@ -1965,37 +1976,37 @@ type isContentBlockDelta_Delta interface {
 }
 
 type ContentBlockDelta_Text struct {
-	// Words; may be empty.
+	// Text; may be empty.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type ContentBlockDelta_ToolUse struct {
-	// A piece of a tool's arguments.
+	// Part of the arguments of a tool use.
 	ToolUse *ToolUseBlockDelta `protobuf:"bytes,2,opt,name=tool_use,json=toolUse,proto3,oneof"`
 }
 
 type ContentBlockDelta_ToolResult struct {
-	// A piece of what a tool at Bedrock answered.
+	// Part of the result of a tool that runs at Bedrock.
 	ToolResult *ToolResultDelta `protobuf:"bytes,3,opt,name=tool_result,json=toolResult,proto3,oneof"`
 }
 
 type ContentBlockDelta_ReasoningContent struct {
-	// A piece of reasoning.
+	// Part of the model's reasoning.
 	ReasoningContent *ReasoningContentBlockDelta `protobuf:"bytes,4,opt,name=reasoning_content,json=reasoningContent,proto3,oneof"`
 }
 
 type ContentBlockDelta_Citation struct {
-	// A citation, whole.
+	// One complete citation.
 	Citation *CitationsDelta `protobuf:"bytes,5,opt,name=citation,proto3,oneof"`
 }
 
 type ContentBlockDelta_Image struct {
-	// A picture, or why there is none.
+	// An image, or the error that prevented it.
 	Image *ImageBlockDelta `protobuf:"bytes,6,opt,name=image,proto3,oneof"`
 }
 
 type ContentBlockDelta_UnknownJson struct {
-	// A kind of piece that this contract does not know yet: its exact JSON object.
+	// Kind of delta that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -2013,10 +2024,10 @@ func (*ContentBlockDelta_Image) isContentBlockDelta_Delta() {}
 
 func (*ContentBlockDelta_UnknownJson) isContentBlockDelta_Delta() {}
 
-// A piece of a tool's arguments.
+// Part of the arguments of a tool use.
 type ToolUseBlockDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+	// Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
 	Input         string `protobuf:"bytes,1,opt,name=input,proto3" json:"input,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2059,10 +2070,10 @@ func (x *ToolUseBlockDelta) GetInput() string {
 	return ""
 }
 
-// A piece of what a tool at Bedrock answered: a list, which a oneof cannot hold bare.
+// Part of the result of a tool that runs at Bedrock. A message of its own because a oneof cannot hold a list.
 type ToolResultDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The parts, in order.
+	// Parts of the result, in order.
 	Blocks        []*ToolResultBlockDelta `protobuf:"bytes,1,rep,name=blocks,proto3" json:"blocks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2105,10 +2116,10 @@ func (x *ToolResultDelta) GetBlocks() []*ToolResultBlockDelta {
 	return nil
 }
 
-// A part of what a tool at Bedrock answered.
+// One part of the result of a tool that runs at Bedrock.
 type ToolResultBlockDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of content.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Block:
 	//
@@ -2189,7 +2200,7 @@ type isToolResultBlockDelta_Block interface {
 }
 
 type ToolResultBlockDelta_Text struct {
-	// Words.
+	// Text.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
@@ -2199,7 +2210,7 @@ type ToolResultBlockDelta_JsonText struct {
 }
 
 type ToolResultBlockDelta_UnknownJson struct {
-	// A kind of content that this contract does not know yet: its exact JSON object.
+	// Kind of content that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -2209,10 +2220,10 @@ func (*ToolResultBlockDelta_JsonText) isToolResultBlockDelta_Block() {}
 
 func (*ToolResultBlockDelta_UnknownJson) isToolResultBlockDelta_Block() {}
 
-// A piece of reasoning.
+// Part of the model's reasoning.
 type ReasoningContentBlockDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of piece.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Delta:
 	//
@@ -2303,22 +2314,22 @@ type isReasoningContentBlockDelta_Delta interface {
 }
 
 type ReasoningContentBlockDelta_Text struct {
-	// Words; may be empty.
+	// Plain text; may be empty.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
 }
 
 type ReasoningContentBlockDelta_RedactedContent struct {
-	// Encrypted by the model's maker.
+	// Reasoning that the provider encrypted.
 	RedactedContent []byte `protobuf:"bytes,2,opt,name=redacted_content,json=redactedContent,proto3,oneof"`
 }
 
 type ReasoningContentBlockDelta_Signature struct {
-	// The signature of the block; comes alone, after the words.
+	// Signature of the block. Sent alone, after the text.
 	Signature string `protobuf:"bytes,3,opt,name=signature,proto3,oneof"`
 }
 
 type ReasoningContentBlockDelta_UnknownJson struct {
-	// A kind of piece that this contract does not know yet: its exact JSON object.
+	// Kind of delta that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -2330,16 +2341,16 @@ func (*ReasoningContentBlockDelta_Signature) isReasoningContentBlockDelta_Delta(
 
 func (*ReasoningContentBlockDelta_UnknownJson) isReasoningContentBlockDelta_Delta() {}
 
-// A citation of the block's words.
+// Citation for the text of the block.
 type CitationsDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The source's title. Absent: it has none.
+	// Title of the source. Absent: the source has none.
 	Title *string `protobuf:"bytes,1,opt,name=title,proto3,oneof" json:"title,omitempty"`
-	// The source. Absent: only the location is known.
+	// Identifier of the source, such as a URL. Absent: only the location is known.
 	Source *string `protobuf:"bytes,2,opt,name=source,proto3,oneof" json:"source,omitempty"`
-	// The words cited.
+	// Cited text.
 	SourceContent []*CitationSourceContentDelta `protobuf:"bytes,3,rep,name=source_content,json=sourceContent,proto3" json:"source_content,omitempty"`
-	// Where in the source they stand. Absent: unknown.
+	// Position of the cited text in the source. Absent: unknown.
 	Location      *CitationLocation `protobuf:"bytes,4,opt,name=location,proto3" json:"location,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2403,10 +2414,10 @@ func (x *CitationsDelta) GetLocation() *CitationLocation {
 	return nil
 }
 
-// Words cited from a source.
+// Text cited from a source.
 type CitationSourceContentDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words. Absent: none.
+	// The cited text. Absent: none.
 	Text          *string `protobuf:"bytes,1,opt,name=text,proto3,oneof" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2449,12 +2460,12 @@ func (x *CitationSourceContentDelta) GetText() string {
 	return ""
 }
 
-// A picture, or why there is none.
+// An image, or the error that prevented it.
 type ImageBlockDelta struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its bytes. Absent: see error.
+	// Data of the image. Absent: see error.
 	Source *ImageSource `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// Why there is no picture. Absent: there is one.
+	// Why there is no image. Absent: there is one.
 	Error         *ErrorBlock `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2504,10 +2515,10 @@ func (x *ImageBlockDelta) GetError() *ErrorBlock {
 	return nil
 }
 
-// A block ends.
+// A content block is complete.
 type ContentBlockStopEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which block of the turn, from 0.
+	// Index of the block in the turn, from 0.
 	ContentBlockIndex int32 `protobuf:"varint,1,opt,name=content_block_index,json=contentBlockIndex,proto3" json:"content_block_index,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -2550,14 +2561,15 @@ func (x *ContentBlockStopEvent) GetContentBlockIndex() int32 {
 	return 0
 }
 
-// The turn ends.
+// The turn is complete.
 type MessageStopEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+	// Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+	// for; see raw_stop_reason.
 	StopReason StopReason `protobuf:"varint,1,opt,name=stop_reason,json=stopReason,proto3,enum=switchboard.v1.StopReason" json:"stop_reason,omitempty"`
-	// The reason in Bedrock's own word, such as "end_turn".
+	// The stop reason exactly as Bedrock sent it, such as "end_turn".
 	RawStopReason string `protobuf:"bytes,2,opt,name=raw_stop_reason,json=rawStopReason,proto3" json:"raw_stop_reason,omitempty"`
-	// The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+	// Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
 	AdditionalModelResponseFieldsJson *string `protobuf:"bytes,3,opt,name=additional_model_response_fields_json,json=additionalModelResponseFieldsJson,proto3,oneof" json:"additional_model_response_fields_json,omitempty"`
 	unknownFields                     protoimpl.UnknownFields
 	sizeCache                         protoimpl.SizeCache
@@ -2614,11 +2626,11 @@ func (x *MessageStopEvent) GetAdditionalModelResponseFieldsJson() string {
 	return ""
 }
 
-// Forget what you received: another model starts over.
+// Tells the caller to discard everything received so far: another model starts from the beginning.
 type RestartEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why the first model's answer was given up: an ErrorReason without its prefix.
-	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why the previous model's answer was abandoned.
+	Reason        ErrorReason `protobuf:"varint,1,opt,name=reason,proto3,enum=switchboard.v1.ErrorReason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2653,30 +2665,34 @@ func (*RestartEvent) Descriptor() ([]byte, []int) {
 	return file_switchboard_v1_converse_proto_rawDescGZIP(), []int{32}
 }
 
-func (x *RestartEvent) GetReason() string {
+func (x *RestartEvent) GetReason() ErrorReason {
 	if x != nil {
 		return x.Reason
 	}
-	return ""
+	return ErrorReason_ERROR_REASON_UNSPECIFIED
 }
 
-// What the answer took.
+// Usage, cost and final route of a streamed answer.
 type ConverseStreamMetadataEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+	// Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+	// read this as zero.
 	Usage *TokenUsage `protobuf:"bytes,1,opt,name=usage,proto3" json:"usage,omitempty"`
-	// Bedrock's own measure. Absent: Bedrock did not say.
+	// Latency measured by Bedrock. Absent: Bedrock did not report it.
 	Metrics *ConverseMetrics `protobuf:"bytes,2,opt,name=metrics,proto3" json:"metrics,omitempty"`
-	// What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+	// Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
 	Trace *ConverseTrace `protobuf:"bytes,3,opt,name=trace,proto3" json:"trace,omitempty"`
-	// The form of the model that served. Absent: Bedrock did not say.
+	// Latency optimization that was used. Absent: Bedrock did not report it.
 	PerformanceConfig *PerformanceConfiguration `protobuf:"bytes,4,opt,name=performance_config,json=performanceConfig,proto3" json:"performance_config,omitempty"`
-	// The tier that served. Absent: Bedrock did not say.
+	// Service tier that was used. Absent: Bedrock did not report it.
 	ServiceTier *ServiceTier `protobuf:"bytes,5,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// Where the time went.
+	// Duration of the call and of its parts.
 	Latency *Latency `protobuf:"bytes,6,opt,name=latency,proto3" json:"latency,omitempty"`
-	// What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-	// of a part is unknown; it is not zero.
+	// Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+	// answered.
+	Route *Route `protobuf:"bytes,7,opt,name=route,proto3" json:"route,omitempty"`
+	// Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+	// price of some part is unknown; do not read this as zero.
 	Cost          *Cost `protobuf:"bytes,9,opt,name=cost,proto3" json:"cost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2754,6 +2770,13 @@ func (x *ConverseStreamMetadataEvent) GetLatency() *Latency {
 	return nil
 }
 
+func (x *ConverseStreamMetadataEvent) GetRoute() *Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
 func (x *ConverseStreamMetadataEvent) GetCost() *Cost {
 	if x != nil {
 		return x.Cost
@@ -2761,12 +2784,12 @@ func (x *ConverseStreamMetadataEvent) GetCost() *Cost {
 	return nil
 }
 
-// An event of Bedrock's that this contract does not know yet.
+// Event from Bedrock that this contract does not define.
 type UnknownEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name at Bedrock.
+	// Bedrock's name of the event.
 	EventType string `protobuf:"bytes,1,opt,name=event_type,json=eventType,proto3" json:"event_type,omitempty"`
-	// Its payload, as exact text; JSON as far as Bedrock has ever sent.
+	// Payload of the event as exact text, usually JSON.
 	Json          string `protobuf:"bytes,2,opt,name=json,proto3" json:"json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2816,13 +2839,13 @@ func (x *UnknownEvent) GetJson() string {
 	return ""
 }
 
-// Asks how many tokens a request has. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
-// `taskType` in the place of the model id.
+// Request of CountTokens. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
+// `taskType` in place of the model id.
 type CountTokensRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The task whose model counts, as in ConverseRequest.
+	// Task whose model counts the tokens, as in ConverseRequest.
 	TaskType string `protobuf:"bytes,1,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// What to count.
+	// Input to count.
 	Input         *CountTokensInput `protobuf:"bytes,2,opt,name=input,proto3" json:"input,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2872,10 +2895,10 @@ func (x *CountTokensRequest) GetInput() *CountTokensInput {
 	return nil
 }
 
-// What to count.
+// Input to count.
 type CountTokensInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its form.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Input:
 	//
@@ -2946,12 +2969,12 @@ type isCountTokensInput_Input interface {
 }
 
 type CountTokensInput_InvokeModel struct {
-	// A body of InvokeModel, in the form of the task's model.
+	// Body of an InvokeModel call, in the native format of the task's model.
 	InvokeModel *InvokeModelTokensRequest `protobuf:"bytes,1,opt,name=invoke_model,json=invokeModel,proto3,oneof"`
 }
 
 type CountTokensInput_Converse struct {
-	// A conversation.
+	// Conversation in Converse format.
 	Converse *ConverseTokensRequest `protobuf:"bytes,2,opt,name=converse,proto3,oneof"`
 }
 
@@ -2959,10 +2982,11 @@ func (*CountTokensInput_InvokeModel) isCountTokensInput_Input() {}
 
 func (*CountTokensInput_Converse) isCountTokensInput_Input() {}
 
-// A body of InvokeModel.
+// Body of an InvokeModel call.
 type InvokeModelTokensRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+	// The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+	// of the task is called.
 	Body          []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3005,16 +3029,16 @@ func (x *InvokeModelTokensRequest) GetBody() []byte {
 	return nil
 }
 
-// A conversation to count. Each field is the one of the same name of ConverseRequest.
+// Conversation to count. Each field has the meaning of the ConverseRequest field with the same name.
 type ConverseTokensRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The conversation, oldest turn first. Empty: none.
 	Messages []*Message `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
-	// Instructions that hold for the whole conversation. Empty: none.
+	// System prompt: instructions for the whole conversation. Empty: none.
 	System []*SystemContentBlock `protobuf:"bytes,2,rep,name=system,proto3" json:"system,omitempty"`
-	// The tools that the model may ask for. Absent: none.
+	// Tools that the model may use. Absent: none.
 	ToolConfig *ToolConfiguration `protobuf:"bytes,3,opt,name=tool_config,json=toolConfig,proto3" json:"tool_config,omitempty"`
-	// What only one family of models understands.
+	// Parameters that only one family of models supports.
 	//
 	// Types that are valid to be assigned to AdditionalRequestFields:
 	//
@@ -3106,12 +3130,12 @@ type isConverseTokensRequest_AdditionalRequestFields interface {
 }
 
 type ConverseTokensRequest_AdditionalModelRequestFields struct {
-	// As JSON values. Numbers are doubles here.
+	// JSON object as a Struct. Its numbers are doubles.
 	AdditionalModelRequestFields *structpb.Struct `protobuf:"bytes,4,opt,name=additional_model_request_fields,json=additionalModelRequestFields,proto3,oneof"`
 }
 
 type ConverseTokensRequest_AdditionalModelRequestFieldsJson struct {
-	// As exact JSON text: an object.
+	// JSON object as exact JSON text.
 	AdditionalModelRequestFieldsJson string `protobuf:"bytes,5,opt,name=additional_model_request_fields_json,json=additionalModelRequestFieldsJson,proto3,oneof"`
 }
 
@@ -3121,12 +3145,12 @@ func (*ConverseTokensRequest_AdditionalModelRequestFields) isConverseTokensReque
 func (*ConverseTokensRequest_AdditionalModelRequestFieldsJson) isConverseTokensRequest_AdditionalRequestFields() {
 }
 
-// How many tokens a request has.
+// Response of CountTokens.
 type CountTokensResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In tokens of the model that counted.
+	// Number of input tokens, as the model that counted them defines tokens.
 	InputTokens int32 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
-	// Who counted, and every attempt before.
+	// The model that counted, and every attempt of the call.
 	Route         *Route `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3180,7 +3204,7 @@ var File_switchboard_v1_converse_proto protoreflect.FileDescriptor
 
 const file_switchboard_v1_converse_proto_rawDesc = "" +
 	"\n" +
-	"\x1dswitchboard/v1/converse.proto\x12\x0eswitchboard.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1cswitchboard/v1/content.proto\x1a\x1eswitchboard/v1/guardrail.proto\x1a\x1aswitchboard/v1/route.proto\x1a\x1aswitchboard/v1/usage.proto\"\x88\n" +
+	"\x1dswitchboard/v1/converse.proto\x12\x0eswitchboard.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1cswitchboard/v1/content.proto\x1a\x1eswitchboard/v1/guardrail.proto\x1a\x1aswitchboard/v1/route.proto\x1a\x1aswitchboard/v1/usage.proto\"\x88\n" +
 	"\n" +
 	"\x0fConverseRequest\x12\x1b\n" +
 	"\ttask_type\x18\x01 \x01(\tR\btaskType\x123\n" +
@@ -3362,17 +3386,18 @@ const file_switchboard_v1_converse_proto_rawDesc = "" +
 	"stopReason\x12&\n" +
 	"\x0fraw_stop_reason\x18\x02 \x01(\tR\rrawStopReason\x12U\n" +
 	"%additional_model_response_fields_json\x18\x03 \x01(\tH\x00R!additionalModelResponseFieldsJson\x88\x01\x01B(\n" +
-	"&_additional_model_response_fields_json\"&\n" +
-	"\fRestartEvent\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xb5\x03\n" +
+	"&_additional_model_response_fields_json\"C\n" +
+	"\fRestartEvent\x123\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1b.switchboard.v1.ErrorReasonR\x06reason\"\xe8\x03\n" +
 	"\x1bConverseStreamMetadataEvent\x120\n" +
 	"\x05usage\x18\x01 \x01(\v2\x1a.switchboard.v1.TokenUsageR\x05usage\x129\n" +
 	"\ametrics\x18\x02 \x01(\v2\x1f.switchboard.v1.ConverseMetricsR\ametrics\x123\n" +
 	"\x05trace\x18\x03 \x01(\v2\x1d.switchboard.v1.ConverseTraceR\x05trace\x12W\n" +
 	"\x12performance_config\x18\x04 \x01(\v2(.switchboard.v1.PerformanceConfigurationR\x11performanceConfig\x12>\n" +
 	"\fservice_tier\x18\x05 \x01(\v2\x1b.switchboard.v1.ServiceTierR\vserviceTier\x121\n" +
-	"\alatency\x18\x06 \x01(\v2\x17.switchboard.v1.LatencyR\alatency\x12(\n" +
-	"\x04cost\x18\t \x01(\v2\x14.switchboard.v1.CostR\x04cost\"A\n" +
+	"\alatency\x18\x06 \x01(\v2\x17.switchboard.v1.LatencyR\alatency\x12+\n" +
+	"\x05route\x18\a \x01(\v2\x15.switchboard.v1.RouteR\x05route\x12(\n" +
+	"\x04cost\x18\t \x01(\v2\x14.switchboard.v1.CostR\x04costJ\x04\b\b\x10\t\"A\n" +
 	"\fUnknownEvent\x12\x1d\n" +
 	"\n" +
 	"event_type\x18\x01 \x01(\tR\teventType\x12\x12\n" +
@@ -3408,11 +3433,11 @@ const file_switchboard_v1_converse_proto_rawDesc = "" +
 	"\x1cSTOP_REASON_CONTENT_FILTERED\x10\x06\x12&\n" +
 	"\"STOP_REASON_MALFORMED_MODEL_OUTPUT\x10\a\x12\"\n" +
 	"\x1eSTOP_REASON_MALFORMED_TOOL_USE\x10\b\x12-\n" +
-	")STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED\x10\t2\x95\x02\n" +
-	"\x0fConverseService\x12M\n" +
-	"\bConverse\x12\x1f.switchboard.v1.ConverseRequest\x1a .switchboard.v1.ConverseResponse\x12[\n" +
-	"\x0eConverseStream\x12\x1f.switchboard.v1.ConverseRequest\x1a&.switchboard.v1.ConverseStreamResponse0\x01\x12V\n" +
-	"\vCountTokens\x12\".switchboard.v1.CountTokensRequest\x1a#.switchboard.v1.CountTokensResponseBc\n" +
+	")STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED\x10\t2\xeb\x02\n" +
+	"\x0fConverseService\x12f\n" +
+	"\bConverse\x12\x1f.switchboard.v1.ConverseRequest\x1a .switchboard.v1.ConverseResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/converse\x12{\n" +
+	"\x0eConverseStream\x12\x1f.switchboard.v1.ConverseRequest\x1a&.switchboard.v1.ConverseStreamResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/converse:stream0\x01\x12s\n" +
+	"\vCountTokens\x12\".switchboard.v1.CountTokensRequest\x1a#.switchboard.v1.CountTokensResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/tokens:countBc\n" +
 	"\x11ai.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3"
 
 var (
@@ -3485,6 +3510,7 @@ var file_switchboard_v1_converse_proto_goTypes = []any{
 	(*CitationLocation)(nil),            // 52: switchboard.v1.CitationLocation
 	(*ImageSource)(nil),                 // 53: switchboard.v1.ImageSource
 	(*ErrorBlock)(nil),                  // 54: switchboard.v1.ErrorBlock
+	(ErrorReason)(0),                    // 55: switchboard.v1.ErrorReason
 }
 var file_switchboard_v1_converse_proto_depIdxs = []int32{
 	43, // 0: switchboard.v1.ConverseRequest.messages:type_name -> switchboard.v1.Message
@@ -3540,33 +3566,35 @@ var file_switchboard_v1_converse_proto_depIdxs = []int32{
 	53, // 50: switchboard.v1.ImageBlockDelta.source:type_name -> switchboard.v1.ImageSource
 	54, // 51: switchboard.v1.ImageBlockDelta.error:type_name -> switchboard.v1.ErrorBlock
 	0,  // 52: switchboard.v1.MessageStopEvent.stop_reason:type_name -> switchboard.v1.StopReason
-	47, // 53: switchboard.v1.ConverseStreamMetadataEvent.usage:type_name -> switchboard.v1.TokenUsage
-	13, // 54: switchboard.v1.ConverseStreamMetadataEvent.metrics:type_name -> switchboard.v1.ConverseMetrics
-	48, // 55: switchboard.v1.ConverseStreamMetadataEvent.trace:type_name -> switchboard.v1.ConverseTrace
-	5,  // 56: switchboard.v1.ConverseStreamMetadataEvent.performance_config:type_name -> switchboard.v1.PerformanceConfiguration
-	6,  // 57: switchboard.v1.ConverseStreamMetadataEvent.service_tier:type_name -> switchboard.v1.ServiceTier
-	14, // 58: switchboard.v1.ConverseStreamMetadataEvent.latency:type_name -> switchboard.v1.Latency
-	50, // 59: switchboard.v1.ConverseStreamMetadataEvent.cost:type_name -> switchboard.v1.Cost
-	37, // 60: switchboard.v1.CountTokensRequest.input:type_name -> switchboard.v1.CountTokensInput
-	38, // 61: switchboard.v1.CountTokensInput.invoke_model:type_name -> switchboard.v1.InvokeModelTokensRequest
-	39, // 62: switchboard.v1.CountTokensInput.converse:type_name -> switchboard.v1.ConverseTokensRequest
-	43, // 63: switchboard.v1.ConverseTokensRequest.messages:type_name -> switchboard.v1.Message
-	44, // 64: switchboard.v1.ConverseTokensRequest.system:type_name -> switchboard.v1.SystemContentBlock
-	45, // 65: switchboard.v1.ConverseTokensRequest.tool_config:type_name -> switchboard.v1.ToolConfiguration
-	46, // 66: switchboard.v1.ConverseTokensRequest.additional_model_request_fields:type_name -> google.protobuf.Struct
-	49, // 67: switchboard.v1.CountTokensResponse.route:type_name -> switchboard.v1.Route
-	4,  // 68: switchboard.v1.ConverseRequest.PromptVariablesEntry.value:type_name -> switchboard.v1.PromptVariableValues
-	1,  // 69: switchboard.v1.ConverseService.Converse:input_type -> switchboard.v1.ConverseRequest
-	1,  // 70: switchboard.v1.ConverseService.ConverseStream:input_type -> switchboard.v1.ConverseRequest
-	36, // 71: switchboard.v1.ConverseService.CountTokens:input_type -> switchboard.v1.CountTokensRequest
-	11, // 72: switchboard.v1.ConverseService.Converse:output_type -> switchboard.v1.ConverseResponse
-	15, // 73: switchboard.v1.ConverseService.ConverseStream:output_type -> switchboard.v1.ConverseStreamResponse
-	40, // 74: switchboard.v1.ConverseService.CountTokens:output_type -> switchboard.v1.CountTokensResponse
-	72, // [72:75] is the sub-list for method output_type
-	69, // [69:72] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	55, // 53: switchboard.v1.RestartEvent.reason:type_name -> switchboard.v1.ErrorReason
+	47, // 54: switchboard.v1.ConverseStreamMetadataEvent.usage:type_name -> switchboard.v1.TokenUsage
+	13, // 55: switchboard.v1.ConverseStreamMetadataEvent.metrics:type_name -> switchboard.v1.ConverseMetrics
+	48, // 56: switchboard.v1.ConverseStreamMetadataEvent.trace:type_name -> switchboard.v1.ConverseTrace
+	5,  // 57: switchboard.v1.ConverseStreamMetadataEvent.performance_config:type_name -> switchboard.v1.PerformanceConfiguration
+	6,  // 58: switchboard.v1.ConverseStreamMetadataEvent.service_tier:type_name -> switchboard.v1.ServiceTier
+	14, // 59: switchboard.v1.ConverseStreamMetadataEvent.latency:type_name -> switchboard.v1.Latency
+	49, // 60: switchboard.v1.ConverseStreamMetadataEvent.route:type_name -> switchboard.v1.Route
+	50, // 61: switchboard.v1.ConverseStreamMetadataEvent.cost:type_name -> switchboard.v1.Cost
+	37, // 62: switchboard.v1.CountTokensRequest.input:type_name -> switchboard.v1.CountTokensInput
+	38, // 63: switchboard.v1.CountTokensInput.invoke_model:type_name -> switchboard.v1.InvokeModelTokensRequest
+	39, // 64: switchboard.v1.CountTokensInput.converse:type_name -> switchboard.v1.ConverseTokensRequest
+	43, // 65: switchboard.v1.ConverseTokensRequest.messages:type_name -> switchboard.v1.Message
+	44, // 66: switchboard.v1.ConverseTokensRequest.system:type_name -> switchboard.v1.SystemContentBlock
+	45, // 67: switchboard.v1.ConverseTokensRequest.tool_config:type_name -> switchboard.v1.ToolConfiguration
+	46, // 68: switchboard.v1.ConverseTokensRequest.additional_model_request_fields:type_name -> google.protobuf.Struct
+	49, // 69: switchboard.v1.CountTokensResponse.route:type_name -> switchboard.v1.Route
+	4,  // 70: switchboard.v1.ConverseRequest.PromptVariablesEntry.value:type_name -> switchboard.v1.PromptVariableValues
+	1,  // 71: switchboard.v1.ConverseService.Converse:input_type -> switchboard.v1.ConverseRequest
+	1,  // 72: switchboard.v1.ConverseService.ConverseStream:input_type -> switchboard.v1.ConverseRequest
+	36, // 73: switchboard.v1.ConverseService.CountTokens:input_type -> switchboard.v1.CountTokensRequest
+	11, // 74: switchboard.v1.ConverseService.Converse:output_type -> switchboard.v1.ConverseResponse
+	15, // 75: switchboard.v1.ConverseService.ConverseStream:output_type -> switchboard.v1.ConverseStreamResponse
+	40, // 76: switchboard.v1.ConverseService.CountTokens:output_type -> switchboard.v1.CountTokensResponse
+	74, // [74:77] is the sub-list for method output_type
+	71, // [71:74] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_v1_converse_proto_init() }

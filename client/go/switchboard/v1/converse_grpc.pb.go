@@ -28,19 +28,22 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Asks models for answers. Callers name a task, never a model.
+// Calls models on Amazon Bedrock. Callers name a task, never a model.
 //
-// Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-// of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-// every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+// Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+// "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+// Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+// error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
 type ConverseServiceClient interface {
-	// Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+	// Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+	// Bedrock, not only the one that answered.
 	Converse(ctx context.Context, in *ConverseRequest, opts ...grpc.CallOption) (*ConverseResponse, error)
-	// Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-	// ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-	// unseen but for the route.
+	// Generates an answer and streams it. The first event is always the route and the last is always the
+	// metadata; a stream that ends without metadata ends with an error status. Before the first content is
+	// sent, another model can take over; only the route shows it.
 	ConverseStream(ctx context.Context, in *ConverseRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ConverseStreamResponse], error)
-	// Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+	// Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+	// free of charge. Not every model supports it.
 	CountTokens(ctx context.Context, in *CountTokensRequest, opts ...grpc.CallOption) (*CountTokensResponse, error)
 }
 
@@ -95,19 +98,22 @@ func (c *converseServiceClient) CountTokens(ctx context.Context, in *CountTokens
 // All implementations must embed UnimplementedConverseServiceServer
 // for forward compatibility.
 //
-// Asks models for answers. Callers name a task, never a model.
+// Calls models on Amazon Bedrock. Callers name a task, never a model.
 //
-// Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-// of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-// every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+// Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+// "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+// Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+// error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
 type ConverseServiceServer interface {
-	// Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+	// Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+	// Bedrock, not only the one that answered.
 	Converse(context.Context, *ConverseRequest) (*ConverseResponse, error)
-	// Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-	// ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-	// unseen but for the route.
+	// Generates an answer and streams it. The first event is always the route and the last is always the
+	// metadata; a stream that ends without metadata ends with an error status. Before the first content is
+	// sent, another model can take over; only the route shows it.
 	ConverseStream(*ConverseRequest, grpc.ServerStreamingServer[ConverseStreamResponse]) error
-	// Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+	// Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+	// free of charge. Not every model supports it.
 	CountTokens(context.Context, *CountTokensRequest) (*CountTokensResponse, error)
 	mustEmbedUnimplementedConverseServiceServer()
 }

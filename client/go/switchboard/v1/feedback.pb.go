@@ -7,6 +7,7 @@
 package switchboardv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -21,25 +22,137 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// One judgement of one answer. At least one of thumb, score, label, comment and task_success is set.
+// Thumb up or down.
+type Thumb int32
+
+const (
+	// Not set: no thumb was given.
+	Thumb_THUMB_UNSPECIFIED Thumb = 0
+	// The answer was good.
+	Thumb_THUMB_UP Thumb = 1
+	// The answer was bad.
+	Thumb_THUMB_DOWN Thumb = 2
+)
+
+// Enum value maps for Thumb.
+var (
+	Thumb_name = map[int32]string{
+		0: "THUMB_UNSPECIFIED",
+		1: "THUMB_UP",
+		2: "THUMB_DOWN",
+	}
+	Thumb_value = map[string]int32{
+		"THUMB_UNSPECIFIED": 0,
+		"THUMB_UP":          1,
+		"THUMB_DOWN":        2,
+	}
+)
+
+func (x Thumb) Enum() *Thumb {
+	p := new(Thumb)
+	*p = x
+	return p
+}
+
+func (x Thumb) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Thumb) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchboard_v1_feedback_proto_enumTypes[0].Descriptor()
+}
+
+func (Thumb) Type() protoreflect.EnumType {
+	return &file_switchboard_v1_feedback_proto_enumTypes[0]
+}
+
+func (x Thumb) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Thumb.Descriptor instead.
+func (Thumb) EnumDescriptor() ([]byte, []int) {
+	return file_switchboard_v1_feedback_proto_rawDescGZIP(), []int{0}
+}
+
+// Kind of judge.
+type JudgeKind int32
+
+const (
+	// Not set. The server rejects feedback with this value.
+	JudgeKind_JUDGE_KIND_UNSPECIFIED JudgeKind = 0
+	// A person.
+	JudgeKind_JUDGE_KIND_HUMAN JudgeKind = 1
+	// A model used as a judge.
+	JudgeKind_JUDGE_KIND_MODEL JudgeKind = 2
+	// An automated check, such as a test run.
+	JudgeKind_JUDGE_KIND_CHECK JudgeKind = 3
+)
+
+// Enum value maps for JudgeKind.
+var (
+	JudgeKind_name = map[int32]string{
+		0: "JUDGE_KIND_UNSPECIFIED",
+		1: "JUDGE_KIND_HUMAN",
+		2: "JUDGE_KIND_MODEL",
+		3: "JUDGE_KIND_CHECK",
+	}
+	JudgeKind_value = map[string]int32{
+		"JUDGE_KIND_UNSPECIFIED": 0,
+		"JUDGE_KIND_HUMAN":       1,
+		"JUDGE_KIND_MODEL":       2,
+		"JUDGE_KIND_CHECK":       3,
+	}
+)
+
+func (x JudgeKind) Enum() *JudgeKind {
+	p := new(JudgeKind)
+	*p = x
+	return p
+}
+
+func (x JudgeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JudgeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchboard_v1_feedback_proto_enumTypes[1].Descriptor()
+}
+
+func (JudgeKind) Type() protoreflect.EnumType {
+	return &file_switchboard_v1_feedback_proto_enumTypes[1]
+}
+
+func (x JudgeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JudgeKind.Descriptor instead.
+func (JudgeKind) EnumDescriptor() ([]byte, []int) {
+	return file_switchboard_v1_feedback_proto_rawDescGZIP(), []int{1}
+}
+
+// One judgement of one answer. At least one of thumb, score, label, comment and task_success must be set.
 type RecordFeedbackRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whose answer: the request id of its Route.
+	// The judged answer: the request id of its Route.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Who judges.
+	// Source of the judgement.
 	Judge *Judge `protobuf:"bytes,2,opt,name=judge,proto3" json:"judge,omitempty"`
-	// What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+	// Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
 	Criterion *string `protobuf:"bytes,3,opt,name=criterion,proto3,oneof" json:"criterion,omitempty"`
-	// "up" or "down". Absent: none was given.
-	Thumb *string `protobuf:"bytes,4,opt,name=thumb,proto3,oneof" json:"thumb,omitempty"`
-	// Points on a scale. Absent: none were given.
+	// Thumb up or down. THUMB_UNSPECIFIED: not given.
+	Thumb Thumb `protobuf:"varint,4,opt,name=thumb,proto3,enum=switchboard.v1.Thumb" json:"thumb,omitempty"`
+	// Score on a scale. Absent: not given.
 	Score *Score `protobuf:"bytes,5,opt,name=score,proto3" json:"score,omitempty"`
-	// One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-	// sentence, never anything of the conversation. Absent: none was given.
+	// Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+	// set of words, and never text of the conversation. Absent: not given.
 	Label *string `protobuf:"bytes,6,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+	// Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+	// to telemetry only if the configuration enables content capture. Absent: not given.
 	Comment *string `protobuf:"bytes,7,opt,name=comment,proto3,oneof" json:"comment,omitempty"`
-	// Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+	// Whether the work that the answer was used for succeeded, for example because the code compiled or the
+	// ticket was closed. Absent: not known.
 	TaskSuccess   *bool `protobuf:"varint,8,opt,name=task_success,json=taskSuccess,proto3,oneof" json:"task_success,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -96,11 +209,11 @@ func (x *RecordFeedbackRequest) GetCriterion() string {
 	return ""
 }
 
-func (x *RecordFeedbackRequest) GetThumb() string {
-	if x != nil && x.Thumb != nil {
-		return *x.Thumb
+func (x *RecordFeedbackRequest) GetThumb() Thumb {
+	if x != nil {
+		return x.Thumb
 	}
-	return ""
+	return Thumb_THUMB_UNSPECIFIED
 }
 
 func (x *RecordFeedbackRequest) GetScore() *Score {
@@ -131,12 +244,13 @@ func (x *RecordFeedbackRequest) GetTaskSuccess() bool {
 	return false
 }
 
-// Who judges. Kind and id together are the source.
+// Source of a judgement. Kind and id together identify it.
 type Judge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
-	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
-	// Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+	// Kind of judge; must be set.
+	Kind JudgeKind `protobuf:"varint,1,opt,name=kind,proto3,enum=switchboard.v1.JudgeKind" json:"kind,omitempty"`
+	// Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+	// pseudonym is enough.
 	Id            string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -172,11 +286,11 @@ func (*Judge) Descriptor() ([]byte, []int) {
 	return file_switchboard_v1_feedback_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Judge) GetKind() string {
+func (x *Judge) GetKind() JudgeKind {
 	if x != nil {
 		return x.Kind
 	}
-	return ""
+	return JudgeKind_JUDGE_KIND_UNSPECIFIED
 }
 
 func (x *Judge) GetId() string {
@@ -186,14 +300,14 @@ func (x *Judge) GetId() string {
 	return ""
 }
 
-// Points on a scale.
+// Score on a scale.
 type Score struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From min to max.
+	// The score, from min to max.
 	Value float64 `protobuf:"fixed64,1,opt,name=value,proto3" json:"value,omitempty"`
-	// The worst that can be given.
+	// Lowest (worst) possible score.
 	Min float64 `protobuf:"fixed64,2,opt,name=min,proto3" json:"min,omitempty"`
-	// The best that can be given; more than min.
+	// Highest (best) possible score; greater than min.
 	Max           float64 `protobuf:"fixed64,3,opt,name=max,proto3" json:"max,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -250,16 +364,16 @@ func (x *Score) GetMax() float64 {
 	return 0
 }
 
-// What was recorded.
+// Confirmation of recorded feedback.
 type RecordFeedbackResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: this judge had judged this criterion before, which is gone now.
+	// True if the judgement replaced an earlier one by the same judge for the same criterion.
 	Replaced bool `protobuf:"varint,1,opt,name=replaced,proto3" json:"replaced,omitempty"`
-	// The task of the call, as resolved.
+	// Resolved task of the call.
 	TaskType string `protobuf:"bytes,2,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// The model id that answered.
+	// Id of the model that answered.
 	ModelId string `protobuf:"bytes,3,opt,name=model_id,json=modelId,proto3" json:"model_id,omitempty"`
-	// The rollout variant. Empty: the task has none.
+	// Rollout variant that answered. Empty: the task has no variants.
 	Variant       string `protobuf:"bytes,4,opt,name=variant,proto3" json:"variant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -327,26 +441,25 @@ var File_switchboard_v1_feedback_proto protoreflect.FileDescriptor
 
 const file_switchboard_v1_feedback_proto_rawDesc = "" +
 	"\n" +
-	"\x1dswitchboard/v1/feedback.proto\x12\x0eswitchboard.v1\"\xef\x02\n" +
+	"\x1dswitchboard/v1/feedback.proto\x12\x0eswitchboard.v1\x1a\x1cgoogle/api/annotations.proto\"\xf7\x02\n" +
 	"\x15RecordFeedbackRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12+\n" +
 	"\x05judge\x18\x02 \x01(\v2\x15.switchboard.v1.JudgeR\x05judge\x12!\n" +
-	"\tcriterion\x18\x03 \x01(\tH\x00R\tcriterion\x88\x01\x01\x12\x19\n" +
-	"\x05thumb\x18\x04 \x01(\tH\x01R\x05thumb\x88\x01\x01\x12+\n" +
+	"\tcriterion\x18\x03 \x01(\tH\x00R\tcriterion\x88\x01\x01\x12+\n" +
+	"\x05thumb\x18\x04 \x01(\x0e2\x15.switchboard.v1.ThumbR\x05thumb\x12+\n" +
 	"\x05score\x18\x05 \x01(\v2\x15.switchboard.v1.ScoreR\x05score\x12\x19\n" +
-	"\x05label\x18\x06 \x01(\tH\x02R\x05label\x88\x01\x01\x12\x1d\n" +
-	"\acomment\x18\a \x01(\tH\x03R\acomment\x88\x01\x01\x12&\n" +
-	"\ftask_success\x18\b \x01(\bH\x04R\vtaskSuccess\x88\x01\x01B\f\n" +
+	"\x05label\x18\x06 \x01(\tH\x01R\x05label\x88\x01\x01\x12\x1d\n" +
+	"\acomment\x18\a \x01(\tH\x02R\acomment\x88\x01\x01\x12&\n" +
+	"\ftask_success\x18\b \x01(\bH\x03R\vtaskSuccess\x88\x01\x01B\f\n" +
 	"\n" +
 	"_criterionB\b\n" +
-	"\x06_thumbB\b\n" +
 	"\x06_labelB\n" +
 	"\n" +
 	"\b_commentB\x0f\n" +
-	"\r_task_success\"+\n" +
-	"\x05Judge\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\r_task_success\"F\n" +
+	"\x05Judge\x12-\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x19.switchboard.v1.JudgeKindR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"A\n" +
 	"\x05Score\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x10\n" +
@@ -356,9 +469,19 @@ const file_switchboard_v1_feedback_proto_rawDesc = "" +
 	"\breplaced\x18\x01 \x01(\bR\breplaced\x12\x1b\n" +
 	"\ttask_type\x18\x02 \x01(\tR\btaskType\x12\x19\n" +
 	"\bmodel_id\x18\x03 \x01(\tR\amodelId\x12\x18\n" +
-	"\avariant\x18\x04 \x01(\tR\avariant2r\n" +
-	"\x0fFeedbackService\x12_\n" +
-	"\x0eRecordFeedback\x12%.switchboard.v1.RecordFeedbackRequest\x1a&.switchboard.v1.RecordFeedbackResponseBc\n" +
+	"\avariant\x18\x04 \x01(\tR\avariant*<\n" +
+	"\x05Thumb\x12\x15\n" +
+	"\x11THUMB_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bTHUMB_UP\x10\x01\x12\x0e\n" +
+	"\n" +
+	"THUMB_DOWN\x10\x02*i\n" +
+	"\tJudgeKind\x12\x1a\n" +
+	"\x16JUDGE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10JUDGE_KIND_HUMAN\x10\x01\x12\x14\n" +
+	"\x10JUDGE_KIND_MODEL\x10\x02\x12\x14\n" +
+	"\x10JUDGE_KIND_CHECK\x10\x032\x8b\x01\n" +
+	"\x0fFeedbackService\x12x\n" +
+	"\x0eRecordFeedback\x12%.switchboard.v1.RecordFeedbackRequest\x1a&.switchboard.v1.RecordFeedbackResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/feedbackBc\n" +
 	"\x11ai.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3"
 
 var (
@@ -373,23 +496,28 @@ func file_switchboard_v1_feedback_proto_rawDescGZIP() []byte {
 	return file_switchboard_v1_feedback_proto_rawDescData
 }
 
+var file_switchboard_v1_feedback_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_switchboard_v1_feedback_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_switchboard_v1_feedback_proto_goTypes = []any{
-	(*RecordFeedbackRequest)(nil),  // 0: switchboard.v1.RecordFeedbackRequest
-	(*Judge)(nil),                  // 1: switchboard.v1.Judge
-	(*Score)(nil),                  // 2: switchboard.v1.Score
-	(*RecordFeedbackResponse)(nil), // 3: switchboard.v1.RecordFeedbackResponse
+	(Thumb)(0),                     // 0: switchboard.v1.Thumb
+	(JudgeKind)(0),                 // 1: switchboard.v1.JudgeKind
+	(*RecordFeedbackRequest)(nil),  // 2: switchboard.v1.RecordFeedbackRequest
+	(*Judge)(nil),                  // 3: switchboard.v1.Judge
+	(*Score)(nil),                  // 4: switchboard.v1.Score
+	(*RecordFeedbackResponse)(nil), // 5: switchboard.v1.RecordFeedbackResponse
 }
 var file_switchboard_v1_feedback_proto_depIdxs = []int32{
-	1, // 0: switchboard.v1.RecordFeedbackRequest.judge:type_name -> switchboard.v1.Judge
-	2, // 1: switchboard.v1.RecordFeedbackRequest.score:type_name -> switchboard.v1.Score
-	0, // 2: switchboard.v1.FeedbackService.RecordFeedback:input_type -> switchboard.v1.RecordFeedbackRequest
-	3, // 3: switchboard.v1.FeedbackService.RecordFeedback:output_type -> switchboard.v1.RecordFeedbackResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 0: switchboard.v1.RecordFeedbackRequest.judge:type_name -> switchboard.v1.Judge
+	0, // 1: switchboard.v1.RecordFeedbackRequest.thumb:type_name -> switchboard.v1.Thumb
+	4, // 2: switchboard.v1.RecordFeedbackRequest.score:type_name -> switchboard.v1.Score
+	1, // 3: switchboard.v1.Judge.kind:type_name -> switchboard.v1.JudgeKind
+	2, // 4: switchboard.v1.FeedbackService.RecordFeedback:input_type -> switchboard.v1.RecordFeedbackRequest
+	5, // 5: switchboard.v1.FeedbackService.RecordFeedback:output_type -> switchboard.v1.RecordFeedbackResponse
+	5, // [5:6] is the sub-list for method output_type
+	4, // [4:5] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_v1_feedback_proto_init() }
@@ -403,13 +531,14 @@ func file_switchboard_v1_feedback_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_v1_feedback_proto_rawDesc), len(file_switchboard_v1_feedback_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      2,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_switchboard_v1_feedback_proto_goTypes,
 		DependencyIndexes: file_switchboard_v1_feedback_proto_depIdxs,
+		EnumInfos:         file_switchboard_v1_feedback_proto_enumTypes,
 		MessageInfos:      file_switchboard_v1_feedback_proto_msgTypes,
 	}.Build()
 	File_switchboard_v1_feedback_proto = out.File

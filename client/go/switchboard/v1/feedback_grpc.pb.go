@@ -26,14 +26,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-// time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+// Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+// accepted by the instance that served the call, for the retention time of the configuration (default: seven
+// days).
 type FeedbackServiceClient interface {
-	// Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-	// criterion, takes the place of what it said before, as a whole.
+	// Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+	// for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
 	//
-	// Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-	// long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+	// Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+	// known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+	// every wrong field.
 	RecordFeedback(ctx context.Context, in *RecordFeedbackRequest, opts ...grpc.CallOption) (*RecordFeedbackResponse, error)
 }
 
@@ -59,14 +61,16 @@ func (c *feedbackServiceClient) RecordFeedback(ctx context.Context, in *RecordFe
 // All implementations must embed UnimplementedFeedbackServiceServer
 // for forward compatibility.
 //
-// Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-// time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+// Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+// accepted by the instance that served the call, for the retention time of the configuration (default: seven
+// days).
 type FeedbackServiceServer interface {
-	// Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-	// criterion, takes the place of what it said before, as a whole.
+	// Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+	// for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
 	//
-	// Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-	// long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+	// Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+	// known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+	// every wrong field.
 	RecordFeedback(context.Context, *RecordFeedbackRequest) (*RecordFeedbackResponse, error)
 	mustEmbedUnimplementedFeedbackServiceServer()
 }

@@ -21,12 +21,14 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a guardrail or a prompt router did.
+// Actions of guardrails and of a prompt router in a call. The guardrail part repeats matched text: treat it
+// as sensitive. Values that Bedrock defines (actions, types, strengths) are strings, because an account can
+// receive values that are newer than this contract.
 type ConverseTrace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The guardrail's part. Absent: no guardrail was asked to tell.
+	// Findings of the guardrails. Absent: no guardrail trace was requested.
 	Guardrail *GuardrailTraceAssessment `protobuf:"bytes,1,opt,name=guardrail,proto3" json:"guardrail,omitempty"`
-	// The prompt router's part. Absent: the model id was not a router's.
+	// Choice of the prompt router. Absent: the model id does not belong to a prompt router.
 	PromptRouter  *PromptRouterTrace `protobuf:"bytes,2,opt,name=prompt_router,json=promptRouter,proto3" json:"prompt_router,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -76,10 +78,10 @@ func (x *ConverseTrace) GetPromptRouter() *PromptRouterTrace {
 	return nil
 }
 
-// What a prompt router chose.
+// Choice of a prompt router.
 type PromptRouterTrace struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The model that answered. Absent: not given.
+	// Id of the model that answered. Absent: Bedrock did not report it.
 	InvokedModelId *string `protobuf:"bytes,1,opt,name=invoked_model_id,json=invokedModelId,proto3,oneof" json:"invoked_model_id,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -122,16 +124,16 @@ func (x *PromptRouterTrace) GetInvokedModelId() string {
 	return ""
 }
 
-// What a guardrail found.
+// Findings of the guardrails of a call.
 type GuardrailTraceAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+	// The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
 	ModelOutput []string `protobuf:"bytes,1,rep,name=model_output,json=modelOutput,proto3" json:"model_output,omitempty"`
 	// Findings in the input, by guardrail id.
 	InputAssessment map[string]*GuardrailAssessment `protobuf:"bytes,2,rep,name=input_assessment,json=inputAssessment,proto3" json:"input_assessment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Findings in the output, by guardrail id.
 	OutputAssessments map[string]*GuardrailAssessments `protobuf:"bytes,3,rep,name=output_assessments,json=outputAssessments,proto3" json:"output_assessments,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Why it acted, in words. Absent: it did not.
+	// Reason for the action, as text. Absent: the guardrail took no action.
 	ActionReason  *string `protobuf:"bytes,4,opt,name=action_reason,json=actionReason,proto3,oneof" json:"action_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -195,7 +197,7 @@ func (x *GuardrailTraceAssessment) GetActionReason() string {
 	return ""
 }
 
-// Several findings: a list, which a map cannot hold bare.
+// List of findings. A message of its own because a map cannot hold lists.
 type GuardrailAssessments struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The findings, in order.
@@ -241,24 +243,24 @@ func (x *GuardrailAssessments) GetAssessments() []*GuardrailAssessment {
 	return nil
 }
 
-// What a guardrail's policies found.
+// Findings of a guardrail, by policy.
 type GuardrailAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Denied topics. Absent: no such policy.
+	// Findings about denied topics. Absent: the guardrail has no such policy.
 	TopicPolicy *GuardrailTopicPolicyAssessment `protobuf:"bytes,1,opt,name=topic_policy,json=topicPolicy,proto3" json:"topic_policy,omitempty"`
-	// Harmful content. Absent: no such policy.
+	// Findings about harmful content. Absent: the guardrail has no such policy.
 	ContentPolicy *GuardrailContentPolicyAssessment `protobuf:"bytes,2,opt,name=content_policy,json=contentPolicy,proto3" json:"content_policy,omitempty"`
-	// Denied words. Absent: no such policy.
+	// Findings about denied words. Absent: the guardrail has no such policy.
 	WordPolicy *GuardrailWordPolicyAssessment `protobuf:"bytes,3,opt,name=word_policy,json=wordPolicy,proto3" json:"word_policy,omitempty"`
-	// Personal data. Absent: no such policy.
+	// Findings about personal data. Absent: the guardrail has no such policy.
 	SensitiveInformationPolicy *GuardrailSensitiveInformationPolicyAssessment `protobuf:"bytes,4,opt,name=sensitive_information_policy,json=sensitiveInformationPolicy,proto3" json:"sensitive_information_policy,omitempty"`
-	// Grounding. Absent: no such policy.
+	// Results of contextual grounding. Absent: the guardrail has no such policy.
 	ContextualGroundingPolicy *GuardrailContextualGroundingPolicyAssessment `protobuf:"bytes,5,opt,name=contextual_grounding_policy,json=contextualGroundingPolicy,proto3" json:"contextual_grounding_policy,omitempty"`
-	// Logic. Absent: no such policy.
+	// Results of automated reasoning. Absent: the guardrail has no such policy.
 	AutomatedReasoningPolicy *GuardrailAutomatedReasoningPolicyAssessment `protobuf:"bytes,6,opt,name=automated_reasoning_policy,json=automatedReasoningPolicy,proto3" json:"automated_reasoning_policy,omitempty"`
-	// What the guardrail took. Absent: not told.
+	// Processing time and usage of the guardrail. Absent: Bedrock did not report it.
 	InvocationMetrics *GuardrailInvocationMetrics `protobuf:"bytes,7,opt,name=invocation_metrics,json=invocationMetrics,proto3" json:"invocation_metrics,omitempty"`
-	// Which guardrail it was. Absent: not told.
+	// Guardrail that was applied. Absent: Bedrock did not report it.
 	AppliedGuardrailDetails *AppliedGuardrailDetails `protobuf:"bytes,8,opt,name=applied_guardrail_details,json=appliedGuardrailDetails,proto3" json:"applied_guardrail_details,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
@@ -350,10 +352,10 @@ func (x *GuardrailAssessment) GetAppliedGuardrailDetails() *AppliedGuardrailDeta
 	return nil
 }
 
-// Denied topics found.
+// Findings about denied topics.
 type GuardrailTopicPolicyAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The topics.
+	// Topics that were evaluated.
 	Topics        []*GuardrailTopic `protobuf:"bytes,1,rep,name=topics,proto3" json:"topics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -396,16 +398,16 @@ func (x *GuardrailTopicPolicyAssessment) GetTopics() []*GuardrailTopic {
 	return nil
 }
 
-// A denied topic.
+// Result for one denied topic.
 type GuardrailTopic struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name.
+	// Name of the topic.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// "DENY".
+	// Kind of topic: "DENY".
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// What was done: "BLOCKED" or "NONE".
+	// Action taken: "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,4,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -469,10 +471,10 @@ func (x *GuardrailTopic) GetDetected() bool {
 	return false
 }
 
-// Harmful content found.
+// Findings about harmful content.
 type GuardrailContentPolicyAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The filters that looked.
+	// Filters that were applied.
 	Filters       []*GuardrailContentFilter `protobuf:"bytes,1,rep,name=filters,proto3" json:"filters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -515,18 +517,18 @@ func (x *GuardrailContentPolicyAssessment) GetFilters() []*GuardrailContentFilte
 	return nil
 }
 
-// A filter for harmful content.
+// Result of one filter for harmful content.
 type GuardrailContentFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+	// Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+	// Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
 	Confidence string `protobuf:"bytes,2,opt,name=confidence,proto3" json:"confidence,omitempty"`
-	// How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+	// Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
 	FilterStrength *string `protobuf:"bytes,3,opt,name=filter_strength,json=filterStrength,proto3,oneof" json:"filter_strength,omitempty"`
-	// What was done: "BLOCKED" or "NONE".
+	// Action taken: "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,5,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -597,12 +599,12 @@ func (x *GuardrailContentFilter) GetDetected() bool {
 	return false
 }
 
-// Denied words found.
+// Findings about denied words.
 type GuardrailWordPolicyAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Words of the account's own list.
 	CustomWords []*GuardrailCustomWord `protobuf:"bytes,1,rep,name=custom_words,json=customWords,proto3" json:"custom_words,omitempty"`
-	// Words of Bedrock's lists.
+	// Words of Bedrock's managed lists.
 	ManagedWordLists []*GuardrailManagedWord `protobuf:"bytes,2,rep,name=managed_word_lists,json=managedWordLists,proto3" json:"managed_word_lists,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -652,14 +654,14 @@ func (x *GuardrailWordPolicyAssessment) GetManagedWordLists() []*GuardrailManage
 	return nil
 }
 
-// A word of the account's own list.
+// Word of the account's own list.
 type GuardrailCustomWord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The word.
+	// The word found.
 	Match string `protobuf:"bytes,1,opt,name=match,proto3" json:"match,omitempty"`
-	// What was done: "BLOCKED" or "NONE".
+	// Action taken: "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,3,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -716,16 +718,16 @@ func (x *GuardrailCustomWord) GetDetected() bool {
 	return false
 }
 
-// A word of Bedrock's lists.
+// Word of one of Bedrock's managed lists.
 type GuardrailManagedWord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The word.
+	// The word found.
 	Match string `protobuf:"bytes,1,opt,name=match,proto3" json:"match,omitempty"`
-	// "PROFANITY".
+	// Name of the list: "PROFANITY".
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// What was done: "BLOCKED" or "NONE".
+	// Action taken: "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,4,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -789,12 +791,12 @@ func (x *GuardrailManagedWord) GetDetected() bool {
 	return false
 }
 
-// Personal data found.
+// Findings about personal data.
 type GuardrailSensitiveInformationPolicyAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// By kind.
+	// Personal data of predefined kinds.
 	PiiEntities []*GuardrailPiiEntityFilter `protobuf:"bytes,1,rep,name=pii_entities,json=piiEntities,proto3" json:"pii_entities,omitempty"`
-	// By pattern.
+	// Matches of the account's regular expressions.
 	Regexes       []*GuardrailRegexFilter `protobuf:"bytes,2,rep,name=regexes,proto3" json:"regexes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -844,16 +846,16 @@ func (x *GuardrailSensitiveInformationPolicyAssessment) GetRegexes() []*Guardrai
 	return nil
 }
 
-// Personal data of one kind.
+// Personal data of a predefined kind.
 type GuardrailPiiEntityFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The text found.
 	Match string `protobuf:"bytes,1,opt,name=match,proto3" json:"match,omitempty"`
-	// The kind, such as "EMAIL".
+	// Kind of personal data, such as "EMAIL".
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+	// Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,4,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -917,18 +919,18 @@ func (x *GuardrailPiiEntityFilter) GetDetected() bool {
 	return false
 }
 
-// Personal data by pattern.
+// Personal data that matches a regular expression of the account.
 type GuardrailRegexFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The pattern's name. Absent: it has none.
+	// Name of the regular expression. Absent: it has none.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// The text found. Absent: none.
 	Match *string `protobuf:"bytes,2,opt,name=match,proto3,oneof" json:"match,omitempty"`
-	// The pattern. Absent: not told.
+	// The regular expression. Absent: Bedrock did not report it.
 	Regex *string `protobuf:"bytes,3,opt,name=regex,proto3,oneof" json:"regex,omitempty"`
-	// What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+	// Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,5,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -999,10 +1001,10 @@ func (x *GuardrailRegexFilter) GetDetected() bool {
 	return false
 }
 
-// Whether the answer keeps to its source.
+// Results of the contextual grounding policy: whether the answer is supported by its source.
 type GuardrailContextualGroundingPolicyAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The filters that looked.
+	// Filters that were applied.
 	Filters       []*GuardrailContextualGroundingFilter `protobuf:"bytes,1,rep,name=filters,proto3" json:"filters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1045,18 +1047,18 @@ func (x *GuardrailContextualGroundingPolicyAssessment) GetFilters() []*Guardrail
 	return nil
 }
 
-// A filter for grounding.
+// Result of one contextual grounding filter.
 type GuardrailContextualGroundingFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "GROUNDING" or "RELEVANCE".
+	// Kind of check: "GROUNDING" or "RELEVANCE".
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// The score below which it acts, from 0 to 1.
+	// Score below which the filter acts, from 0 to 1.
 	Threshold float64 `protobuf:"fixed64,2,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	// The answer's score, from 0 to 1.
 	Score float64 `protobuf:"fixed64,3,opt,name=score,proto3" json:"score,omitempty"`
-	// What was done: "BLOCKED" or "NONE".
+	// Action taken: "BLOCKED" or "NONE".
 	Action string `protobuf:"bytes,4,opt,name=action,proto3" json:"action,omitempty"`
-	// Whether it was found, whatever was done about it. Absent: not told.
+	// True if the policy matched, whatever the action. Absent: Bedrock did not report it.
 	Detected      *bool `protobuf:"varint,5,opt,name=detected,proto3,oneof" json:"detected,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1127,7 +1129,7 @@ func (x *GuardrailContextualGroundingFilter) GetDetected() bool {
 	return false
 }
 
-// Whether the answer follows from the rules.
+// Results of the automated reasoning policy: whether the answer follows from the rules.
 type GuardrailAutomatedReasoningPolicyAssessment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The findings.
@@ -1173,10 +1175,10 @@ func (x *GuardrailAutomatedReasoningPolicyAssessment) GetFindings() []*Guardrail
 	return nil
 }
 
-// A finding of automated reasoning: exactly one kind.
+// Finding of an automated reasoning policy.
 type GuardrailAutomatedReasoningFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The kind of finding.
+	// Exactly one of these is set.
 	//
 	// Types that are valid to be assigned to Finding:
 	//
@@ -1317,7 +1319,7 @@ type GuardrailAutomatedReasoningFinding_Invalid struct {
 }
 
 type GuardrailAutomatedReasoningFinding_Satisfiable struct {
-	// The claims may be true or false.
+	// The claims can be true or false under the rules.
 	Satisfiable *GuardrailAutomatedReasoningSatisfiableFinding `protobuf:"bytes,3,opt,name=satisfiable,proto3,oneof"`
 }
 
@@ -1327,22 +1329,22 @@ type GuardrailAutomatedReasoningFinding_Impossible struct {
 }
 
 type GuardrailAutomatedReasoningFinding_TranslationAmbiguous struct {
-	// The words can be read in several ways.
+	// The text is ambiguous: it has several translations to logic.
 	TranslationAmbiguous *GuardrailAutomatedReasoningTranslationAmbiguousFinding `protobuf:"bytes,5,opt,name=translation_ambiguous,json=translationAmbiguous,proto3,oneof"`
 }
 
 type GuardrailAutomatedReasoningFinding_TooComplex struct {
-	// It was too much to decide.
+	// The text is too complex to check.
 	TooComplex *GuardrailAutomatedReasoningTooComplexFinding `protobuf:"bytes,6,opt,name=too_complex,json=tooComplex,proto3,oneof"`
 }
 
 type GuardrailAutomatedReasoningFinding_NoTranslations struct {
-	// Nothing in it is about the rules.
+	// The text has nothing to do with the rules.
 	NoTranslations *GuardrailAutomatedReasoningNoTranslationsFinding `protobuf:"bytes,7,opt,name=no_translations,json=noTranslations,proto3,oneof"`
 }
 
 type GuardrailAutomatedReasoningFinding_UnknownJson struct {
-	// A kind of finding that this contract does not know yet: its exact JSON object.
+	// Kind of finding that this contract does not define: its exact JSON object.
 	UnknownJson string `protobuf:"bytes,100,opt,name=unknown_json,json=unknownJson,proto3,oneof"`
 }
 
@@ -1371,13 +1373,13 @@ func (*GuardrailAutomatedReasoningFinding_UnknownJson) isGuardrailAutomatedReaso
 // The claims follow from the rules.
 type GuardrailAutomatedReasoningValidFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words as logic. Absent: not told.
+	// The text translated to logic. Absent: Bedrock did not report it.
 	Translation *GuardrailAutomatedReasoningTranslation `protobuf:"bytes,1,opt,name=translation,proto3" json:"translation,omitempty"`
-	// A case in which they are true. Absent: not told.
+	// Example in which the claims are true. Absent: Bedrock did not report it.
 	ClaimsTrueScenario *GuardrailAutomatedReasoningScenario `protobuf:"bytes,2,opt,name=claims_true_scenario,json=claimsTrueScenario,proto3" json:"claims_true_scenario,omitempty"`
-	// The rules they follow from.
+	// Rules that the claims follow from.
 	SupportingRules []*GuardrailAutomatedReasoningRule `protobuf:"bytes,3,rep,name=supporting_rules,json=supportingRules,proto3" json:"supporting_rules,omitempty"`
-	// What is odd about the logic. Absent: nothing.
+	// Warning about the logic. Absent: none.
 	LogicWarning  *GuardrailAutomatedReasoningLogicWarning `protobuf:"bytes,4,opt,name=logic_warning,json=logicWarning,proto3" json:"logic_warning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1444,11 +1446,11 @@ func (x *GuardrailAutomatedReasoningValidFinding) GetLogicWarning() *GuardrailAu
 // The claims contradict the rules.
 type GuardrailAutomatedReasoningInvalidFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words as logic. Absent: not told.
+	// The text translated to logic. Absent: Bedrock did not report it.
 	Translation *GuardrailAutomatedReasoningTranslation `protobuf:"bytes,1,opt,name=translation,proto3" json:"translation,omitempty"`
-	// The rules they contradict.
+	// Rules that the claims contradict.
 	ContradictingRules []*GuardrailAutomatedReasoningRule `protobuf:"bytes,2,rep,name=contradicting_rules,json=contradictingRules,proto3" json:"contradicting_rules,omitempty"`
-	// What is odd about the logic. Absent: nothing.
+	// Warning about the logic. Absent: none.
 	LogicWarning  *GuardrailAutomatedReasoningLogicWarning `protobuf:"bytes,3,opt,name=logic_warning,json=logicWarning,proto3" json:"logic_warning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1505,16 +1507,16 @@ func (x *GuardrailAutomatedReasoningInvalidFinding) GetLogicWarning() *Guardrail
 	return nil
 }
 
-// The claims may be true or false.
+// The claims can be true or false under the rules.
 type GuardrailAutomatedReasoningSatisfiableFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words as logic. Absent: not told.
+	// The text translated to logic. Absent: Bedrock did not report it.
 	Translation *GuardrailAutomatedReasoningTranslation `protobuf:"bytes,1,opt,name=translation,proto3" json:"translation,omitempty"`
-	// A case in which they are true. Absent: not told.
+	// Example in which the claims are true. Absent: Bedrock did not report it.
 	ClaimsTrueScenario *GuardrailAutomatedReasoningScenario `protobuf:"bytes,2,opt,name=claims_true_scenario,json=claimsTrueScenario,proto3" json:"claims_true_scenario,omitempty"`
-	// A case in which they are false. Absent: not told.
+	// Example in which the claims are false. Absent: Bedrock did not report it.
 	ClaimsFalseScenario *GuardrailAutomatedReasoningScenario `protobuf:"bytes,3,opt,name=claims_false_scenario,json=claimsFalseScenario,proto3" json:"claims_false_scenario,omitempty"`
-	// What is odd about the logic. Absent: nothing.
+	// Warning about the logic. Absent: none.
 	LogicWarning  *GuardrailAutomatedReasoningLogicWarning `protobuf:"bytes,4,opt,name=logic_warning,json=logicWarning,proto3" json:"logic_warning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1581,11 +1583,11 @@ func (x *GuardrailAutomatedReasoningSatisfiableFinding) GetLogicWarning() *Guard
 // The premises contradict each other or the rules.
 type GuardrailAutomatedReasoningImpossibleFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words as logic. Absent: not told.
+	// The text translated to logic. Absent: Bedrock did not report it.
 	Translation *GuardrailAutomatedReasoningTranslation `protobuf:"bytes,1,opt,name=translation,proto3" json:"translation,omitempty"`
-	// The rules they contradict.
+	// Rules that the claims contradict.
 	ContradictingRules []*GuardrailAutomatedReasoningRule `protobuf:"bytes,2,rep,name=contradicting_rules,json=contradictingRules,proto3" json:"contradicting_rules,omitempty"`
-	// What is odd about the logic. Absent: nothing.
+	// Warning about the logic. Absent: none.
 	LogicWarning  *GuardrailAutomatedReasoningLogicWarning `protobuf:"bytes,3,opt,name=logic_warning,json=logicWarning,proto3" json:"logic_warning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1642,12 +1644,12 @@ func (x *GuardrailAutomatedReasoningImpossibleFinding) GetLogicWarning() *Guardr
 	return nil
 }
 
-// The words can be read in several ways.
+// The text is ambiguous: it has several translations to logic.
 type GuardrailAutomatedReasoningTranslationAmbiguousFinding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ways.
+	// Possible translations.
 	Options []*GuardrailAutomatedReasoningTranslationOption `protobuf:"bytes,1,rep,name=options,proto3" json:"options,omitempty"`
-	// Cases in which they differ.
+	// Examples in which the translations differ.
 	DifferenceScenarios []*GuardrailAutomatedReasoningScenario `protobuf:"bytes,2,rep,name=difference_scenarios,json=differenceScenarios,proto3" json:"difference_scenarios,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -1697,7 +1699,7 @@ func (x *GuardrailAutomatedReasoningTranslationAmbiguousFinding) GetDifferenceSc
 	return nil
 }
 
-// It was too much to decide.
+// The text is too complex to check.
 type GuardrailAutomatedReasoningTooComplexFinding struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1734,7 +1736,7 @@ func (*GuardrailAutomatedReasoningTooComplexFinding) Descriptor() ([]byte, []int
 	return file_switchboard_v1_guardrail_proto_rawDescGZIP(), []int{24}
 }
 
-// Nothing in it is about the rules.
+// The text has nothing to do with the rules.
 type GuardrailAutomatedReasoningNoTranslationsFinding struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1771,10 +1773,10 @@ func (*GuardrailAutomatedReasoningNoTranslationsFinding) Descriptor() ([]byte, [
 	return file_switchboard_v1_guardrail_proto_rawDescGZIP(), []int{25}
 }
 
-// One way to read the words.
+// One possible translation of an ambiguous text.
 type GuardrailAutomatedReasoningTranslationOption struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The words as logic.
+	// The text translated to logic.
 	Translations  []*GuardrailAutomatedReasoningTranslation `protobuf:"bytes,1,rep,name=translations,proto3" json:"translations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1817,18 +1819,18 @@ func (x *GuardrailAutomatedReasoningTranslationOption) GetTranslations() []*Guar
 	return nil
 }
 
-// Words as logic.
+// Text translated to logic.
 type GuardrailAutomatedReasoningTranslation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is given.
+	// Premises of the text.
 	Premises []*GuardrailAutomatedReasoningStatement `protobuf:"bytes,1,rep,name=premises,proto3" json:"premises,omitempty"`
-	// What is claimed.
+	// Claims of the text.
 	Claims []*GuardrailAutomatedReasoningStatement `protobuf:"bytes,2,rep,name=claims,proto3" json:"claims,omitempty"`
-	// Given words that are not about the rules.
+	// Parts of the premises that have nothing to do with the rules.
 	UntranslatedPremises []*GuardrailAutomatedReasoningInputTextReference `protobuf:"bytes,3,rep,name=untranslated_premises,json=untranslatedPremises,proto3" json:"untranslated_premises,omitempty"`
-	// Claimed words that are not about the rules.
+	// Parts of the claims that have nothing to do with the rules.
 	UntranslatedClaims []*GuardrailAutomatedReasoningInputTextReference `protobuf:"bytes,4,rep,name=untranslated_claims,json=untranslatedClaims,proto3" json:"untranslated_claims,omitempty"`
-	// How sure the reading is, from 0 to 1. Absent: not told.
+	// Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
 	Confidence    *float64 `protobuf:"fixed64,5,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1899,12 +1901,12 @@ func (x *GuardrailAutomatedReasoningTranslation) GetConfidence() float64 {
 	return 0
 }
 
-// A statement.
+// A logical statement.
 type GuardrailAutomatedReasoningStatement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// As logic. Absent: not told.
+	// The statement as logic. Absent: Bedrock did not report it.
 	Logic *string `protobuf:"bytes,1,opt,name=logic,proto3,oneof" json:"logic,omitempty"`
-	// In words. Absent: not told.
+	// The statement in natural language. Absent: Bedrock did not report it.
 	NaturalLanguage *string `protobuf:"bytes,2,opt,name=natural_language,json=naturalLanguage,proto3,oneof" json:"natural_language,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1954,10 +1956,10 @@ func (x *GuardrailAutomatedReasoningStatement) GetNaturalLanguage() string {
 	return ""
 }
 
-// A piece of the text.
+// Reference to a part of the text.
 type GuardrailAutomatedReasoningInputTextReference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The piece. Absent: not told.
+	// The text. Absent: Bedrock did not report it.
 	Text          *string `protobuf:"bytes,1,opt,name=text,proto3,oneof" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2000,10 +2002,10 @@ func (x *GuardrailAutomatedReasoningInputTextReference) GetText() string {
 	return ""
 }
 
-// A case.
+// Example that satisfies a set of statements.
 type GuardrailAutomatedReasoningScenario struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What holds in it.
+	// Statements that hold in the example.
 	Statements    []*GuardrailAutomatedReasoningStatement `protobuf:"bytes,1,rep,name=statements,proto3" json:"statements,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2046,12 +2048,12 @@ func (x *GuardrailAutomatedReasoningScenario) GetStatements() []*GuardrailAutoma
 	return nil
 }
 
-// A rule of the policy.
+// Rule of an automated reasoning policy.
 type GuardrailAutomatedReasoningRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id. Absent: not told.
+	// Id of the rule. Absent: Bedrock did not report it.
 	Identifier *string `protobuf:"bytes,1,opt,name=identifier,proto3,oneof" json:"identifier,omitempty"`
-	// The policy it stands in. Absent: not told.
+	// ARN of the policy version that has the rule. Absent: Bedrock did not report it.
 	PolicyVersionArn *string `protobuf:"bytes,2,opt,name=policy_version_arn,json=policyVersionArn,proto3,oneof" json:"policy_version_arn,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -2101,14 +2103,14 @@ func (x *GuardrailAutomatedReasoningRule) GetPolicyVersionArn() string {
 	return ""
 }
 
-// What is odd about the logic.
+// Warning about the logic of a text.
 type GuardrailAutomatedReasoningLogicWarning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+	// Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
 	Type *string `protobuf:"bytes,1,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// The premises concerned.
+	// Premises that the warning refers to.
 	Premises []*GuardrailAutomatedReasoningStatement `protobuf:"bytes,2,rep,name=premises,proto3" json:"premises,omitempty"`
-	// The claims concerned.
+	// Claims that the warning refers to.
 	Claims        []*GuardrailAutomatedReasoningStatement `protobuf:"bytes,3,rep,name=claims,proto3" json:"claims,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2165,14 +2167,14 @@ func (x *GuardrailAutomatedReasoningLogicWarning) GetClaims() []*GuardrailAutoma
 	return nil
 }
 
-// What a guardrail took.
+// Processing time and usage of a guardrail.
 type GuardrailInvocationMetrics struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its time, in milliseconds. Absent: not told.
+	// Processing time, in milliseconds. Absent: Bedrock did not report it.
 	GuardrailProcessingLatency *int64 `protobuf:"varint,1,opt,name=guardrail_processing_latency,json=guardrailProcessingLatency,proto3,oneof" json:"guardrail_processing_latency,omitempty"`
-	// What is billed. Absent: not told.
+	// Billed units. Absent: Bedrock did not report it.
 	Usage *GuardrailUsage `protobuf:"bytes,2,opt,name=usage,proto3" json:"usage,omitempty"`
-	// What was looked at. Absent: not told.
+	// Amount of content that was evaluated. Absent: Bedrock did not report it.
 	GuardrailCoverage *GuardrailCoverage `protobuf:"bytes,3,opt,name=guardrail_coverage,json=guardrailCoverage,proto3" json:"guardrail_coverage,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -2229,7 +2231,7 @@ func (x *GuardrailInvocationMetrics) GetGuardrailCoverage() *GuardrailCoverage {
 	return nil
 }
 
-// What a guardrail is billed by, in units of Bedrock's price list.
+// Billed units of a guardrail, as defined by Bedrock's price list.
 type GuardrailUsage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Text units of the topic policy.
@@ -2240,15 +2242,15 @@ type GuardrailUsage struct {
 	WordPolicyUnits int32 `protobuf:"varint,3,opt,name=word_policy_units,json=wordPolicyUnits,proto3" json:"word_policy_units,omitempty"`
 	// Text units of the personal data policy.
 	SensitiveInformationPolicyUnits int32 `protobuf:"varint,4,opt,name=sensitive_information_policy_units,json=sensitiveInformationPolicyUnits,proto3" json:"sensitive_information_policy_units,omitempty"`
-	// Text units of patterns for personal data, which are free.
+	// Text units of regular expressions for personal data, which are free of charge.
 	SensitiveInformationPolicyFreeUnits int32 `protobuf:"varint,5,opt,name=sensitive_information_policy_free_units,json=sensitiveInformationPolicyFreeUnits,proto3" json:"sensitive_information_policy_free_units,omitempty"`
 	// Text units of the grounding policy.
 	ContextualGroundingPolicyUnits int32 `protobuf:"varint,6,opt,name=contextual_grounding_policy_units,json=contextualGroundingPolicyUnits,proto3" json:"contextual_grounding_policy_units,omitempty"`
-	// Pictures looked at by the content policy. Absent: not told.
+	// Images evaluated by the content policy. Absent: Bedrock did not report it.
 	ContentPolicyImageUnits *int32 `protobuf:"varint,7,opt,name=content_policy_image_units,json=contentPolicyImageUnits,proto3,oneof" json:"content_policy_image_units,omitempty"`
-	// Text units of automated reasoning. Absent: not told.
+	// Text units of the automated reasoning policy. Absent: Bedrock did not report it.
 	AutomatedReasoningPolicyUnits *int32 `protobuf:"varint,8,opt,name=automated_reasoning_policy_units,json=automatedReasoningPolicyUnits,proto3,oneof" json:"automated_reasoning_policy_units,omitempty"`
-	// Policies of automated reasoning. Absent: not told.
+	// Number of automated reasoning policies. Absent: Bedrock did not report it.
 	AutomatedReasoningPolicies *int32 `protobuf:"varint,9,opt,name=automated_reasoning_policies,json=automatedReasoningPolicies,proto3,oneof" json:"automated_reasoning_policies,omitempty"`
 	unknownFields              protoimpl.UnknownFields
 	sizeCache                  protoimpl.SizeCache
@@ -2347,12 +2349,12 @@ func (x *GuardrailUsage) GetAutomatedReasoningPolicies() int32 {
 	return 0
 }
 
-// What a guardrail looked at.
+// Amount of content that a guardrail evaluated.
 type GuardrailCoverage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of the text. Absent: not told.
+	// Coverage of text. Absent: Bedrock did not report it.
 	TextCharacters *GuardrailTextCharactersCoverage `protobuf:"bytes,1,opt,name=text_characters,json=textCharacters,proto3" json:"text_characters,omitempty"`
-	// Of the pictures. Absent: not told.
+	// Coverage of images. Absent: Bedrock did not report it.
 	Images        *GuardrailImageCoverage `protobuf:"bytes,2,opt,name=images,proto3" json:"images,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2402,12 +2404,12 @@ func (x *GuardrailCoverage) GetImages() *GuardrailImageCoverage {
 	return nil
 }
 
-// How much text a guardrail looked at.
+// Amount of text that a guardrail evaluated.
 type GuardrailTextCharactersCoverage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Characters looked at. Absent: not told.
+	// Number of characters that were evaluated. Absent: Bedrock did not report it.
 	Guarded *int32 `protobuf:"varint,1,opt,name=guarded,proto3,oneof" json:"guarded,omitempty"`
-	// Characters there were. Absent: not told.
+	// Total number of characters. Absent: Bedrock did not report it.
 	Total         *int32 `protobuf:"varint,2,opt,name=total,proto3,oneof" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2457,12 +2459,12 @@ func (x *GuardrailTextCharactersCoverage) GetTotal() int32 {
 	return 0
 }
 
-// How many pictures a guardrail looked at.
+// Number of images that a guardrail evaluated.
 type GuardrailImageCoverage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Pictures looked at. Absent: not told.
+	// Number of images that were evaluated. Absent: Bedrock did not report it.
 	Guarded *int32 `protobuf:"varint,1,opt,name=guarded,proto3,oneof" json:"guarded,omitempty"`
-	// Pictures there were. Absent: not told.
+	// Total number of images. Absent: Bedrock did not report it.
 	Total         *int32 `protobuf:"varint,2,opt,name=total,proto3,oneof" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2512,18 +2514,18 @@ func (x *GuardrailImageCoverage) GetTotal() int32 {
 	return 0
 }
 
-// Which guardrail it was.
+// Guardrail that was applied.
 type AppliedGuardrailDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its id. Absent: not told.
+	// Id of the guardrail. Absent: Bedrock did not report it.
 	GuardrailId *string `protobuf:"bytes,1,opt,name=guardrail_id,json=guardrailId,proto3,oneof" json:"guardrail_id,omitempty"`
-	// Its version. Absent: not told.
+	// Version of the guardrail. Absent: Bedrock did not report it.
 	GuardrailVersion *string `protobuf:"bytes,2,opt,name=guardrail_version,json=guardrailVersion,proto3,oneof" json:"guardrail_version,omitempty"`
-	// Its ARN. Absent: not told.
+	// ARN of the guardrail. Absent: Bedrock did not report it.
 	GuardrailArn *string `protobuf:"bytes,3,opt,name=guardrail_arn,json=guardrailArn,proto3,oneof" json:"guardrail_arn,omitempty"`
-	// Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+	// Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
 	GuardrailOrigin []string `protobuf:"bytes,4,rep,name=guardrail_origin,json=guardrailOrigin,proto3" json:"guardrail_origin,omitempty"`
-	// "SELF" or "CROSS_ACCOUNT". Absent: not told.
+	// Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
 	GuardrailOwnership *string `protobuf:"bytes,5,opt,name=guardrail_ownership,json=guardrailOwnership,proto3,oneof" json:"guardrail_ownership,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache

@@ -22,29 +22,149 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How an attempt ended.
+// Kind of change of a request field.
+type AdjustmentAction int32
+
+const (
+	// Not set. Treat a number that has no name here, from a newer server, as this value.
+	AdjustmentAction_ADJUSTMENT_ACTION_UNSPECIFIED AdjustmentAction = 0
+	// A value was added.
+	AdjustmentAction_ADJUSTMENT_ACTION_ADDED AdjustmentAction = 1
+	// The value was removed.
+	AdjustmentAction_ADJUSTMENT_ACTION_REMOVED AdjustmentAction = 2
+	// A number was lowered to a limit.
+	AdjustmentAction_ADJUSTMENT_ACTION_LOWERED AdjustmentAction = 3
+	// The value was replaced with another one.
+	AdjustmentAction_ADJUSTMENT_ACTION_REPLACED AdjustmentAction = 4
+)
+
+// Enum value maps for AdjustmentAction.
+var (
+	AdjustmentAction_name = map[int32]string{
+		0: "ADJUSTMENT_ACTION_UNSPECIFIED",
+		1: "ADJUSTMENT_ACTION_ADDED",
+		2: "ADJUSTMENT_ACTION_REMOVED",
+		3: "ADJUSTMENT_ACTION_LOWERED",
+		4: "ADJUSTMENT_ACTION_REPLACED",
+	}
+	AdjustmentAction_value = map[string]int32{
+		"ADJUSTMENT_ACTION_UNSPECIFIED": 0,
+		"ADJUSTMENT_ACTION_ADDED":       1,
+		"ADJUSTMENT_ACTION_REMOVED":     2,
+		"ADJUSTMENT_ACTION_LOWERED":     3,
+		"ADJUSTMENT_ACTION_REPLACED":    4,
+	}
+)
+
+func (x AdjustmentAction) Enum() *AdjustmentAction {
+	p := new(AdjustmentAction)
+	*p = x
+	return p
+}
+
+func (x AdjustmentAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AdjustmentAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchboard_v1_route_proto_enumTypes[0].Descriptor()
+}
+
+func (AdjustmentAction) Type() protoreflect.EnumType {
+	return &file_switchboard_v1_route_proto_enumTypes[0]
+}
+
+func (x AdjustmentAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AdjustmentAction.Descriptor instead.
+func (AdjustmentAction) EnumDescriptor() ([]byte, []int) {
+	return file_switchboard_v1_route_proto_rawDescGZIP(), []int{0}
+}
+
+// How the task of a call was chosen.
+type Resolution int32
+
+const (
+	// Not set. Treat a number that has no name here, from a newer server, as this value.
+	Resolution_RESOLUTION_UNSPECIFIED Resolution = 0
+	// The caller named a task of the configuration.
+	Resolution_RESOLUTION_NAMED Resolution = 1
+	// The caller named no task, so the call was served as "default".
+	Resolution_RESOLUTION_ABSENT Resolution = 2
+	// The caller named a task that the configuration does not have, so the call was served as "default". Often
+	// a misspelling: clients should warn.
+	Resolution_RESOLUTION_UNKNOWN Resolution = 3
+)
+
+// Enum value maps for Resolution.
+var (
+	Resolution_name = map[int32]string{
+		0: "RESOLUTION_UNSPECIFIED",
+		1: "RESOLUTION_NAMED",
+		2: "RESOLUTION_ABSENT",
+		3: "RESOLUTION_UNKNOWN",
+	}
+	Resolution_value = map[string]int32{
+		"RESOLUTION_UNSPECIFIED": 0,
+		"RESOLUTION_NAMED":       1,
+		"RESOLUTION_ABSENT":      2,
+		"RESOLUTION_UNKNOWN":     3,
+	}
+)
+
+func (x Resolution) Enum() *Resolution {
+	p := new(Resolution)
+	*p = x
+	return p
+}
+
+func (x Resolution) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Resolution) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchboard_v1_route_proto_enumTypes[1].Descriptor()
+}
+
+func (Resolution) Type() protoreflect.EnumType {
+	return &file_switchboard_v1_route_proto_enumTypes[1]
+}
+
+func (x Resolution) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Resolution.Descriptor instead.
+func (Resolution) EnumDescriptor() ([]byte, []int) {
+	return file_switchboard_v1_route_proto_rawDescGZIP(), []int{1}
+}
+
+// Result of an attempt.
 type Outcome int32
 
 const (
-	// Newer than this contract.
+	// Not set. Treat a number that has no name here, from a newer server, as this value.
 	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
 	// The model answered.
 	Outcome_OUTCOME_OK Outcome = 1
-	// Bedrock said slow down, or a quota is used up.
+	// Bedrock throttled the request, or a quota is exhausted.
 	Outcome_OUTCOME_THROTTLED Outcome = 2
-	// A clock ran out: Bedrock's, the model's or one of ours.
+	// A timeout expired: Bedrock's, the model's or Switchboard's.
 	Outcome_OUTCOME_TIMEOUT Outcome = 3
-	// Bedrock could not be reached or could not serve.
+	// Bedrock could not be reached or could not serve the request.
 	Outcome_OUTCOME_UNAVAILABLE Outcome = 4
-	// The model failed while it worked.
+	// The model failed while it generated the answer.
 	Outcome_OUTCOME_MODEL_ERROR Outcome = 5
-	// Bedrock may not or cannot serve this model to us: access, name, credentials. Someone must mend the configuration.
+	// The model cannot be called with this configuration (access, id or credentials). An operator must fix it.
 	Outcome_OUTCOME_MISCONFIGURED Outcome = 6
-	// Bedrock refused the request itself; any model would.
+	// Bedrock rejected the request itself. Any model would reject it.
 	Outcome_OUTCOME_REJECTED Outcome = 7
-	// The model was not asked: it lacks what the request needs, or the reason says why it was passed over.
+	// The model was not called. The reason and unmet_requirement say why.
 	Outcome_OUTCOME_SKIPPED Outcome = 8
-	// It was given up, through no fault of the model's: another one answered first, or the caller left.
+	// The attempt was abandoned through no fault of the model: another attempt answered first, or the caller
+	// cancelled.
 	Outcome_OUTCOME_CANCELLED Outcome = 9
 )
 
@@ -87,11 +207,11 @@ func (x Outcome) String() string {
 }
 
 func (Outcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_switchboard_v1_route_proto_enumTypes[0].Descriptor()
+	return file_switchboard_v1_route_proto_enumTypes[2].Descriptor()
 }
 
 func (Outcome) Type() protoreflect.EnumType {
-	return &file_switchboard_v1_route_proto_enumTypes[0]
+	return &file_switchboard_v1_route_proto_enumTypes[2]
 }
 
 func (x Outcome) Number() protoreflect.EnumNumber {
@@ -100,65 +220,76 @@ func (x Outcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome.Descriptor instead.
 func (Outcome) EnumDescriptor() ([]byte, []int) {
-	return file_switchboard_v1_route_proto_rawDescGZIP(), []int{0}
+	return file_switchboard_v1_route_proto_rawDescGZIP(), []int{2}
 }
 
-// Why a call failed. ErrorInfo.reason carries the name without its prefix; the gRPC code is in brackets. Callers branch
-// on these, never on messages.
+// Why a call failed. ErrorInfo.reason is the name without the prefix; the gRPC status code is in brackets.
+// Branch on the reason, never on an error message.
 type ErrorReason int32
 
 const (
-	// Newer than this contract.
+	// Not set. Treat a number that has no name here, or an ErrorInfo.reason without a name here, as this value:
+	// a newer server sent it. The gRPC status code still applies.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// [INVALID_ARGUMENT] A field of the request is wrong; BadRequest names it and says how to mend it.
+	// [INVALID_ARGUMENT] A field of the request is invalid. BadRequest names the field and the fix.
 	ErrorReason_ERROR_REASON_INVALID_FIELD ErrorReason = 1
-	// [INVALID_ARGUMENT] The configuration has no such task and does not send unknown tasks to "default".
+	// [INVALID_ARGUMENT] The configuration does not have this task and refuses unknown tasks.
 	ErrorReason_ERROR_REASON_UNKNOWN_TASK ErrorReason = 2
-	// [INVALID_ARGUMENT] The model refused the request, for a reason other than those below.
+	// [INVALID_ARGUMENT] The model rejected the request for a reason that has no value of its own here.
 	ErrorReason_ERROR_REASON_MODEL_REJECTED ErrorReason = 3
-	// [INVALID_ARGUMENT] The request does not fit the model's context.
+	// [INVALID_ARGUMENT] The request does not fit into the model's context window.
 	ErrorReason_ERROR_REASON_CONTEXT_TOO_LONG ErrorReason = 4
-	// [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo says how long to wait at least.
+	// [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo has the minimum time to wait.
 	ErrorReason_ERROR_REASON_BEDROCK_THROTTLED ErrorReason = 5
-	// [RESOURCE_EXHAUSTED] A quota of the account at Bedrock is used up; waiting seconds does not help.
+	// [RESOURCE_EXHAUSTED] A Bedrock quota of the AWS account is exhausted. Waiting a few seconds does not
+	// help.
 	ErrorReason_ERROR_REASON_BEDROCK_QUOTA ErrorReason = 6
-	// [UNAVAILABLE] Bedrock has no capacity for the model just now. RetryInfo says how long to wait at least.
+	// [UNAVAILABLE] Bedrock has no capacity for the model at the moment. RetryInfo has the minimum time to
+	// wait.
 	ErrorReason_ERROR_REASON_BEDROCK_UNAVAILABLE ErrorReason = 7
-	// [UNAVAILABLE] The model failed while it worked. RetryInfo says how long to wait at least.
+	// [UNAVAILABLE] The model failed while it generated the answer. RetryInfo has the minimum time to wait.
 	ErrorReason_ERROR_REASON_MODEL_ERROR ErrorReason = 8
-	// [UNAVAILABLE] The model is not ready yet. RetryInfo says how long to wait at least.
+	// [UNAVAILABLE] The model is not ready yet. RetryInfo has the minimum time to wait.
 	ErrorReason_ERROR_REASON_MODEL_NOT_READY ErrorReason = 9
-	// [DEADLINE_EXCEEDED] No model answered in the time that the configuration gives it.
+	// [DEADLINE_EXCEEDED] No model answered within the timeouts of the configuration.
 	ErrorReason_ERROR_REASON_MODEL_TIMEOUT ErrorReason = 10
-	// [DEADLINE_EXCEEDED] The caller's own deadline, or the task's, ran out.
+	// [DEADLINE_EXCEEDED] The deadline of the caller or of the task expired.
 	ErrorReason_ERROR_REASON_DEADLINE_EXCEEDED ErrorReason = 11
 	// [UNAVAILABLE] Bedrock could not be reached.
 	ErrorReason_ERROR_REASON_BEDROCK_UNREACHABLE ErrorReason = 12
-	// [UNAVAILABLE] What Bedrock sent could not be read.
+	// [UNAVAILABLE] Bedrock's response could not be parsed.
 	ErrorReason_ERROR_REASON_BEDROCK_PROTOCOL ErrorReason = 13
-	// [UNAVAILABLE] The stream broke after content had been sent; what was received is not the whole answer.
+	// [UNAVAILABLE] The stream broke after content had been sent. The received content is not a complete
+	// answer.
 	ErrorReason_ERROR_REASON_STREAM_INTERRUPTED ErrorReason = 14
-	// [FAILED_PRECONDITION] Switchboard itself may not use the model: its credentials or permissions need mending.
+	// [FAILED_PRECONDITION] Switchboard is not allowed to call the model. An operator must fix its credentials
+	// or permissions.
 	ErrorReason_ERROR_REASON_MODEL_ACCESS_DENIED ErrorReason = 15
-	// [FAILED_PRECONDITION] The configured model does not exist at Bedrock, or not in this form or region.
+	// [FAILED_PRECONDITION] The configured model id does not exist at Bedrock, or does not exist in this
+	// region. An operator must fix it.
 	ErrorReason_ERROR_REASON_MODEL_NOT_FOUND ErrorReason = 16
-	// [INTERNAL] A fault of Switchboard's own.
+	// [INTERNAL] An internal error of Switchboard.
 	ErrorReason_ERROR_REASON_INTERNAL ErrorReason = 17
-	// [INVALID_ARGUMENT] No model of the task can serve the request; BadRequest says what each of them lacks.
+	// [INVALID_ARGUMENT] No model of the task supports the request. BadRequest says what each model does not
+	// support.
 	ErrorReason_ERROR_REASON_NO_ELIGIBLE_MODEL ErrorReason = 18
-	// [UNAVAILABLE] Switchboard is at capacity. RetryInfo says how long to wait at least.
+	// [UNAVAILABLE] Switchboard is overloaded and rejected the call. RetryInfo has the minimum time to wait.
 	ErrorReason_ERROR_REASON_SHED ErrorReason = 19
-	// [UNAVAILABLE] Every model of the task has failed so often of late that none is asked just now. RetryInfo says when
-	// the next one will be.
+	// [UNAVAILABLE] All models of the task are temporarily disabled by their circuit breakers. RetryInfo has
+	// the time until the next one is probed.
 	ErrorReason_ERROR_REASON_NO_HEALTHY_MODEL ErrorReason = 20
-	// [NOT_FOUND] No answer has this request id, or it is older than feedback is taken for.
+	// [NOT_FOUND] Unknown request id: no answer has it, it is older than the retention time of feedback, or
+	// another instance served the call.
 	ErrorReason_ERROR_REASON_UNKNOWN_REQUEST ErrorReason = 21
-	// [DEADLINE_EXCEEDED] The answer was ready, and the caller took nothing of it for longer than the task allows; what was
-	// received is not all of it.
+	// [DEADLINE_EXCEEDED] The caller was a slow consumer: it did not read a response that was ready for longer
+	// than the task allows. The received content is not a complete answer.
 	ErrorReason_ERROR_REASON_READER_STALLED ErrorReason = 22
-	// [UNAVAILABLE] The task's first model fails, and so many calls have gone to the others that no more are let through.
-	// RetryInfo says how long to wait at least.
+	// [UNAVAILABLE] The first model of the task fails, and the fallback cap is reached: no more calls may go to
+	// the other models. RetryInfo has the minimum time to wait.
 	ErrorReason_ERROR_REASON_FALLBACK_CAPPED ErrorReason = 23
+	// [RESOURCE_EXHAUSTED] Only in attempts, never in ErrorInfo: the model was skipped because Bedrock
+	// throttled it recently. During its cool-down it is called only after the other models of the task.
+	ErrorReason_ERROR_REASON_COOLING_DOWN ErrorReason = 24
 )
 
 // Enum value maps for ErrorReason.
@@ -188,6 +319,7 @@ var (
 		21: "ERROR_REASON_UNKNOWN_REQUEST",
 		22: "ERROR_REASON_READER_STALLED",
 		23: "ERROR_REASON_FALLBACK_CAPPED",
+		24: "ERROR_REASON_COOLING_DOWN",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":         0,
@@ -214,6 +346,7 @@ var (
 		"ERROR_REASON_UNKNOWN_REQUEST":     21,
 		"ERROR_REASON_READER_STALLED":      22,
 		"ERROR_REASON_FALLBACK_CAPPED":     23,
+		"ERROR_REASON_COOLING_DOWN":        24,
 	}
 )
 
@@ -228,11 +361,11 @@ func (x ErrorReason) String() string {
 }
 
 func (ErrorReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_switchboard_v1_route_proto_enumTypes[1].Descriptor()
+	return file_switchboard_v1_route_proto_enumTypes[3].Descriptor()
 }
 
 func (ErrorReason) Type() protoreflect.EnumType {
-	return &file_switchboard_v1_route_proto_enumTypes[1]
+	return &file_switchboard_v1_route_proto_enumTypes[3]
 }
 
 func (x ErrorReason) Number() protoreflect.EnumNumber {
@@ -241,31 +374,37 @@ func (x ErrorReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorReason.Descriptor instead.
 func (ErrorReason) EnumDescriptor() ([]byte, []int) {
-	return file_switchboard_v1_route_proto_rawDescGZIP(), []int{1}
+	return file_switchboard_v1_route_proto_rawDescGZIP(), []int{3}
 }
 
-// Who served a call, and why: in every reply, first in every stream, and among the details of every error that came
-// after a task was resolved.
+// How a call was routed: which model answered, and every attempt. Part of every reply, the first event of
+// every stream, and a detail of every error that occurs after the task was resolved.
 type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names this call, in logs and to support; a UUID.
+	// Id of this call, for logs, support and feedback; a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+	// Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+	// does not have.
 	TaskType string `protobuf:"bytes,2,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// The model id that Bedrock was asked for. Empty: no model answered.
+	// Model id that was sent to Bedrock. Empty: no model answered.
 	ModelId string `protobuf:"bytes,3,opt,name=model_id,json=modelId,proto3" json:"model_id,omitempty"`
-	// The AWS region that was asked. Empty: no model answered.
+	// AWS region of the model that answered. Empty: no model answered.
 	Region string `protobuf:"bytes,4,opt,name=region,proto3" json:"region,omitempty"`
-	// The rollout variant that chose the candidates. Empty: the task has none.
+	// Rollout variant that answered. Empty: the task has no variants. This version never sets it.
 	Variant string `protobuf:"bytes,5,opt,name=variant,proto3" json:"variant,omitempty"`
-	// Which configuration decided: a digest that changes with any change of it.
+	// Version of the configuration: a digest that changes whenever the configuration changes.
 	ConfigVersion string `protobuf:"bytes,6,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
-	// True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-	// none.
+	// True if a model other than the first model of the task answered. Using another region of the same model
+	// does not count as a fallback.
 	FallbackUsed bool `protobuf:"varint,7,opt,name=fallback_used,json=fallbackUsed,proto3" json:"fallback_used,omitempty"`
-	// Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-	// duration ends with the first content and its usage is absent; the metadata event has it.
-	Attempts      []*Attempt `protobuf:"bytes,8,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+	// running: its duration ends at the first content, and its usage and cost are absent. The route in the
+	// metadata event has them.
+	Attempts []*Attempt `protobuf:"bytes,8,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+	RequestedTaskType string `protobuf:"bytes,9,opt,name=requested_task_type,json=requestedTaskType,proto3" json:"requested_task_type,omitempty"`
+	// How task_type was chosen.
+	Resolution    Resolution `protobuf:"varint,10,opt,name=resolution,proto3,enum=switchboard.v1.Resolution" json:"resolution,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,35 +495,51 @@ func (x *Route) GetAttempts() []*Attempt {
 	return nil
 }
 
-// One try of one model.
+func (x *Route) GetRequestedTaskType() string {
+	if x != nil {
+		return x.RequestedTaskType
+	}
+	return ""
+}
+
+func (x *Route) GetResolution() Resolution {
+	if x != nil {
+		return x.Resolution
+	}
+	return Resolution_RESOLUTION_UNSPECIFIED
+}
+
+// One attempt to call one model, or a model that was skipped.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The model id that Bedrock was asked for.
+	// Model id that was sent to Bedrock.
 	ModelId string `protobuf:"bytes,1,opt,name=model_id,json=modelId,proto3" json:"model_id,omitempty"`
-	// The AWS region that was asked.
+	// AWS region that was called.
 	Region string `protobuf:"bytes,2,opt,name=region,proto3" json:"region,omitempty"`
-	// How it ended.
+	// Result of the attempt.
 	Outcome Outcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=switchboard.v1.Outcome" json:"outcome,omitempty"`
-	// Why it failed: an ErrorReason without its prefix. Empty: it did not.
-	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+	// Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
+	Reason ErrorReason `protobuf:"varint,4,opt,name=reason,proto3,enum=switchboard.v1.ErrorReason" json:"reason,omitempty"`
+	// Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
 	BedrockRequestId string `protobuf:"bytes,5,opt,name=bedrock_request_id,json=bedrockRequestId,proto3" json:"bedrock_request_id,omitempty"`
-	// From its start to its end. Absent: it was skipped.
+	// Time from the start to the end of the attempt. Absent: the model was skipped.
 	Duration *durationpb.Duration `protobuf:"bytes,6,opt,name=duration,proto3" json:"duration,omitempty"`
-	// What was changed of the request, for this model. Empty: nothing.
+	// Changes of the request for this model. Empty: none.
 	Adjustments []*Adjustment `protobuf:"bytes,7,rep,name=adjustments,proto3" json:"adjustments,omitempty"`
-	// Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-	// what is known of its health. Empty: it was asked.
+	// Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+	// support, or the state of its health. Empty: the model was called.
 	UnmetRequirement string `protobuf:"bytes,8,opt,name=unmet_requirement,json=unmetRequirement,proto3" json:"unmet_requirement,omitempty"`
-	// What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+	// Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+	// do not read this as zero.
 	Usage *TokenUsage `protobuf:"bytes,9,opt,name=usage,proto3" json:"usage,omitempty"`
-	// What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-	// unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-	// refused.
+	// Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+	// price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+	// throttled or rejected.
 	Cost *Cost `protobuf:"bytes,10,opt,name=cost,proto3" json:"cost,omitempty"`
-	// The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+	// Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+	// default.
 	ServiceTier string `protobuf:"bytes,11,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+	// True if this was a hedge: started in parallel because the previous attempt was slow.
 	Hedge         bool `protobuf:"varint,12,opt,name=hedge,proto3" json:"hedge,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -441,11 +596,11 @@ func (x *Attempt) GetOutcome() Outcome {
 	return Outcome_OUTCOME_UNSPECIFIED
 }
 
-func (x *Attempt) GetReason() string {
+func (x *Attempt) GetReason() ErrorReason {
 	if x != nil {
 		return x.Reason
 	}
-	return ""
+	return ErrorReason_ERROR_REASON_UNSPECIFIED
 }
 
 func (x *Attempt) GetBedrockRequestId() string {
@@ -504,16 +659,17 @@ func (x *Attempt) GetHedge() bool {
 	return false
 }
 
-// A change of the request, for one model. What is not listed went to the model as the caller sent it.
+// Change of the request for one model. Fields that are not listed were sent as received.
 type Adjustment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The field, in the contract's names: "inference_config.temperature".
+	// Path of the field with the names of this contract, such as "inference_config.temperature".
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// What was done: "added", "removed", "lowered" or "replaced".
-	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
-	// Why, in words.
+	// Kind of change.
+	Action AdjustmentAction `protobuf:"varint,2,opt,name=action,proto3,enum=switchboard.v1.AdjustmentAction" json:"action,omitempty"`
+	// Reason for the change, as text.
 	Why string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
-	// True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+	// True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+	// which is listed too.
 	Learned       bool `protobuf:"varint,4,opt,name=learned,proto3" json:"learned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -556,11 +712,11 @@ func (x *Adjustment) GetPath() string {
 	return ""
 }
 
-func (x *Adjustment) GetAction() string {
+func (x *Adjustment) GetAction() AdjustmentAction {
 	if x != nil {
 		return x.Action
 	}
-	return ""
+	return AdjustmentAction_ADJUSTMENT_ACTION_UNSPECIFIED
 }
 
 func (x *Adjustment) GetWhy() string {
@@ -577,17 +733,17 @@ func (x *Adjustment) GetLearned() bool {
 	return false
 }
 
-// What had been sent to the caller when a stream broke off: among the details of its status.
+// What the caller had been sent when a stream broke. A detail of the error status.
 type Received struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Blocks that had begun.
+	// Number of content blocks that had started.
 	ContentBlocks int32 `protobuf:"varint,1,opt,name=content_blocks,json=contentBlocks,proto3" json:"content_blocks,omitempty"`
-	// Pieces of blocks.
+	// Number of content deltas.
 	Deltas int64 `protobuf:"varint,2,opt,name=deltas,proto3" json:"deltas,omitempty"`
-	// Words, reasoning and tools' arguments, as UTF-8, in bytes.
+	// Size of all text, reasoning and tool arguments, in bytes of UTF-8.
 	TextBytes int64 `protobuf:"varint,3,opt,name=text_bytes,json=textBytes,proto3" json:"text_bytes,omitempty"`
-	// Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-	// stopped.
+	// Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+	// missing. Empty: the model had not stopped.
 	RawStopReason string `protobuf:"bytes,4,opt,name=raw_stop_reason,json=rawStopReason,proto3" json:"raw_stop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -655,7 +811,7 @@ var File_switchboard_v1_route_proto protoreflect.FileDescriptor
 
 const file_switchboard_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x1aswitchboard/v1/route.proto\x12\x0eswitchboard.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aswitchboard/v1/usage.proto\"\x91\x02\n" +
+	"\x1aswitchboard/v1/route.proto\x12\x0eswitchboard.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aswitchboard/v1/usage.proto\"\xfd\x02\n" +
 	"\x05Route\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n" +
@@ -665,12 +821,17 @@ const file_switchboard_v1_route_proto_rawDesc = "" +
 	"\avariant\x18\x05 \x01(\tR\avariant\x12%\n" +
 	"\x0econfig_version\x18\x06 \x01(\tR\rconfigVersion\x12#\n" +
 	"\rfallback_used\x18\a \x01(\bR\ffallbackUsed\x123\n" +
-	"\battempts\x18\b \x03(\v2\x17.switchboard.v1.AttemptR\battempts\"\xec\x03\n" +
+	"\battempts\x18\b \x03(\v2\x17.switchboard.v1.AttemptR\battempts\x12.\n" +
+	"\x13requested_task_type\x18\t \x01(\tR\x11requestedTaskType\x12:\n" +
+	"\n" +
+	"resolution\x18\n" +
+	" \x01(\x0e2\x1a.switchboard.v1.ResolutionR\n" +
+	"resolution\"\x89\x04\n" +
 	"\aAttempt\x12\x19\n" +
 	"\bmodel_id\x18\x01 \x01(\tR\amodelId\x12\x16\n" +
 	"\x06region\x18\x02 \x01(\tR\x06region\x121\n" +
-	"\aoutcome\x18\x03 \x01(\x0e2\x17.switchboard.v1.OutcomeR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\x12,\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2\x17.switchboard.v1.OutcomeR\aoutcome\x123\n" +
+	"\x06reason\x18\x04 \x01(\x0e2\x1b.switchboard.v1.ErrorReasonR\x06reason\x12,\n" +
 	"\x12bedrock_request_id\x18\x05 \x01(\tR\x10bedrockRequestId\x125\n" +
 	"\bduration\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12<\n" +
 	"\vadjustments\x18\a \x03(\v2\x1a.switchboard.v1.AdjustmentR\vadjustments\x12+\n" +
@@ -679,11 +840,11 @@ const file_switchboard_v1_route_proto_rawDesc = "" +
 	"\x04cost\x18\n" +
 	" \x01(\v2\x14.switchboard.v1.CostR\x04cost\x12!\n" +
 	"\fservice_tier\x18\v \x01(\tR\vserviceTier\x12\x14\n" +
-	"\x05hedge\x18\f \x01(\bR\x05hedge\"d\n" +
+	"\x05hedge\x18\f \x01(\bR\x05hedge\"\x86\x01\n" +
 	"\n" +
 	"Adjustment\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
-	"\x06action\x18\x02 \x01(\tR\x06action\x12\x10\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x128\n" +
+	"\x06action\x18\x02 \x01(\x0e2 .switchboard.v1.AdjustmentActionR\x06action\x12\x10\n" +
 	"\x03why\x18\x03 \x01(\tR\x03why\x12\x18\n" +
 	"\alearned\x18\x04 \x01(\bR\alearned\"\x90\x01\n" +
 	"\bReceived\x12%\n" +
@@ -691,7 +852,19 @@ const file_switchboard_v1_route_proto_rawDesc = "" +
 	"\x06deltas\x18\x02 \x01(\x03R\x06deltas\x12\x1d\n" +
 	"\n" +
 	"text_bytes\x18\x03 \x01(\x03R\ttextBytes\x12&\n" +
-	"\x0fraw_stop_reason\x18\x04 \x01(\tR\rrawStopReason*\xed\x01\n" +
+	"\x0fraw_stop_reason\x18\x04 \x01(\tR\rrawStopReason*\xb0\x01\n" +
+	"\x10AdjustmentAction\x12!\n" +
+	"\x1dADJUSTMENT_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17ADJUSTMENT_ACTION_ADDED\x10\x01\x12\x1d\n" +
+	"\x19ADJUSTMENT_ACTION_REMOVED\x10\x02\x12\x1d\n" +
+	"\x19ADJUSTMENT_ACTION_LOWERED\x10\x03\x12\x1e\n" +
+	"\x1aADJUSTMENT_ACTION_REPLACED\x10\x04*m\n" +
+	"\n" +
+	"Resolution\x12\x1a\n" +
+	"\x16RESOLUTION_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10RESOLUTION_NAMED\x10\x01\x12\x15\n" +
+	"\x11RESOLUTION_ABSENT\x10\x02\x12\x16\n" +
+	"\x12RESOLUTION_UNKNOWN\x10\x03*\xed\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -703,7 +876,7 @@ const file_switchboard_v1_route_proto_rawDesc = "" +
 	"\x15OUTCOME_MISCONFIGURED\x10\x06\x12\x14\n" +
 	"\x10OUTCOME_REJECTED\x10\a\x12\x13\n" +
 	"\x0fOUTCOME_SKIPPED\x10\b\x12\x15\n" +
-	"\x11OUTCOME_CANCELLED\x10\t*\xb0\x06\n" +
+	"\x11OUTCOME_CANCELLED\x10\t*\xcf\x06\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aERROR_REASON_INVALID_FIELD\x10\x01\x12\x1d\n" +
@@ -729,7 +902,8 @@ const file_switchboard_v1_route_proto_rawDesc = "" +
 	"\x1dERROR_REASON_NO_HEALTHY_MODEL\x10\x14\x12 \n" +
 	"\x1cERROR_REASON_UNKNOWN_REQUEST\x10\x15\x12\x1f\n" +
 	"\x1bERROR_REASON_READER_STALLED\x10\x16\x12 \n" +
-	"\x1cERROR_REASON_FALLBACK_CAPPED\x10\x17Bc\n" +
+	"\x1cERROR_REASON_FALLBACK_CAPPED\x10\x17\x12\x1d\n" +
+	"\x19ERROR_REASON_COOLING_DOWN\x10\x18Bc\n" +
 	"\x11ai.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3"
 
 var (
@@ -744,31 +918,36 @@ func file_switchboard_v1_route_proto_rawDescGZIP() []byte {
 	return file_switchboard_v1_route_proto_rawDescData
 }
 
-var file_switchboard_v1_route_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_switchboard_v1_route_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_switchboard_v1_route_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_switchboard_v1_route_proto_goTypes = []any{
-	(Outcome)(0),                // 0: switchboard.v1.Outcome
-	(ErrorReason)(0),            // 1: switchboard.v1.ErrorReason
-	(*Route)(nil),               // 2: switchboard.v1.Route
-	(*Attempt)(nil),             // 3: switchboard.v1.Attempt
-	(*Adjustment)(nil),          // 4: switchboard.v1.Adjustment
-	(*Received)(nil),            // 5: switchboard.v1.Received
-	(*durationpb.Duration)(nil), // 6: google.protobuf.Duration
-	(*TokenUsage)(nil),          // 7: switchboard.v1.TokenUsage
-	(*Cost)(nil),                // 8: switchboard.v1.Cost
+	(AdjustmentAction)(0),       // 0: switchboard.v1.AdjustmentAction
+	(Resolution)(0),             // 1: switchboard.v1.Resolution
+	(Outcome)(0),                // 2: switchboard.v1.Outcome
+	(ErrorReason)(0),            // 3: switchboard.v1.ErrorReason
+	(*Route)(nil),               // 4: switchboard.v1.Route
+	(*Attempt)(nil),             // 5: switchboard.v1.Attempt
+	(*Adjustment)(nil),          // 6: switchboard.v1.Adjustment
+	(*Received)(nil),            // 7: switchboard.v1.Received
+	(*durationpb.Duration)(nil), // 8: google.protobuf.Duration
+	(*TokenUsage)(nil),          // 9: switchboard.v1.TokenUsage
+	(*Cost)(nil),                // 10: switchboard.v1.Cost
 }
 var file_switchboard_v1_route_proto_depIdxs = []int32{
-	3, // 0: switchboard.v1.Route.attempts:type_name -> switchboard.v1.Attempt
-	0, // 1: switchboard.v1.Attempt.outcome:type_name -> switchboard.v1.Outcome
-	6, // 2: switchboard.v1.Attempt.duration:type_name -> google.protobuf.Duration
-	4, // 3: switchboard.v1.Attempt.adjustments:type_name -> switchboard.v1.Adjustment
-	7, // 4: switchboard.v1.Attempt.usage:type_name -> switchboard.v1.TokenUsage
-	8, // 5: switchboard.v1.Attempt.cost:type_name -> switchboard.v1.Cost
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5,  // 0: switchboard.v1.Route.attempts:type_name -> switchboard.v1.Attempt
+	1,  // 1: switchboard.v1.Route.resolution:type_name -> switchboard.v1.Resolution
+	2,  // 2: switchboard.v1.Attempt.outcome:type_name -> switchboard.v1.Outcome
+	3,  // 3: switchboard.v1.Attempt.reason:type_name -> switchboard.v1.ErrorReason
+	8,  // 4: switchboard.v1.Attempt.duration:type_name -> google.protobuf.Duration
+	6,  // 5: switchboard.v1.Attempt.adjustments:type_name -> switchboard.v1.Adjustment
+	9,  // 6: switchboard.v1.Attempt.usage:type_name -> switchboard.v1.TokenUsage
+	10, // 7: switchboard.v1.Attempt.cost:type_name -> switchboard.v1.Cost
+	0,  // 8: switchboard.v1.Adjustment.action:type_name -> switchboard.v1.AdjustmentAction
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_v1_route_proto_init() }
@@ -782,7 +961,7 @@ func file_switchboard_v1_route_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_v1_route_proto_rawDesc), len(file_switchboard_v1_route_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      4,
 			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,

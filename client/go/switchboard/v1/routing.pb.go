@@ -7,6 +7,7 @@
 package switchboardv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -22,21 +23,21 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether a model is asked.
+// State of a circuit breaker.
 type BreakerState int32
 
 const (
-	// Newer than this contract.
+	// Not set. Treat a number that has no name here, from a newer server, as this value.
 	BreakerState_BREAKER_STATE_UNSPECIFIED BreakerState = 0
-	// It is asked.
+	// The model is healthy and is called.
 	BreakerState_BREAKER_STATE_CLOSED BreakerState = 1
-	// It is not asked: it failed too often.
+	// The model failed too often and is not called.
 	BreakerState_BREAKER_STATE_OPEN BreakerState = 2
-	// One call is let through, to see whether it is well again.
+	// One call at a time is let through as a probe, to see if the model is healthy again.
 	BreakerState_BREAKER_STATE_HALF_OPEN BreakerState = 3
-	// It is asked whatever it answers: the configuration says so.
+	// The configuration keeps the breaker closed: the model is called even if it fails.
 	BreakerState_BREAKER_STATE_FORCED_CLOSED BreakerState = 4
-	// It is not asked: the configuration says so.
+	// The configuration keeps the breaker open: the model is not called.
 	BreakerState_BREAKER_STATE_FORCED_OPEN BreakerState = 5
 )
 
@@ -87,7 +88,113 @@ func (BreakerState) EnumDescriptor() ([]byte, []int) {
 	return file_switchboard_v1_routing_proto_rawDescGZIP(), []int{0}
 }
 
-// Asks for the tasks.
+// How a call with a task that the configuration does not have is handled.
+type UnknownTasks int32
+
+const (
+	// Not set. Treat a number that has no name here, from a newer server, as this value.
+	UnknownTasks_UNKNOWN_TASKS_UNSPECIFIED UnknownTasks = 0
+	// The call is served as the task "default".
+	UnknownTasks_UNKNOWN_TASKS_DEFAULT UnknownTasks = 1
+	// The call is refused with UNKNOWN_TASK.
+	UnknownTasks_UNKNOWN_TASKS_REFUSE UnknownTasks = 2
+)
+
+// Enum value maps for UnknownTasks.
+var (
+	UnknownTasks_name = map[int32]string{
+		0: "UNKNOWN_TASKS_UNSPECIFIED",
+		1: "UNKNOWN_TASKS_DEFAULT",
+		2: "UNKNOWN_TASKS_REFUSE",
+	}
+	UnknownTasks_value = map[string]int32{
+		"UNKNOWN_TASKS_UNSPECIFIED": 0,
+		"UNKNOWN_TASKS_DEFAULT":     1,
+		"UNKNOWN_TASKS_REFUSE":      2,
+	}
+)
+
+func (x UnknownTasks) Enum() *UnknownTasks {
+	p := new(UnknownTasks)
+	*p = x
+	return p
+}
+
+func (x UnknownTasks) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UnknownTasks) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchboard_v1_routing_proto_enumTypes[1].Descriptor()
+}
+
+func (UnknownTasks) Type() protoreflect.EnumType {
+	return &file_switchboard_v1_routing_proto_enumTypes[1]
+}
+
+func (x UnknownTasks) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UnknownTasks.Descriptor instead.
+func (UnknownTasks) EnumDescriptor() ([]byte, []int) {
+	return file_switchboard_v1_routing_proto_rawDescGZIP(), []int{1}
+}
+
+// How a failure of a model after its first content was sent is handled.
+type AfterContent int32
+
+const (
+	// Not set. Treat a number that has no name here, from a newer server, as this value.
+	AfterContent_AFTER_CONTENT_UNSPECIFIED AfterContent = 0
+	// The call fails with STREAM_INTERRUPTED.
+	AfterContent_AFTER_CONTENT_FAIL AfterContent = 1
+	// A RestartEvent is sent, and another model starts from the beginning.
+	AfterContent_AFTER_CONTENT_RESTART AfterContent = 2
+)
+
+// Enum value maps for AfterContent.
+var (
+	AfterContent_name = map[int32]string{
+		0: "AFTER_CONTENT_UNSPECIFIED",
+		1: "AFTER_CONTENT_FAIL",
+		2: "AFTER_CONTENT_RESTART",
+	}
+	AfterContent_value = map[string]int32{
+		"AFTER_CONTENT_UNSPECIFIED": 0,
+		"AFTER_CONTENT_FAIL":        1,
+		"AFTER_CONTENT_RESTART":     2,
+	}
+)
+
+func (x AfterContent) Enum() *AfterContent {
+	p := new(AfterContent)
+	*p = x
+	return p
+}
+
+func (x AfterContent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AfterContent) Descriptor() protoreflect.EnumDescriptor {
+	return file_switchboard_v1_routing_proto_enumTypes[2].Descriptor()
+}
+
+func (AfterContent) Type() protoreflect.EnumType {
+	return &file_switchboard_v1_routing_proto_enumTypes[2]
+}
+
+func (x AfterContent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AfterContent.Descriptor instead.
+func (AfterContent) EnumDescriptor() ([]byte, []int) {
+	return file_switchboard_v1_routing_proto_rawDescGZIP(), []int{2}
+}
+
+// Request of ListTasks.
 type ListTasksRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -124,14 +231,14 @@ func (*ListTasksRequest) Descriptor() ([]byte, []int) {
 	return file_switchboard_v1_routing_proto_rawDescGZIP(), []int{0}
 }
 
-// The tasks, by name.
+// Response of ListTasks.
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Every task that the configuration names, sorted by name.
+	// Every task of the configuration, sorted by name.
 	Tasks []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	// What happens to a task that is not named here: "default" or "refuse".
-	UnknownTasks string `protobuf:"bytes,2,opt,name=unknown_tasks,json=unknownTasks,proto3" json:"unknown_tasks,omitempty"`
-	// Which configuration this is: a digest that changes with any change of it.
+	// How a call with a task that is not listed here is handled.
+	UnknownTasks UnknownTasks `protobuf:"varint,2,opt,name=unknown_tasks,json=unknownTasks,proto3,enum=switchboard.v1.UnknownTasks" json:"unknown_tasks,omitempty"`
+	// Version of the configuration: a digest that changes whenever the configuration changes.
 	ConfigVersion string `protobuf:"bytes,3,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -174,11 +281,11 @@ func (x *ListTasksResponse) GetTasks() []*Task {
 	return nil
 }
 
-func (x *ListTasksResponse) GetUnknownTasks() string {
+func (x *ListTasksResponse) GetUnknownTasks() UnknownTasks {
 	if x != nil {
 		return x.UnknownTasks
 	}
-	return ""
+	return UnknownTasks_UNKNOWN_TASKS_UNSPECIFIED
 }
 
 func (x *ListTasksResponse) GetConfigVersion() string {
@@ -191,13 +298,13 @@ func (x *ListTasksResponse) GetConfigVersion() string {
 // A kind of work, and the models that serve it.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What a caller puts into task_type.
+	// Name of the task, for the field task_type of requests.
 	TaskType string `protobuf:"bytes,1,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// What it is for, in the configuration's words. Empty: it says nothing.
+	// Description from the configuration. Empty: it has none.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// The models in the order in which they are tried.
+	// Models in the order in which they are tried.
 	Candidates []*Candidate `protobuf:"bytes,3,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// Most tokens generated when the caller sets no max_tokens.
+	// Maximum number of tokens to generate if the caller does not set max_tokens.
 	MaxTokens     int32 `protobuf:"varint,4,opt,name=max_tokens,json=maxTokens,proto3" json:"max_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -261,28 +368,32 @@ func (x *Task) GetMaxTokens() int32 {
 	return 0
 }
 
-// A model that may serve a task.
+// Model that may serve a task.
 type Candidate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name in the configuration.
+	// Name of the model in the configuration.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The model id that Bedrock is asked for.
+	// Model id that is sent to Bedrock.
 	ModelId string `protobuf:"bytes,2,opt,name=model_id,json=modelId,proto3" json:"model_id,omitempty"`
-	// The AWS region that is asked.
+	// AWS region that is called.
 	Region string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
-	// The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+	// Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+	// limit.
 	MaxTokens int32 `protobuf:"varint,4,opt,name=max_tokens,json=maxTokens,proto3" json:"max_tokens,omitempty"`
-	// What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+	// Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+	// apply.
 	CatalogueEntry string `protobuf:"bytes,5,opt,name=catalogue_entry,json=catalogueEntry,proto3" json:"catalogue_entry,omitempty"`
-	// What would be changed of the request for this model. Empty: nothing, or no request was given.
+	// Changes of the request for this model. Empty: none, or no request was given.
 	Adjustments []*Adjustment `protobuf:"bytes,6,rep,name=adjustments,proto3" json:"adjustments,omitempty"`
-	// What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+	// What the request needs and the model does not support, as text. If set, the model would be skipped.
+	// Empty: nothing.
 	UnmetRequirement string `protobuf:"bytes,7,opt,name=unmet_requirement,json=unmetRequirement,proto3" json:"unmet_requirement,omitempty"`
-	// The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+	// Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+	// default.
 	ServiceTier string `protobuf:"bytes,8,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// What this process knows of its health.
+	// Health of the model as observed by this server process.
 	Health *CandidateHealth `protobuf:"bytes,9,opt,name=health,proto3" json:"health,omitempty"`
-	// The clocks of its attempts in this task.
+	// Timeouts of this model in this task.
 	Deadlines     *TaskDeadlines `protobuf:"bytes,10,opt,name=deadlines,proto3" json:"deadlines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -388,24 +499,28 @@ func (x *Candidate) GetDeadlines() *TaskDeadlines {
 	return nil
 }
 
-// How a model in its region has answered of late, as this process has seen it.
+// Recent health of a model in its region, as observed by this server process.
 type CandidateHealth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether it is asked.
+	// State of the circuit breaker.
 	Breaker BreakerState `protobuf:"varint,1,opt,name=breaker,proto3,enum=switchboard.v1.BreakerState" json:"breaker,omitempty"`
-	// How long it is not asked at all. Absent: it is asked.
+	// Time until an open breaker allows a probe. Absent: the model can be called.
 	ReopensIn *durationpb.Duration `protobuf:"bytes,2,opt,name=reopens_in,json=reopensIn,proto3" json:"reopens_in,omitempty"`
-	// How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+	// Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+	// no cool-down.
 	CoolsDownFor *durationpb.Duration `protobuf:"bytes,3,opt,name=cools_down_for,json=coolsDownFor,proto3" json:"cools_down_for,omitempty"`
-	// Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+	// Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+	// not count.
 	Attempts int32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// How many of them failed.
+	// Number of these attempts that failed.
 	Failed int32 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
-	// How many of them answered slowly.
+	// Number of these attempts that were slow.
 	Slow int32 `protobuf:"varint,6,opt,name=slow,proto3" json:"slow,omitempty"`
-	// How long it usually takes to the first content of a stream. Absent: not known yet.
+	// Time within which most streams have their first content: the moving average plus twice the mean
+	// deviation. Absent: not known yet.
 	UsualFirstContent *durationpb.Duration `protobuf:"bytes,7,opt,name=usual_first_content,json=usualFirstContent,proto3" json:"usual_first_content,omitempty"`
-	// How long it usually takes to a whole answer. Absent: not known yet.
+	// Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+	// not known yet.
 	UsualAnswer   *durationpb.Duration `protobuf:"bytes,8,opt,name=usual_answer,json=usualAnswer,proto3" json:"usual_answer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -497,12 +612,12 @@ func (x *CandidateHealth) GetUsualAnswer() *durationpb.Duration {
 	return nil
 }
 
-// Asks what a call would do.
+// Request of ExplainRoute.
 type ExplainRouteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The task, as in ConverseRequest; ignored when a request is given.
+	// Task, as in ConverseRequest. Ignored if a request is given.
 	TaskType string `protobuf:"bytes,1,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+	// Request to explain. It is validated as in Converse. Absent: only the task is explained.
 	Request       *ConverseRequest `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -552,25 +667,25 @@ func (x *ExplainRouteRequest) GetRequest() *ConverseRequest {
 	return nil
 }
 
-// What a call would do.
+// Response of ExplainRoute.
 type ExplainRouteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The task as resolved.
+	// Resolved task.
 	TaskType string `protobuf:"bytes,1,opt,name=task_type,json=taskType,proto3" json:"task_type,omitempty"`
-	// Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
-	Resolution string `protobuf:"bytes,2,opt,name=resolution,proto3" json:"resolution,omitempty"`
-	// The models in the order in which they are tried.
+	// How the task was chosen.
+	Resolution Resolution `protobuf:"varint,2,opt,name=resolution,proto3,enum=switchboard.v1.Resolution" json:"resolution,omitempty"`
+	// Models in the order in which a call would try them now.
 	Candidates []*Candidate `protobuf:"bytes,3,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// The clocks of this task.
+	// Timeouts of the task.
 	Deadlines *TaskDeadlines `protobuf:"bytes,4,opt,name=deadlines,proto3" json:"deadlines,omitempty"`
-	// Which configuration decided: a digest that changes with any change of it.
+	// Version of the configuration: a digest that changes whenever the configuration changes.
 	ConfigVersion string `protobuf:"bytes,5,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
-	// How long the first model may take before the next one is asked beside it. Absent: it never is.
+	// Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
 	HedgeAfter *durationpb.Duration `protobuf:"bytes,6,opt,name=hedge_after,json=hedgeAfter,proto3" json:"hedge_after,omitempty"`
-	// What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-	// begin anew.
-	AfterContent string `protobuf:"bytes,7,opt,name=after_content,json=afterContent,proto3" json:"after_content,omitempty"`
-	// The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+	// How a failure of a model after its first content was sent is handled.
+	AfterContent AfterContent `protobuf:"varint,7,opt,name=after_content,json=afterContent,proto3,enum=switchboard.v1.AfterContent" json:"after_content,omitempty"`
+	// Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+	// to 1.
 	MaxFallbackShare float64 `protobuf:"fixed64,8,opt,name=max_fallback_share,json=maxFallbackShare,proto3" json:"max_fallback_share,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -613,11 +728,11 @@ func (x *ExplainRouteResponse) GetTaskType() string {
 	return ""
 }
 
-func (x *ExplainRouteResponse) GetResolution() string {
+func (x *ExplainRouteResponse) GetResolution() Resolution {
 	if x != nil {
 		return x.Resolution
 	}
-	return ""
+	return Resolution_RESOLUTION_UNSPECIFIED
 }
 
 func (x *ExplainRouteResponse) GetCandidates() []*Candidate {
@@ -648,11 +763,11 @@ func (x *ExplainRouteResponse) GetHedgeAfter() *durationpb.Duration {
 	return nil
 }
 
-func (x *ExplainRouteResponse) GetAfterContent() string {
+func (x *ExplainRouteResponse) GetAfterContent() AfterContent {
 	if x != nil {
 		return x.AfterContent
 	}
-	return ""
+	return AfterContent_AFTER_CONTENT_UNSPECIFIED
 }
 
 func (x *ExplainRouteResponse) GetMaxFallbackShare() float64 {
@@ -662,23 +777,24 @@ func (x *ExplainRouteResponse) GetMaxFallbackShare() float64 {
 	return 0
 }
 
-// How long a task may take. A caller's own deadline bounds them all.
+// Timeouts of a task. The caller's own deadline limits them all.
 type TaskDeadlines struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// From an attempt's start to the first content of a stream.
+	// Time from the start of an attempt to the first content of a stream.
 	FirstContent *durationpb.Duration `protobuf:"bytes,1,opt,name=first_content,json=firstContent,proto3" json:"first_content,omitempty"`
-	// Between two events of a stream.
+	// Time between two events of a stream.
 	Idle *durationpb.Duration `protobuf:"bytes,2,opt,name=idle,proto3" json:"idle,omitempty"`
-	// A whole attempt of Converse.
+	// Time of one attempt of Converse.
 	Attempt *durationpb.Duration `protobuf:"bytes,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// The whole call, every attempt included.
+	// Time of the whole call with all its attempts.
 	Call *durationpb.Duration `protobuf:"bytes,4,opt,name=call,proto3" json:"call,omitempty"`
-	// From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+	// Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+	// first_content applies.
 	Headers *durationpb.Duration `protobuf:"bytes,5,opt,name=headers,proto3" json:"headers,omitempty"`
-	// How long a caller may take nothing of an answer that is ready.
+	// Time for which a slow consumer may leave a ready response unread.
 	Reader *durationpb.Duration `protobuf:"bytes,6,opt,name=reader,proto3" json:"reader,omitempty"`
-	// The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-	// sent. Absent: any.
+	// Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+	// content is sent. Absent: no minimum.
 	FloorTokensPerSecond *float64 `protobuf:"fixed64,7,opt,name=floor_tokens_per_second,json=floorTokensPerSecond,proto3,oneof" json:"floor_tokens_per_second,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
@@ -767,11 +883,11 @@ var File_switchboard_v1_routing_proto protoreflect.FileDescriptor
 
 const file_switchboard_v1_routing_proto_rawDesc = "" +
 	"\n" +
-	"\x1cswitchboard/v1/routing.proto\x12\x0eswitchboard.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dswitchboard/v1/converse.proto\x1a\x1aswitchboard/v1/route.proto\"\x12\n" +
-	"\x10ListTasksRequest\"\x8b\x01\n" +
+	"\x1cswitchboard/v1/routing.proto\x12\x0eswitchboard.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dswitchboard/v1/converse.proto\x1a\x1aswitchboard/v1/route.proto\"\x12\n" +
+	"\x10ListTasksRequest\"\xa9\x01\n" +
 	"\x11ListTasksResponse\x12*\n" +
-	"\x05tasks\x18\x01 \x03(\v2\x14.switchboard.v1.TaskR\x05tasks\x12#\n" +
-	"\runknown_tasks\x18\x02 \x01(\tR\funknownTasks\x12%\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x14.switchboard.v1.TaskR\x05tasks\x12A\n" +
+	"\runknown_tasks\x18\x02 \x01(\x0e2\x1c.switchboard.v1.UnknownTasksR\funknownTasks\x12%\n" +
 	"\x0econfig_version\x18\x03 \x01(\tR\rconfigVersion\"\x9f\x01\n" +
 	"\x04Task\x12\x1b\n" +
 	"\ttask_type\x18\x01 \x01(\tR\btaskType\x12 \n" +
@@ -806,11 +922,11 @@ const file_switchboard_v1_routing_proto_rawDesc = "" +
 	"\fusual_answer\x18\b \x01(\v2\x19.google.protobuf.DurationR\vusualAnswer\"m\n" +
 	"\x13ExplainRouteRequest\x12\x1b\n" +
 	"\ttask_type\x18\x01 \x01(\tR\btaskType\x129\n" +
-	"\arequest\x18\x02 \x01(\v2\x1f.switchboard.v1.ConverseRequestR\arequest\"\x81\x03\n" +
+	"\arequest\x18\x02 \x01(\v2\x1f.switchboard.v1.ConverseRequestR\arequest\"\xbb\x03\n" +
 	"\x14ExplainRouteResponse\x12\x1b\n" +
-	"\ttask_type\x18\x01 \x01(\tR\btaskType\x12\x1e\n" +
+	"\ttask_type\x18\x01 \x01(\tR\btaskType\x12:\n" +
 	"\n" +
-	"resolution\x18\x02 \x01(\tR\n" +
+	"resolution\x18\x02 \x01(\x0e2\x1a.switchboard.v1.ResolutionR\n" +
 	"resolution\x129\n" +
 	"\n" +
 	"candidates\x18\x03 \x03(\v2\x19.switchboard.v1.CandidateR\n" +
@@ -818,8 +934,8 @@ const file_switchboard_v1_routing_proto_rawDesc = "" +
 	"\tdeadlines\x18\x04 \x01(\v2\x1d.switchboard.v1.TaskDeadlinesR\tdeadlines\x12%\n" +
 	"\x0econfig_version\x18\x05 \x01(\tR\rconfigVersion\x12:\n" +
 	"\vhedge_after\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"hedgeAfter\x12#\n" +
-	"\rafter_content\x18\a \x01(\tR\fafterContent\x12,\n" +
+	"hedgeAfter\x12A\n" +
+	"\rafter_content\x18\a \x01(\x0e2\x1c.switchboard.v1.AfterContentR\fafterContent\x12,\n" +
 	"\x12max_fallback_share\x18\b \x01(\x01R\x10maxFallbackShare\"\xa2\x03\n" +
 	"\rTaskDeadlines\x12>\n" +
 	"\rfirst_content\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\ffirstContent\x12-\n" +
@@ -836,10 +952,18 @@ const file_switchboard_v1_routing_proto_rawDesc = "" +
 	"\x12BREAKER_STATE_OPEN\x10\x02\x12\x1b\n" +
 	"\x17BREAKER_STATE_HALF_OPEN\x10\x03\x12\x1f\n" +
 	"\x1bBREAKER_STATE_FORCED_CLOSED\x10\x04\x12\x1d\n" +
-	"\x19BREAKER_STATE_FORCED_OPEN\x10\x052\xbd\x01\n" +
-	"\x0eRoutingService\x12P\n" +
-	"\tListTasks\x12 .switchboard.v1.ListTasksRequest\x1a!.switchboard.v1.ListTasksResponse\x12Y\n" +
-	"\fExplainRoute\x12#.switchboard.v1.ExplainRouteRequest\x1a$.switchboard.v1.ExplainRouteResponseBc\n" +
+	"\x19BREAKER_STATE_FORCED_OPEN\x10\x05*b\n" +
+	"\fUnknownTasks\x12\x1d\n" +
+	"\x19UNKNOWN_TASKS_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15UNKNOWN_TASKS_DEFAULT\x10\x01\x12\x18\n" +
+	"\x14UNKNOWN_TASKS_REFUSE\x10\x02*`\n" +
+	"\fAfterContent\x12\x1d\n" +
+	"\x19AFTER_CONTENT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12AFTER_CONTENT_FAIL\x10\x01\x12\x19\n" +
+	"\x15AFTER_CONTENT_RESTART\x10\x022\xef\x01\n" +
+	"\x0eRoutingService\x12c\n" +
+	"\tListTasks\x12 .switchboard.v1.ListTasksRequest\x1a!.switchboard.v1.ListTasksResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/tasks\x12x\n" +
+	"\fExplainRoute\x12#.switchboard.v1.ExplainRouteRequest\x1a$.switchboard.v1.ExplainRouteResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/routes:explainBc\n" +
 	"\x11ai.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3"
 
 var (
@@ -854,52 +978,58 @@ func file_switchboard_v1_routing_proto_rawDescGZIP() []byte {
 	return file_switchboard_v1_routing_proto_rawDescData
 }
 
-var file_switchboard_v1_routing_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_switchboard_v1_routing_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_switchboard_v1_routing_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_switchboard_v1_routing_proto_goTypes = []any{
 	(BreakerState)(0),            // 0: switchboard.v1.BreakerState
-	(*ListTasksRequest)(nil),     // 1: switchboard.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),    // 2: switchboard.v1.ListTasksResponse
-	(*Task)(nil),                 // 3: switchboard.v1.Task
-	(*Candidate)(nil),            // 4: switchboard.v1.Candidate
-	(*CandidateHealth)(nil),      // 5: switchboard.v1.CandidateHealth
-	(*ExplainRouteRequest)(nil),  // 6: switchboard.v1.ExplainRouteRequest
-	(*ExplainRouteResponse)(nil), // 7: switchboard.v1.ExplainRouteResponse
-	(*TaskDeadlines)(nil),        // 8: switchboard.v1.TaskDeadlines
-	(*Adjustment)(nil),           // 9: switchboard.v1.Adjustment
-	(*durationpb.Duration)(nil),  // 10: google.protobuf.Duration
-	(*ConverseRequest)(nil),      // 11: switchboard.v1.ConverseRequest
+	(UnknownTasks)(0),            // 1: switchboard.v1.UnknownTasks
+	(AfterContent)(0),            // 2: switchboard.v1.AfterContent
+	(*ListTasksRequest)(nil),     // 3: switchboard.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),    // 4: switchboard.v1.ListTasksResponse
+	(*Task)(nil),                 // 5: switchboard.v1.Task
+	(*Candidate)(nil),            // 6: switchboard.v1.Candidate
+	(*CandidateHealth)(nil),      // 7: switchboard.v1.CandidateHealth
+	(*ExplainRouteRequest)(nil),  // 8: switchboard.v1.ExplainRouteRequest
+	(*ExplainRouteResponse)(nil), // 9: switchboard.v1.ExplainRouteResponse
+	(*TaskDeadlines)(nil),        // 10: switchboard.v1.TaskDeadlines
+	(*Adjustment)(nil),           // 11: switchboard.v1.Adjustment
+	(*durationpb.Duration)(nil),  // 12: google.protobuf.Duration
+	(*ConverseRequest)(nil),      // 13: switchboard.v1.ConverseRequest
+	(Resolution)(0),              // 14: switchboard.v1.Resolution
 }
 var file_switchboard_v1_routing_proto_depIdxs = []int32{
-	3,  // 0: switchboard.v1.ListTasksResponse.tasks:type_name -> switchboard.v1.Task
-	4,  // 1: switchboard.v1.Task.candidates:type_name -> switchboard.v1.Candidate
-	9,  // 2: switchboard.v1.Candidate.adjustments:type_name -> switchboard.v1.Adjustment
-	5,  // 3: switchboard.v1.Candidate.health:type_name -> switchboard.v1.CandidateHealth
-	8,  // 4: switchboard.v1.Candidate.deadlines:type_name -> switchboard.v1.TaskDeadlines
-	0,  // 5: switchboard.v1.CandidateHealth.breaker:type_name -> switchboard.v1.BreakerState
-	10, // 6: switchboard.v1.CandidateHealth.reopens_in:type_name -> google.protobuf.Duration
-	10, // 7: switchboard.v1.CandidateHealth.cools_down_for:type_name -> google.protobuf.Duration
-	10, // 8: switchboard.v1.CandidateHealth.usual_first_content:type_name -> google.protobuf.Duration
-	10, // 9: switchboard.v1.CandidateHealth.usual_answer:type_name -> google.protobuf.Duration
-	11, // 10: switchboard.v1.ExplainRouteRequest.request:type_name -> switchboard.v1.ConverseRequest
-	4,  // 11: switchboard.v1.ExplainRouteResponse.candidates:type_name -> switchboard.v1.Candidate
-	8,  // 12: switchboard.v1.ExplainRouteResponse.deadlines:type_name -> switchboard.v1.TaskDeadlines
-	10, // 13: switchboard.v1.ExplainRouteResponse.hedge_after:type_name -> google.protobuf.Duration
-	10, // 14: switchboard.v1.TaskDeadlines.first_content:type_name -> google.protobuf.Duration
-	10, // 15: switchboard.v1.TaskDeadlines.idle:type_name -> google.protobuf.Duration
-	10, // 16: switchboard.v1.TaskDeadlines.attempt:type_name -> google.protobuf.Duration
-	10, // 17: switchboard.v1.TaskDeadlines.call:type_name -> google.protobuf.Duration
-	10, // 18: switchboard.v1.TaskDeadlines.headers:type_name -> google.protobuf.Duration
-	10, // 19: switchboard.v1.TaskDeadlines.reader:type_name -> google.protobuf.Duration
-	1,  // 20: switchboard.v1.RoutingService.ListTasks:input_type -> switchboard.v1.ListTasksRequest
-	6,  // 21: switchboard.v1.RoutingService.ExplainRoute:input_type -> switchboard.v1.ExplainRouteRequest
-	2,  // 22: switchboard.v1.RoutingService.ListTasks:output_type -> switchboard.v1.ListTasksResponse
-	7,  // 23: switchboard.v1.RoutingService.ExplainRoute:output_type -> switchboard.v1.ExplainRouteResponse
-	22, // [22:24] is the sub-list for method output_type
-	20, // [20:22] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	5,  // 0: switchboard.v1.ListTasksResponse.tasks:type_name -> switchboard.v1.Task
+	1,  // 1: switchboard.v1.ListTasksResponse.unknown_tasks:type_name -> switchboard.v1.UnknownTasks
+	6,  // 2: switchboard.v1.Task.candidates:type_name -> switchboard.v1.Candidate
+	11, // 3: switchboard.v1.Candidate.adjustments:type_name -> switchboard.v1.Adjustment
+	7,  // 4: switchboard.v1.Candidate.health:type_name -> switchboard.v1.CandidateHealth
+	10, // 5: switchboard.v1.Candidate.deadlines:type_name -> switchboard.v1.TaskDeadlines
+	0,  // 6: switchboard.v1.CandidateHealth.breaker:type_name -> switchboard.v1.BreakerState
+	12, // 7: switchboard.v1.CandidateHealth.reopens_in:type_name -> google.protobuf.Duration
+	12, // 8: switchboard.v1.CandidateHealth.cools_down_for:type_name -> google.protobuf.Duration
+	12, // 9: switchboard.v1.CandidateHealth.usual_first_content:type_name -> google.protobuf.Duration
+	12, // 10: switchboard.v1.CandidateHealth.usual_answer:type_name -> google.protobuf.Duration
+	13, // 11: switchboard.v1.ExplainRouteRequest.request:type_name -> switchboard.v1.ConverseRequest
+	14, // 12: switchboard.v1.ExplainRouteResponse.resolution:type_name -> switchboard.v1.Resolution
+	6,  // 13: switchboard.v1.ExplainRouteResponse.candidates:type_name -> switchboard.v1.Candidate
+	10, // 14: switchboard.v1.ExplainRouteResponse.deadlines:type_name -> switchboard.v1.TaskDeadlines
+	12, // 15: switchboard.v1.ExplainRouteResponse.hedge_after:type_name -> google.protobuf.Duration
+	2,  // 16: switchboard.v1.ExplainRouteResponse.after_content:type_name -> switchboard.v1.AfterContent
+	12, // 17: switchboard.v1.TaskDeadlines.first_content:type_name -> google.protobuf.Duration
+	12, // 18: switchboard.v1.TaskDeadlines.idle:type_name -> google.protobuf.Duration
+	12, // 19: switchboard.v1.TaskDeadlines.attempt:type_name -> google.protobuf.Duration
+	12, // 20: switchboard.v1.TaskDeadlines.call:type_name -> google.protobuf.Duration
+	12, // 21: switchboard.v1.TaskDeadlines.headers:type_name -> google.protobuf.Duration
+	12, // 22: switchboard.v1.TaskDeadlines.reader:type_name -> google.protobuf.Duration
+	3,  // 23: switchboard.v1.RoutingService.ListTasks:input_type -> switchboard.v1.ListTasksRequest
+	8,  // 24: switchboard.v1.RoutingService.ExplainRoute:input_type -> switchboard.v1.ExplainRouteRequest
+	4,  // 25: switchboard.v1.RoutingService.ListTasks:output_type -> switchboard.v1.ListTasksResponse
+	9,  // 26: switchboard.v1.RoutingService.ExplainRoute:output_type -> switchboard.v1.ExplainRouteResponse
+	25, // [25:27] is the sub-list for method output_type
+	23, // [23:25] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_switchboard_v1_routing_proto_init() }
@@ -915,7 +1045,7 @@ func file_switchboard_v1_routing_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_switchboard_v1_routing_proto_rawDesc), len(file_switchboard_v1_routing_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      3,
 			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,

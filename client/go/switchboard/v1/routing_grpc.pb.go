@@ -27,11 +27,12 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Says which models serve which task, without calling any.
+// Describes tasks and routes without calling a model.
 type RoutingServiceClient interface {
-	// Lists every task that the configuration names.
+	// Lists every task of the configuration.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
-	// Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+	// Describes what a call would do now: which models it would call, in which order, with which limits. Free
+	// of charge; calls no model.
 	ExplainRoute(ctx context.Context, in *ExplainRouteRequest, opts ...grpc.CallOption) (*ExplainRouteResponse, error)
 }
 
@@ -67,11 +68,12 @@ func (c *routingServiceClient) ExplainRoute(ctx context.Context, in *ExplainRout
 // All implementations must embed UnimplementedRoutingServiceServer
 // for forward compatibility.
 //
-// Says which models serve which task, without calling any.
+// Describes tasks and routes without calling a model.
 type RoutingServiceServer interface {
-	// Lists every task that the configuration names.
+	// Lists every task of the configuration.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
-	// Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+	// Describes what a call would do now: which models it would call, in which order, with which limits. Free
+	// of charge; calls no model.
 	ExplainRoute(context.Context, *ExplainRouteRequest) (*ExplainRouteResponse, error)
 	mustEmbedUnimplementedRoutingServiceServer()
 }

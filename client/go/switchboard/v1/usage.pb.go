@@ -21,23 +21,24 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What was read and written, in tokens as the serving model counts them. Bedrock's input_tokens leaves out what was read
-// from or written to the prompt cache: all input is input_tokens + cache_read_input_tokens + cache_write_input_tokens.
+// Number of tokens that a call used, as the model that answered counts them. Bedrock's input_tokens excludes
+// tokens that were read from or written to the prompt cache. The total input is input_tokens +
+// cache_read_input_tokens + cache_write_input_tokens.
 type TokenUsage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Input, without the cached part.
+	// Input tokens, without those of the prompt cache.
 	InputTokens int32 `protobuf:"varint,1,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
-	// Output, reasoning included.
+	// Output tokens, including reasoning.
 	OutputTokens int32 `protobuf:"varint,2,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
-	// The sum that Bedrock gives.
+	// Total as reported by Bedrock.
 	TotalTokens int32 `protobuf:"varint,3,opt,name=total_tokens,json=totalTokens,proto3" json:"total_tokens,omitempty"`
-	// Input read from the prompt cache. Absent: the model does not say.
+	// Input tokens read from the prompt cache. Absent: Bedrock did not report them.
 	CacheReadInputTokens *int32 `protobuf:"varint,4,opt,name=cache_read_input_tokens,json=cacheReadInputTokens,proto3,oneof" json:"cache_read_input_tokens,omitempty"`
-	// Input written to the prompt cache. Absent: the model does not say.
+	// Input tokens written to the prompt cache. Absent: Bedrock did not report them.
 	CacheWriteInputTokens *int32 `protobuf:"varint,5,opt,name=cache_write_input_tokens,json=cacheWriteInputTokens,proto3,oneof" json:"cache_write_input_tokens,omitempty"`
-	// What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+	// Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
 	CacheDetails []*CacheDetail `protobuf:"bytes,6,rep,name=cache_details,json=cacheDetails,proto3" json:"cache_details,omitempty"`
-	// What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+	// Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
 	ServerToolUsageJson *string `protobuf:"bytes,7,opt,name=server_tool_usage_json,json=serverToolUsageJson,proto3,oneof" json:"server_tool_usage_json,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -122,12 +123,12 @@ func (x *TokenUsage) GetServerToolUsageJson() string {
 	return ""
 }
 
-// Input written to the prompt cache for one lifetime.
+// Input tokens written to the prompt cache with one lifetime.
 type CacheDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "5m" or "1h".
+	// Lifetime: "5m" or "1h".
 	Ttl string `protobuf:"bytes,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	// In tokens.
+	// Number of tokens.
 	InputTokens   int32 `protobuf:"varint,2,opt,name=input_tokens,json=inputTokens,proto3" json:"input_tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -177,33 +178,40 @@ func (x *CacheDetail) GetInputTokens() int32 {
 	return 0
 }
 
-// What tokens cost, by the prices of the catalogue for the id that was called, the tier that served and the length of
-// the prompt. Not in it: guardrails, which Bedrock bills apart, and taxes and discounts, which only a bill knows.
+// Cost of tokens, computed from the price list in the model catalogue. The price depends on the model id that
+// was called, the service tier that was used and the length of the prompt. Guardrails (which Bedrock bills
+// separately), taxes and discounts are not included.
 //
-// Amounts are integers of picodollars, 10^-12 US dollars. Price lists say dollars for a million tokens with up to six
-// decimals, so one token costs a whole number of picodollars: nothing is ever rounded, and sums of costs are exact. In
-// micro- or nanodollars a single cached token of a small model would already be rounded. 64 bits hold nine million
-// dollars of them; a cost beyond is absent. In JSON an int64 is a string.
+// Amounts are integers in picodollars (10^-12 US dollars). Price lists give dollars per million tokens with
+// up to six decimals, so the price of one token is a whole number of picodollars: nothing is rounded, and
+// sums are exact. In micro- or nanodollars, the price of a single cached token of a small model would have to
+// be rounded. A 64-bit integer holds up to nine million dollars; a larger cost is absent. In JSON, an int64
+// is a string.
 type Cost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The sum of the parts, from 0.
+	// Sum of the parts, from 0, in picodollars.
 	PicoUsd int64 `protobuf:"varint,1,opt,name=pico_usd,json=picoUsd,proto3" json:"pico_usd,omitempty"`
-	// True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-	// amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-	// was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+	// True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+	// or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+	// sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+	// or less.
 	Estimated bool `protobuf:"varint,2,opt,name=estimated,proto3" json:"estimated,omitempty"`
-	// For input that has nothing to do with the cache.
+	// Cost of input that does not involve the prompt cache, in picodollars.
 	InputPicoUsd int64 `protobuf:"varint,3,opt,name=input_pico_usd,json=inputPicoUsd,proto3" json:"input_pico_usd,omitempty"`
-	// For output, reasoning included.
+	// Cost of output, including reasoning, in picodollars.
 	OutputPicoUsd int64 `protobuf:"varint,4,opt,name=output_pico_usd,json=outputPicoUsd,proto3" json:"output_pico_usd,omitempty"`
-	// For input read from the prompt cache.
+	// Cost of input read from the prompt cache, in picodollars.
 	CacheReadPicoUsd int64 `protobuf:"varint,5,opt,name=cache_read_pico_usd,json=cacheReadPicoUsd,proto3" json:"cache_read_pico_usd,omitempty"`
-	// For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+	// Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+	// report, in picodollars.
 	CacheWrite_5MPicoUsd int64 `protobuf:"varint,6,opt,name=cache_write_5m_pico_usd,json=cacheWrite5mPicoUsd,proto3" json:"cache_write_5m_pico_usd,omitempty"`
-	// For input written to the prompt cache for an hour.
+	// Cost of input written to the prompt cache for one hour, in picodollars.
 	CacheWrite_1HPicoUsd int64 `protobuf:"varint,7,opt,name=cache_write_1h_pico_usd,json=cacheWrite1hPicoUsd,proto3" json:"cache_write_1h_pico_usd,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+	// arithmetic.
+	Usd           float64 `protobuf:"fixed64,8,opt,name=usd,proto3" json:"usd,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cost) Reset() {
@@ -285,6 +293,13 @@ func (x *Cost) GetCacheWrite_1HPicoUsd() int64 {
 	return 0
 }
 
+func (x *Cost) GetUsd() float64 {
+	if x != nil {
+		return x.Usd
+	}
+	return 0
+}
+
 var File_switchboard_v1_usage_proto protoreflect.FileDescriptor
 
 const file_switchboard_v1_usage_proto_rawDesc = "" +
@@ -304,7 +319,7 @@ const file_switchboard_v1_usage_proto_rawDesc = "" +
 	"\x17_server_tool_usage_json\"B\n" +
 	"\vCacheDetail\x12\x10\n" +
 	"\x03ttl\x18\x01 \x01(\tR\x03ttl\x12!\n" +
-	"\finput_tokens\x18\x02 \x01(\x05R\vinputTokens\"\xa8\x02\n" +
+	"\finput_tokens\x18\x02 \x01(\x05R\vinputTokens\"\xba\x02\n" +
 	"\x04Cost\x12\x19\n" +
 	"\bpico_usd\x18\x01 \x01(\x03R\apicoUsd\x12\x1c\n" +
 	"\testimated\x18\x02 \x01(\bR\testimated\x12$\n" +
@@ -312,7 +327,8 @@ const file_switchboard_v1_usage_proto_rawDesc = "" +
 	"\x0foutput_pico_usd\x18\x04 \x01(\x03R\routputPicoUsd\x12-\n" +
 	"\x13cache_read_pico_usd\x18\x05 \x01(\x03R\x10cacheReadPicoUsd\x124\n" +
 	"\x17cache_write_5m_pico_usd\x18\x06 \x01(\x03R\x13cacheWrite5mPicoUsd\x124\n" +
-	"\x17cache_write_1h_pico_usd\x18\a \x01(\x03R\x13cacheWrite1hPicoUsdBc\n" +
+	"\x17cache_write_1h_pico_usd\x18\a \x01(\x03R\x13cacheWrite1hPicoUsd\x12\x10\n" +
+	"\x03usd\x18\b \x01(\x01R\x03usdBc\n" +
 	"\x11ai.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3"
 
 var (

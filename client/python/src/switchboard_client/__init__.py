@@ -1,14 +1,15 @@
-"""The Python client for Switchboard: one gRPC contract in front of every model on Amazon Bedrock.
+"""Python client for Switchboard, a gRPC gateway for Amazon Bedrock.
 
 >>> import switchboard_client
 >>> from switchboard_client import task
 >>> with switchboard_client.connect("127.0.0.1:50051") as switchboard:
 ...     print(switchboard.text(task.SUMMARIZATION, "Say hello in one word."))
 
-`connect` is for threads, `aio.connect` for asyncio; both have the same calls. `pb` is the contract as generated types.
+`connect` is for threads, `aio.connect` for asyncio; both have the same calls. `pb` has the generated types of
+the contract, `task` the names of common tasks, and `reason` the reasons of errors.
 """
 
-from . import aio, pb, task
+from . import aio, pb, reason, task
 from .client import EventStream, Pending, Switchboard, TextStream, connect
 from .collect import Collected, Collector
 from .errors import (
@@ -40,6 +41,7 @@ __all__ = [
     "assistant",
     "connect",
     "pb",
+    "reason",
     "system",
     "task",
     "tool_result",

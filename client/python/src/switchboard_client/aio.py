@@ -1,4 +1,4 @@
-"""The same calls for asyncio: cancel the task that waits, and the call is cancelled, at Bedrock too."""
+"""Client for asyncio. Cancelling the task that waits cancels the call, also at Bedrock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .collect import Collected, Collector
 from .errors import IncompleteError, SwitchboardError, from_rpc
 from .options import DEFAULT_ADDRESS, KEEP_ALIVE, Options
 from .request import ask
-from .words import Words
+from .text_filter import TextFilter
 
 __all__ = ["EventStream", "Switchboard", "TextStream", "connect"]
 
@@ -36,7 +36,7 @@ def connect(
     deadline: float | None = None,
     keep_alive: float = KEEP_ALIVE,
 ) -> Switchboard:
-    """Prepares a connection, see `switchboard_client.connect`. Call it where the event loop runs."""
+    """Prepare a connection, see `switchboard_client.connect`. Must be called in a running event loop."""
     options = Options(address, bearer_token, ca_certificate, client_certificate, deadline, keep_alive)
     target, arguments = options.target, options.channel_arguments
     if options.credentials is None:
@@ -47,9 +47,9 @@ def connect(
 
 
 class Switchboard:
-    """A connection to Switchboard for one event loop; calls run side by side.
+    """Connection to Switchboard for one event loop. Calls can run concurrently.
 
-    Every call raises `SwitchboardError` when it fails.
+    A failed call raises `SwitchboardError`.
     """
 
     def __init__(self, channel: grpc.aio.Channel, options: Options) -> None:
@@ -60,45 +60,45 @@ class Switchboard:
         self._feedback = FeedbackServiceStub(channel)
 
     def with_deadline(self, deadline: float) -> Switchboard:
-        """The same connection with another deadline for each call, in seconds."""
+        """Return a client with the same connection and another deadline for each call, in seconds."""
         return Switchboard(self._channel, dataclasses.replace(self._options, deadline=deadline))
 
     async def text(self, task: str, prompt: str) -> str:
-        """Asks one question and returns the words of the answer. `converse` also says why they ended."""
+        """Send one prompt and return the text of the answer. `converse` also returns the stop reason."""
         return Collected.of(await self.converse(ask(task, prompt))).text
 
     async def converse(self, request: pb.ConverseRequest) -> pb.ConverseResponse:
-        """Asks for an answer, whole."""
+        """Generate an answer and return it when it is complete."""
         return await self._send(self._calls.Converse, request)
 
     def stream(self, request: pb.ConverseRequest) -> EventStream:
-        """Asks for an answer while it is generated. Leaving the stream early cancels the call, at Bedrock too."""
+        """Generate an answer and stream it. Leaving the stream early cancels the call, also at Bedrock."""
         options = self._options
         call = self._calls.ConverseStream(request, timeout=options.deadline, metadata=options.metadata())
         return EventStream(call)
 
     async def count_tokens(self, request: pb.CountTokensRequest) -> pb.CountTokensResponse:
-        """Counts the tokens of a request, free of charge."""
+        """Count the input tokens of a request, free of charge."""
         return await self._send(self._calls.CountTokens, request)
 
     async def tasks(self) -> pb.ListTasksResponse:
-        """Every task that the configuration names, and the models that serve it."""
+        """List every task of the configuration and the models that serve it."""
         return await self._send(self._routes.ListTasks, pb.ListTasksRequest())
 
     async def explain(self, task: str = "", request: pb.ConverseRequest | None = None) -> pb.ExplainRouteResponse:
-        """What a call for this task, or this very request, would do now. Calls no model."""
-        question = pb.ExplainRouteRequest(task_type=task, request=request)
-        return await self._send(self._routes.ExplainRoute, question)
+        """Describe what a call for this task, or this request, would do now. Calls no model."""
+        explain = pb.ExplainRouteRequest(task_type=task, request=request)
+        return await self._send(self._routes.ExplainRoute, explain)
 
     async def record_feedback(self, feedback: pb.RecordFeedbackRequest) -> pb.RecordFeedbackResponse:
-        """Says what became of an answer, which the request id of its route names.
+        """Record feedback on the answer with the request id of its route.
 
-        Said again by the same judge it takes the place of what was said before.
+        A later judgement by the same judge for the same criterion replaces the earlier one.
         """
         return await self._send(self._feedback.RecordFeedback, feedback)
 
     async def close(self) -> None:
-        """Closes the connection; calls that still run are cancelled."""
+        """Close the connection and cancel running calls."""
         await self._channel.close()
 
     async def __aenter__(self) -> Switchboard:
@@ -121,16 +121,16 @@ class Switchboard:
 
 
 class EventStream:
-    """The events of an answer, in order: the route first, the metadata last.
+    """Events of a streamed answer, in order: the route is the first, the metadata the last.
 
-    Iterate over it once. A stream that ends without its metadata raises `IncompleteError`: the answer is not whole.
-    As a context manager, or when its task is cancelled, it cancels what still runs.
+    Iterate over it once. A stream that ends without metadata raises `IncompleteError`: the answer is
+    incomplete. The call is cancelled when the context manager ends or the task is cancelled.
     """
 
     def __init__(self, call: grpc.aio.UnaryStreamCall[pb.ConverseRequest, pb.ConverseStreamResponse]) -> None:
         self._call = call
         self._events = aiter(call)
-        self._is_whole = False
+        self._is_complete = False
 
     def __aiter__(self) -> AsyncIterator[pb.ConverseStreamResponse]:
         return self
@@ -140,34 +140,34 @@ class EventStream:
             try:
                 event = await anext(self._events)
             except StopAsyncIteration:
-                if self._is_whole:
+                if self._is_complete:
                     raise
                 raise IncompleteError from None
             except grpc.aio.AioRpcError as error:
                 raise from_rpc(error) from error
             except asyncio.CancelledError:
-                if self._call.cancelled() and not _is_being_cancelled():  # the call was cancelled, not its reader
+                if self._call.cancelled() and not _is_being_cancelled():  # the call was cancelled, not the task
                     raise SwitchboardError(grpc.StatusCode.CANCELLED, "cancelled by the caller") from None
                 self._call.cancel()
                 raise
             kind = event.WhichOneof("event")
-            self._is_whole = self._is_whole or kind == "metadata"
-            if kind is not None:  # an event newer than this contract
+            self._is_complete = self._is_complete or kind == "metadata"
+            if kind is not None:  # otherwise it is newer than this contract
                 return event
 
     def text(self) -> TextStream:
-        """Only the words, piece by piece; see `switchboard_client.EventStream.text`."""
+        """Return only the text; see `switchboard_client.EventStream.text`."""
         return TextStream(self)
 
     async def collect_message(self) -> Collected:
-        """Reads to the end and puts the pieces together."""
+        """Read to the end and assemble the complete answer."""
         collector = Collector()
         async for event in self:
             collector.push(event)
         return collector.finish()
 
     def cancel(self) -> None:
-        """Ends the call, at Bedrock too."""
+        """Cancel the call, also at Bedrock."""
         self._call.cancel()
 
     async def __aenter__(self) -> EventStream:
@@ -180,28 +180,31 @@ class EventStream:
 
 
 class TextStream:
-    """The words of an answer, piece by piece."""
+    """Text of a streamed answer."""
 
     def __init__(self, events: EventStream) -> None:
         self._events = events
-        self._words = Words()
+        self._filter = TextFilter()
 
     def __aiter__(self) -> AsyncIterator[str]:
         return self
 
     async def __anext__(self) -> str:
         while True:
-            words = self._words.of(await anext(self._events))
-            if words:
-                return words
+            text = self._filter.text_of(await anext(self._events))
+            if text:
+                return text
 
     def cancel(self) -> None:
-        """Ends the call, at Bedrock too."""
+        """Cancel the call, also at Bedrock."""
         self._events.cancel()
 
 
 def _is_being_cancelled() -> bool:
-    """Python 3.10 cannot tell; there, whoever cancels a stream that another task reads ends that task too."""
+    """Return whether the current task is being cancelled.
+
+    Python 3.10 cannot tell: there, cancelling a stream that another task reads also cancels that task.
+    """
     current = asyncio.current_task()
     cancelling = getattr(current, "cancelling", None)
     return cancelling is None or cancelling() > 0

@@ -1,4 +1,4 @@
-"""One block of a message while its pieces come in."""
+"""Assembles one content block from its deltas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from . import pb
 
 
 class OpenBlock:
-    """What has come of a block so far. Without a start event the first piece decides what kind it is."""
+    """Content block that is being received. Without a start event, the first delta determines its kind."""
 
     def __init__(self, start: pb.ContentBlockStart | None = None) -> None:
         self._kind: str | None = None
@@ -16,19 +16,19 @@ class OpenBlock:
         self._tool_result = pb.ToolResultBlock()
         self._image = pb.ImageBlock()
         self._signature: list[str] = []
-        self._sealed: list[bytes] = []
+        self._redacted: list[bytes] = []
         self._unknown: list[str] = []
         if start is not None:
             self._begin(start)
 
     def append(self, delta: pb.ContentBlockDelta) -> bool:
-        """Adds a piece. False: it does not belong to this kind of block."""
+        """Add a delta. Return False if it does not belong to this kind of block."""
         kind = delta.WhichOneof("delta")
         if kind is None:
             return False
         if self._kind is None:
-            self._kind = _BEGUN_BY.get(kind)
-        if self._kind is None or kind not in _PIECES[self._kind]:
+            self._kind = _KIND_BY_FIRST_DELTA.get(kind)
+        if self._kind is None or kind not in _DELTAS[self._kind]:
             return False
         match kind:
             case "text":
@@ -48,15 +48,16 @@ class OpenBlock:
         return True
 
     def close(self) -> list[pb.ContentBlock]:
-        """The block as history wants it.
+        """Return the block as it is sent back in a history.
 
-        None for blank text, and one for each piece of an unknown kind, since how those would join is unknown too.
+        Blank text gives no block. Deltas of an unknown kind give one block each, because it is unknown how to
+        combine them.
         """
         match self._kind:
             case "text":
                 return self._close_text()
             case "tool_use":
-                # No input at all means {}: models leave it out for tools without arguments.
+                # Models send no input for tools without arguments.
                 self._tool_use.input_json = "".join(self._text) or "{}"
                 return [pb.ContentBlock(tool_use=self._tool_use)]
             case "tool_result":
@@ -66,7 +67,7 @@ class OpenBlock:
             case "image":
                 return [pb.ContentBlock(image=self._image)]
             case "unknown":
-                return [pb.ContentBlock(unknown_json=piece) for piece in self._unknown]
+                return [pb.ContentBlock(unknown_json=json) for json in self._unknown]
             case _:
                 return []
 
@@ -74,10 +75,10 @@ class OpenBlock:
         match start.WhichOneof("start"):
             case "tool_use":
                 self._kind = "tool_use"
-                begun = start.tool_use
-                self._tool_use = pb.ToolUseBlock(tool_use_id=begun.tool_use_id, name=begun.name)
-                if begun.HasField("type"):
-                    self._tool_use.type = begun.type
+                use = start.tool_use
+                self._tool_use = pb.ToolUseBlock(tool_use_id=use.tool_use_id, name=use.name)
+                if use.HasField("type"):
+                    self._tool_use.type = use.type
             case "tool_result":
                 self._kind = "tool_result"
                 result = start.tool_result
@@ -100,7 +101,7 @@ class OpenBlock:
             case "signature":
                 self._signature.append(delta.signature)
             case "redacted_content":
-                self._sealed.append(delta.redacted_content)
+                self._redacted.append(delta.redacted_content)
             case "unknown_json":
                 self._unknown.append(delta.unknown_json)
 
@@ -115,31 +116,31 @@ class OpenBlock:
     def _close_text(self) -> list[pb.ContentBlock]:
         text = "".join(self._text)
         if self._citations:
-            words = pb.CitationGeneratedContent(text=text)
-            cited = pb.CitationsContentBlock(content=[words], citations=self._citations)
+            content = pb.CitationGeneratedContent(text=text)
+            cited = pb.CitationsContentBlock(content=[content], citations=self._citations)
             return [pb.ContentBlock(citations_content=cited)]
         return [pb.ContentBlock(text=text)] if text.strip() else []
 
     def _close_reasoning(self) -> list[pb.ReasoningContentBlock]:
         blocks = []
         if self._text or self._signature:
-            readable = pb.ReasoningTextBlock(text="".join(self._text))
+            plain = pb.ReasoningTextBlock(text="".join(self._text))
             if self._signature:
-                readable.signature = "".join(self._signature)
-            blocks.append(pb.ReasoningContentBlock(reasoning_text=readable))
-        if self._sealed:
-            blocks.append(pb.ReasoningContentBlock(redacted_content=b"".join(self._sealed)))
-        return blocks + [pb.ReasoningContentBlock(unknown_json=piece) for piece in self._unknown]
+                plain.signature = "".join(self._signature)
+            blocks.append(pb.ReasoningContentBlock(reasoning_text=plain))
+        if self._redacted:
+            blocks.append(pb.ReasoningContentBlock(redacted_content=b"".join(self._redacted)))
+        return blocks + [pb.ReasoningContentBlock(unknown_json=json) for json in self._unknown]
 
 
-_BEGUN_BY = {"text": "text", "citation": "text", "reasoning_content": "reasoning", "image": "image"}
-"""The kind of block that begins with a piece.
+_KIND_BY_FIRST_DELTA = {"text": "text", "citation": "text", "reasoning_content": "reasoning", "image": "image"}
+"""Kind of the block that starts with a delta.
 
-Tools name themselves in a start event: without one there is no block to add to. Nor does a piece of an unknown kind
-begin one: known pieces may follow.
+Tool blocks need a start event, which has their name. A delta of an unknown kind does not determine the kind
+of block, because known deltas can follow.
 """
 
-_PIECES = {
+_DELTAS = {
     "text": {"text", "citation"},
     "tool_use": {"tool_use"},
     "tool_result": {"tool_result"},
@@ -147,21 +148,21 @@ _PIECES = {
     "image": {"image"},
     "unknown": {"unknown_json"},
 }
-"""The pieces that belong to each kind of block."""
+"""Deltas that belong to each kind of block."""
 
 
 def _append_parts(result: pb.ToolResultBlock, delta: pb.ToolResultDelta) -> None:
-    """Words go on where the words before ended; every JSON value is a part of its own."""
-    for piece in delta.blocks:
-        match piece.WhichOneof("block"):
+    """Append text to a preceding text part. Every JSON value is a part of its own."""
+    for part in delta.blocks:
+        match part.WhichOneof("block"):
             case "text" if result.content and result.content[-1].HasField("text"):
-                result.content[-1].text += piece.text
+                result.content[-1].text += part.text
             case "text":
-                result.content.add(text=piece.text)
+                result.content.add(text=part.text)
             case "json_text":
-                result.content.add(json_text=piece.json_text)
+                result.content.add(json_text=part.json_text)
             case "unknown_json":
-                result.content.add(unknown_json=piece.unknown_json)
+                result.content.add(unknown_json=part.unknown_json)
 
 
 def _citation(delta: pb.CitationsDelta) -> pb.Citation:

@@ -1,4 +1,4 @@
-"""The calls, for threads."""
+"""Client for threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .collect import Collected, Collector
 from .errors import IncompleteError, SwitchboardError, from_rpc
 from .options import DEFAULT_ADDRESS, KEEP_ALIVE, Options
 from .request import ask
-from .words import Words
+from .text_filter import TextFilter
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -32,15 +32,15 @@ def connect(
     deadline: float | None = None,
     keep_alive: float = KEEP_ALIVE,
 ) -> Switchboard:
-    """Prepares a connection; the first call opens it, and it opens itself again when it breaks.
+    """Prepare a connection. The first call opens it; a broken connection is reopened by the next call.
 
     address: `host:port` and `http://host:port` are plain HTTP/2, `https://host:port` is TLS.
     bearer_token: sent as `authorization: Bearer …` with every call, never printed.
-    ca_certificate: PEM; these are trusted and no others. Absent: gRPC's own roots. Implies TLS.
-    client_certificate: PEM of the certificate with its chain, and of its key. Implies TLS.
-    deadline: how long each call may take, in seconds, to the end of its stream; Switchboard and Bedrock stop then too.
-        Without one the task's own deadline holds.
-    keep_alive: how often a quiet connection is probed during a call, in seconds.
+    ca_certificate: PEM; only these certificates are trusted. Absent: gRPC's root certificates. Implies TLS.
+    client_certificate: PEM of the certificate with its chain, and PEM of its key. Implies TLS.
+    deadline: of each call, in seconds, up to the end of its stream. Switchboard and Bedrock stop work at the deadline
+        too. Absent: the task's own deadline applies.
+    keep_alive: interval of keep-alive pings during a call, in seconds.
     """
     options = Options(address, bearer_token, ca_certificate, client_certificate, deadline, keep_alive)
     target, arguments = options.target, options.channel_arguments
@@ -52,9 +52,9 @@ def connect(
 
 
 class Switchboard:
-    """A connection to Switchboard. Threads may share it; calls run side by side.
+    """Connection to Switchboard. Threads can share it, and calls can run concurrently.
 
-    Every call raises `SwitchboardError` when it fails.
+    A failed call raises `SwitchboardError`.
     """
 
     def __init__(self, channel: grpc.Channel, options: Options) -> None:
@@ -65,49 +65,49 @@ class Switchboard:
         self._feedback = FeedbackServiceStub(channel)
 
     def with_deadline(self, deadline: float) -> Switchboard:
-        """The same connection with another deadline for each call, in seconds."""
+        """Return a client with the same connection and another deadline for each call, in seconds."""
         return Switchboard(self._channel, dataclasses.replace(self._options, deadline=deadline))
 
     def text(self, task: str, prompt: str) -> str:
-        """Asks one question and returns the words of the answer. `converse` also says why they ended."""
+        """Send one prompt and return the text of the answer. `converse` also returns the stop reason."""
         return Collected.of(self.converse(ask(task, prompt))).text
 
     def converse(self, request: pb.ConverseRequest) -> pb.ConverseResponse:
-        """Asks for an answer, whole."""
+        """Generate an answer and return it when it is complete."""
         return self.converse_pending(request).result()
 
     def converse_pending(self, request: pb.ConverseRequest) -> Pending[pb.ConverseResponse]:
-        """The same, not waited for: another thread may cancel it."""
+        """Start `converse` without waiting for the answer, so that another thread can cancel it."""
         return self._send(self._calls.Converse, request)
 
     def stream(self, request: pb.ConverseRequest) -> EventStream:
-        """Asks for an answer while it is generated. Leaving the stream early cancels the call, at Bedrock too."""
+        """Generate an answer and stream it. Leaving the stream early cancels the call, also at Bedrock."""
         options = self._options
         call = self._calls.ConverseStream(request, timeout=options.deadline, metadata=options.metadata())
         return EventStream(call)
 
     def count_tokens(self, request: pb.CountTokensRequest) -> pb.CountTokensResponse:
-        """Counts the tokens of a request, free of charge."""
+        """Count the input tokens of a request, free of charge."""
         return self._send(self._calls.CountTokens, request).result()
 
     def tasks(self) -> pb.ListTasksResponse:
-        """Every task that the configuration names, and the models that serve it."""
+        """List every task of the configuration and the models that serve it."""
         return self._send(self._routes.ListTasks, pb.ListTasksRequest()).result()
 
     def explain(self, task: str = "", request: pb.ConverseRequest | None = None) -> pb.ExplainRouteResponse:
-        """What a call for this task, or this very request, would do now. Calls no model."""
-        question = pb.ExplainRouteRequest(task_type=task, request=request)
-        return self._send(self._routes.ExplainRoute, question).result()
+        """Describe what a call for this task, or this request, would do now. Calls no model."""
+        explain = pb.ExplainRouteRequest(task_type=task, request=request)
+        return self._send(self._routes.ExplainRoute, explain).result()
 
     def record_feedback(self, feedback: pb.RecordFeedbackRequest) -> pb.RecordFeedbackResponse:
-        """Says what became of an answer, which the request id of its route names.
+        """Record feedback on the answer with the request id of its route.
 
-        Said again by the same judge it takes the place of what was said before.
+        A later judgement by the same judge for the same criterion replaces the earlier one.
         """
         return self._send(self._feedback.RecordFeedback, feedback).result()
 
     def close(self) -> None:
-        """Closes the connection; calls that still run are cancelled."""
+        """Close the connection and cancel running calls."""
         self._channel.close()
 
     def __enter__(self) -> Switchboard:
@@ -127,13 +127,13 @@ class Switchboard:
 
 
 class Pending(Generic[R]):
-    """A call whose answer is not there yet."""
+    """A running call."""
 
     def __init__(self, call: grpc.Future[R]) -> None:
         self._call = call
 
     def result(self) -> R:
-        """Waits for the answer. A wait that is broken off, by Ctrl-C for example, cancels the call."""
+        """Wait for the answer. An exception during the wait, such as Ctrl-C, cancels the call."""
         try:
             return self._call.result()
         except grpc.RpcError as error:
@@ -145,12 +145,12 @@ class Pending(Generic[R]):
             raise
 
     def cancel(self) -> None:
-        """Ends the call, at Bedrock too; whoever waits for it gets an error with the code CANCELLED."""
+        """Cancel the call, also at Bedrock. `result` then raises an error with the code CANCELLED."""
         self._call.cancel()
 
 
 class StreamCall(Protocol):
-    """A call as grpcio hands it out."""
+    """Streaming call of grpcio."""
 
     def __next__(self) -> pb.ConverseStreamResponse: ...
 
@@ -158,15 +158,15 @@ class StreamCall(Protocol):
 
 
 class EventStream:
-    """The events of an answer, in order: the route first, the metadata last.
+    """Events of a streamed answer, in order: the route is the first, the metadata the last.
 
-    Iterate over it once. A stream that ends without its metadata raises `IncompleteError`: the answer is not whole.
-    As a context manager, or when it is no longer used, it cancels what still runs.
+    Iterate over it once. A stream that ends without metadata raises `IncompleteError`: the answer is
+    incomplete. The call is cancelled when the context manager ends or the object is no longer used.
     """
 
     def __init__(self, call: StreamCall) -> None:
         self._call = call
-        self._is_whole = False
+        self._is_complete = False
 
     def __iter__(self) -> Iterator[pb.ConverseStreamResponse]:
         return self
@@ -176,33 +176,33 @@ class EventStream:
             try:
                 event = next(self._call)
             except StopIteration:
-                if self._is_whole:
+                if self._is_complete:
                     raise
                 raise IncompleteError from None
             except grpc.RpcError as error:
                 raise from_rpc(error) from error
             kind = event.WhichOneof("event")
-            self._is_whole = self._is_whole or kind == "metadata"
-            if kind is not None:  # an event newer than this contract
+            self._is_complete = self._is_complete or kind == "metadata"
+            if kind is not None:  # otherwise it is newer than this contract
                 return event
 
     def text(self) -> TextStream:
-        """Only the words, piece by piece.
+        """Return only the text.
 
-        Where another model starts over after some were given out, the text ends with `RestartedError`, since words
-        cannot be taken back: read events for such tasks.
+        If another model starts over after text was returned, the iteration raises `RestartedError`, because
+        the text cannot be taken back: for tasks that allow restarts, read the events.
         """
         return TextStream(self)
 
     def collect_message(self) -> Collected:
-        """Reads to the end and puts the pieces together."""
+        """Read to the end and assemble the complete answer."""
         collector = Collector()
         for event in self:
             collector.push(event)
         return collector.finish()
 
     def cancel(self) -> None:
-        """Ends the call, at Bedrock too."""
+        """Cancel the call, also at Bedrock."""
         self._call.cancel()
 
     def __enter__(self) -> EventStream:
@@ -215,21 +215,21 @@ class EventStream:
 
 
 class TextStream:
-    """The words of an answer, piece by piece; see `EventStream.text`."""
+    """Text of a streamed answer; see `EventStream.text`."""
 
     def __init__(self, events: EventStream) -> None:
         self._events = events
-        self._words = Words()
+        self._filter = TextFilter()
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         while True:
-            words = self._words.of(next(self._events))
-            if words:
-                return words
+            text = self._filter.text_of(next(self._events))
+            if text:
+                return text
 
     def cancel(self) -> None:
-        """Ends the call, at Bedrock too."""
+        """Cancel the call, also at Bedrock."""
         self._events.cancel()

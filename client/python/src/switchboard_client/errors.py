@@ -1,4 +1,4 @@
-"""Why a call failed. Branch on the class, the code or the reason, never on messages."""
+"""Errors. Branch on the class, the code or the reason, never on a message."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ DETAILS = "grpc-status-details-bin"
 
 @dataclasses.dataclass(frozen=True)
 class FieldViolation:
-    """A field of the request that is wrong."""
+    """Invalid field of a request."""
 
     field: str
-    """Its path, such as `messages[0].content`."""
+    """Path of the field, such as `messages[0].content`."""
     problem: str
-    """What is wrong with it, and how to mend it."""
+    """What is wrong, and how to fix it."""
 
 
 class SwitchboardError(Exception):
-    """A call that failed. Its text is one line for people: what went wrong and, in brackets, the reason."""
+    """A failed call. Its text is one line: the message and, in parentheses, the reason."""
 
     code: grpc.StatusCode
-    """The gRPC code; for failures on this side, the one that fits best."""
+    """The gRPC code. For a failure on the client, the code that fits best."""
     message: str
-    """What went wrong, in words."""
+    """The error message, for people to read."""
     reason: str
-    """Switchboard's reason, such as `BEDROCK_THROTTLED`; empty where it gave none."""
+    """Switchboard's reason, such as `reason.BEDROCK_THROTTLED`. Empty: the error has no reason."""
     retry_after: float | None
-    """How long to wait at least before the same call may work, in seconds. None: waiting does not help."""
+    """Minimum time to wait before a retry can succeed, in seconds. None: waiting does not help."""
     field_violations: list[FieldViolation]
-    """The fields of the request that are wrong."""
+    """Invalid fields of the request."""
     request_id: str | None
-    """Names the call, in logs and to support."""
+    """Request id, which identifies the call in logs and for support."""
     route: pb.Route | None
-    """Every attempt that was made. None: the call failed before its task was resolved."""
+    """Route with every attempt. None: the call failed before its task was resolved."""
     details: list[Message]
-    """Every detail of the status that this client can read, for what is not taken out of them here."""
+    """Every detail of the status that this client knows, including those without an attribute here."""
 
     def __init__(self, code: grpc.StatusCode, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -73,27 +73,37 @@ class SwitchboardError(Exception):
 
 
 class DeadlineExceededError(SwitchboardError, TimeoutError):
-    """The caller's deadline, the task's or the model's passed before the answer was whole."""
+    """The deadline of the caller, the task or the model passed before the answer was complete."""
 
 
 class IncompleteError(SwitchboardError):
-    """A stream ended without its metadata: the answer is not whole."""
+    """A stream ended without metadata: the answer is incomplete."""
 
     def __init__(self) -> None:
-        message = "the stream ended without its metadata: the answer is not whole"
+        message = "the stream ended without metadata: the answer is incomplete"
         super().__init__(grpc.StatusCode.INTERNAL, message)
 
 
 class RestartedError(SwitchboardError):
-    """Another model started over after words had been given out, and words cannot be taken back."""
+    """Another model started over after text was returned, and text cannot be taken back."""
 
     def __init__(self, reason: str) -> None:
-        message = "another model started over after words had been given out"
+        message = "another model started over after text had been returned"
         super().__init__(grpc.StatusCode.ABORTED, message, reason)
 
 
+def reason_name(reason: pb.ErrorReason.ValueType) -> str:
+    """Return the name of a reason without its prefix. Empty: unspecified."""
+    if reason == pb.ERROR_REASON_UNSPECIFIED:
+        return ""
+    try:
+        return pb.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    except ValueError:  # newer than this contract
+        return str(reason)
+
+
 def from_rpc(error: grpc.RpcError) -> SwitchboardError:
-    """What a call ended with. Any other kind of error than gRPC's own would be a bug of this module."""
+    """Convert an error of a call. Other errors than gRPC's indicate a bug and are raised again."""
     if not isinstance(error, (grpc.Call, grpc.aio.AioRpcError)):
         raise error
     code = error.code()
@@ -108,7 +118,7 @@ def from_rpc(error: grpc.RpcError) -> SwitchboardError:
 
 
 def _details(status: bytes) -> list[Message]:
-    """Those of the types known here; a newer server may send others."""
+    """Return the details whose types are known here. A newer server can send others."""
     known: list[type[Message]] = [
         error_details_pb2.ErrorInfo,
         error_details_pb2.RetryInfo,
@@ -126,5 +136,5 @@ def _details(status: bytes) -> list[Message]:
             if kind is not None:
                 found.append(kind.FromString(packed.value))
     except DecodeError:
-        pass  # what came is no status: its code and words still hold
+        pass  # not a status; code and message are still valid
     return found

@@ -1,4 +1,4 @@
-"""How to reach Switchboard: the address, TLS, the token, and how long to wait."""
+"""Connection options: address, TLS, token and timeouts."""
 
 from __future__ import annotations
 
@@ -11,40 +11,24 @@ import grpc
 from . import trace
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
-"""Where `switchboard serve` and `switchboard demo` listen unless told otherwise."""
+"""Default address of `switchboard serve` and `switchboard demo`."""
 
 MAX_MESSAGE_BYTES = 64 << 20
-"""The largest message sent or received: gRPC's usual 4 MiB cannot hold Bedrock's documents and pictures."""
+"""Maximum size of a message, in bytes. gRPC's default of 4 MiB is too small for documents and images."""
 
 KEEP_ALIVE = 60.0
-"""How often a quiet connection is probed during a call, in seconds. Less would annoy the proxies between."""
+"""Default interval of keep-alive pings during a call, in seconds. Some proxies do not allow shorter intervals."""
 
 KEEP_ALIVE_TIMEOUT = 20.0
-"""How long a probe may stay unanswered before the connection counts as broken, in seconds."""
+"""Time without an answer to a ping after which the connection is closed, in seconds."""
 
-SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            # Only what no model was asked for: Switchboard marks its own final refusals as not to be sent again.
-            "retryPolicy": {
-                "maxAttempts": 2,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-}
-"""What gRPC does by itself."""
+SERVICE_CONFIG: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+"""Calls are spread over all addresses of the server's name. There is no retry policy: see README.md, "Retries"."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Everything that can be set. Its text form shows neither the token nor the client's key."""
+    """Connection options. The text form shows neither the token nor the client's key."""
 
     address: str = DEFAULT_ADDRESS
     bearer_token: str | None = dataclasses.field(default=None, repr=False)
@@ -56,23 +40,23 @@ class Options:
     def __post_init__(self) -> None:
         scheme, host = self._parts()
         if scheme not in ("", "http", "https") or not host:
-            raise ValueError(f"address {self.address!r}: neither host:port, http:// nor https://")
+            raise ValueError(f"address {self.address!r}: use host:port, http://host:port or https://host:port")
         if scheme == "http" and (self.ca_certificate or self.client_certificate):
             raise ValueError("certificates need an https:// address")
         if self.deadline is not None and not self.deadline > 0:
-            raise ValueError(f"deadline {self.deadline}: not above 0 seconds")
+            raise ValueError(f"deadline {self.deadline}: must be greater than 0 seconds")
         token = self.bearer_token
         if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
-            raise ValueError("the bearer token is empty or has characters that a header cannot carry")
+            raise ValueError("the bearer token is empty or has characters that a header must not have")
 
     @property
     def target(self) -> str:
-        """The address as gRPC wants it."""
+        """The address in the format of gRPC."""
         return self._parts()[1]
 
     @property
     def credentials(self) -> grpc.ChannelCredentials | None:
-        """TLS where the address or a certificate asks for it."""
+        """TLS credentials, if the address or a certificate requires TLS."""
         scheme, _ = self._parts()
         if scheme != "https" and not self.ca_certificate and not self.client_certificate:
             return None
@@ -92,7 +76,7 @@ class Options:
         ]
 
     def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """What goes along with every call: the token, and the trace that the caller is in."""
+        """Return the metadata of a call: the token and the current trace context."""
         metadata: list[tuple[str, str | bytes]] = [*trace.context().items()]
         if self.bearer_token is not None:
             metadata.append(("authorization", f"Bearer {self.bearer_token}"))

@@ -1,3 +1,3 @@
-"""The contract as generated types, all in one place: `pb.ConverseRequest`, `pb.STOP_REASON_TOOL_USE`, …"""
+"""All generated types of the contract: `pb.ConverseRequest`, `pb.STOP_REASON_TOOL_USE`, …"""
 
 from switchboard.v1 import *  # noqa: F403

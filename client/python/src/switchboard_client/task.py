@@ -1,16 +1,16 @@
-"""The task types that every Switchboard knows. A configuration may name more: a task type is any string."""
+"""Names of common tasks. A task type is any string that the server's configuration defines."""
 
 from typing import Final
 
 REASONING: Final = "reasoning"
-"""Long chains of thought, where quality matters more than speed."""
+"""Multi-step reasoning, where quality matters more than speed."""
 CODING: Final = "coding"
-"""Writing and changing programs."""
+"""Writing and changing code."""
 ANALYSIS: Final = "analysis"
-"""Reading closely and drawing conclusions."""
+"""Analysis of documents and data."""
 SUMMARIZATION: Final = "summarization"
-"""Saying the same in fewer words."""
+"""Summaries."""
 CLASSIFICATION: Final = "classification"
 """Choosing one of a few labels."""
 DEFAULT: Final = "default"
-"""Everything else; also what a request without a task means."""
+"""Everything else. Also used for a request without a task."""

@@ -1,17 +1,17 @@
-"""The caller's trace, where OpenTelemetry is installed."""
+"""Trace propagation, if OpenTelemetry is installed."""
 
 try:
     from opentelemetry import propagate
-except ImportError:  # without it there is no trace to go on with
+except ImportError:
 
     def context() -> dict[str, str]:
-        """Nothing."""
+        """Return no headers."""
         return {}
 
 else:
 
     def context() -> dict[str, str]:
-        """The current span as headers, in the form that the process has configured (`traceparent`)."""
+        """Return the current span as headers, in the format of the global propagator (`traceparent`)."""
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return carrier

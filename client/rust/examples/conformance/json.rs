@@ -1,4 +1,4 @@
-//! Protobuf JSON, by the contract's own descriptors.
+//! Protobuf JSON, converted with the descriptors of the contract.
 use crate::Result;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};

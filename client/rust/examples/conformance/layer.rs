@@ -83,11 +83,11 @@ async fn stream(switchboard: &Switchboard, call: Call) -> Result<Reply> {
     }
 }
 
-/// `None` where the stream was dropped, and the call with it, after `most` events.
+/// Reads a stream. Returns `None` if the stream was dropped, and thereby cancelled, after `limit` events.
 async fn read(
     switchboard: &Switchboard,
     request: pb::ConverseRequest,
-    most: Option<usize>,
+    limit: Option<usize>,
     reply: &mut Reply,
 ) -> Result<std::result::Result<Option<Collected>, Error>> {
     let mut events = match switchboard.stream(request).await {
@@ -103,7 +103,7 @@ async fn read(
         reply.push_event(&pb::ConverseStreamResponse { event: Some(event.clone()) })?;
         collector.push(event);
         seen += 1;
-        if most == Some(seen) {
+        if limit == Some(seen) {
             return Ok(Ok(None));
         }
     }
@@ -130,8 +130,8 @@ fn with_collected(mut reply: Reply, collected: &Collected) -> Result<Reply> {
 fn with_error(mut reply: Reply, error: &Error) -> Reply {
     reply.set_error(error.code(), error.message());
     reply.add_to_error("reason", error.reason_text());
-    let pause = error.retry_after().map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-    reply.add_to_error("retry_delay_ms", pause);
+    let delay = error.retry_after().map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+    reply.add_to_error("retry_delay_ms", delay);
     let fields = error.field_violations().iter().map(|violation| violation.field.clone());
     reply.add_to_error("fields", fields.collect::<Vec<_>>());
     reply.add_to_error("request_id", error.request_id());

@@ -1,4 +1,4 @@
-//! Calls through the generated stubs and tonic alone.
+//! Calls through the generated stubs and tonic only.
 use crate::{
     Result, json,
     protocol::{Call, Reply},
@@ -17,8 +17,8 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-/// tonic's own 4 MiB cannot hold what the suite sends.
-const MOST: usize = 64 << 20;
+/// Maximum size of a message, in bytes. tonic's default of 4 MiB is too small for the suite.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 type Answered<M> = std::result::Result<Response<M>, Status>;
 
@@ -34,9 +34,10 @@ impl Client {
     pub(crate) fn new(address: &str) -> Result<Self> {
         let channel = Endpoint::from_shared(address.to_owned())?.connect_lazy();
         let calls = ConverseServiceClient::new(channel.clone());
-        let calls = calls.max_decoding_message_size(MOST).max_encoding_message_size(MOST);
+        let calls =
+            calls.max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES);
         let feedback = FeedbackServiceClient::new(channel.clone());
-        let routes = RoutingServiceClient::new(channel).max_decoding_message_size(MOST);
+        let routes = RoutingServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self { calls, routes, feedback })
     }
 
@@ -99,7 +100,7 @@ impl Client {
         loop {
             match events.message().await {
                 Ok(Some(event)) => {
-                    text.push_str(words(&event));
+                    text.push_str(text_delta(&event));
                     reply.push_event(&event)?;
                 }
                 Ok(None) => break,
@@ -108,7 +109,7 @@ impl Client {
             seen += 1;
             if call.cancel_after_events == Some(seen) {
                 drop(events);
-                reply.set_error(Code::Cancelled, "given up by the driver");
+                reply.set_error(Code::Cancelled, "cancelled by the driver");
                 return Ok(reply);
             }
         }
@@ -147,7 +148,7 @@ fn text_of(response: &pb::ConverseResponse) -> String {
     texts.collect()
 }
 
-fn words(event: &pb::ConverseStreamResponse) -> &str {
+fn text_delta(event: &pb::ConverseStreamResponse) -> &str {
     let Some(Event::ContentBlockDelta(event)) = &event.event else { return "" };
     match event.delta.as_ref().and_then(|delta| delta.delta.as_ref()) {
         Some(Delta::Text(text)) => text,
@@ -156,15 +157,15 @@ fn words(event: &pb::ConverseStreamResponse) -> &str {
 }
 
 fn with_status(mut reply: Reply, status: &Status) -> Reply {
-    // tonic says CANCELLED when its own clock runs out first.
+    // tonic reports CANCELLED if its own timer expires first.
     let has_expired = status.source().is_some_and(|source| source.is::<TimeoutExpired>());
     let code = if has_expired { Code::DeadlineExceeded } else { status.code() };
     reply.set_error(code, status.message());
     let details = status.get_error_details();
     reply.add_to_error("reason", details.error_info().map(|info| info.reason.clone()));
-    let pause = details.retry_info().and_then(|info| info.retry_delay);
-    let pause = pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-    reply.add_to_error("retry_delay_ms", pause);
+    let delay = details.retry_info().and_then(|info| info.retry_delay);
+    let delay = delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+    reply.add_to_error("retry_delay_ms", delay);
     let violations = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
     let fields = violations.iter().map(|violation| violation.field.clone());
     reply.add_to_error("fields", fields.collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What the runner says, and what it wants to hear.
+//! Protocol between the runner and the driver.
 use crate::{Result, json};
 use prost::Message;
 use serde_json::{Map, Value};
@@ -6,19 +6,21 @@ use std::time::Duration;
 use switchboard_client::{names::code_name, pb};
 use tonic::Code;
 
-/// One call, as the runner wants it made.
+/// Call that the runner requests.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) rpc: String,
     pub(crate) request: Value,
     pub(crate) deadline: Option<Duration>,
-    /// After how many events of a stream it is given up.
+    /// Number of events after which a stream is cancelled. 0: at once. `None`: never.
     pub(crate) cancel_after_events: Option<usize>,
-    /// Whether the answer is sent back as history, and the second answer reported.
+    /// True: send the answer back as history, and report the second answer.
     pub(crate) then_history: bool,
+    /// Span of the caller, as in the header `traceparent`.
+    pub(crate) traceparent: Option<String>,
 }
 
-/// What the caller saw. Members that say nothing are left out.
+/// Result of a call. Empty members are omitted.
 #[derive(Debug, Default)]
 pub(crate) struct Reply(Map<String, Value>);
 
@@ -34,6 +36,7 @@ impl Call {
             deadline: line["deadline_ms"].as_u64().map(Duration::from_millis),
             cancel_after_events: events.map(usize::try_from).transpose()?,
             then_history: line["then"] == "history",
+            traceparent: line["traceparent"].as_str().map(str::to_owned),
         })
     }
 }
@@ -49,7 +52,7 @@ impl Reply {
 
     pub(crate) fn cancelled() -> Self {
         let mut reply = Self::default();
-        reply.set_error(Code::Cancelled, "given up by the driver");
+        reply.set_error(Code::Cancelled, "cancelled by the driver");
         reply
     }
 
@@ -72,7 +75,7 @@ impl Reply {
         self.set("error", error);
     }
 
-    /// Adds to the error that was set before. What is empty is left out.
+    /// Adds a member to the error that was set before, unless it is empty.
     pub(crate) fn add_to_error(&mut self, member: &str, value: impl Into<Value>) {
         let value = value.into();
         let is_empty = value.is_null() || value == "" || value == Value::Array(Vec::new());

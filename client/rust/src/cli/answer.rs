@@ -1,12 +1,12 @@
-//! One question, one answer.
+//! Prints the answer to one request.
 
-use super::{Failure, args::Args, closing_line::closing_line, json, terminal::Terminal};
+use super::{Failure, args::Args, closing_line::closing_line, json, tasks::unknown_task, terminal::Terminal};
 use pb::{
     content_block_delta::Delta, reasoning_content_block_delta::Delta as Reasoning, tool_use_block::Arguments,
 };
 use switchboard_client::{Collected, Collector, Event, Switchboard, names::reason_name, pb};
 
-/// Asks, and prints the answer in the form that the arguments ask for.
+/// Sends the request and prints the answer in the format that the arguments select.
 pub(super) async fn answer(
     switchboard: &Switchboard,
     request: pb::ConverseRequest,
@@ -14,8 +14,12 @@ pub(super) async fn answer(
     terminal: &Terminal,
 ) -> Result<(), Failure> {
     match (args.output.json, args.ask.no_stream) {
-        (true, true) => json::print("ConverseResponse", &switchboard.converse(request).await?),
-        (true, false) => print_events(switchboard, request).await,
+        (true, true) => {
+            let response = switchboard.converse(request).await?;
+            warn_of_unknown_task(response.route.as_ref(), terminal);
+            json::print("ConverseResponse", &response)
+        }
+        (true, false) => print_events(switchboard, request, terminal).await,
         (false, true) => print_whole(switchboard, request, terminal).await,
         (false, false) => stream(switchboard, request, args.ask.show_reasoning, terminal).await.map(drop),
     }
@@ -38,7 +42,7 @@ pub(super) async fn stream(
     }
     page.end()?;
     let answer = collector.finish()?;
-    tell_the_rest(&answer, terminal);
+    print_summary(&answer, terminal);
     Ok(answer)
 }
 
@@ -49,40 +53,58 @@ async fn print_whole(
 ) -> Result<(), Failure> {
     let mut page = Page::new(terminal, false);
     let answer = Collected::from(switchboard.converse(request).await?);
+    page.warn_of_unknown_task(answer.route.as_ref());
     page.write(&answer.text())?;
     page.end()?;
-    tell_the_rest(&answer, terminal);
+    print_summary(&answer, terminal);
     Ok(())
 }
 
-async fn print_events(switchboard: &Switchboard, request: pb::ConverseRequest) -> Result<(), Failure> {
+async fn print_events(
+    switchboard: &Switchboard,
+    request: pb::ConverseRequest,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let mut events = switchboard.stream(request).await?;
     while let Some(event) = events.next().await {
-        let event = pb::ConverseStreamResponse { event: Some(event?) };
+        let event = event?;
+        if let Event::Route(route) = &event {
+            warn_of_unknown_task(Some(route), terminal);
+        }
+        let event = pb::ConverseStreamResponse { event: Some(event) };
         json::print("ConverseStreamResponse", &event)?;
     }
     Ok(())
 }
 
-/// What the model asked for beside its words, and the closing line.
-fn tell_the_rest(answer: &Collected, terminal: &Terminal) {
+/// Warns if the server did not know the task and used the default task.
+fn warn_of_unknown_task(route: Option<&pb::Route>, terminal: &Terminal) {
+    let warning = route
+        .and_then(|route| unknown_task(route.resolution(), &route.requested_task_type, &route.task_type));
+    if let Some(warning) = warning {
+        terminal.warn(&warning);
+    }
+}
+
+/// Prints the tool calls that the model requests, and the closing line.
+fn print_summary(answer: &Collected, terminal: &Terminal) {
     for tool_use in answer.tool_uses() {
         let arguments = match &tool_use.arguments {
             Some(Arguments::InputJson(json)) => json,
             _ => "…",
         };
-        terminal.note(&format!("asks for the tool {}: {arguments}", tool_use.name));
+        terminal.note(&format!("requests the tool {}: {arguments}", tool_use.name));
     }
     terminal.closing(&closing_line(answer));
 }
 
-/// The state of what is on the screen.
+/// State of the output on the terminal.
 struct Page<'a> {
     terminal: &'a Terminal,
     show_reasoning: bool,
     is_waiting: bool,
     is_inside_reasoning: bool,
-    has_words: bool,
+    has_text: bool,
     ends_in_newline: bool,
 }
 
@@ -90,13 +112,13 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn new(terminal: &'a Terminal, show_reasoning: bool) -> Self {
-        terminal.wait();
+        terminal.show_waiting();
         Self {
             terminal,
             show_reasoning,
             is_waiting: true,
             is_inside_reasoning: false,
-            has_words: false,
+            has_text: false,
             ends_in_newline: false,
         }
     }
@@ -104,22 +126,33 @@ impl<'a> Page<'a> {
     fn show(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
             Event::ContentBlockDelta(event) => match event.delta.as_ref().and_then(|it| it.delta.as_ref()) {
-                Some(Delta::Text(words)) => self.write(words),
-                Some(Delta::ReasoningContent(piece)) => {
-                    if let Some(Reasoning::Text(words)) = &piece.delta {
-                        self.think(words);
+                Some(Delta::Text(text)) => self.write(text),
+                Some(Delta::ReasoningContent(delta)) => {
+                    if let Some(Reasoning::Text(text)) = &delta.delta {
+                        self.write_reasoning(text);
                     }
                     Ok(())
                 }
                 _ => Ok(()),
             },
-            Event::Restart(restart) => self.start_over(reason_name(restart.reason())),
+            Event::Route(route) => {
+                self.warn_of_unknown_task(Some(route));
+                Ok(())
+            }
+            Event::Restart(restart) => self.start_over(restart.reason()),
             _ => Ok(()),
         }
     }
 
-    fn write(&mut self, words: &str) -> Result<(), Failure> {
-        if words.is_empty() {
+    fn warn_of_unknown_task(&mut self, route: Option<&pb::Route>) {
+        if route.is_some_and(|route| route.resolution() == pb::Resolution::Unknown) {
+            self.clear();
+            warn_of_unknown_task(route, self.terminal);
+        }
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), Failure> {
+        if text.is_empty() {
             return Ok(());
         }
         self.clear();
@@ -127,27 +160,31 @@ impl<'a> Page<'a> {
             self.is_inside_reasoning = false;
             self.terminal.note("");
         }
-        self.has_words = true;
-        self.ends_in_newline = words.ends_with('\n');
-        self.terminal.answer(words)
+        self.has_text = true;
+        self.ends_in_newline = text.ends_with('\n');
+        self.terminal.answer(text)
     }
 
-    fn think(&mut self, words: &str) {
-        if self.show_reasoning && !words.is_empty() {
+    fn write_reasoning(&mut self, text: &str) {
+        if self.show_reasoning && !text.is_empty() {
             self.clear();
             self.is_inside_reasoning = true;
-            self.terminal.aside(words);
+            self.terminal.aside(text);
         }
     }
 
-    /// A person is told to forget the words above; a program that reads a pipe cannot be told.
-    fn start_over(&mut self, reason: &str) -> Result<(), Failure> {
-        if self.has_words && !self.terminal.answer_is_watched() {
+    /// Tells a person to disregard the text above. A program that reads a pipe cannot be told, so the command
+    /// fails.
+    fn start_over(&mut self, reason: pb::ErrorReason) -> Result<(), Failure> {
+        if self.has_text && !self.terminal.stdout_is_terminal() {
             return Err(Failure::StartedOver);
         }
         self.end()?;
-        self.terminal.note(&format!("forget the above: the model failed ({reason}), another starts over"));
-        self.has_words = false;
+        let reason = reason_name(reason);
+        self.terminal.note(&format!(
+            "disregard the text above: the model failed ({reason}), another model starts over"
+        ));
+        self.has_text = false;
         Ok(())
     }
 
@@ -156,28 +193,28 @@ impl<'a> Page<'a> {
         if std::mem::take(&mut self.is_inside_reasoning) {
             self.terminal.note("");
         }
-        match self.is_inside_a_line() {
+        match self.is_in_line() {
             true => self.write("\n"),
             false => Ok(()),
         }
     }
 
-    fn is_inside_a_line(&self) -> bool {
-        self.has_words && !self.ends_in_newline
+    fn is_in_line(&self) -> bool {
+        self.has_text && !self.ends_in_newline
     }
 
     fn clear(&mut self) {
         if std::mem::take(&mut self.is_waiting) {
-            self.terminal.stop_waiting();
+            self.terminal.clear_waiting();
         }
     }
 }
 
-/// After a call that failed or was cancelled, the next words begin on a line of their own.
+/// Ends the line if the call failed or was cancelled, so that the next output starts on a new line.
 impl Drop for Page<'_> {
     fn drop(&mut self) {
         self.clear();
-        if self.is_inside_reasoning || (self.is_inside_a_line() && self.terminal.answer_is_watched()) {
+        if self.is_inside_reasoning || (self.is_in_line() && self.terminal.stdout_is_terminal()) {
             self.terminal.note("");
         }
     }

@@ -1,4 +1,4 @@
-//! `converse chat`: the conversation is kept here and sent whole with every turn.
+//! `converse chat`: an interactive chat. The whole conversation is sent with every turn.
 
 use super::{
     Failure, answer,
@@ -14,20 +14,20 @@ use tokio::{
 };
 
 pub(super) const HELP: &str = "\
-While it talks:
-  /reset         forgets the conversation
-  /task NAME     goes on with another task
-  /system TEXT   replaces the instructions; without TEXT, removes them
-  /quit          ends, as Ctrl-D does
-  Ctrl-C         stops the answer; at the prompt, ends
+Commands in a chat:
+  /reset         Start a new conversation
+  /task NAME     Continue with another task
+  /system TEXT   Replace the system prompt; without TEXT, remove it
+  /quit          Quit, like Ctrl-D
+  Ctrl-C         Stop the answer; at the prompt, quit
 
-A turn that fails or is stopped is not kept.";
+A turn that fails or is stopped is not added to the conversation.";
 
-/// What a line asks for.
+/// Line of input.
 #[derive(Debug, PartialEq)]
 enum Line<'a> {
-    Nothing,
-    Say(&'a str),
+    Blank,
+    Prompt(&'a str),
     Reset,
     Task(&'a str),
     System(&'a str),
@@ -39,16 +39,16 @@ struct Chat<'a> {
     switchboard: Switchboard,
     terminal: &'a Terminal,
     request: pb::ConverseRequest,
-    /// One listener throughout: a Ctrl-C between two waits is not lost.
+    /// One listener for the whole chat, so that a Ctrl-C between two waits is not lost.
     interrupt: Interrupt,
 }
 
 type Interrupt = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
-/// Talks until the lines end.
+/// Runs the chat until the input ends.
 pub(super) async fn chat(args: &Args, generation: &Generation, terminal: &Terminal) -> Result<(), Failure> {
     if args.output.json {
-        return Err(Failure::Usage("a conversation has no JSON form".to_owned()));
+        return Err(Failure::Usage("--json does not work with chat".to_owned()));
     }
     let switchboard = connect(args).await?;
     let mut request = pb::ConverseRequest::default();
@@ -56,7 +56,7 @@ pub(super) async fn chat(args: &Args, generation: &Generation, terminal: &Termin
     let mut chat = Chat { switchboard, terminal, request, interrupt: Box::pin(signal::ctrl_c()) };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = chat.next_line(&mut lines).await? {
-        if !chat.obey(Line::from(line.as_str())).await? {
+        if !chat.handle(Line::from(line.as_str())).await? {
             break;
         }
     }
@@ -71,13 +71,13 @@ impl<'a> From<&'a str> for Line<'a> {
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         match word {
-            "" => Self::Nothing,
+            "" => Self::Blank,
             "/reset" => Self::Reset,
             "/task" if !rest.is_empty() => Self::Task(rest),
             "/system" => Self::System(rest),
             "/quit" => Self::Quit,
             _ if line.starts_with('/') => Self::Unknown(word),
-            _ => Self::Say(line),
+            _ => Self::Prompt(line),
         }
     }
 }
@@ -86,7 +86,7 @@ impl<'a> From<&'a str> for Line<'a> {
 
 impl Chat<'_> {
     async fn next_line(&mut self, lines: &mut Lines<BufReader<Stdin>>) -> Result<Option<String>, Failure> {
-        self.terminal.invite();
+        self.terminal.prompt();
         tokio::select! {
             line = lines.next_line() => {
                 line.map_err(|error| Failure::Usage(format!("standard input: {error}")))
@@ -98,42 +98,43 @@ impl Chat<'_> {
         }
     }
 
-    /// False: the conversation is over.
-    async fn obey(&mut self, line: Line<'_>) -> Result<bool, Failure> {
+    /// Handles a line. Returns false if the chat ends.
+    async fn handle(&mut self, line: Line<'_>) -> Result<bool, Failure> {
         match line {
-            Line::Nothing => {}
-            Line::Say(words) => self.say(words).await?,
+            Line::Blank => {}
+            Line::Prompt(text) => self.send(text).await?,
             Line::Reset => self.request.messages.clear(),
             Line::Task(task) => task.clone_into(&mut self.request.task_type),
             Line::System("") => self.request.system.clear(),
             Line::System(text) => self.request.system = vec![system(text)],
             Line::Quit => return Ok(false),
-            Line::Unknown(word) => {
-                self.terminal.note(&format!("{word}: not one of /reset, /task NAME, /system TEXT, /quit"))
-            }
+            Line::Unknown(word) => self
+                .terminal
+                .note(&format!("unknown command {word}; use /reset, /task NAME, /system TEXT or /quit")),
         }
         Ok(true)
     }
 
-    /// A failed call is told and forgotten; only an answer that cannot be written ends the conversation.
-    async fn say(&mut self, words: &str) -> Result<(), Failure> {
+    /// Sends a turn and prints the answer. A failed call is reported and not added to the conversation; only
+    /// a failure to write the answer ends the chat.
+    async fn send(&mut self, text: &str) -> Result<(), Failure> {
         let turns = self.request.messages.len();
-        self.request.messages.push(user(words));
+        self.request.messages.push(user(text));
         let call = answer::stream(&self.switchboard, self.request.clone(), false, self.terminal);
-        let answered = tokio::select! {
-            answered = call => answered,
+        let result = tokio::select! {
+            result = call => result,
             _ = &mut self.interrupt => {
                 self.interrupt = Box::pin(signal::ctrl_c());
                 Err(Failure::Interrupted)
             }
         };
-        match answered {
+        match result {
             Ok(answer) if !answer.message.content.is_empty() => self.request.messages.push(answer.message),
-            Ok(_nothing_to_keep) => self.request.messages.truncate(turns),
+            Ok(_empty) => self.request.messages.truncate(turns),
             Err(failure @ (Failure::Output(_) | Failure::Runtime(_))) => return Err(failure),
             Err(failure) => {
                 self.request.messages.truncate(turns);
-                failure.tell(self.terminal);
+                failure.report(self.terminal);
             }
         }
         Ok(())
@@ -145,9 +146,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_command_only_if_it_begins_with_a_slash() {
-        assert_eq!(Line::from("  "), Line::Nothing);
-        assert_eq!(Line::from(" what is /reset? "), Line::Say("what is /reset?"));
+    fn only_a_line_that_begins_with_a_slash_is_a_command() {
+        assert_eq!(Line::from("  "), Line::Blank);
+        assert_eq!(Line::from(" what is /reset? "), Line::Prompt("what is /reset?"));
         assert_eq!(Line::from("/reset"), Line::Reset);
         assert_eq!(Line::from("/task coding"), Line::Task("coding"));
         assert_eq!(Line::from("/task"), Line::Unknown("/task"));

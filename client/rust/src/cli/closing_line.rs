@@ -1,27 +1,33 @@
-//! The line after an answer: who gave it, what it took.
+//! Closing line of an answer: model, tokens, cost and time.
 
 use std::time::Duration;
-use switchboard_client::{Collected, names::reason_name, pb};
+use switchboard_client::{
+    Collected,
+    names::{outcome_name, reason_name},
+    pb,
+};
 
-/// `model in region · 12 in, 34 out · first token 0.4 s, total 1.8 s`, and what was out of the ordinary.
+/// Returns `model in region · 12 in, 34 out · $0.0012 · first token 0.4 s, total 1.8 s`, with fallbacks,
+/// retries and an unusual stop reason.
 pub(super) fn closing_line(answer: &Collected) -> String {
     let parts = [
-        answer.route.as_ref().map(served),
-        answer.route.as_ref().and_then(failed_before),
+        answer.route.as_ref().map(model),
+        answer.route.as_ref().and_then(other_attempts),
         answer.usage.as_ref().map(tokens),
+        answer.cost.as_ref().map(cost),
         answer.latency.as_ref().map(latency),
         stopped(answer),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-fn served(route: &pb::Route) -> String {
+fn model(route: &pb::Route) -> String {
     format!("{} in {}", route.model_id, route.region)
 }
 
-fn failed_before(route: &pb::Route) -> Option<String> {
+fn other_attempts(route: &pb::Route) -> Option<String> {
     let failed = route.attempts.iter().filter(|attempt| attempt.outcome() != pb::Outcome::Ok);
-    let failed: Vec<_> = failed.map(|it| format!("{} ({})", it.model_id, reason_name(it.reason()))).collect();
+    let failed: Vec<_> = failed.map(|it| format!("{} ({})", it.model_id, result(it))).collect();
     match (route.fallback_used, failed.is_empty()) {
         (true, true) => Some("fallback".to_owned()),
         (true, false) => Some(format!("fallback after {}", failed.join(", "))),
@@ -30,12 +36,31 @@ fn failed_before(route: &pb::Route) -> Option<String> {
     }
 }
 
+/// Returns the result of an attempt: `BEDROCK_THROTTLED`, `CANCELLED`, `skipped` or `skipped: COOLING_DOWN`.
+fn result(attempt: &pb::Attempt) -> String {
+    match (attempt.outcome(), attempt.reason()) {
+        (pb::Outcome::Skipped, pb::ErrorReason::Unspecified) => "skipped".to_owned(),
+        (pb::Outcome::Skipped, reason) => format!("skipped: {}", reason_name(reason)),
+        (outcome, pb::ErrorReason::Unspecified) => outcome_name(outcome).to_owned(),
+        (_, reason) => reason_name(reason).to_owned(),
+    }
+}
+
+/// Returns the cost in US dollars with at least two significant digits, with `~` before an estimate.
+fn cost(cost: &pb::Cost) -> String {
+    let mark = if cost.estimated { "~" } else { "" };
+    match cost.usd {
+        usd if usd >= 0.001 => format!("{mark}${usd:.4}"),
+        usd => format!("{mark}${usd:.6}"),
+    }
+}
+
 fn tokens(usage: &pb::TokenUsage) -> String {
     let mut line = format!("{} in, {} out", usage.input_tokens, usage.output_tokens);
     let cached = [(usage.cache_read_input_tokens, "read"), (usage.cache_write_input_tokens, "written")];
-    for (count, what) in cached {
+    for (count, name) in cached {
         if let Some(count) = count.filter(|count| *count > 0) {
-            line.push_str(&format!(", cache {count} {what}"));
+            line.push_str(&format!(", cache {count} {name}"));
         }
     }
     line
@@ -53,7 +78,7 @@ fn stopped(answer: &Collected) -> Option<String> {
     (answer.stop_reason != pb::StopReason::EndTurn).then(|| format!("stopped: {}", answer.raw_stop_reason))
 }
 
-/// A duration as a person reads it: `412 ms`, `1.8 s`.
+/// Formats a duration: `412 ms`, `1.8 s`.
 pub(super) fn short(duration: Option<prost_types::Duration>) -> String {
     let duration = duration.and_then(|duration| Duration::try_from(duration).ok()).unwrap_or_default();
     match duration.as_millis() {
@@ -67,14 +92,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fallback_is_told_with_its_reason() {
-        let attempt = |model: &str, outcome, reason: pb::ErrorReason| pb::Attempt {
+    fn shows_cost_and_every_attempt_that_did_not_answer() {
+        let attempt = |model: &str, outcome: pb::Outcome, reason: pb::ErrorReason| pb::Attempt {
             model_id: model.to_owned(),
-            outcome,
+            outcome: outcome.into(),
             reason: reason.into(),
             ..Default::default()
         };
-        let throttled = attempt("opus", pb::Outcome::Throttled.into(), pb::ErrorReason::BedrockThrottled);
+        let attempts = vec![
+            attempt("nova", pb::Outcome::Skipped, pb::ErrorReason::CoolingDown),
+            attempt("llama", pb::Outcome::Skipped, pb::ErrorReason::Unspecified),
+            attempt("opus", pb::Outcome::Throttled, pb::ErrorReason::BedrockThrottled),
+            attempt("haiku", pb::Outcome::Ok, pb::ErrorReason::Unspecified),
+        ];
         let answer = Collected {
             raw_stop_reason: "max_tokens".to_owned(),
             stop_reason: pb::StopReason::MaxTokens,
@@ -94,19 +124,17 @@ mod tests {
                 model_id: "haiku".to_owned(),
                 region: "us-east-1".to_owned(),
                 fallback_used: true,
-                attempts: vec![
-                    throttled,
-                    attempt("haiku", pb::Outcome::Ok.into(), pb::ErrorReason::Unspecified),
-                ],
+                attempts,
                 ..Default::default()
             }),
+            cost: Some(pb::Cost { usd: 0.00194, estimated: true, ..Default::default() }),
             ..Default::default()
         };
 
         assert_eq!(
             closing_line(&answer),
-            "haiku in us-east-1 · fallback after opus (BEDROCK_THROTTLED) · 12 in, 34 out, cache 5 read · \
-             first token 412 ms, total 1.8 s · stopped: max_tokens"
+            "haiku in us-east-1 · fallback after nova (skipped: COOLING_DOWN), llama (skipped), opus \
+             (BEDROCK_THROTTLED) · 12 in, 34 out, cache 5 read · ~$0.0019 · first token 412 ms, total 1.8 s · stopped: max_tokens"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong, in one line, and what may help.
+//! Failures of a command: the error in one line, and hints.
 
 use super::terminal::Terminal;
 use std::io;
@@ -9,19 +9,19 @@ use switchboard_client::{
 };
 use tonic::Code;
 
-/// Why the command ends without an answer.
+/// Why a command failed.
 pub(crate) enum Failure {
-    /// The command line asks for something that cannot be.
+    /// The arguments are invalid.
     Usage(String),
-    /// The file given with `--request` cannot be read as a request.
+    /// The file of `--request` is not a valid request.
     Request(String),
     /// The call failed.
     Call(Error),
-    /// Another model started over after words had been written to a pipe.
+    /// Another model started over after text had been written to a pipe.
     StartedOver,
     /// The answer could not be written.
     Output(io::Error),
-    /// The command could not begin.
+    /// The command could not start.
     Runtime(io::Error),
     /// Ctrl-C.
     Interrupted,
@@ -34,26 +34,25 @@ impl Failure {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    pub(super) fn tell(&self, terminal: &Terminal) {
+    pub(super) fn report(&self, terminal: &Terminal) {
         match self {
-            Self::Usage(what) => terminal.alarm(what, &["`converse --help` says more".to_owned()]),
-            Self::Request(what) if what.contains("modelId") => {
-                terminal.alarm(
-                    what,
-                    &["callers name a task, never a model: put taskType for modelId".to_owned()],
+            Self::Usage(problem) => terminal.error(problem, &["see `converse --help`".to_owned()]),
+            Self::Request(problem) if problem.contains("modelId") => {
+                terminal.error(
+                    problem,
+                    &["replace modelId with taskType: callers name a task, never a model".to_owned()],
                 );
             }
-            Self::Request(what) => terminal.alarm(what, &[]),
-            Self::Call(error) => terminal.alarm(&error.to_string(), &hints(error)),
+            Self::Request(problem) => terminal.error(problem, &[]),
+            Self::Call(error) => terminal.error(&error.to_string(), &hints(error)),
             Self::StartedOver => {
-                let hint = "--no-stream and --json give whole answers".to_owned();
-                terminal
-                    .alarm("another model started over: the text written so far is not the answer", &[hint]);
+                let hint = "use --no-stream or --json".to_owned();
+                terminal.error("another model started over: disregard the text written so far", &[hint]);
             }
             Self::Output(_) if self.is_broken_pipe() => {}
             Self::Interrupted => {}
-            Self::Output(error) => terminal.alarm(&format!("could not write the answer: {error}"), &[]),
-            Self::Runtime(error) => terminal.alarm(&format!("could not start: {error}"), &[]),
+            Self::Output(error) => terminal.error(&format!("could not write the answer: {error}"), &[]),
+            Self::Runtime(error) => terminal.error(&format!("could not start: {error}"), &[]),
         }
     }
 }
@@ -70,10 +69,10 @@ fn hints(error: &Error) -> Vec<String> {
         hints.push(format!("{}: {}", violation.field, violation.problem));
     }
     let attempts = error.route().map_or(&[][..], |route| &route.attempts);
-    hints.extend(attempts.iter().map(tried));
+    hints.extend(attempts.iter().map(attempt_hint));
     hints.extend(advice(error));
-    if let Some(pause) = error.retry_after() {
-        hints.push(format!("try again in {}", humantime::format_duration(pause)));
+    if let Some(delay) = error.retry_after() {
+        hints.push(format!("try again in {}", humantime::format_duration(delay)));
     }
     if let Some(request_id) = error.request_id() {
         hints.push(format!("request id {request_id}"));
@@ -81,22 +80,28 @@ fn hints(error: &Error) -> Vec<String> {
     hints
 }
 
-fn tried(attempt: &pb::Attempt) -> String {
-    let outcome = match attempt.reason() {
+fn attempt_hint(attempt: &pb::Attempt) -> String {
+    let pb::Attempt { model_id, region, unmet_requirement, .. } = attempt;
+    let why = match attempt.reason() {
         pb::ErrorReason::Unspecified => outcome_name(attempt.outcome()),
         reason => reason_name(reason),
     };
-    let verb = if attempt.outcome() == pb::Outcome::Skipped { "skipped" } else { "tried" };
-    format!("{verb} {} in {}: {outcome}", attempt.model_id, attempt.region)
+    match attempt.outcome() {
+        pb::Outcome::Skipped if unmet_requirement.is_empty() => {
+            format!("skipped {model_id} in {region}: {why}")
+        }
+        pb::Outcome::Skipped => format!("skipped {model_id} in {region}: {unmet_requirement}"),
+        _ => format!("tried {model_id} in {region}: {why}"),
+    }
 }
 
 fn advice(error: &Error) -> Option<String> {
     let advice = match (error.kind(), error.code(), error.reason()) {
         (ErrorKind::Connect, ..) => {
-            "is Switchboard running there? `switchboard demo` starts one without AWS on http://127.0.0.1:50051"
+            "is Switchboard running at this address? `switchboard demo` starts it without AWS on http://127.0.0.1:50051"
         }
         (_, _, Some(pb::ErrorReason::UnknownTask)) => "`converse tasks` lists the tasks",
-        (_, _, Some(pb::ErrorReason::StreamInterrupted)) => "what was printed is not the whole answer",
+        (_, _, Some(pb::ErrorReason::StreamInterrupted)) => "the printed text is not a complete answer",
         (ErrorKind::Deadline, ..) => "a longer --deadline may help",
         (_, Code::Unauthenticated, _) => "give a token with --token or SWITCHBOARD_TOKEN",
         _ => return None,

@@ -1,4 +1,4 @@
-//! `converse feedback`: what became of an answer.
+//! `converse feedback`: records feedback on an answer.
 
 use super::{
     Failure,
@@ -8,32 +8,27 @@ use super::{
 use std::io::{self, Write as _};
 use switchboard_client::pb;
 
-/// Sends what is said of an answer.
-pub(super) async fn record(args: &Args, said: &Feedback) -> Result<(), Failure> {
-    let reply = connect(args).await?.record_feedback(request(said)).await?;
+/// Sends the feedback.
+pub(super) async fn record(args: &Args, feedback: &Feedback) -> Result<(), Failure> {
+    let reply = connect(args).await?.record_feedback(request(feedback)).await?;
     if args.output.json {
         return json::print("RecordFeedbackResponse", &reply);
     }
-    let how = if reply.replaced { "in the place of what was said before" } else { "for the first time" };
+    let verb = if reply.replaced { "replaced your earlier feedback" } else { "recorded feedback" };
     let pb::RecordFeedbackResponse { task_type, model_id, .. } = &reply;
-    writeln!(io::stdout(), "recorded {how}: {model_id} for {task_type}").map_err(Failure::Output)
+    writeln!(io::stdout(), "{verb} on {model_id} (task {task_type})").map_err(Failure::Output)
 }
 
-fn request(said: &Feedback) -> pb::RecordFeedbackRequest {
-    let points = said.score.zip(said.scale);
+fn request(feedback: &Feedback) -> pb::RecordFeedbackRequest {
+    let score = feedback.score.zip(feedback.scale);
     pb::RecordFeedbackRequest {
-        request_id: said.request_id.clone(),
-        judge: Some(said.by.clone()),
-        criterion: said.criterion.clone(),
-        thumb: match said.thumb.as_deref() {
-            Some("up") => pb::Thumb::Up,
-            Some(_) => pb::Thumb::Down,
-            None => pb::Thumb::Unspecified,
-        }
-        .into(),
-        score: points.map(|(value, (min, max))| pb::Score { value, min, max }),
-        label: said.label.clone(),
-        comment: said.comment.clone(),
-        task_success: said.success,
+        request_id: feedback.request_id.clone(),
+        judge: Some(feedback.by.clone()),
+        criterion: feedback.criterion.clone(),
+        thumb: feedback.thumb.map_or(pb::Thumb::Unspecified, pb::Thumb::from).into(),
+        score: score.map(|(value, (min, max))| pb::Score { value, min, max }),
+        label: feedback.label.clone(),
+        comment: feedback.comment.clone(),
+        task_success: feedback.success,
     }
 }

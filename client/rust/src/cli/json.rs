@@ -1,4 +1,5 @@
-//! Protobuf JSON, by the contract's own descriptors: the names are Bedrock's, defaults are left out.
+//! Protobuf JSON, converted with the descriptors of the contract. Names are Bedrock's; default values are
+//! omitted.
 
 use super::Failure;
 use prost::Message;
@@ -12,16 +13,16 @@ use switchboard_client::pb;
 static CONTRACT: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).ok());
 
-/// Reads a `ConverseRequest`: a Bedrock Converse body with `taskType`.
+/// Parses a `ConverseRequest`: a Bedrock Converse body with `taskType`.
 pub(super) fn parse_request(text: &str) -> Result<pb::ConverseRequest, Failure> {
     let mut parser = serde_json::Deserializer::from_str(text);
     let message = DynamicMessage::deserialize(descriptor("ConverseRequest")?, &mut parser)
         .map_err(|error| Failure::Request(format!("the request is not a ConverseRequest: {error}")))?;
-    parser.end().map_err(|error| Failure::Request(format!("after the request: {error}")))?;
+    parser.end().map_err(|error| Failure::Request(format!("text after the request: {error}")))?;
     message.transcode_to().map_err(|error| Failure::Output(io::Error::other(error)))
 }
 
-/// Writes one message as one line to standard output.
+/// Writes a message as one line to standard output.
 pub(super) fn print(name: &str, message: &impl Message) -> Result<(), Failure> {
     let mut dynamic = DynamicMessage::new(descriptor(name)?);
     dynamic.transcode_from(message).map_err(|error| Failure::Output(io::Error::other(error)))?;

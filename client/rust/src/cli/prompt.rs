@@ -1,4 +1,4 @@
-//! From words, files and pipes to a request.
+//! Builds a request from arguments, files and pipes.
 
 use super::{
     Failure,
@@ -12,7 +12,7 @@ use std::{
 };
 use switchboard_client::{ask, pb, system};
 
-/// The request that the arguments and standard input describe.
+/// Returns the request that the arguments and standard input describe.
 pub(super) fn request(ask_args: &Ask) -> Result<pb::ConverseRequest, Failure> {
     let mut request = match &ask_args.request {
         Some(path) => json::parse_request(&read(path)?)?,
@@ -22,7 +22,7 @@ pub(super) fn request(ask_args: &Ask) -> Result<pb::ConverseRequest, Failure> {
     Ok(request)
 }
 
-/// Puts what was given on the command line into a request, over what is there.
+/// Sets the fields that were given on the command line, replacing existing values.
 pub(super) fn apply(generation: &Generation, request: &mut pb::ConverseRequest) {
     let Generation { task, system: instructions, max_tokens, temperature, top_p, stop } = generation;
     if let Some(task) = task {
@@ -43,33 +43,33 @@ pub(super) fn apply(generation: &Generation, request: &mut pb::ConverseRequest) 
     }
 }
 
-/// The words of the command line, then the material: a file, or what is piped in.
+/// Returns the prompt of the command line, followed by the content of a file or a pipe.
 fn prompt(args: &Ask) -> Result<String, Failure> {
-    let words = args.prompt.join(" ");
-    let material = match &args.file {
+    let prompt = args.prompt.join(" ");
+    let content = match &args.file {
         Some(path) => read(path)?,
         None if io::stdin().is_terminal() => String::new(),
         None => read(Path::new("-"))?,
     };
-    let material = material.trim_end();
-    match (words.trim().is_empty(), material.is_empty()) {
-        (false, true) => Ok(words),
-        (true, false) => Ok(material.to_owned()),
-        (false, false) => Ok(format!("{words}\n\n{material}")),
-        (true, true) => {
-            Err(Failure::Usage("no prompt: give one, pipe one in, or try `converse chat`".to_owned()))
-        }
+    let content = content.trim_end();
+    match (prompt.trim().is_empty(), content.is_empty()) {
+        (false, true) => Ok(prompt),
+        (true, false) => Ok(content.to_owned()),
+        (false, false) => Ok(format!("{prompt}\n\n{content}")),
+        (true, true) => Err(Failure::Usage(
+            "no prompt: pass one as an argument, pipe one in, or use `converse chat`".to_owned(),
+        )),
     }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
-    let (name, done) = match path.to_str() {
+    let (name, result) = match path.to_str() {
         Some("-") => ("standard input".into(), io::stdin().read_to_string(&mut text)),
         _ => {
             (path.to_string_lossy(), fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)))
         }
     };
-    done.map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    result.map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
     Ok(text)
 }

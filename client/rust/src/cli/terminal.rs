@@ -1,105 +1,112 @@
-//! Where words go: the answer to standard output, the rest to standard error.
+//! Terminal output: the answer goes to standard output, everything else to standard error.
 
 use super::{Failure, args::Color};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, IsTerminal, Write};
 
 const DIM: Style = Style::new().dimmed();
-const ALARM: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 pub(super) struct Terminal {
     is_colored: bool,
-    is_watched: bool,
     is_quiet: bool,
-    answer_is_watched: bool,
+    stderr_is_terminal: bool,
+    stdout_is_terminal: bool,
 }
 
 // === impl Terminal ===
 
 impl Terminal {
     pub(super) fn new(color: Color, no_color: bool, is_quiet: bool) -> Self {
-        let is_watched = io::stderr().is_terminal();
+        let stderr_is_terminal = io::stderr().is_terminal();
         let is_colored = match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => is_watched && !no_color,
+            Color::Auto => stderr_is_terminal && !no_color,
         };
-        Self { is_colored, is_watched, is_quiet, answer_is_watched: io::stdout().is_terminal() }
+        Self { is_colored, is_quiet, stderr_is_terminal, stdout_is_terminal: io::stdout().is_terminal() }
     }
 
-    /// Whether words on standard output are read by a person, who sees a note about a restart, or by a program.
-    pub(super) fn answer_is_watched(&self) -> bool {
-        self.answer_is_watched
+    /// True if a person reads standard output; false if it is a pipe or a file.
+    pub(super) fn stdout_is_terminal(&self) -> bool {
+        self.stdout_is_terminal
     }
 
-    /// A piece of the answer, at once.
-    pub(super) fn answer(&self, words: &str) -> Result<(), Failure> {
+    /// Writes part of the answer and flushes it.
+    pub(super) fn answer(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
-        let done = match self.answer_is_watched {
-            true => stdout.write_all(harmless(words).as_bytes()),
-            false => stdout.write_all(words.as_bytes()),
+        let written = match self.stdout_is_terminal {
+            true => stdout.write_all(without_control_characters(text).as_bytes()),
+            false => stdout.write_all(text.as_bytes()),
         };
-        done.and_then(|()| stdout.flush()).map_err(Failure::Output)
+        written.and_then(|()| stdout.flush()).map_err(Failure::Output)
     }
 
-    /// A piece of something beside the answer. Nobody to read it is no failure.
-    pub(super) fn aside(&self, words: &str) {
-        let words = if self.is_watched { harmless(words) } else { words.to_owned() };
-        let _ = write!(io::stderr(), "{}", self.styled(DIM, &words));
+    /// Writes text that is not part of the answer. Ignores a closed standard error.
+    pub(super) fn aside(&self, text: &str) {
+        let text = if self.stderr_is_terminal { without_control_characters(text) } else { text.to_owned() };
+        let _ = write!(io::stderr(), "{}", self.styled(DIM, &text));
     }
 
-    /// A line beside the answer.
+    /// Writes a line that is not part of the answer.
     pub(super) fn note(&self, line: &str) {
         self.aside(line);
         let _ = writeln!(io::stderr());
     }
 
-    /// The line after an answer, unless `--quiet`.
+    /// Writes the line after an answer, unless `--quiet` is set.
     pub(super) fn closing(&self, line: &str) {
         if !self.is_quiet {
             self.note(line);
         }
     }
 
-    /// What went wrong, in one line, and what may help, a line each.
-    pub(super) fn alarm(&self, headline: &str, hints: &[String]) {
-        let headline = harmless(headline).replace('\n', " ");
-        let _ = writeln!(io::stderr(), "{} {headline}", self.styled(ALARM, "converse:"));
+    /// Writes a warning.
+    pub(super) fn warn(&self, line: &str) {
+        let line = without_control_characters(line).replace('\n', " ");
+        let _ = writeln!(io::stderr(), "{} {line}", self.styled(WARNING, "converse: warning:"));
+    }
+
+    /// Writes an error in one line and each hint in a line of its own.
+    pub(super) fn error(&self, headline: &str, hints: &[String]) {
+        let headline = without_control_characters(headline).replace('\n', " ");
+        let _ = writeln!(io::stderr(), "{} {headline}", self.styled(ERROR, "converse:"));
         for hint in hints {
-            let _ = writeln!(io::stderr(), "  {}", harmless(hint).replace('\n', " "));
+            let _ = writeln!(io::stderr(), "  {}", without_control_characters(hint).replace('\n', " "));
         }
     }
 
-    /// The sign that the next line is the user's.
-    pub(super) fn invite(&self) {
-        if io::stdin().is_terminal() && self.is_watched {
+    /// Writes the prompt for the next line of input.
+    pub(super) fn prompt(&self) {
+        if io::stdin().is_terminal() && self.stderr_is_terminal {
             self.aside("> ");
         }
     }
 
-    /// Shows that something is under way.
-    pub(super) fn wait(&self) {
-        if self.is_watched {
+    /// Shows that a call is running.
+    pub(super) fn show_waiting(&self) {
+        if self.stderr_is_terminal {
             self.aside("…");
         }
     }
 
-    /// Takes that sign away.
-    pub(super) fn stop_waiting(&self) {
-        if self.is_watched {
+    /// Removes the sign that a call is running.
+    pub(super) fn clear_waiting(&self) {
+        if self.stderr_is_terminal {
             let _ = write!(io::stderr(), "\r\x1b[2K");
         }
     }
 
-    fn styled(&self, style: Style, words: &str) -> String {
+    fn styled(&self, style: Style, text: &str) -> String {
         match self.is_colored {
-            true => format!("{style}{words}{style:#}"),
-            false => words.to_owned(),
+            true => format!("{style}{text}{style:#}"),
+            false => text.to_owned(),
         }
     }
 }
 
-/// Without control characters: a model's words must not steer the reader's terminal.
-fn harmless(words: &str) -> String {
-    words.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+/// Removes control characters: output of a model must not control the terminal.
+fn without_control_characters(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }

@@ -1,4 +1,4 @@
-//! One block of a message while its pieces come in.
+//! Assembles one content block from its deltas.
 
 use crate::pb;
 use bytes::BytesMut;
@@ -8,14 +8,14 @@ use pb::{
     tool_result_content_block, tool_use_block::Arguments,
 };
 
-/// What has come of a block so far.
+/// Content block that is being received.
 #[derive(Debug, Default)]
 pub(super) enum OpenBlock {
-    /// Nothing: the first piece decides.
+    /// No delta yet: the first one determines the kind of block.
     #[default]
     Empty,
     Text {
-        words: String,
+        text: String,
         citations: Vec<pb::Citation>,
     },
     ToolUse {
@@ -33,12 +33,12 @@ pub(super) enum OpenBlock {
     Unknown(Vec<String>),
 }
 
-/// Readable or sealed; a model sends one or the other.
+/// Reasoning: plain text or encrypted. A model sends one or the other.
 #[derive(Debug, Default)]
 pub(super) struct Reasoning {
-    words: Option<String>,
+    text: Option<String>,
     signature: Option<String>,
-    sealed: BytesMut,
+    redacted: BytesMut,
     unknown: Vec<String>,
 }
 
@@ -60,13 +60,13 @@ impl OpenBlock {
         }
     }
 
-    /// Adds a piece; hands it back if it does not belong to this kind of block.
+    /// Adds a delta. Returns the delta as an error if it does not belong to this kind of block.
     pub(super) fn append(&mut self, delta: Delta) -> Result<(), Box<Delta>> {
         if matches!(self, Self::Empty) {
             *self = Self::of_kind(&delta);
         }
         match (self, delta) {
-            (Self::Text { words, .. }, Delta::Text(more)) => words.push_str(&more),
+            (Self::Text { text, .. }, Delta::Text(more)) => text.push_str(&more),
             (Self::Text { citations, .. }, Delta::Citation(delta)) => citations.push(citation(delta)),
             (Self::ToolUse { input, .. }, Delta::ToolUse(delta)) => input.push_str(&delta.input),
             (Self::ToolResult(result), Delta::ToolResult(delta)) => append_parts(result, delta.blocks),
@@ -75,18 +75,18 @@ impl OpenBlock {
                 *error = delta.error.or(error.take());
                 append_bytes(source, delta.source.and_then(|source| source.source));
             }
-            (Self::Unknown(pieces), Delta::UnknownJson(json)) => pieces.push(json),
+            (Self::Unknown(parts), Delta::UnknownJson(json)) => parts.push(json),
             (_, delta) => return Err(Box::new(delta)),
         }
         Ok(())
     }
 
-    /// The block as history wants it: none for blank text, and one for each piece of an unknown kind, since how those
-    /// would join is unknown too.
+    /// Returns the block as it is sent back in a history: no block for blank text, and one block for each
+    /// delta of an unknown kind, because it is unknown how to combine them.
     pub(super) fn close(self) -> Vec<ContentBlock> {
         let blocks = match self {
             Self::Empty => vec![],
-            Self::Text { words, citations } => close_text(words, citations).into_iter().collect(),
+            Self::Text { text, citations } => close_text(text, citations).into_iter().collect(),
             Self::ToolUse { start, input } => vec![Block::ToolUse(close_tool_use(start, input))],
             Self::ToolResult(result) => vec![Block::ToolResult(result)],
             Self::Reasoning(reasoning) => reasoning.close().map(Block::ReasoningContent).collect(),
@@ -94,16 +94,17 @@ impl OpenBlock {
                 let source = source.map(|source| pb::ImageSource { source: Some(source) });
                 vec![Block::Image(pb::ImageBlock { format, source, error })]
             }
-            Self::Unknown(pieces) => pieces.into_iter().map(Block::UnknownJson).collect(),
+            Self::Unknown(parts) => parts.into_iter().map(Block::UnknownJson).collect(),
         };
         blocks.into_iter().map(|block| ContentBlock { block: Some(block) }).collect()
     }
 
-    /// The kind of block that begins with this piece. Tools name themselves in a start event: without one there is no
-    /// block to add to. Nor does a piece of an unknown kind begin one: known pieces may follow.
+    /// Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their
+    /// name. A delta of an unknown kind does not determine the kind of block, because known deltas can
+    /// follow.
     fn of_kind(delta: &Delta) -> Self {
         match delta {
-            Delta::Text(_) | Delta::Citation(_) => Self::Text { words: String::new(), citations: Vec::new() },
+            Delta::Text(_) | Delta::Citation(_) => Self::Text { text: String::new(), citations: Vec::new() },
             Delta::ReasoningContent(_) => Self::Reasoning(Reasoning::default()),
             Delta::Image(_) => Self::Image { format: String::new(), source: None, error: None },
             Delta::ToolUse(_) | Delta::ToolResult(_) | Delta::UnknownJson(_) => Self::Empty,
@@ -116,11 +117,11 @@ impl OpenBlock {
 impl Reasoning {
     fn append(&mut self, delta: pb::ReasoningContentBlockDelta) {
         match delta.delta {
-            Some(reasoning_delta::Delta::Text(more)) => self.words.get_or_insert_default().push_str(&more),
+            Some(reasoning_delta::Delta::Text(more)) => self.text.get_or_insert_default().push_str(&more),
             Some(reasoning_delta::Delta::Signature(more)) => {
                 self.signature.get_or_insert_default().push_str(&more);
             }
-            Some(reasoning_delta::Delta::RedactedContent(more)) => self.sealed.extend_from_slice(&more),
+            Some(reasoning_delta::Delta::RedactedContent(more)) => self.redacted.extend_from_slice(&more),
             Some(reasoning_delta::Delta::UnknownJson(json)) => self.unknown.push(json),
             None => {}
         }
@@ -128,28 +129,29 @@ impl Reasoning {
 
     fn close(self) -> impl Iterator<Item = pb::ReasoningContentBlock> {
         use reasoning_content_block::Block;
-        let Self { words, signature, sealed, unknown } = self;
-        let readable = (words.is_some() || signature.is_some()).then(|| {
-            let text = words.unwrap_or_default();
+        let Self { text, signature, redacted, unknown } = self;
+        let plain = (text.is_some() || signature.is_some()).then(|| {
+            let text = text.unwrap_or_default();
             Block::ReasoningText(pb::ReasoningTextBlock { text, signature })
         });
-        let sealed = (!sealed.is_empty()).then(|| Block::RedactedContent(sealed.freeze()));
+        let redacted = (!redacted.is_empty()).then(|| Block::RedactedContent(redacted.freeze()));
         let unknown = unknown.into_iter().map(Block::UnknownJson);
-        let blocks = readable.into_iter().chain(sealed).chain(unknown);
+        let blocks = plain.into_iter().chain(redacted).chain(unknown);
         blocks.map(|block| pb::ReasoningContentBlock { block: Some(block) })
     }
 }
 
-fn close_text(words: String, citations: Vec<pb::Citation>) -> Option<Block> {
+fn close_text(text: String, citations: Vec<pb::Citation>) -> Option<Block> {
     if citations.is_empty() {
-        return (!words.trim().is_empty()).then_some(Block::Text(words));
+        return (!text.trim().is_empty()).then_some(Block::Text(text));
     }
-    let words = pb::citation_generated_content::Block::Text(words);
-    let content = vec![pb::CitationGeneratedContent { block: Some(words) }];
+    let text = pb::citation_generated_content::Block::Text(text);
+    let content = vec![pb::CitationGeneratedContent { block: Some(text) }];
     Some(Block::CitationsContent(pb::CitationsContentBlock { content, citations }))
 }
 
-/// No input at all means `{}`: models leave it out for tools without arguments.
+/// Returns the complete tool use. Without any input the arguments are `{}`: models send no input for tools
+/// without arguments.
 fn close_tool_use(start: pb::ToolUseBlockStart, input: String) -> pb::ToolUseBlock {
     let input = if input.is_empty() { "{}".to_owned() } else { input };
     pb::ToolUseBlock {
@@ -160,20 +162,20 @@ fn close_tool_use(start: pb::ToolUseBlockStart, input: String) -> pb::ToolUseBlo
     }
 }
 
-/// Words go on where the words before ended; every JSON value is a part of its own.
+/// Appends text to a preceding text part. Every JSON value is a part of its own.
 fn append_parts(result: &mut pb::ToolResultBlock, parts: Vec<pb::ToolResultBlockDelta>) {
-    use tool_result_block_delta::Block as Piece;
+    use tool_result_block_delta::Block as Delta;
     use tool_result_content_block::Block as Part;
-    for piece in parts.into_iter().filter_map(|part| part.block) {
+    for delta in parts.into_iter().filter_map(|part| part.block) {
         let last = result.content.last_mut().and_then(|part| part.block.as_mut());
-        let part = match (last, piece) {
-            (Some(Part::Text(words)), Piece::Text(more)) => {
-                words.push_str(&more);
+        let part = match (last, delta) {
+            (Some(Part::Text(text)), Delta::Text(more)) => {
+                text.push_str(&more);
                 continue;
             }
-            (_, Piece::Text(words)) => Part::Text(words),
-            (_, Piece::JsonText(json)) => Part::JsonText(json),
-            (_, Piece::UnknownJson(json)) => Part::UnknownJson(json),
+            (_, Delta::Text(text)) => Part::Text(text),
+            (_, Delta::JsonText(json)) => Part::JsonText(json),
+            (_, Delta::UnknownJson(json)) => Part::UnknownJson(json),
         };
         result.content.push(pb::ToolResultContentBlock { block: Some(part) });
     }
@@ -192,13 +194,13 @@ fn append_bytes(source: &mut Option<image_source::Source>, more: Option<image_so
 }
 
 fn citation(delta: pb::CitationsDelta) -> pb::Citation {
-    let words = delta.source_content.into_iter().map(|content| pb::CitationSourceContent {
+    let cited = delta.source_content.into_iter().map(|content| pb::CitationSourceContent {
         block: content.text.map(pb::citation_source_content::Block::Text),
     });
     pb::Citation {
         title: delta.title,
         source: delta.source,
-        source_content: words.collect(),
+        source_content: cited.collect(),
         location: delta.location,
     }
 }

@@ -1,8 +1,8 @@
-//! What goes out with every call: the deadline, the token; and the one retry.
+//! Calls: deadline, token, message size, and the resending of unprocessed calls.
 
 use crate::{
+    events::*,
     fake::{Answer, Fake},
-    words::*,
 };
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -11,15 +11,15 @@ use switchboard_client::{ErrorKind, Event, Switchboard, ask, pb, task};
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::Code;
 
-fn whole(words: &str) -> Answer {
-    let message = switchboard_client::assistant(words);
+fn complete(text: &str) -> Answer {
+    let message = switchboard_client::assistant(text);
     let output = pb::ConverseOutput { output: Some(pb::converse_output::Output::Message(message)) };
-    Answer::Whole(Box::new(pb::ConverseResponse { output: Some(output), ..Default::default() }))
+    Answer::Complete(Box::new(pb::ConverseResponse { output: Some(output), ..Default::default() }))
 }
 
 #[tokio::test]
-async fn one_line_asks_and_answers() {
-    let fake = Fake::playing([whole("Hello.")]).await;
+async fn text_returns_the_text_of_the_answer() {
+    let fake = Fake::playing([complete("Hello.")]).await;
 
     let answer = fake.client().await.text(task::SUMMARIZATION, "Say hello.").await.unwrap();
 
@@ -28,8 +28,8 @@ async fn one_line_asks_and_answers() {
 }
 
 #[tokio::test]
-async fn a_deadline_travels_as_grpc_timeout() {
-    let fake = Fake::playing([whole("a"), whole("b")]).await;
+async fn sends_the_deadline_as_grpc_timeout() {
+    let fake = Fake::playing([complete("a"), complete("b")]).await;
     let client = fake.options().deadline(Duration::from_secs(3600)).connect().await.unwrap();
 
     client.text("default", "Hi").await.unwrap();
@@ -44,7 +44,7 @@ async fn a_deadline_travels_as_grpc_timeout() {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_a_call_that_nobody_answers() {
+async fn a_deadline_ends_an_unanswered_call() {
     let fake = Fake::playing([Answer::Hangs(vec![])]).await;
     let client = fake.client().await.with_deadline(Duration::from_millis(20));
 
@@ -54,7 +54,7 @@ async fn a_deadline_ends_a_call_that_nobody_answers() {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_a_stream_that_falls_silent() {
+async fn a_deadline_ends_a_silent_stream() {
     let fake = Fake::playing([Answer::Hangs(vec![route()])]).await;
     let client = fake.client().await.with_deadline(Duration::from_secs(1));
 
@@ -66,8 +66,8 @@ async fn a_deadline_ends_a_stream_that_falls_silent() {
 }
 
 #[tokio::test]
-async fn a_token_travels_and_is_never_shown() {
-    let fake = Fake::playing([whole("a")]).await;
+async fn sends_the_token_and_does_not_show_it() {
+    let fake = Fake::playing([complete("a")]).await;
     let client = fake.options().bearer_token("s3cret").connect().await.unwrap();
 
     client.text("default", "Hi").await.unwrap();
@@ -77,7 +77,7 @@ async fn a_token_travels_and_is_never_shown() {
 }
 
 #[tokio::test]
-async fn a_token_with_a_line_break_is_refused_here() {
+async fn refuses_a_token_with_a_line_break() {
     let error = Switchboard::builder("localhost:1").bearer_token("a\nb").connect().await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Options);
@@ -85,16 +85,16 @@ async fn a_token_with_a_line_break_is_refused_here() {
 }
 
 #[tokio::test]
-async fn an_answer_may_be_larger_than_grpc_allows_by_itself() {
+async fn accepts_answers_larger_than_the_default_of_grpc() {
     let long = "x".repeat(5 << 20);
-    let fake = Fake::playing([whole(&long)]).await;
+    let fake = Fake::playing([complete(&long)]).await;
 
     let answer = fake.client().await.text("default", &long).await.unwrap();
 
     assert_eq!(answer.len(), long.len());
 }
 
-/// Speaks bare HTTP/2: refuses the first `refusals` calls untouched, then answers with an empty response.
+/// Bare HTTP/2 server: resets the first `refusals` calls as unprocessed, then returns empty responses.
 async fn refusing(refusals: usize) -> (Switchboard, JoinSet<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -126,7 +126,7 @@ fn answer_nothing(mut respond: SendResponse<Bytes>) {
 }
 
 #[tokio::test]
-async fn a_call_given_back_untouched_is_sent_once_more() {
+async fn sends_an_unprocessed_call_once_more() {
     let (client, mut server) = refusing(1).await;
 
     client.tasks().await.unwrap();
@@ -136,7 +136,18 @@ async fn a_call_given_back_untouched_is_sent_once_more() {
 }
 
 #[tokio::test]
-async fn a_call_is_not_sent_a_third_time() {
+async fn does_not_retry_an_unavailable_server() {
+    let unavailable = || Answer::Fails(tonic::Status::unavailable("overloaded"));
+    let fake = Fake::playing([unavailable(), unavailable()]).await;
+
+    let error = fake.client().await.text("default", "Hi").await.unwrap_err();
+
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Status, Code::Unavailable));
+    assert_eq!(fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn does_not_send_a_call_a_third_time() {
     let (client, mut server) = refusing(9).await;
 
     let error = client.tasks().await.unwrap_err();

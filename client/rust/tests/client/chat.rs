@@ -1,16 +1,16 @@
-//! `converse chat` keeps what was answered, and nothing else.
+//! `converse chat`: the conversation and the commands.
 
 use crate::{
     command_line::{end, interrupt, read_until, run, start},
     errors,
+    events::*,
     fake::{Answer, Fake},
-    words::*,
 };
 use switchboard_client::{assistant, system, user};
 use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
-async fn a_conversation_is_sent_whole_with_every_turn() {
+async fn sends_the_whole_conversation_with_every_turn() {
     let fake = Fake::playing([Answer::Events(says(&["One."])), Answer::Events(says(&["Two."]))]).await;
 
     let done = run(&fake.address, &["chat", "-q", "-t", "coding", "-s", "Count."], "first\n\nsecond\n").await;
@@ -26,7 +26,7 @@ async fn a_conversation_is_sent_whole_with_every_turn() {
 }
 
 #[tokio::test]
-async fn a_turn_that_failed_is_not_kept() {
+async fn drops_a_failed_turn() {
     let fake = Fake::playing([Answer::Fails(errors::throttled()), Answer::Events(says(&["Two."]))]).await;
 
     let done = run(&fake.address, &["chat", "-q"], "first\nsecond\n").await;
@@ -37,13 +37,13 @@ async fn a_turn_that_failed_is_not_kept() {
 }
 
 #[tokio::test]
-async fn commands_change_what_follows() {
+async fn commands_change_the_following_turns() {
     let fake = Fake::playing([Answer::Events(says(&["One."])), Answer::Events(says(&["Two."]))]).await;
     let lines = "first\n/reset\n/task analysis\n/system Be brief.\n/what\nsecond\n/quit\nnever\n";
 
     let done = run(&fake.address, &["chat", "-q"], lines).await;
 
-    assert_eq!(done.stderr, "/what: not one of /reset, /task NAME, /system TEXT, /quit\n");
+    assert_eq!(done.stderr, "unknown command /what; use /reset, /task NAME, /system TEXT or /quit\n");
     let request = &fake.seen()[1].request;
     assert_eq!((request.task_type.as_str(), &request.messages[..]), ("analysis", &[user("second")][..]));
     assert_eq!(request.system, [system("Be brief.")]);
@@ -51,7 +51,7 @@ async fn commands_change_what_follows() {
 }
 
 #[tokio::test]
-async fn an_interrupt_stops_the_answer_and_not_the_conversation() {
+async fn an_interrupt_stops_the_answer_but_not_the_chat() {
     let hangs = Answer::Hangs(vec![route(), text(0, "Hel")]);
     let fake = Fake::playing([hangs, Answer::Events(says(&["Two."]))]).await;
     let mut child = start(&fake.address, &["chat", "-q"]);
@@ -69,7 +69,7 @@ async fn an_interrupt_stops_the_answer_and_not_the_conversation() {
 }
 
 #[tokio::test]
-async fn an_interrupt_between_answers_ends_the_conversation() {
+async fn an_interrupt_at_the_prompt_ends_the_chat() {
     let fake = Fake::playing([Answer::Events(says(&["One."]))]).await;
     let mut child = start(&fake.address, &["chat"]);
     let mut stdin = child.stdin.take().unwrap();
@@ -82,7 +82,7 @@ async fn an_interrupt_between_answers_ends_the_conversation() {
 }
 
 #[tokio::test]
-async fn a_conversation_has_no_json_form() {
+async fn refuses_json() {
     let done = run("localhost:1", &["chat", "--json"], "").await;
 
     assert_eq!(done.code, Some(2), "{}", done.stderr);

@@ -1,19 +1,19 @@
-//! `converse`, as a person and as a script meets it.
+//! `converse`: output, exit codes and arguments.
 
 use crate::{
     errors,
+    events::*,
     fake::{Answer, Fake},
-    words::*,
 };
 use std::{path::PathBuf, process::Stdio};
-use switchboard_client::{ask, assistant, pb, system, user};
+use switchboard_client::{Event, ask, assistant, pb, system, user};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child, Command},
 };
 use tonic::Status;
 
-/// How a command ended.
+/// Result of a command.
 pub(crate) struct Done {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -36,7 +36,7 @@ pub(crate) fn start(address: &str, args: &[&str]) -> Child {
 
 pub(crate) async fn run(address: &str, args: &[&str], stdin: &str) -> Done {
     let mut child = start(address, args);
-    // A command that has no use for its standard input may be gone before all is written.
+    // A command that does not read standard input can end before everything is written.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes()).await;
     end(child).await
 }
@@ -50,11 +50,11 @@ pub(crate) async fn end(child: Child) -> Done {
     }
 }
 
-/// Reads from standard output up to these words.
-pub(crate) async fn read_until(child: &mut Child, words: &str) {
+/// Reads standard output up to this text.
+pub(crate) async fn read_until(child: &mut Child, text: &str) {
     let stdout = child.stdout.as_mut().unwrap();
     let mut read = Vec::new();
-    while !String::from_utf8_lossy(&read).contains(words) {
+    while !String::from_utf8_lossy(&read).contains(text) {
         read.push(stdout.read_u8().await.unwrap());
     }
 }
@@ -64,8 +64,8 @@ pub(crate) async fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
 }
 
-fn whole(words: &str) -> pb::ConverseResponse {
-    let output = pb::converse_output::Output::Message(assistant(words));
+fn complete(text: &str) -> pb::ConverseResponse {
+    let output = pb::converse_output::Output::Message(assistant(text));
     pb::ConverseResponse {
         output: Some(pb::ConverseOutput { output: Some(output) }),
         stop_reason: pb::StopReason::MaxTokens.into(),
@@ -81,7 +81,7 @@ async fn failing_with(status: Status) -> Done {
 }
 
 #[tokio::test]
-async fn the_answer_is_on_stdout_and_its_story_on_stderr() {
+async fn prints_the_answer_to_stdout_and_the_closing_line_to_stderr() {
     let fake = Fake::playing([Answer::Events(says(&["Hello", ", you."]))]).await;
 
     let done = run(&fake.address, &["-t", "coding", "Say", "hello"], "").await;
@@ -92,21 +92,21 @@ async fn the_answer_is_on_stdout_and_its_story_on_stderr() {
 }
 
 #[tokio::test]
-async fn a_pipe_is_the_prompt_or_its_material() {
+async fn a_pipe_is_the_prompt_or_follows_it() {
     let answers = [Answer::Events(says(&["a\n"])), Answer::Events(says(&["b\n"]))];
     let fake = Fake::playing(answers).await;
 
     let alone = run(&fake.address, &["-q"], "long\ntext\n").await;
-    let beside = run(&fake.address, &["-q", "Shorten."], "long\ntext\n").await;
+    let combined = run(&fake.address, &["-q", "Shorten."], "long\ntext\n").await;
 
     assert_eq!((alone.stdout.as_str(), alone.stderr.as_str()), ("a\n", ""));
-    assert_eq!((beside.stdout.as_str(), beside.stderr.as_str()), ("b\n", ""));
+    assert_eq!((combined.stdout.as_str(), combined.stderr.as_str()), ("b\n", ""));
     let prompts: Vec<_> = fake.seen().into_iter().map(|seen| seen.request.messages).collect();
     assert_eq!(prompts, [[user("long\ntext")], [user("Shorten.\n\nlong\ntext")]]);
 }
 
 #[tokio::test]
-async fn options_become_fields_of_the_request() {
+async fn sets_request_fields_from_options() {
     let fake = Fake::playing([Answer::Events(says(&["ok"]))]).await;
     let args =
         ["--system", "Be brief.", "--max-tokens", "5", "--top-p", "0.5", "--stop", "a", "--stop", "b", "Hi"];
@@ -125,7 +125,7 @@ async fn options_become_fields_of_the_request() {
 }
 
 #[tokio::test]
-async fn a_bedrock_body_is_a_request() {
+async fn accepts_a_bedrock_body() {
     let fake = Fake::playing([Answer::Events(says(&["ok"]))]).await;
     let body = r#"{"taskType":"coding","messages":[{"role":"user","content":[{"text":"Hi"}]}],
         "inferenceConfig":{"maxTokens":7}}"#;
@@ -139,15 +139,15 @@ async fn a_bedrock_body_is_a_request() {
 }
 
 #[tokio::test]
-async fn a_model_id_in_a_body_is_refused_with_a_hint() {
+async fn refuses_a_model_id_with_a_hint() {
     let done = run("localhost:1", &["--request", "-"], r#"{"modelId":"x"}"#).await;
 
     assert_eq!(done.code, Some(3));
-    assert!(done.stderr.contains("  callers name a task, never a model"), "{}", done.stderr);
+    assert!(done.stderr.contains("  replace modelId with taskType"), "{}", done.stderr);
 }
 
 #[tokio::test]
-async fn json_is_a_line_for_each_event() {
+async fn json_prints_a_line_for_each_event() {
     let fake = Fake::playing([Answer::Events(says(&["Hello"]))]).await;
 
     let done = run(&fake.address, &["--json", "Hi"], "").await;
@@ -162,8 +162,8 @@ async fn json_is_a_line_for_each_event() {
 }
 
 #[tokio::test]
-async fn json_of_a_whole_answer_is_one_object() {
-    let fake = Fake::playing([Answer::Whole(Box::new(whole("Hello")))]).await;
+async fn json_without_streaming_prints_one_object() {
+    let fake = Fake::playing([Answer::Complete(Box::new(complete("Hello")))]).await;
 
     let done = run(&fake.address, &["--json", "--no-stream", "Hi"], "").await;
 
@@ -173,8 +173,8 @@ async fn json_of_a_whole_answer_is_one_object() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_says_why_it_stopped() {
-    let fake = Fake::playing([Answer::Whole(Box::new(whole("Hello")))]).await;
+async fn shows_an_unusual_stop_reason() {
+    let fake = Fake::playing([Answer::Complete(Box::new(complete("Hello")))]).await;
 
     let done = run(&fake.address, &["--no-stream", "Hi"], "").await;
 
@@ -185,7 +185,7 @@ async fn a_whole_answer_says_why_it_stopped() {
 }
 
 #[tokio::test]
-async fn reasoning_is_shown_only_on_request() {
+async fn shows_reasoning_only_on_request() {
     use pb::reasoning_content_block_delta::Delta;
     let thinks = || {
         let hm = thought(0, Delta::Text("Hm.".to_owned()));
@@ -202,7 +202,7 @@ async fn reasoning_is_shown_only_on_request() {
 }
 
 #[tokio::test]
-async fn a_restart_spoils_a_pipe_that_words_went_into() {
+async fn fails_if_a_restart_follows_text_in_a_pipe() {
     let events = [vec![route(), text(0, "Wrong"), restart()], says(&["Right"])].concat();
     let fake = Fake::playing([Answer::Events(events)]).await;
 
@@ -213,7 +213,7 @@ async fn a_restart_spoils_a_pipe_that_words_went_into() {
 }
 
 #[tokio::test]
-async fn a_failure_is_one_line_and_what_may_help() {
+async fn prints_an_error_with_hints() {
     let done = failing_with(errors::throttled()).await;
 
     assert_eq!((done.stdout.as_str(), done.code), ("", Some(1)));
@@ -222,13 +222,14 @@ async fn a_failure_is_one_line_and_what_may_help() {
         "converse: Bedrock throttles every model (BEDROCK_THROTTLED)\n  \
          tried opus in us-east-1: BEDROCK_THROTTLED\n  \
          tried haiku in us-east-1: MODEL_TIMEOUT\n  \
+         skipped nova in us-east-1: 16 ms left, needs 947 ms\n  \
          try again in 2s\n  \
          request id call-1\n"
     );
 }
 
 #[tokio::test]
-async fn an_invalid_request_is_exit_code_3() {
+async fn an_invalid_request_exits_with_3() {
     let done = failing_with(errors::invalid()).await;
 
     assert_eq!(done.code, Some(3));
@@ -236,17 +237,17 @@ async fn an_invalid_request_is_exit_code_3() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_exit_code_5() {
-    let theirs = failing_with(errors::late()).await;
+async fn a_deadline_exits_with_5() {
+    let server = failing_with(errors::late()).await;
     let fake = Fake::playing([Answer::Hangs(vec![])]).await;
-    let ours = run(&fake.address, &["--deadline", "20ms", "--no-stream", "Hi"], "").await;
+    let client = run(&fake.address, &["--deadline", "20ms", "--no-stream", "Hi"], "").await;
 
-    assert_eq!((theirs.code, ours.code), (Some(5), Some(5)));
-    assert!(ours.stderr.contains("a longer --deadline may help"), "{}", ours.stderr);
+    assert_eq!((server.code, client.code), (Some(5), Some(5)));
+    assert!(client.stderr.contains("a longer --deadline may help"), "{}", client.stderr);
 }
 
 #[tokio::test]
-async fn nobody_listening_is_exit_code_4_and_a_hint() {
+async fn a_refused_connection_exits_with_4_and_a_hint() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
     let done = run(&format!("http://{free}"), &["Hi"], "").await;
@@ -261,7 +262,7 @@ async fn nobody_listening_is_exit_code_4_and_a_hint() {
 }
 
 #[tokio::test]
-async fn wrong_usage_is_exit_code_2() {
+async fn invalid_arguments_exit_with_2() {
     let no_prompt = run("localhost:1", &[], "").await;
     let half_a_pair = run("localhost:1", &["--cert", "x.pem", "Hi"], "").await;
     let misplaced = run("localhost:1", &["--no-stream", "chat"], "").await;
@@ -274,7 +275,7 @@ async fn wrong_usage_is_exit_code_2() {
 }
 
 #[tokio::test]
-async fn an_interrupted_answer_is_exit_code_130() {
+async fn an_interrupt_exits_with_130() {
     let fake = Fake::playing([Answer::Hangs(vec![route(), text(0, "Hel")])]).await;
     let mut child = start(&fake.address, &["Hi"]);
     drop(child.stdin.take());
@@ -286,7 +287,7 @@ async fn an_interrupted_answer_is_exit_code_130() {
 }
 
 #[tokio::test]
-async fn a_reader_who_leaves_ends_it_quietly() {
+async fn a_closed_pipe_is_not_an_error() {
     let many = vec![text(0, &"x".repeat(1 << 16)); 64];
     let fake = Fake::playing([Answer::Events([vec![route()], many].concat())]).await;
     let mut child = start(&fake.address, &["Hi"]);
@@ -299,7 +300,7 @@ async fn a_reader_who_leaves_ends_it_quietly() {
 }
 
 #[tokio::test]
-async fn the_token_comes_from_the_environment_and_stays_out_of_the_help() {
+async fn reads_the_token_from_the_environment_and_hides_it_in_help() {
     let fake = Fake::playing([Answer::Events(says(&["ok"]))]).await;
     let converse = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_converse"));
@@ -317,7 +318,7 @@ async fn the_token_comes_from_the_environment_and_stays_out_of_the_help() {
 }
 
 #[tokio::test]
-async fn tasks_are_a_table() {
+async fn tasks_prints_a_table() {
     let fake = Fake::playing([]).await;
 
     let table = run(&fake.address, &["tasks"], "").await;
@@ -325,7 +326,7 @@ async fn tasks_are_a_table() {
 
     assert_eq!(
         table.stdout,
-        "TASK           MAX TOKENS  MODELS, IN THE ORDER IN WHICH THEY ARE TRIED\n\
+        "TASK           MAX TOKENS  MODELS IN THE ORDER THEY ARE TRIED\n\
          coding               4096  opus (us.anthropic.opus in us-east-1)\n\
          \x20                          haiku (us.anthropic.haiku in us-east-1)\n\
          summarization        4096  haiku (us.anthropic.haiku in us-east-1)\n\
@@ -337,7 +338,7 @@ async fn tasks_are_a_table() {
 }
 
 #[tokio::test]
-async fn feedback_sends_what_is_said_of_an_answer() {
+async fn feedback_sends_every_option() {
     let fake = Fake::playing([]).await;
     let everything = [
         "feedback",
@@ -367,7 +368,7 @@ async fn feedback_sends_what_is_said_of_an_answer() {
 
     assert_eq!(
         (first.code, first.stdout.as_str()),
-        (Some(0), "recorded for the first time: us.opus for coding\n")
+        (Some(0), "recorded feedback on us.opus (task coding)\n")
     );
     let json: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!(json["replaced"], true);
@@ -390,15 +391,16 @@ async fn feedback_sends_what_is_said_of_an_answer() {
             ..Default::default()
         },
     ];
-    assert_eq!(fake.judged(), expected);
+    assert_eq!(fake.feedback(), expected);
 }
 
 #[tokio::test]
-async fn feedback_that_cannot_be_meant_is_a_usage_error() {
+async fn invalid_feedback_is_a_usage_error() {
     let fake = Fake::playing([]).await;
     for args in [
         &["feedback", "some-id", "--thumb", "up"][..],
         &["feedback", "some-id", "--by", "alice", "--thumb", "up"],
+        &["feedback", "some-id", "--by", "robot:alice", "--thumb", "up"],
         &["feedback", "some-id", "--by", "human:alice", "--thumb", "sideways"],
         &["feedback", "some-id", "--by", "human:alice", "--score", "4"],
         &["feedback", "some-id", "--by", "human:alice", "--scale", "1..5"],
@@ -408,18 +410,18 @@ async fn feedback_that_cannot_be_meant_is_a_usage_error() {
         let done = run(&fake.address, args, "").await;
         assert_eq!((done.code, done.stdout.as_str()), (Some(2), ""), "{args:?}: {}", done.stderr);
     }
-    assert_eq!(fake.judged(), []);
+    assert_eq!(fake.feedback(), []);
 }
 
 #[tokio::test]
-async fn explain_says_models_and_clocks() {
+async fn explain_prints_models_and_timeouts() {
     let fake = Fake::playing([]).await;
 
     let done = run(&fake.address, &["explain", "coding"], "").await;
 
     assert_eq!(
         done.stdout,
-        "task           coding (named)\n\
+        "task           coding\n\
          model 1        opus (us.anthropic.opus in us-east-1), at most 4096 tokens\n\
          first content  4.0 s\n\
          idle           no limit\n\
@@ -431,7 +433,30 @@ async fn explain_says_models_and_clocks() {
 }
 
 #[tokio::test]
-async fn words_that_are_subcommands_can_still_be_prompts() {
+async fn warns_of_an_unknown_task() {
+    let mut events = says(&["Hello"]);
+    events[0] = Event::Route(pb::Route {
+        task_type: "default".to_owned(),
+        requested_task_type: "traige".to_owned(),
+        resolution: pb::Resolution::Unknown.into(),
+        ..Default::default()
+    });
+    let fake = Fake::playing([Answer::Events(events.clone()), Answer::Events(events)]).await;
+
+    let answered = run(&fake.address, &["-q", "-t", "traige", "Hi"], "").await;
+    let json = run(&fake.address, &["--json", "-t", "traige", "Hi"], "").await;
+    let explained = run(&fake.address, &["explain", "traige"], "").await;
+
+    let warning =
+        "converse: warning: no task \"traige\": served as \"default\" (`converse tasks` lists the tasks)\n";
+    assert_eq!((answered.stdout.as_str(), answered.code), ("Hello\n", Some(0)));
+    for done in [answered, json, explained] {
+        assert_eq!(done.stderr, warning);
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_can_begin_with_the_name_of_a_subcommand() {
     let prompts: [&[&str]; 5] = [
         &["tasks of a manager"],
         &["write", "tasks"],
@@ -450,7 +475,7 @@ async fn words_that_are_subcommands_can_still_be_prompts() {
 }
 
 #[tokio::test]
-async fn a_file_is_the_material() {
+async fn a_file_follows_the_prompt() {
     let fake = Fake::playing([Answer::Events(says(&["ok"]))]).await;
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/task.rs");
 

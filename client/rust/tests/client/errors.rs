@@ -1,8 +1,8 @@
-//! A failure says all that Switchboard said.
+//! Errors carry the details of the status.
 
 use crate::{
+    events::*,
     fake::{Answer, Fake},
-    words::*,
 };
 use prost::Message as _;
 use std::{collections::HashMap, time::Duration};
@@ -10,15 +10,15 @@ use switchboard_client::{Error, ErrorKind, FieldViolation, Switchboard, ask, pb}
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// A status of Switchboard's, with the route among its details as the contract has it.
+/// Status with details and route, as Switchboard sends it.
 fn status(code: Code, message: &str, details: ErrorDetails, route: pb::Route) -> Status {
     let plain = Status::with_error_details(code, message, details);
-    let mut told = tonic_types::Status::decode(plain.details()).unwrap();
-    told.details.push(prost_types::Any {
+    let mut decoded = tonic_types::Status::decode(plain.details()).unwrap();
+    decoded.details.push(prost_types::Any {
         type_url: "type.googleapis.com/switchboard.v1.Route".to_owned(),
         value: route.encode_to_vec(),
     });
-    Status::with_details(code, message, told.encode_to_vec().into())
+    Status::with_details(code, message, decoded.encode_to_vec().into())
 }
 
 fn reason(reason: &str) -> ErrorDetails {
@@ -33,6 +33,10 @@ pub(crate) fn throttled() -> Status {
     let attempts = vec![
         attempt("opus", pb::Outcome::Throttled, pb::ErrorReason::BedrockThrottled),
         attempt("haiku", pb::Outcome::Timeout, pb::ErrorReason::ModelTimeout),
+        pb::Attempt {
+            unmet_requirement: "16 ms left, needs 947 ms".to_owned(),
+            ..attempt("nova", pb::Outcome::Skipped, pb::ErrorReason::DeadlineExceeded)
+        },
     ];
     let route = pb::Route { attempts, ..Default::default() };
     status(Code::ResourceExhausted, "Bedrock throttles every model", details, route)
@@ -54,7 +58,7 @@ async fn failing_with(answer: Answer) -> Error {
 }
 
 #[tokio::test]
-async fn a_status_tells_its_reason_its_pause_and_every_attempt() {
+async fn has_reason_retry_delay_request_id_and_attempts() {
     let error = failing_with(Answer::Fails(throttled())).await;
 
     assert_eq!((error.kind(), error.code()), (ErrorKind::Status, Code::ResourceExhausted));
@@ -66,7 +70,7 @@ async fn a_status_tells_its_reason_its_pause_and_every_attempt() {
 }
 
 #[tokio::test]
-async fn an_invalid_request_names_its_fields() {
+async fn has_the_fields_of_an_invalid_request() {
     let error = failing_with(Answer::Fails(invalid())).await;
 
     let violation =
@@ -76,7 +80,7 @@ async fn an_invalid_request_names_its_fields() {
 }
 
 #[tokio::test]
-async fn a_reason_newer_than_the_contract_is_still_readable() {
+async fn keeps_the_text_of_a_reason_newer_than_the_contract() {
     let status = Status::with_error_details(Code::Unavailable, "no", reason("MOON_PHASE"));
     let error = failing_with(Answer::Fails(status)).await;
 
@@ -84,27 +88,27 @@ async fn a_reason_newer_than_the_contract_is_still_readable() {
 }
 
 #[tokio::test]
-async fn a_status_without_details_shows_its_code() {
+async fn shows_the_code_of_a_status_without_details() {
     let error = failing_with(Answer::Fails(Status::with_details(Code::NotFound, "gone", "".into()))).await;
 
     assert_eq!((error.to_string().as_str(), error.reason_text()), ("gone (NOT_FOUND)", ""));
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_off_ends_with_the_status() {
+async fn a_broken_stream_ends_with_its_status() {
     let status = Status::with_error_details(Code::Unavailable, "cut", reason("STREAM_INTERRUPTED"));
     let fake = Fake::playing([Answer::BreaksOff(vec![route(), text(0, "Hel")], status)]).await;
 
-    let mut words = fake.client().await.stream(ask("default", "Hi")).await.unwrap().text();
+    let mut text = fake.client().await.stream(ask("default", "Hi")).await.unwrap().text();
 
-    assert_eq!(words.next().await.unwrap().unwrap(), "Hel");
-    let error = words.next().await.unwrap().unwrap_err();
+    assert_eq!(text.next().await.unwrap().unwrap(), "Hel");
+    let error = text.next().await.unwrap().unwrap_err();
     assert_eq!(error.reason(), Some(pb::ErrorReason::StreamInterrupted));
-    assert!(words.next().await.is_none());
+    assert!(text.next().await.is_none());
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_failure_to_connect() {
+async fn a_refused_connection_is_a_connect_error() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
 
     let now = Switchboard::connect(free.to_string()).await.unwrap_err();

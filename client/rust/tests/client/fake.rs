@@ -1,4 +1,4 @@
-//! A Switchboard that plays given answers and remembers what it was asked.
+//! Fake server that returns prepared answers and records the calls it receives.
 
 use futures_util::{Stream, StreamExt as _, stream};
 use pb::{
@@ -19,19 +19,19 @@ use tonic::{
     transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
 
-/// What the next call gets.
+/// Answer to the next call.
 pub(crate) enum Answer {
-    Whole(Box<pb::ConverseResponse>),
+    Complete(Box<pb::ConverseResponse>),
     /// The events, then the end.
     Events(Vec<Event>),
     /// The events, then the status.
     BreaksOff(Vec<Event>, Status),
-    /// The events, then nothing, for ever.
+    /// The events, then nothing; the call stays open.
     Hangs(Vec<Event>),
     Fails(Status),
 }
 
-/// A call as it arrived.
+/// Received call.
 #[derive(Clone)]
 pub(crate) struct Seen {
     pub(crate) metadata: MetadataMap,
@@ -39,16 +39,16 @@ pub(crate) struct Seen {
 }
 
 #[derive(Clone, Default)]
-struct Script {
+struct Service {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
-    judged: Arc<Mutex<Vec<pb::RecordFeedbackRequest>>>,
+    feedback: Arc<Mutex<Vec<pb::RecordFeedbackRequest>>>,
 }
 
-/// Runs until it is dropped.
+/// Running fake server; stops when dropped.
 pub(crate) struct Fake {
     pub(crate) address: String,
-    script: Script,
+    service: Service,
     _server: JoinSet<()>,
 }
 
@@ -64,19 +64,19 @@ impl Fake {
     }
 
     async fn start(mut server: Server, scheme: &str, answers: impl IntoIterator<Item = Answer>) -> Self {
-        let script = Script::default();
-        script.answers.lock().unwrap().extend(answers);
+        let service = Service::default();
+        service.answers.lock().unwrap().extend(answers);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
-        let calls = ConverseServiceServer::new(script.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let calls = ConverseServiceServer::new(service.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let served = server
             .add_service(calls)
-            .add_service(RoutingServiceServer::new(script.clone()))
-            .add_service(FeedbackServiceServer::new(script.clone()))
+            .add_service(RoutingServiceServer::new(service.clone()))
+            .add_service(FeedbackServiceServer::new(service.clone()))
             .serve_with_incoming(TcpIncoming::from(listener));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { served.await.unwrap() });
-        Self { address, script, _server: tasks }
+        Self { address, service, _server: tasks }
     }
 
     pub(crate) async fn client(&self) -> Switchboard {
@@ -88,28 +88,28 @@ impl Fake {
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.script.seen.lock().unwrap().clone()
+        self.service.seen.lock().unwrap().clone()
     }
 
-    pub(crate) fn judged(&self) -> Vec<pb::RecordFeedbackRequest> {
-        self.script.judged.lock().unwrap().clone()
+    pub(crate) fn feedback(&self) -> Vec<pb::RecordFeedbackRequest> {
+        self.service.feedback.lock().unwrap().clone()
     }
 }
 
-// === impl Script ===
+// === impl Service ===
 
-impl Script {
+impl Service {
     fn next(&self, request: Request<pb::ConverseRequest>) -> Answer {
         let (metadata, _, request) = request.into_parts();
         self.seen.lock().unwrap().push(Seen { metadata, request });
-        self.answers.lock().unwrap().pop_front().expect("a call more than answers")
+        self.answers.lock().unwrap().pop_front().expect("an answer is prepared for every call")
     }
 }
 
 type Replies = Pin<Box<dyn Stream<Item = Result<pb::ConverseStreamResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl ConverseService for Script {
+impl ConverseService for Service {
     type ConverseStreamStream = Replies;
 
     async fn converse(
@@ -117,10 +117,10 @@ impl ConverseService for Script {
         request: Request<pb::ConverseRequest>,
     ) -> Result<Response<pb::ConverseResponse>, Status> {
         match self.next(request) {
-            Answer::Whole(response) => Ok(Response::new(*response)),
+            Answer::Complete(response) => Ok(Response::new(*response)),
             Answer::Fails(status) => Err(status),
             Answer::Hangs(_) => std::future::pending().await,
-            Answer::Events(_) | Answer::BreaksOff(..) => panic!("a whole answer was asked for"),
+            Answer::Events(_) | Answer::BreaksOff(..) => panic!("Converse needs a complete answer"),
         }
     }
 
@@ -133,7 +133,7 @@ impl ConverseService for Script {
             Answer::BreaksOff(events, status) => Box::pin(replies(events).chain(stream::iter([Err(status)]))),
             Answer::Hangs(events) => Box::pin(replies(events).chain(stream::pending())),
             Answer::Fails(status) => return Err(status),
-            Answer::Whole(_) => panic!("a stream was asked for"),
+            Answer::Complete(_) => panic!("ConverseStream needs events"),
         };
         Ok(Response::new(replies))
     }
@@ -149,7 +149,7 @@ impl ConverseService for Script {
 }
 
 #[tonic::async_trait]
-impl RoutingService for Script {
+impl RoutingService for Service {
     async fn list_tasks(
         &self,
         _: Request<pb::ListTasksRequest>,
@@ -171,9 +171,13 @@ impl RoutingService for Script {
         &self,
         request: Request<pb::ExplainRouteRequest>,
     ) -> Result<Response<pb::ExplainRouteResponse>, Status> {
+        let (task_type, resolution) = match request.into_inner().task_type {
+            task if task == "coding" => (task, pb::Resolution::Named),
+            _ => ("default".to_owned(), pb::Resolution::Unknown),
+        };
         Ok(Response::new(pb::ExplainRouteResponse {
-            task_type: request.into_inner().task_type,
-            resolution: pb::Resolution::Named.into(),
+            task_type,
+            resolution: resolution.into(),
             candidates: vec![candidate("opus")],
             deadlines: Some(pb::TaskDeadlines {
                 first_content: Some(prost_types::Duration { seconds: 4, nanos: 0 }),
@@ -200,15 +204,15 @@ fn candidate(name: &str) -> pb::Candidate {
 }
 
 #[tonic::async_trait]
-impl FeedbackService for Script {
+impl FeedbackService for Service {
     async fn record_feedback(
         &self,
         request: Request<pb::RecordFeedbackRequest>,
     ) -> Result<Response<pb::RecordFeedbackResponse>, Status> {
-        let mut judged = self.judged.lock().unwrap();
-        judged.push(request.into_inner());
+        let mut feedback = self.feedback.lock().unwrap();
+        feedback.push(request.into_inner());
         Ok(Response::new(pb::RecordFeedbackResponse {
-            replaced: judged.len() > 1,
+            replaced: feedback.len() > 1,
             task_type: "coding".to_owned(),
             model_id: "us.opus".to_owned(),
             variant: String::new(),

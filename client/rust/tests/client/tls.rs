@@ -1,16 +1,16 @@
-//! TLS with a private authority, and certificates on both sides.
+//! TLS with a private certificate authority and client certificates.
 
 use crate::{
     command_line::run,
+    events::*,
     fake::{Answer, Fake},
-    words::*,
 };
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use std::{fs, path::Path};
 use switchboard_client::{ErrorKind, Switchboard};
 use tonic::transport::{Certificate as Pem, Identity, ServerTlsConfig};
 
-/// An authority that signed one certificate for the server and one for the client.
+/// Certificate authority with one certificate for the server and one for the client.
 struct Authority {
     pem: String,
     server: (String, String),
@@ -33,8 +33,8 @@ impl Authority {
         Self { pem: own.pem(), server: sign("localhost"), client: sign("caller") }
     }
 
-    /// Accepts only callers with a certificate of this authority.
-    fn demanding(&self) -> ServerTlsConfig {
+    /// Returns a server configuration that accepts only callers with a certificate of this authority.
+    fn server_config(&self) -> ServerTlsConfig {
         ServerTlsConfig::new()
             .identity(Identity::from_pem(&self.server.0, &self.server.1))
             .client_ca_root(Pem::from_pem(&self.pem))
@@ -42,21 +42,21 @@ impl Authority {
 }
 
 #[tokio::test]
-async fn both_sides_show_certificates() {
+async fn connects_with_a_client_certificate() {
     let authority = Authority::new();
     let (pem, key) = authority.client.clone();
-    let fake = Fake::with_tls(authority.demanding(), []).await;
-    let known =
+    let fake = Fake::with_tls(authority.server_config(), []).await;
+    let options =
         Switchboard::builder(fake.address.trim_start_matches("https://")).ca_certificate(&*authority.pem);
 
-    let welcome = known.client_certificate(pem, key).connect().await.unwrap();
+    let client = options.client_certificate(pem, key).connect().await.unwrap();
 
-    assert_eq!(welcome.tasks().await.unwrap().config_version, "c0ffee");
+    assert_eq!(client.tasks().await.unwrap().config_version, "c0ffee");
 }
 
 #[tokio::test]
-async fn a_stranger_of_a_server_is_not_trusted() {
-    let fake = Fake::with_tls(Authority::new().demanding(), []).await;
+async fn refuses_a_server_of_another_authority() {
+    let fake = Fake::with_tls(Authority::new().server_config(), []).await;
 
     let error = fake.options().ca_certificate(Authority::new().pem).connect().await.unwrap_err();
 
@@ -78,7 +78,7 @@ async fn the_command_line_reads_certificates_from_files() {
         file("cert.pem", &authority.client.0),
         file("key.pem", &authority.client.1),
     );
-    let fake = Fake::with_tls(authority.demanding(), [Answer::Events(says(&["Hello"]))]).await;
+    let fake = Fake::with_tls(authority.server_config(), [Answer::Events(says(&["Hello"]))]).await;
 
     let done = run(&fake.address, &["--ca", &ca, "--cert", &cert, "--key", &key, "Hi"], "").await;
 

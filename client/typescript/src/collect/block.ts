@@ -1,4 +1,4 @@
-/** One block of a message while its pieces come in. */
+/** Assembles one content block from its deltas. */
 
 import { create } from "@bufbuild/protobuf";
 import * as pb from "../gen/pb.js";
@@ -8,17 +8,17 @@ type Delta = pb.ContentBlockDelta["delta"];
 type Block = pb.ContentBlock["block"];
 type Source = pb.ImageSource["source"];
 
-/** What has come of a block so far. */
+/** Content received so far. */
 type Content =
-  /** Nothing: the first piece decides. */
+  /** No delta yet: the first one determines the kind of block. */
   | { kind: "empty" }
-  | { kind: "text"; words: string; citations: pb.Citation[] }
+  | { kind: "text"; text: string; citations: pb.Citation[] }
   | { kind: "toolUse"; start: pb.ToolUseBlockStart; input: string }
   | { kind: "toolResult"; result: pb.ToolResultBlock }
   | { kind: "reasoning"; reasoning: Reasoning }
   | { kind: "image"; format: string; source: Source; error: pb.ErrorBlock | undefined }
   /** Exact JSON objects, in order. */
-  | { kind: "unknown"; pieces: string[] };
+  | { kind: "unknown"; parts: string[] };
 
 export class OpenBlock {
   #content: Content = { kind: "empty" };
@@ -29,7 +29,7 @@ export class OpenBlock {
     return block;
   }
 
-  /** Adds a piece; false if it does not belong to this kind of block. */
+  /** Adds a delta. Returns false if it does not belong to this kind of block. */
   append(delta: Delta): boolean {
     if (this.#content.kind === "empty") {
       this.#content = kindOf(delta);
@@ -38,31 +38,31 @@ export class OpenBlock {
   }
 
   /**
-   * The block as history wants it: none for blank text, and one for each piece of an unknown kind, since how those
-   * would join is unknown too.
+   * Returns the block as it is sent back in a history: no block for blank text, and one block for each delta
+   * of an unknown kind, because it is unknown how to combine them.
    */
   close(): pb.ContentBlock[] {
     return close(this.#content).map((block) => create(pb.ContentBlockSchema, { block }));
   }
 }
 
-/** Readable or sealed; a model sends one or the other. */
+/** Reasoning: plain text or encrypted. A model sends one or the other. */
 class Reasoning {
-  #words: string | undefined;
+  #text: string | undefined;
   #signature: string | undefined;
-  readonly #sealed: Uint8Array[] = [];
+  readonly #redacted: Uint8Array[] = [];
   readonly #unknown: string[] = [];
 
   append({ delta }: pb.ReasoningContentBlockDelta): boolean {
     switch (delta.case) {
       case "text":
-        this.#words = (this.#words ?? "") + delta.value;
+        this.#text = (this.#text ?? "") + delta.value;
         return true;
       case "signature":
         this.#signature = (this.#signature ?? "") + delta.value;
         return true;
       case "redactedContent":
-        this.#sealed.push(delta.value);
+        this.#redacted.push(delta.value);
         return true;
       case "unknownJson":
         this.#unknown.push(delta.value);
@@ -74,13 +74,13 @@ class Reasoning {
 
   close(): Block[] {
     const blocks: pb.ReasoningContentBlock["block"][] = [];
-    if (this.#words !== undefined || this.#signature !== undefined) {
-      const [text, signature] = [this.#words ?? "", this.#signature];
+    if (this.#text !== undefined || this.#signature !== undefined) {
+      const [text, signature] = [this.#text ?? "", this.#signature];
       const value = create(pb.ReasoningTextBlockSchema, { text, ...(signature !== undefined && { signature }) });
       blocks.push({ case: "reasoningText", value });
     }
-    if (this.#sealed.length > 0) {
-      blocks.push({ case: "redactedContent", value: joined(this.#sealed) });
+    if (this.#redacted.length > 0) {
+      blocks.push({ case: "redactedContent", value: concat(this.#redacted) });
     }
     blocks.push(...this.#unknown.map((value) => ({ case: "unknownJson", value }) as const));
     return blocks.map((block) => ({
@@ -102,21 +102,21 @@ function contentOf(start: Start | undefined): Content {
     case "image":
       return { kind: "image", format: start.value.format, source: { case: undefined }, error: undefined };
     case "unknownJson":
-      return { kind: "unknown", pieces: [start.value] };
+      return { kind: "unknown", parts: [start.value] };
     default:
       return { kind: "empty" };
   }
 }
 
 /**
- * The kind of block that begins with this piece. Tools name themselves in a start event: without one there is no block
- * to add to. Nor does a piece of an unknown kind begin one: known pieces may follow.
+ * Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their
+ * name. A delta of an unknown kind does not determine the kind of block, because known deltas can follow.
  */
 function kindOf(delta: Delta): Content {
   switch (delta.case) {
     case "text":
     case "citation":
-      return { kind: "text", words: "", citations: [] };
+      return { kind: "text", text: "", citations: [] };
     case "reasoningContent":
       return { kind: "reasoning", reasoning: new Reasoning() };
     case "image":
@@ -128,20 +128,20 @@ function kindOf(delta: Delta): Content {
 
 function append(content: Content, delta: Delta): boolean {
   if (content.kind === "text" && delta.case === "text") {
-    content.words += delta.value;
+    content.text += delta.value;
   } else if (content.kind === "text" && delta.case === "citation") {
     content.citations.push(citationOf(delta.value));
   } else if (content.kind === "toolUse" && delta.case === "toolUse") {
     content.input += delta.value.input;
   } else if (content.kind === "toolResult" && delta.case === "toolResult") {
-    delta.value.blocks.forEach((piece) => appendPart(content.result, piece));
+    delta.value.blocks.forEach((part) => appendPart(content.result, part));
   } else if (content.kind === "reasoning" && delta.case === "reasoningContent") {
     return content.reasoning.append(delta.value);
   } else if (content.kind === "image" && delta.case === "image") {
     content.error = delta.value.error ?? content.error;
-    content.source = together(content.source, delta.value.source?.source);
+    content.source = combine(content.source, delta.value.source?.source);
   } else if (content.kind === "unknown" && delta.case === "unknownJson") {
-    content.pieces.push(delta.value);
+    content.parts.push(delta.value);
   } else {
     return false;
   }
@@ -153,7 +153,7 @@ function close(content: Content): Block[] {
     case "empty":
       return [];
     case "text":
-      return closeText(content.words, content.citations);
+      return closeText(content.text, content.citations);
     case "toolUse":
       return [{ case: "toolUse", value: closeToolUse(content.start, content.input) }];
     case "toolResult":
@@ -162,23 +162,23 @@ function close(content: Content): Block[] {
       return content.reasoning.close();
     case "image": {
       const { format, source, error } = content;
-      const whole = source.case !== undefined && { source: create(pb.ImageSourceSchema, { source }) };
-      return [{ case: "image", value: create(pb.ImageBlockSchema, { format, ...whole, ...(error && { error }) }) }];
+      const data = source.case !== undefined && { source: create(pb.ImageSourceSchema, { source }) };
+      return [{ case: "image", value: create(pb.ImageBlockSchema, { format, ...data, ...(error && { error }) }) }];
     }
     case "unknown":
-      return content.pieces.map((value) => ({ case: "unknownJson", value }));
+      return content.parts.map((value) => ({ case: "unknownJson", value }));
   }
 }
 
-function closeText(words: string, citations: pb.Citation[]): Block[] {
+function closeText(text: string, citations: pb.Citation[]): Block[] {
   if (citations.length === 0) {
-    return /^\p{White_Space}*$/u.test(words) ? [] : [{ case: "text", value: words }];
+    return /^\p{White_Space}*$/u.test(text) ? [] : [{ case: "text", value: text }];
   }
-  const content = [{ block: { case: "text" as const, value: words } }];
+  const content = [{ block: { case: "text" as const, value: text } }];
   return [{ case: "citationsContent", value: create(pb.CitationsContentBlockSchema, { content, citations }) }];
 }
 
-/** No input at all means `{}`: models leave it out for tools without arguments. */
+/** Returns the complete tool use. Models send no input for tools without arguments. */
 function closeToolUse({ toolUseId, name, type }: pb.ToolUseBlockStart, input: string): pb.ToolUseBlock {
   return create(pb.ToolUseBlockSchema, {
     toolUseId,
@@ -188,7 +188,7 @@ function closeToolUse({ toolUseId, name, type }: pb.ToolUseBlockStart, input: st
   });
 }
 
-/** Words go on where the words before ended; every JSON value is a part of its own. */
+/** Appends text to a preceding text part. Every JSON value is a part of its own. */
 function appendPart({ content }: pb.ToolResultBlock, { block }: pb.ToolResultBlockDelta): void {
   const last = content.at(-1)?.block;
   if (last?.case === "text" && block.case === "text") {
@@ -198,31 +198,31 @@ function appendPart({ content }: pb.ToolResultBlock, { block }: pb.ToolResultBlo
   }
 }
 
-function together(before: Source, more: Source | undefined): Source {
+function combine(before: Source, more: Source | undefined): Source {
   if (before.case === "bytes" && more?.case === "bytes") {
-    return { case: "bytes", value: joined([before.value, more.value]) };
+    return { case: "bytes", value: concat([before.value, more.value]) };
   }
   return more === undefined || more.case === undefined ? before : more;
 }
 
-function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let end = 0;
-  for (const piece of pieces) {
-    whole.set(piece, end);
-    end += piece.length;
+  for (const part of parts) {
+    whole.set(part, end);
+    end += part.length;
   }
   return whole;
 }
 
 function citationOf({ title, source, sourceContent, location }: pb.CitationsDelta): pb.Citation {
-  const words = sourceContent.map(({ text }) =>
+  const cited = sourceContent.map(({ text }) =>
     create(pb.CitationSourceContentSchema, text === undefined ? {} : { block: { case: "text", value: text } }),
   );
   return create(pb.CitationSchema, {
     ...(title !== undefined && { title }),
     ...(source !== undefined && { source }),
-    sourceContent: words,
+    sourceContent: cited,
     ...(location && { location }),
   });
 }

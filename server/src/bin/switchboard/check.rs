@@ -1,5 +1,5 @@
 //! `switchboard check`: what would be wrong with a configuration.
-use crate::Result;
+use crate::result::Result;
 use clap::Args;
 use std::path::PathBuf;
 use switchboard_server::{

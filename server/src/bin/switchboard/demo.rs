@@ -1,16 +1,16 @@
-//! The demonstration: all of Switchboard on loopback, with a simulator in the place of Bedrock.
+//! `switchboard demo`: all of Switchboard on loopback, with a simulator in place of Bedrock.
 //!
-//! It is a command of its own, so that nobody serves simulated answers by accident: no setting leads here.
-mod measured;
+//! It is a command of its own, so that no deployment serves simulated answers by accident: no setting leads here.
+mod summary;
 
 use crate::{
-    Result,
+    result::Result,
     serve::{FINAL_EXPORTS, listen, shutdown_signal, start_logging, start_telemetry},
 };
 use bedrock_sim::{Fault, FaultRule, Simulator};
 use clap::Args;
 use std::{io::Write as _, net::SocketAddr, time::Duration};
-
+use summary::{Answered, dollars, duration};
 use switchboard_client::{Event, Switchboard, ask, names::reason_name, pb, task};
 use switchboard_server::{
     Parts,
@@ -18,7 +18,7 @@ use switchboard_server::{
     catalogue::Catalogue,
     config::{self, Config, DEFAULT_FALLBACK, DEFAULT_PRIMARY, Force, Model, Task},
     deployment::Registry,
-    telemetry::{Telemetry, settings::Settings},
+    telemetry::settings::Settings,
 };
 use tokio::sync::oneshot;
 use tonic::transport::server::TcpIncoming;
@@ -41,10 +41,10 @@ const THROTTLED: &str = "us.anthropic.claude-opus-4-7";
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// End after the show, in place of serving until Ctrl-C
+    /// Exit after the demonstration instead of serving until Ctrl-C
     #[arg(long)]
     once: bool,
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, env = "SWITCHBOARD_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     listen: SocketAddr,
 }
@@ -54,70 +54,66 @@ impl Demo {
         let listener = listen(self.listen).await?;
         let address = listener.local_addr()?;
         let simulator = Simulator::start(bedrock_sim::Config::default()).await?;
-        let config = with_a_throttled_model(Config {
+        let config = with_throttled_model(Config {
             bedrock: config::Bedrock::simulated_at(simulator.endpoint_url()),
             ..Config::for_two_models(DEFAULT_PRIMARY, DEFAULT_FALLBACK)
         });
-        let (telemetry, settings) = start_telemetry(&config, true)?;
-        let _last_lines = start_logging("warn", &telemetry)?; // the show is on the same terminal
+        let (telemetry, settings) = start_telemetry(&config)?;
+        let _log = start_logging("warn", &telemetry)?; // the demonstration uses the same terminal
         simulator.handle().inject(FaultRule::on(THROTTLED, Fault::throttle()));
         let registry = Registry::default();
         let (snapshot, models) = connect(&config, &Catalogue::built_in(), &registry).await?;
         println!(
             "Switchboard listens on {address}; a simulator at {} stands in for Bedrock.\n{}\n",
             simulator.endpoint_url(),
-            where_traces_go(&settings)
+            traces(&settings)
         );
 
-        let (over, show_is_over) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let ends = async { drop(show_is_over.await) };
+        let drain = async { drop(stopped.await) };
         let snapshots = snapshot.fixed();
         let parts = Parts { config: &config, snapshots, registry, models, telemetry: &telemetry };
-        let serving = switchboard_server::serve(parts, incoming, ends);
-        let (served, shown) = tokio::join!(serving, self.play(address, &telemetry, over));
+        let serving = switchboard_server::serve(parts, incoming, drain);
+        let (served, shown) = tokio::join!(serving, self.show(address, stop));
         telemetry.finish(FINAL_EXPORTS).await;
         served.map_err(|error| format!("the server failed: {error}"))?;
         shown
     }
 
-    /// The show, and then whatever callers bring. The server ends when `over` is dropped.
-    async fn play(
-        &self,
-        address: SocketAddr,
-        telemetry: &Telemetry,
-        over: oneshot::Sender<()>,
-    ) -> Result<()> {
+    /// The demonstration; then the server goes on until Ctrl-C. Dropping `stop` stops the server.
+    async fn show(&self, address: SocketAddr, stop: oneshot::Sender<()>) -> Result<()> {
         let switchboard = Switchboard::connect(format!("http://{address}")).await?;
+        let mut answers = Vec::new();
         println!("One question for each well-known task:");
         for (task, question) in QUESTIONS {
-            tell(&switchboard, task, question).await?;
+            answers.extend(stream(&switchboard, task, question).await?);
         }
-        println!(
-            "\nBedrock throttles the first model of the task \"{FALLBACK}\"; the caller sees it in the route only:"
-        );
-        tell(&switchboard, FALLBACK, "What happens when a model is throttled?").await?;
-        println!("\nWhat was measured:\n\n{}", measured::table(&telemetry.page().gather()));
-        drop(switchboard); // its connection must not hold the drain
+        println!("\nBedrock throttles the first model of the task \"{FALLBACK}\". Only the route shows it:");
+        answers.extend(stream(&switchboard, FALLBACK, "What happens when a model is throttled?").await?);
+        println!("\n{}", summary::table(&answers));
+        drop(switchboard); // an open connection would delay the drain
         if !self.once {
-            println!("{}", lines_to_paste(address));
+            let request_id = answers.last().map(|last| last.route.request_id.as_str()).unwrap_or_default();
+            println!("{}", commands(address, request_id));
             shutdown_signal().await;
         }
-        drop(over);
+        drop(stop);
         Ok(())
     }
 }
 
-fn where_traces_go(settings: &Settings) -> String {
+fn traces(settings: &Settings) -> String {
     match &settings.traces {
-        Some(otlp) => format!("Traces go to {}.", otlp.endpoint),
-        None => "Traces go nowhere; set OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4317) to see them."
-            .to_owned(),
+        Some(otlp) => format!("Traces are sent to {}.", otlp.endpoint),
+        None => {
+            "Traces are off; set OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4317) to send them.".to_owned()
+        }
     }
 }
 
-fn with_a_throttled_model(mut config: Config) -> Config {
-    // "closed": otherwise it would cool down, and the next call would not show what the README promises.
+fn with_throttled_model(mut config: Config) -> Config {
+    // "closed": otherwise the model would cool down, and the next call would not show the fallback.
     let throttled = Model { breaker: Force::Closed, ..Model::new(THROTTLED) };
     config.models.insert("throttled".to_owned(), throttled);
     let task = Task::new("its first model is always throttled", ["throttled", "fallback"]);
@@ -125,66 +121,70 @@ fn with_a_throttled_model(mut config: Config) -> Config {
     config
 }
 
-/// Asks, and prints the answer as it comes.
-async fn tell(switchboard: &Switchboard, task: &str, question: &str) -> Result<()> {
+/// Streams one answer to the terminal. `None`: the stream had no metadata, which the client reports as an error before.
+async fn stream(switchboard: &Switchboard, task: &str, question: &str) -> Result<Option<Answered>> {
     println!("\n── {task}: {question}");
     let mut stream = switchboard.stream(ask(task, question)).await?;
-    let mut route = None;
+    let mut answered = None;
     while let Some(event) = stream.next().await {
         match event? {
-            Event::Route(taken) => route = Some(taken),
-            Event::ContentBlockDelta(piece) => {
+            Event::ContentBlockDelta(event) => {
                 if let Some(pb::content_block_delta::Delta::Text(text)) =
-                    piece.delta.and_then(|delta| delta.delta)
+                    event.delta.and_then(|delta| delta.delta)
                 {
                     print!("{text}");
                     std::io::stdout().flush()?;
                 }
             }
-            Event::Metadata(metadata) => println!("\n   {}", closing_line(route.as_ref(), &metadata)),
+            Event::Metadata(metadata) => {
+                let route = metadata.route.clone().unwrap_or_default();
+                println!("\n   {}", closing_line(&route, &metadata));
+                answered = Some(Answered { route, metadata });
+            }
             _ => {}
         }
     }
-    Ok(())
+    Ok(answered)
 }
 
-fn closing_line(route: Option<&pb::Route>, metadata: &pb::ConverseStreamMetadataEvent) -> String {
+fn closing_line(route: &pb::Route, metadata: &pb::ConverseStreamMetadataEvent) -> String {
     let usage = metadata.usage.clone().unwrap_or_default();
     let latency = metadata.latency.unwrap_or_default();
-    let served = route.map(|route| route.model_id.as_str()).unwrap_or_default();
-    let failed =
-        route.map(|route| &route.attempts[..route.attempts.len().saturating_sub(1)]).unwrap_or_default();
+    let served = &route.model_id;
+    let failed = route.attempts.split_last().map_or(&[][..], |(_, failed)| failed).iter();
     let after: String = failed
-        .iter()
         .map(|attempt| format!(" after {} ({})", attempt.model_id, reason_name(attempt.reason())))
         .collect();
     format!(
-        "{served}{after} · {} tokens in, {} out · first token {}, total {}",
+        "{served}{after} · {} tokens in, {} out · first token {}, total {} · {}",
         usage.input_tokens,
         usage.output_tokens,
-        milliseconds(latency.first_token),
-        milliseconds(latency.total),
+        milliseconds(duration(latency.first_token)),
+        milliseconds(duration(latency.total)),
+        metadata.cost.map_or_else(|| "cost unknown".to_owned(), |cost| dollars(cost.pico_usd)),
     )
 }
 
-fn milliseconds(duration: Option<prost_types::Duration>) -> String {
-    let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+fn milliseconds(duration: Option<Duration>) -> String {
     duration.map_or_else(|| "unknown".to_owned(), |duration| format!("{} ms", duration.as_millis()))
 }
 
-fn lines_to_paste(address: SocketAddr) -> String {
+fn commands(address: SocketAddr, request_id: &str) -> String {
+    // The same profile as this program's, so that nothing is compiled twice.
+    let cargo = if cfg!(debug_assertions) { "cargo run" } else { "cargo run --release" };
     format!(
-        r#"
-Try it, from another terminal in this folder:
+        r#"Try it from another terminal in this folder:
 
-  cargo run --release --bin converse -- --address http://{address} --task coding "Reverse a list in Rust."
-  cargo run --release --bin converse -- --address http://{address} chat
-  cargo run --release --bin converse -- --address http://{address} tasks
+  {cargo} --bin converse -- --address http://{address} --task coding "Reverse a list in Rust."
+  {cargo} --bin converse -- --address http://{address} --task {FALLBACK} "Who answers?"
+  {cargo} --bin converse -- --address http://{address} chat
+  {cargo} --bin converse -- --address http://{address} tasks
+  {cargo} --bin converse -- --address http://{address} explain reasoning
+  {cargo} --bin converse -- --address http://{address} feedback {request_id} --thumb up --by human:me
 
   grpcurl -plaintext {address} list
-  grpcurl -plaintext -d '{{"taskType":"summarization","messages":[{{"role":"user","content":[{{"text":"Summarize: all is well."}}]}}]}}' \
-    {address} switchboard.v1.ConverseService/ConverseStream
+  grpcurl -plaintext -d '{{"taskType":"summarization","messages":[{{"role":"user","content":[{{"text":"Summarize: all is well."}}]}}]}}'     {address} switchboard.v1.ConverseService/ConverseStream
 
-Ctrl-C ends it."#
+Ctrl-C stops it."#
     )
 }

@@ -3,18 +3,18 @@ mod check;
 mod demo;
 mod log_writer;
 mod prices;
+mod result;
 mod rlimit;
 mod serve;
 
 use clap::{Parser, Subcommand};
-use std::{error::Error, future::Future, process::ExitCode};
+use result::Result;
+use std::{future::Future, process::ExitCode};
 use tokio::runtime;
 
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// One gRPC contract in front of every model on Amazon Bedrock.
 #[derive(Debug, Parser)]

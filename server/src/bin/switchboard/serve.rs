@@ -1,7 +1,7 @@
 //! `switchboard serve`, and the parts of it that the demo shares: logging, telemetry, listeners and signals.
 use crate::{
-    Result,
     log_writer::{JsonFormat, LogWriter, WriterGuard},
+    result::Result,
     rlimit,
 };
 use clap::Args;
@@ -57,7 +57,7 @@ impl Serve {
         };
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         config.feedback.file = config.feedback.file.map(|store| relative_to(file, &store));
-        let (telemetry, environment) = start_telemetry(&config, false)?;
+        let (telemetry, environment) = start_telemetry(&config)?;
         let _log = start_logging(DEFAULT_LOG, &telemetry)?;
         rlimit::raise_open_files(&config);
         let listener = listen(config.server.listen).await?;
@@ -110,10 +110,9 @@ pub(crate) fn start_logging(default: &str, telemetry: &Telemetry) -> Result<Writ
 }
 
 /// Starts telemetry as the configuration and the environment set it.
-pub(crate) fn start_telemetry(config: &Config, keep_page: bool) -> Result<(Telemetry, Settings)> {
+pub(crate) fn start_telemetry(config: &Config) -> Result<(Telemetry, Settings)> {
     #[expect(clippy::disallowed_methods, reason = "the binary reads the environment")]
     let settings = Settings::from_env(|name| std::env::var(name).ok())?;
-    let settings = Settings { keep_page, ..settings };
     Ok((Telemetry::start(&settings, config.telemetry)?, settings))
 }
 

@@ -21,17 +21,18 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Message(_message.Message):
-    """What a conversation is made of. Every name is Bedrock's in snake_case, so the protobuf JSON of these messages is
-    Bedrock's own JSON. Two rules hold throughout this file:
+    """One turn of a conversation.
 
-      - A field without `optional` is one that Bedrock requires: it is always sent, even when empty. An `optional` field,
-        a message or a repeated field that is not set is not sent.
-      - Free JSON has two forms side by side: a Struct or Value under Bedrock's name, so that a pasted body parses, and
-        exact text under the name with `_json` or `_text`. A double cannot hold every integer and a protobuf map keeps no
-        order, so callers to whom either matters send text. Replies always carry text. A Struct goes to Bedrock with its
-        keys sorted, so that equal requests are equal bytes.
+    The messages of this file have Bedrock's names in snake_case, so their protobuf JSON is Bedrock's own JSON.
+    Two rules apply to all of them:
 
-    One turn of the conversation.
+      - Absence: a field without `optional` is required by Bedrock and always sent, even when empty. An
+        `optional` field, a message field or a repeated field that is not set is not sent.
+      - Free JSON has two forms: a Struct or Value under Bedrock's name, so that a pasted Bedrock body parses,
+        and exact JSON text under the name with the suffix `_json` or `_text`. Use the text form if large
+        integers or the order of keys matter: numbers of a Struct are doubles, and a Struct does not keep the
+        order of its keys. Replies always use the text form. A Struct is sent to Bedrock with sorted keys, so
+        equal requests have equal bytes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -39,10 +40,10 @@ class Message(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns."""
+    """"user" or "assistant"; "system" for models that accept instructions between turns."""
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContentBlock]:
-        """What is said, in order; at least one block."""
+        """Content of the turn, in order; at least one block."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ Global___Message: _TypeAlias = Message  # noqa: Y015
 
 @_typing.final
 class ContentBlock(_message.Message):
-    """One part of a turn: exactly one kind of content."""
+    """One part of a turn."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,50 +81,52 @@ class ContentBlock(_message.Message):
     TOOL_REMOVAL_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Words. May be empty in a reply; Bedrock refuses blank text in a request."""
+    """Text. Can be empty in a reply; Bedrock rejects blank text in a request."""
     unknown_json: _builtins.str
-    """A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-    {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+    """Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+    as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
     """
     @_builtins.property
     def image(self) -> Global___ImageBlock:
-        """A picture, in turns of the user."""
+        """An image. Only in user turns."""
 
     @_builtins.property
     def document(self) -> Global___DocumentBlock:
-        """A document, in turns of the user; a turn with a document needs a text block too."""
+        """A document. Only in user turns; a turn with a document needs a text block too."""
 
     @_builtins.property
     def video(self) -> Global___VideoBlock:
-        """A film."""
+        """A video."""
 
     @_builtins.property
     def audio(self) -> Global___AudioBlock:
-        """A sound recording."""
+        """Audio."""
 
     @_builtins.property
     def tool_use(self) -> Global___ToolUseBlock:
-        """The model asks for a tool."""
+        """The model requests a tool call."""
 
     @_builtins.property
     def tool_result(self) -> Global___ToolResultBlock:
-        """What the tool answered."""
+        """Result of a tool call."""
 
     @_builtins.property
     def guard_content(self) -> Global___GuardrailConverseContentBlock:
-        """Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else."""
+        """Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+        content.
+        """
 
     @_builtins.property
     def cache_point(self) -> Global___CachePointBlock:
-        """Ends a prefix that the model may cache."""
+        """End of a prefix that the model may cache."""
 
     @_builtins.property
     def reasoning_content(self) -> Global___ReasoningContentBlock:
-        """What the model thought before it answered. Send it back unmodified, or not at all."""
+        """The model's reasoning. Send it back unmodified, or omit it."""
 
     @_builtins.property
     def citations_content(self) -> Global___CitationsContentBlock:
-        """Words with their sources."""
+        """Generated text with citations."""
 
     @_builtins.property
     def search_result(self) -> Global___SearchResultBlock:
@@ -131,11 +134,11 @@ class ContentBlock(_message.Message):
 
     @_builtins.property
     def tool_addition(self) -> Global___ToolAdditionBlock:
-        """Makes a declared tool available from here on; in "system" turns only."""
+        """Makes a declared tool available from this turn on. Only in "system" turns."""
 
     @_builtins.property
     def tool_removal(self) -> Global___ToolRemovalBlock:
-        """Takes a tool away from here on; in "system" turns only."""
+        """Makes a tool unavailable from this turn on. Only in "system" turns."""
 
     def __init__(
         self,
@@ -179,11 +182,11 @@ class SystemContentBlock(_message.Message):
     """Instructions; at least one character."""
     @_builtins.property
     def guard_content(self) -> Global___GuardrailConverseContentBlock:
-        """Instructions that a guardrail looks at."""
+        """Instructions for the guardrail to evaluate."""
 
     @_builtins.property
     def cache_point(self) -> Global___CachePointBlock:
-        """Ends a prefix that the model may cache."""
+        """End of a prefix that the model may cache."""
 
     def __init__(
         self,
@@ -204,7 +207,7 @@ Global___SystemContentBlock: _TypeAlias = SystemContentBlock  # noqa: Y015
 
 @_typing.final
 class ImageBlock(_message.Message):
-    """A picture."""
+    """An image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -215,11 +218,11 @@ class ImageBlock(_message.Message):
     """"png", "jpeg", "gif" or "webp"."""
     @_builtins.property
     def source(self) -> Global___ImageSource:
-        """Where its bytes are."""
+        """Data of the image."""
 
     @_builtins.property
     def error(self) -> Global___ErrorBlock:
-        """Why there is no picture, in replies. Absent: there is one."""
+        """In replies: why there is no image. Absent: there is one."""
 
     def __init__(
         self,
@@ -238,17 +241,17 @@ Global___ImageBlock: _TypeAlias = ImageBlock  # noqa: Y015
 
 @_typing.final
 class ImageSource(_message.Message):
-    """Where a picture's bytes are."""
+    """Data of an image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BYTES_FIELD_NUMBER: _builtins.int
     S3_LOCATION_FIELD_NUMBER: _builtins.int
     bytes: _builtins.bytes
-    """The file itself, at most 3.75 MB and 8000 pixels a side."""
+    """The file itself: at most 3.75 MB, and at most 8000 pixels in width and in height."""
     @_builtins.property
     def s3_location(self) -> Global___S3Location:
-        """An object that the model reads."""
+        """Object in Amazon S3 that the model reads."""
 
     def __init__(
         self,
@@ -268,7 +271,7 @@ Global___ImageSource: _TypeAlias = ImageSource  # noqa: Y015
 
 @_typing.final
 class S3Location(_message.Message):
-    """An object in Amazon S3."""
+    """Object in Amazon S3."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -277,7 +280,9 @@ class S3Location(_message.Message):
     uri: _builtins.str
     """"s3://bucket/key", at most 1024 characters."""
     bucket_owner: _builtins.str
-    """The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent."""
+    """Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+    sent.
+    """
     def __init__(
         self,
         *,
@@ -302,7 +307,7 @@ class ErrorBlock(_message.Message):
 
     MESSAGE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
-    """The reason in words. Absent: none was given."""
+    """Error message. Absent: Bedrock gave none."""
     def __init__(
         self,
         *,
@@ -330,20 +335,21 @@ class DocumentBlock(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     CITATIONS_FIELD_NUMBER: _builtins.int
     format: _builtins.str
-    """"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides."""
+    """"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it."""
     name: _builtins.str
-    """From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-    use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+    """Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+    square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+    Switchboard replaces a name that Bedrock would reject.
     """
     context: _builtins.str
-    """What the model should know about the document. Absent: nothing."""
+    """Information about the document for the model. Absent: none."""
     @_builtins.property
     def source(self) -> Global___DocumentSource:
-        """Where its content is."""
+        """Content of the document."""
 
     @_builtins.property
     def citations(self) -> Global___CitationsConfig:
-        """Whether the model may cite it. Absent: it does not."""
+        """Whether the model may cite the document. Absent: it may not."""
 
     def __init__(
         self,
@@ -371,7 +377,7 @@ Global___DocumentBlock: _TypeAlias = DocumentBlock  # noqa: Y015
 
 @_typing.final
 class DocumentSource(_message.Message):
-    """Where a document's content is: the source or the chunks, exactly one of the two."""
+    """Content of a document: either `source` or `content`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -385,11 +391,13 @@ class DocumentSource(_message.Message):
     """Plain text."""
     @_builtins.property
     def s3_location(self) -> Global___S3Location:
-        """An object that the model reads."""
+        """Object in Amazon S3 that the model reads."""
 
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentContentBlock]:
-        """Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list."""
+        """Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+        cannot hold a list.
+        """
 
     def __init__(
         self,
@@ -411,13 +419,13 @@ Global___DocumentSource: _TypeAlias = DocumentSource  # noqa: Y015
 
 @_typing.final
 class DocumentContentBlock(_message.Message):
-    """A chunk of a document."""
+    """Chunk of a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Its words."""
+    """Text of the chunk."""
     def __init__(
         self,
         *,
@@ -441,7 +449,7 @@ class CitationsConfig(_message.Message):
 
     ENABLED_FIELD_NUMBER: _builtins.int
     enabled: _builtins.bool
-    """True: it may."""
+    """True if the model may cite the source."""
     def __init__(
         self,
         *,
@@ -457,7 +465,7 @@ Global___CitationsConfig: _TypeAlias = CitationsConfig  # noqa: Y015
 
 @_typing.final
 class VideoBlock(_message.Message):
-    """A film."""
+    """A video."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -467,7 +475,7 @@ class VideoBlock(_message.Message):
     """"mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv" or "three_gp"."""
     @_builtins.property
     def source(self) -> Global___VideoSource:
-        """Where its bytes are."""
+        """Data of the video."""
 
     def __init__(
         self,
@@ -485,17 +493,17 @@ Global___VideoBlock: _TypeAlias = VideoBlock  # noqa: Y015
 
 @_typing.final
 class VideoSource(_message.Message):
-    """Where a film's bytes are."""
+    """Data of a video."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BYTES_FIELD_NUMBER: _builtins.int
     S3_LOCATION_FIELD_NUMBER: _builtins.int
     bytes: _builtins.bytes
-    """The file itself, less than 25 MB once it is base64."""
+    """The file itself, less than 25 MB after base64 encoding."""
     @_builtins.property
     def s3_location(self) -> Global___S3Location:
-        """An object that the model reads, at most 1 GB."""
+        """Object in Amazon S3 that the model reads, at most 1 GB."""
 
     def __init__(
         self,
@@ -515,7 +523,7 @@ Global___VideoSource: _TypeAlias = VideoSource  # noqa: Y015
 
 @_typing.final
 class AudioBlock(_message.Message):
-    """A sound recording."""
+    """Audio."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -523,14 +531,16 @@ class AudioBlock(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     format: _builtins.str
-    """"mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm"."""
+    """"mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+    "webm".
+    """
     @_builtins.property
     def source(self) -> Global___AudioSource:
-        """Where its bytes are."""
+        """Data of the audio."""
 
     @_builtins.property
     def error(self) -> Global___ErrorBlock:
-        """Why there is no recording, in replies. Absent: there is one."""
+        """In replies: why there is no audio. Absent: there is some."""
 
     def __init__(
         self,
@@ -549,7 +559,7 @@ Global___AudioBlock: _TypeAlias = AudioBlock  # noqa: Y015
 
 @_typing.final
 class AudioSource(_message.Message):
-    """Where a recording's bytes are."""
+    """Data of audio."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -559,7 +569,7 @@ class AudioSource(_message.Message):
     """The file itself."""
     @_builtins.property
     def s3_location(self) -> Global___S3Location:
-        """An object that the model reads."""
+        """Object in Amazon S3 that the model reads."""
 
     def __init__(
         self,
@@ -579,7 +589,7 @@ Global___AudioSource: _TypeAlias = AudioSource  # noqa: Y015
 
 @_typing.final
 class ToolUseBlock(_message.Message):
-    """The model asks for a tool."""
+    """Tool call that the model requests."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,16 +599,18 @@ class ToolUseBlock(_message.Message):
     INPUT_JSON_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     tool_use_id: _builtins.str
-    """Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-]."""
+    """Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result."""
     name: _builtins.str
-    """The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-]."""
+    """Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-]."""
     input_json: _builtins.str
-    """As exact JSON text. Replies use this form."""
+    """JSON value as exact JSON text. Replies use this form."""
     type: _builtins.str
-    """"server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's."""
+    """"server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+    the caller.
+    """
     @_builtins.property
     def input(self) -> _struct_pb2.Value:
-        """As JSON values. Numbers are doubles here: integers above 2^53 lose digits."""
+        """JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits."""
 
     def __init__(
         self,
@@ -626,7 +638,7 @@ Global___ToolUseBlock: _TypeAlias = ToolUseBlock  # noqa: Y015
 
 @_typing.final
 class ToolResultBlock(_message.Message):
-    """What a tool answered."""
+    """Result of a tool call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -635,14 +647,14 @@ class ToolResultBlock(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     tool_use_id: _builtins.str
-    """The id of the tool use that this answers."""
+    """Id of the tool use that this result belongs to."""
     status: _builtins.str
     """"success" or "error". Absent: success."""
     type: _builtins.str
-    """The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's."""
+    """Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller."""
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolResultContentBlock]:
-        """The answer's parts, in order; may be empty."""
+        """Parts of the result, in order; may be empty."""
 
     def __init__(
         self,
@@ -669,7 +681,7 @@ Global___ToolResultBlock: _TypeAlias = ToolResultBlock  # noqa: Y015
 
 @_typing.final
 class ToolResultContentBlock(_message.Message):
-    """One part of a tool's answer."""
+    """One part of a tool result. Free JSON has two forms, as described in Message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -682,18 +694,18 @@ class ToolResultContentBlock(_message.Message):
     SEARCH_RESULT_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     json_text: _builtins.str
-    """Exact JSON text. Replies use this form."""
+    """JSON value as exact JSON text. Replies use this form."""
     text: _builtins.str
-    """Words."""
+    """Text."""
     unknown_json: _builtins.str
-    """A kind of content that this contract does not know yet: its exact JSON object."""
+    """Kind of content that this contract does not define: its exact JSON object."""
     @_builtins.property
     def json(self) -> _struct_pb2.Value:
-        """JSON values; most models want an object. Numbers are doubles here."""
+        """JSON value as a Value; most models require an object. Its numbers are doubles."""
 
     @_builtins.property
     def image(self) -> Global___ImageBlock:
-        """A picture."""
+        """An image."""
 
     @_builtins.property
     def document(self) -> Global___DocumentBlock:
@@ -701,7 +713,7 @@ class ToolResultContentBlock(_message.Message):
 
     @_builtins.property
     def video(self) -> Global___VideoBlock:
-        """A film."""
+        """A video."""
 
     @_builtins.property
     def search_result(self) -> Global___SearchResultBlock:
@@ -740,16 +752,16 @@ class SearchResultBlock(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     CITATIONS_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Where it comes from: a URL or a name."""
+    """Source of the result: a URL or a name."""
     title: _builtins.str
-    """Its title."""
+    """Title of the result."""
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResultContentBlock]:
-        """Its text, in chunks that can be cited one by one."""
+        """Text of the result, in chunks that can be cited separately."""
 
     @_builtins.property
     def citations(self) -> Global___CitationsConfig:
-        """Whether the model may cite it. Absent: it does not."""
+        """Whether the model may cite the result. Absent: it may not."""
 
     def __init__(
         self,
@@ -769,13 +781,13 @@ Global___SearchResultBlock: _TypeAlias = SearchResultBlock  # noqa: Y015
 
 @_typing.final
 class SearchResultContentBlock(_message.Message):
-    """A chunk of a search result."""
+    """Chunk of a search result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Its words."""
+    """Text of the chunk."""
     def __init__(
         self,
         *,
@@ -791,7 +803,7 @@ Global___SearchResultContentBlock: _TypeAlias = SearchResultContentBlock  # noqa
 
 @_typing.final
 class GuardrailConverseContentBlock(_message.Message):
-    """Content that a guardrail looks at."""
+    """Content for the guardrail to evaluate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -799,11 +811,11 @@ class GuardrailConverseContentBlock(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def text(self) -> Global___GuardrailConverseTextBlock:
-        """Words."""
+        """Text."""
 
     @_builtins.property
     def image(self) -> Global___GuardrailConverseImageBlock:
-        """A picture."""
+        """An image."""
 
     def __init__(
         self,
@@ -823,17 +835,19 @@ Global___GuardrailConverseContentBlock: _TypeAlias = GuardrailConverseContentBlo
 
 @_typing.final
 class GuardrailConverseTextBlock(_message.Message):
-    """Words that a guardrail looks at."""
+    """Text for the guardrail to evaluate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     QUALIFIERS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The words."""
+    """The text."""
     @_builtins.property
     def qualifiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content."""
+        """Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+        "guard_content".
+        """
 
     def __init__(
         self,
@@ -851,7 +865,7 @@ Global___GuardrailConverseTextBlock: _TypeAlias = GuardrailConverseTextBlock  # 
 
 @_typing.final
 class GuardrailConverseImageBlock(_message.Message):
-    """A picture that a guardrail looks at."""
+    """Image for the guardrail to evaluate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -861,7 +875,7 @@ class GuardrailConverseImageBlock(_message.Message):
     """"png" or "jpeg"."""
     @_builtins.property
     def source(self) -> Global___GuardrailConverseImageSource:
-        """Where its bytes are."""
+        """Data of the image."""
 
     def __init__(
         self,
@@ -879,7 +893,7 @@ Global___GuardrailConverseImageBlock: _TypeAlias = GuardrailConverseImageBlock  
 
 @_typing.final
 class GuardrailConverseImageSource(_message.Message):
-    """Where a guarded picture's bytes are."""
+    """Data of an image for the guardrail to evaluate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -903,7 +917,7 @@ Global___GuardrailConverseImageSource: _TypeAlias = GuardrailConverseImageSource
 
 @_typing.final
 class CachePointBlock(_message.Message):
-    """Ends a prefix that the model may cache."""
+    """End of a prefix that the model may cache."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -912,7 +926,7 @@ class CachePointBlock(_message.Message):
     type: _builtins.str
     """"default"."""
     ttl: _builtins.str
-    """How long the prefix is kept: "5m" or "1h". Absent: five minutes."""
+    """Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes."""
     def __init__(
         self,
         *,
@@ -931,7 +945,7 @@ Global___CachePointBlock: _TypeAlias = CachePointBlock  # noqa: Y015
 
 @_typing.final
 class ReasoningContentBlock(_message.Message):
-    """What the model thought before it answered."""
+    """The model's reasoning."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -939,12 +953,12 @@ class ReasoningContentBlock(_message.Message):
     REDACTED_CONTENT_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     redacted_content: _builtins.bytes
-    """Encrypted by the model's maker."""
+    """Reasoning that the provider encrypted."""
     unknown_json: _builtins.str
-    """A kind of reasoning that this contract does not know yet: its exact JSON object."""
+    """Kind of reasoning that this contract does not define: its exact JSON object."""
     @_builtins.property
     def reasoning_text(self) -> Global___ReasoningTextBlock:
-        """Readable, with the model's signature."""
+        """Plain text with the model's signature."""
 
     def __init__(
         self,
@@ -965,16 +979,18 @@ Global___ReasoningContentBlock: _TypeAlias = ReasoningContentBlock  # noqa: Y015
 
 @_typing.final
 class ReasoningTextBlock(_message.Message):
-    """Readable reasoning."""
+    """Reasoning in plain text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The words."""
+    """The text."""
     signature: _builtins.str
-    """Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign."""
+    """Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+    not sign.
+    """
     def __init__(
         self,
         *,
@@ -993,7 +1009,7 @@ Global___ReasoningTextBlock: _TypeAlias = ReasoningTextBlock  # noqa: Y015
 
 @_typing.final
 class CitationsContentBlock(_message.Message):
-    """Words with their sources."""
+    """Generated text with citations."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1001,11 +1017,11 @@ class CitationsContentBlock(_message.Message):
     CITATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def content(self) -> _containers.RepeatedCompositeFieldContainer[Global___CitationGeneratedContent]:
-        """What the model says."""
+        """Generated text."""
 
     @_builtins.property
     def citations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Citation]:
-        """Where it has it from."""
+        """Sources of the text."""
 
     def __init__(
         self,
@@ -1023,13 +1039,13 @@ Global___CitationsContentBlock: _TypeAlias = CitationsContentBlock  # noqa: Y015
 
 @_typing.final
 class CitationGeneratedContent(_message.Message):
-    """Words that a citation supports."""
+    """Generated text that a citation supports."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The words."""
+    """The text."""
     def __init__(
         self,
         *,
@@ -1047,7 +1063,7 @@ Global___CitationGeneratedContent: _TypeAlias = CitationGeneratedContent  # noqa
 
 @_typing.final
 class Citation(_message.Message):
-    """Where the model has something from."""
+    """Source of generated text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1056,16 +1072,16 @@ class Citation(_message.Message):
     SOURCE_CONTENT_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
     title: _builtins.str
-    """The source's title. Absent: it has none."""
+    """Title of the source. Absent: the source has none."""
     source: _builtins.str
-    """The source. Absent: only the location is known."""
+    """Identifier of the source, such as a URL. Absent: only the location is known."""
     @_builtins.property
     def source_content(self) -> _containers.RepeatedCompositeFieldContainer[Global___CitationSourceContent]:
-        """The words cited."""
+        """Cited text."""
 
     @_builtins.property
     def location(self) -> Global___CitationLocation:
-        """Where in the source they stand. Absent: unknown."""
+        """Position of the cited text in the source. Absent: unknown."""
 
     def __init__(
         self,
@@ -1092,13 +1108,13 @@ Global___Citation: _TypeAlias = Citation  # noqa: Y015
 
 @_typing.final
 class CitationSourceContent(_message.Message):
-    """Words cited from a source."""
+    """Text cited from a source."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The words."""
+    """The cited text."""
     def __init__(
         self,
         *,
@@ -1116,7 +1132,7 @@ Global___CitationSourceContent: _TypeAlias = CitationSourceContent  # noqa: Y015
 
 @_typing.final
 class CitationLocation(_message.Message):
-    """Where cited words stand."""
+    """Position of cited text in its source."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1127,26 +1143,26 @@ class CitationLocation(_message.Message):
     SEARCH_RESULT_LOCATION_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     unknown_json: _builtins.str
-    """A kind of place that this contract does not know yet: its exact JSON object."""
+    """Kind of location that this contract does not define: its exact JSON object."""
     @_builtins.property
     def web(self) -> Global___WebLocation:
-        """A page of the web."""
+        """A web page."""
 
     @_builtins.property
     def document_char(self) -> Global___DocumentCharLocation:
-        """Characters of a document."""
+        """Range of characters in a document."""
 
     @_builtins.property
     def document_page(self) -> Global___DocumentPageLocation:
-        """Pages of a document."""
+        """Range of pages in a document."""
 
     @_builtins.property
     def document_chunk(self) -> Global___DocumentChunkLocation:
-        """Chunks of a document."""
+        """Range of chunks in a document."""
 
     @_builtins.property
     def search_result_location(self) -> Global___SearchResultLocation:
-        """Chunks of a search result."""
+        """Range of chunks in a search result."""
 
     def __init__(
         self,
@@ -1170,16 +1186,16 @@ Global___CitationLocation: _TypeAlias = CitationLocation  # noqa: Y015
 
 @_typing.final
 class WebLocation(_message.Message):
-    """A page of the web."""
+    """A web page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     URL_FIELD_NUMBER: _builtins.int
     DOMAIN_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """Its address. Absent: not given."""
+    """URL of the page. Absent: Bedrock did not report it."""
     domain: _builtins.str
-    """Its site. Absent: not given."""
+    """Domain of the page. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1203,7 +1219,7 @@ Global___WebLocation: _TypeAlias = WebLocation  # noqa: Y015
 
 @_typing.final
 class DocumentCharLocation(_message.Message):
-    """A range of characters of a document."""
+    """Range of characters in a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1211,11 +1227,11 @@ class DocumentCharLocation(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     document_index: _builtins.int
-    """Which document of the request, from 0. Absent: not given."""
+    """Index of the document in the request, from 0. Absent: Bedrock did not report it."""
     start: _builtins.int
-    """The first character, from 0. Absent: not given."""
+    """Index of the first character, from 0. Absent: Bedrock did not report it."""
     end: _builtins.int
-    """The character after the last. Absent: not given."""
+    """Index of the character after the last one. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1244,7 +1260,7 @@ Global___DocumentCharLocation: _TypeAlias = DocumentCharLocation  # noqa: Y015
 
 @_typing.final
 class DocumentPageLocation(_message.Message):
-    """A range of pages of a document."""
+    """Range of pages in a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1252,11 +1268,11 @@ class DocumentPageLocation(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     document_index: _builtins.int
-    """Which document of the request, from 0. Absent: not given."""
+    """Index of the document in the request, from 0. Absent: Bedrock did not report it."""
     start: _builtins.int
-    """The first page. Absent: not given."""
+    """First page. Absent: Bedrock did not report it."""
     end: _builtins.int
-    """The last page. Absent: not given."""
+    """Last page. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1285,7 +1301,7 @@ Global___DocumentPageLocation: _TypeAlias = DocumentPageLocation  # noqa: Y015
 
 @_typing.final
 class DocumentChunkLocation(_message.Message):
-    """A range of chunks of a document."""
+    """Range of chunks in a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1293,11 +1309,11 @@ class DocumentChunkLocation(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     document_index: _builtins.int
-    """Which document of the request, from 0. Absent: not given."""
+    """Index of the document in the request, from 0. Absent: Bedrock did not report it."""
     start: _builtins.int
-    """The first chunk. Absent: not given."""
+    """First chunk. Absent: Bedrock did not report it."""
     end: _builtins.int
-    """The last chunk. Absent: not given."""
+    """Last chunk. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1326,7 +1342,7 @@ Global___DocumentChunkLocation: _TypeAlias = DocumentChunkLocation  # noqa: Y015
 
 @_typing.final
 class SearchResultLocation(_message.Message):
-    """A range of chunks of a search result."""
+    """Range of chunks in a search result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1334,11 +1350,11 @@ class SearchResultLocation(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
     search_result_index: _builtins.int
-    """Which search result of the request, from 0. Absent: not given."""
+    """Index of the search result in the request, from 0. Absent: Bedrock did not report it."""
     start: _builtins.int
-    """The first chunk. Absent: not given."""
+    """First chunk. Absent: Bedrock did not report it."""
     end: _builtins.int
-    """The last chunk. Absent: not given."""
+    """Last chunk. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1367,14 +1383,14 @@ Global___SearchResultLocation: _TypeAlias = SearchResultLocation  # noqa: Y015
 
 @_typing.final
 class ToolAdditionBlock(_message.Message):
-    """Makes a declared tool available from here on."""
+    """Makes a declared tool available from this turn on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TOOL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tool(self) -> Global___ToolReference:
-        """Which tool."""
+        """The tool."""
 
     def __init__(
         self,
@@ -1391,14 +1407,14 @@ Global___ToolAdditionBlock: _TypeAlias = ToolAdditionBlock  # noqa: Y015
 
 @_typing.final
 class ToolRemovalBlock(_message.Message):
-    """Takes a tool away from here on."""
+    """Makes a tool unavailable from this turn on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TOOL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tool(self) -> Global___ToolReference:
-        """Which tool."""
+        """The tool."""
 
     def __init__(
         self,
@@ -1415,7 +1431,7 @@ Global___ToolRemovalBlock: _TypeAlias = ToolRemovalBlock  # noqa: Y015
 
 @_typing.final
 class ToolReference(_message.Message):
-    """Names a declared tool."""
+    """Reference to a declared tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1423,11 +1439,11 @@ class ToolReference(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     SERVER_NAME_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """The kind of tool, 1 to 64 characters. Absent: not given."""
+    """Kind of tool, 1 to 64 characters. Absent: not specified."""
     name: _builtins.str
-    """The tool's name, 1 to 128 characters. Absent: all tools of the server."""
+    """Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server."""
     server_name: _builtins.str
-    """The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool."""
+    """MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool."""
     def __init__(
         self,
         *,
@@ -1456,7 +1472,7 @@ Global___ToolReference: _TypeAlias = ToolReference  # noqa: Y015
 
 @_typing.final
 class ToolConfiguration(_message.Message):
-    """The tools that the model may ask for."""
+    """Tools that the model may use."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1464,11 +1480,11 @@ class ToolConfiguration(_message.Message):
     TOOL_CHOICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
-        """At least one."""
+        """The tools; at least one."""
 
     @_builtins.property
     def tool_choice(self) -> Global___ToolChoice:
-        """Whether it must. Absent: the model decides."""
+        """Whether the model must use a tool. Absent: the model decides."""
 
     def __init__(
         self,
@@ -1495,15 +1511,15 @@ class Tool(_message.Message):
     CACHE_POINT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tool_spec(self) -> Global___ToolSpecification:
-        """A tool of the caller's."""
+        """Tool of the caller, who runs it and sends back the result."""
 
     @_builtins.property
     def system_tool(self) -> Global___SystemTool:
-        """A tool that runs at Bedrock."""
+        """Tool that runs at Bedrock."""
 
     @_builtins.property
     def cache_point(self) -> Global___CachePointBlock:
-        """Ends a prefix that the model may cache."""
+        """End of a prefix that the model may cache."""
 
     def __init__(
         self,
@@ -1524,7 +1540,7 @@ Global___Tool: _TypeAlias = Tool  # noqa: Y015
 
 @_typing.final
 class ToolSpecification(_message.Message):
-    """A tool of the caller's."""
+    """Declaration of a tool of the caller."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1533,14 +1549,14 @@ class ToolSpecification(_message.Message):
     INPUT_SCHEMA_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """1 to 64 of [a-zA-Z0-9_-]."""
+    """Name of the tool: 1 to 64 of [a-zA-Z0-9_-]."""
     description: _builtins.str
-    """What it does, for the model; at least one character. Absent: the name says it."""
+    """Description of the tool for the model; at least one character. Absent: none."""
     strict: _builtins.bool
-    """True: the model's arguments always match the schema, on models that can. Absent: they need not."""
+    """True if the model's arguments must always match the schema; not every model supports it. Absent: false."""
     @_builtins.property
     def input_schema(self) -> Global___ToolInputSchema:
-        """What it takes."""
+        """Schema of the tool's arguments."""
 
     def __init__(
         self,
@@ -1567,19 +1583,19 @@ Global___ToolSpecification: _TypeAlias = ToolSpecification  # noqa: Y015
 
 @_typing.final
 class ToolInputSchema(_message.Message):
-    """What a tool takes, as JSON Schema."""
+    """JSON Schema of a tool's arguments. Free JSON has two forms, as described in Message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JSON_FIELD_NUMBER: _builtins.int
     JSON_TEXT_FIELD_NUMBER: _builtins.int
     json_text: _builtins.str
-    """As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-    equal bytes: prefer this form.
+    """The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+    and prompt caching needs identical bytes.
     """
     @_builtins.property
     def json(self) -> _struct_pb2.Struct:
-        """As JSON values. Keys reach the model sorted."""
+        """The schema as a Struct. Its keys reach the model sorted."""
 
     def __init__(
         self,
@@ -1599,13 +1615,13 @@ Global___ToolInputSchema: _TypeAlias = ToolInputSchema  # noqa: Y015
 
 @_typing.final
 class SystemTool(_message.Message):
-    """A tool that runs at Bedrock."""
+    """Tool that runs at Bedrock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name, 1 to 64 characters, such as "nova_grounding"."""
+    """Name of the tool, 1 to 64 characters, such as "nova_grounding"."""
     def __init__(
         self,
         *,
@@ -1621,7 +1637,7 @@ Global___SystemTool: _TypeAlias = SystemTool  # noqa: Y015
 
 @_typing.final
 class ToolChoice(_message.Message):
-    """Whether the model must ask for a tool."""
+    """Whether the model must use a tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1634,11 +1650,11 @@ class ToolChoice(_message.Message):
 
     @_builtins.property
     def any(self) -> Global___AnyToolChoice:
-        """It must ask for one of them."""
+        """The model must use at least one tool."""
 
     @_builtins.property
     def tool(self) -> Global___SpecificToolChoice:
-        """It must ask for this one."""
+        """The model must use the given tool."""
 
     def __init__(
         self,
@@ -1659,7 +1675,7 @@ Global___ToolChoice: _TypeAlias = ToolChoice  # noqa: Y015
 
 @_typing.final
 class AutoToolChoice(_message.Message):
-    """The model decides."""
+    """The model decides whether to use a tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1676,7 +1692,7 @@ Global___AutoToolChoice: _TypeAlias = AutoToolChoice  # noqa: Y015
 
 @_typing.final
 class AnyToolChoice(_message.Message):
-    """The model must ask for a tool."""
+    """The model must use at least one tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1693,13 +1709,13 @@ Global___AnyToolChoice: _TypeAlias = AnyToolChoice  # noqa: Y015
 
 @_typing.final
 class SpecificToolChoice(_message.Message):
-    """The model must ask for one certain tool."""
+    """The model must use the given tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The tool's name."""
+    """Name of the tool."""
     def __init__(
         self,
         *,

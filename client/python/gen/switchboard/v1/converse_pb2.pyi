@@ -32,55 +32,59 @@ class _StopReason:
 class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STOP_REASON_UNSPECIFIED: _StopReason.ValueType  # 0
-    """Newer than this contract: the raw reason says which."""
+    """Not set: Bedrock sent no reason, or one that this contract has no value for. Enums are open: a newer
+    server can send a number that an older client has no name for. Treat such a number as this value.
+    """
     STOP_REASON_END_TURN: _StopReason.ValueType  # 1
-    """It had finished."""
+    """The model finished its answer."""
     STOP_REASON_TOOL_USE: _StopReason.ValueType  # 2
-    """It waits for a tool's result."""
+    """The model is waiting for a tool result."""
     STOP_REASON_MAX_TOKENS: _StopReason.ValueType  # 3
-    """max_tokens was reached: the answer is cut."""
+    """The answer was cut off at max_tokens."""
     STOP_REASON_STOP_SEQUENCE: _StopReason.ValueType  # 4
-    """It wrote one of the stop sequences."""
+    """The model generated one of the stop sequences."""
     STOP_REASON_GUARDRAIL_INTERVENED: _StopReason.ValueType  # 5
-    """A guardrail replaced or masked the answer. Never a reason to try another model."""
+    """A guardrail replaced or masked the answer. Switchboard never falls back to another model for this reason."""
     STOP_REASON_CONTENT_FILTERED: _StopReason.ValueType  # 6
-    """The model's own filter stopped it. Never a reason to try another model."""
+    """The model's own content filter stopped it. Switchboard never falls back to another model for this reason."""
     STOP_REASON_MALFORMED_MODEL_OUTPUT: _StopReason.ValueType  # 7
-    """What it wrote could not be read."""
+    """Bedrock could not parse the model's output."""
     STOP_REASON_MALFORMED_TOOL_USE: _StopReason.ValueType  # 8
-    """The tool use that it wrote could not be read."""
+    """Bedrock could not parse the tool use that the model generated."""
     STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED: _StopReason.ValueType  # 9
-    """Question and answer together filled the model's context."""
+    """Input and answer together reached the size of the model's context window."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
-    """Why a model stopped. In Bedrock's JSON: the lower-case word without the prefix."""
+    """Why a model stopped generating. Bedrock's name of a reason is the lower-case name without the prefix."""
 
 STOP_REASON_UNSPECIFIED: StopReason.ValueType  # 0
-"""Newer than this contract: the raw reason says which."""
+"""Not set: Bedrock sent no reason, or one that this contract has no value for. Enums are open: a newer
+server can send a number that an older client has no name for. Treat such a number as this value.
+"""
 STOP_REASON_END_TURN: StopReason.ValueType  # 1
-"""It had finished."""
+"""The model finished its answer."""
 STOP_REASON_TOOL_USE: StopReason.ValueType  # 2
-"""It waits for a tool's result."""
+"""The model is waiting for a tool result."""
 STOP_REASON_MAX_TOKENS: StopReason.ValueType  # 3
-"""max_tokens was reached: the answer is cut."""
+"""The answer was cut off at max_tokens."""
 STOP_REASON_STOP_SEQUENCE: StopReason.ValueType  # 4
-"""It wrote one of the stop sequences."""
+"""The model generated one of the stop sequences."""
 STOP_REASON_GUARDRAIL_INTERVENED: StopReason.ValueType  # 5
-"""A guardrail replaced or masked the answer. Never a reason to try another model."""
+"""A guardrail replaced or masked the answer. Switchboard never falls back to another model for this reason."""
 STOP_REASON_CONTENT_FILTERED: StopReason.ValueType  # 6
-"""The model's own filter stopped it. Never a reason to try another model."""
+"""The model's own content filter stopped it. Switchboard never falls back to another model for this reason."""
 STOP_REASON_MALFORMED_MODEL_OUTPUT: StopReason.ValueType  # 7
-"""What it wrote could not be read."""
+"""Bedrock could not parse the model's output."""
 STOP_REASON_MALFORMED_TOOL_USE: StopReason.ValueType  # 8
-"""The tool use that it wrote could not be read."""
+"""Bedrock could not parse the tool use that the model generated."""
 STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED: StopReason.ValueType  # 9
-"""Question and answer together filled the model's context."""
+"""Input and answer together reached the size of the model's context window."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 @_typing.final
 class ConverseRequest(_message.Message):
-    """Asks for an answer, whole or as it is generated. The protobuf JSON of this message is the body of a Bedrock Converse
-    call, with `taskType` in place of the model id.
+    """Request of Converse and ConverseStream. The protobuf JSON of this message is the body of a Bedrock Converse
+    call, with `taskType` in place of the model id. Free JSON has two forms, as described in Message.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -141,62 +145,64 @@ class ConverseRequest(_message.Message):
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
     OUTPUT_CONFIG_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
-    """What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-    the configuration names. Absent or empty: the task "default".
+    """Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+    the configuration. Absent or empty: the task "default".
     """
     additional_model_request_fields_json: _builtins.str
-    """As exact JSON text: an object."""
+    """JSON object as exact JSON text."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.Message]:
-        """The conversation, oldest turn first; at least one, and the first is the user's. The last
-        is the user's too, but for the models that go on from words put into their mouth.
+        """The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+        has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
         """
 
     @_builtins.property
     def system(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.SystemContentBlock]:
-        """Instructions that hold for the whole conversation. Empty: none."""
+        """System prompt: instructions for the whole conversation. Empty: none."""
 
     @_builtins.property
     def inference_config(self) -> Global___InferenceConfiguration:
-        """How to generate. Absent: the task's defaults."""
+        """Sampling parameters and length limit. Absent: the task's defaults."""
 
     @_builtins.property
     def tool_config(self) -> _content_pb2.ToolConfiguration:
-        """The tools that the model may ask for. Absent: none."""
+        """Tools that the model may use. Absent: none."""
 
     @_builtins.property
     def guardrail_config(self) -> Global___GuardrailConfiguration:
-        """The guardrail to apply. Absent: none but those that the account enforces."""
+        """Guardrail to apply. Absent: only guardrails that the AWS account enforces."""
 
     @_builtins.property
     def additional_model_request_fields(self) -> _struct_pb2.Struct:
-        """As JSON values. Numbers are doubles here."""
+        """JSON object as a Struct. Its numbers are doubles."""
 
     @_builtins.property
     def prompt_variables(self) -> _containers.MessageMap[_builtins.str, Global___PromptVariableValues]:
-        """Values for the variables of a managed prompt. Empty: none."""
+        """Values for the variables of a prompt from Bedrock Prompt Management. Empty: none."""
 
     @_builtins.property
     def additional_model_response_field_paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none."""
+        """JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+        of 1 to 256 characters. Empty: none.
+        """
 
     @_builtins.property
     def request_metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-        [a-zA-Z0-9\\s:_@$#=/+,-.]. Empty: none.
+        """Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+        0 to 256 characters of [a-zA-Z0-9\\s:_@$#=/+,-.]. Empty: none.
         """
 
     @_builtins.property
     def performance_config(self) -> Global___PerformanceConfiguration:
-        """Whether to prefer the latency-optimized form of the model. Absent: the standard one."""
+        """Latency optimization. Absent: standard latency."""
 
     @_builtins.property
     def service_tier(self) -> Global___ServiceTier:
-        """The tier that the call is billed and queued under. Absent: the account's default."""
+        """Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default."""
 
     @_builtins.property
     def output_config(self) -> Global___OutputConfig:
-        """The form of the answer and the effort spent on it. Absent: free text."""
+        """Format of the answer and effort spent on it. Absent: free text with the model's default effort."""
 
     def __init__(
         self,
@@ -228,7 +234,7 @@ Global___ConverseRequest: _TypeAlias = ConverseRequest  # noqa: Y015
 
 @_typing.final
 class InferenceConfiguration(_message.Message):
-    """How to generate."""
+    """Sampling parameters and length limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -237,14 +243,18 @@ class InferenceConfiguration(_message.Message):
     TOP_P_FIELD_NUMBER: _builtins.int
     STOP_SEQUENCES_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
-    """Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default."""
+    """Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+    Absent: the task's default.
+    """
     temperature: _builtins.float
-    """Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all."""
+    """Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter."""
     top_p: _builtins.float
-    """Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default."""
+    """Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+    default.
+    """
     @_builtins.property
     def stop_sequences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts that end the answer: at most 2500, none empty. Empty: none."""
+        """Texts at which generation stops: at most 2500, each at least one character long. Empty: none."""
 
     def __init__(
         self,
@@ -275,7 +285,7 @@ Global___InferenceConfiguration: _TypeAlias = InferenceConfiguration  # noqa: Y0
 
 @_typing.final
 class GuardrailConfiguration(_message.Message):
-    """The guardrail to apply."""
+    """Guardrail to apply to the request and the answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -284,14 +294,15 @@ class GuardrailConfiguration(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     STREAM_PROCESSING_MODE_FIELD_NUMBER: _builtins.int
     guardrail_identifier: _builtins.str
-    """Its id or ARN, at most 2048 characters. Absent: the account's."""
+    """Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail."""
     guardrail_version: _builtins.str
-    """"DRAFT" or a number from 1 to 99999999. Absent: the account's."""
+    """Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version."""
     trace: _builtins.str
-    """What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled"."""
+    """Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled"."""
     stream_processing_mode: _builtins.str
-    """How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-    Without meaning, and not sent, for Converse.
+    """How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+    they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+    send it to Bedrock.
     """
     def __init__(
         self,
@@ -326,13 +337,13 @@ Global___GuardrailConfiguration: _TypeAlias = GuardrailConfiguration  # noqa: Y0
 
 @_typing.final
 class PromptVariableValues(_message.Message):
-    """The value of a prompt's variable."""
+    """Value of one variable of a managed prompt."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Words."""
+    """Text that replaces the variable."""
     def __init__(
         self,
         *,
@@ -350,7 +361,7 @@ Global___PromptVariableValues: _TypeAlias = PromptVariableValues  # noqa: Y015
 
 @_typing.final
 class PerformanceConfiguration(_message.Message):
-    """Which form of the model serves."""
+    """Latency optimization of the model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -374,7 +385,7 @@ Global___PerformanceConfiguration: _TypeAlias = PerformanceConfiguration  # noqa
 
 @_typing.final
 class ServiceTier(_message.Message):
-    """The tier that a call is billed and queued under."""
+    """Service tier, which determines priority and price of a call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -396,7 +407,7 @@ Global___ServiceTier: _TypeAlias = ServiceTier  # noqa: Y015
 
 @_typing.final
 class OutputConfig(_message.Message):
-    """The form of the answer and the effort spent on it."""
+    """Format of the answer and effort spent on it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -406,7 +417,7 @@ class OutputConfig(_message.Message):
     """"low", "medium", "high", "xhigh" or "max"; at most 16 characters. Absent: the model's default."""
     @_builtins.property
     def text_format(self) -> Global___OutputFormat:
-        """The form. Absent: free text."""
+        """Format of the answer. Absent: free text."""
 
     def __init__(
         self,
@@ -426,7 +437,7 @@ Global___OutputConfig: _TypeAlias = OutputConfig  # noqa: Y015
 
 @_typing.final
 class OutputFormat(_message.Message):
-    """The form of the answer."""
+    """Format of the answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -436,7 +447,7 @@ class OutputFormat(_message.Message):
     """"json_schema"."""
     @_builtins.property
     def structure(self) -> Global___OutputFormatStructure:
-        """The schema."""
+        """Definition of the format."""
 
     def __init__(
         self,
@@ -454,14 +465,14 @@ Global___OutputFormat: _TypeAlias = OutputFormat  # noqa: Y015
 
 @_typing.final
 class OutputFormatStructure(_message.Message):
-    """What the answer must match."""
+    """Structure that the answer must match."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def json_schema(self) -> Global___JsonSchemaDefinition:
-        """A JSON Schema."""
+        """JSON Schema that the answer must match."""
 
     def __init__(
         self,
@@ -480,7 +491,7 @@ Global___OutputFormatStructure: _TypeAlias = OutputFormatStructure  # noqa: Y015
 
 @_typing.final
 class JsonSchemaDefinition(_message.Message):
-    """A JSON Schema."""
+    """JSON Schema of a structured answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -488,11 +499,11 @@ class JsonSchemaDefinition(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     schema: _builtins.str
-    """The schema as JSON text, as Bedrock wants it."""
+    """The schema as JSON text, which is the form that Bedrock requires."""
     name: _builtins.str
-    """Its name. Absent: none."""
+    """Name of the schema. Absent: none."""
     description: _builtins.str
-    """What it describes, for the model. Absent: nothing."""
+    """Description of the schema for the model. Absent: none."""
     def __init__(
         self,
         *,
@@ -517,7 +528,7 @@ Global___JsonSchemaDefinition: _TypeAlias = JsonSchemaDefinition  # noqa: Y015
 
 @_typing.final
 class ConverseResponse(_message.Message):
-    """An answer, whole."""
+    """Response of Converse: the complete answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -534,47 +545,51 @@ class ConverseResponse(_message.Message):
     LATENCY_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     stop_reason: Global___StopReason.ValueType
-    """Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason."""
+    """Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+    for; see raw_stop_reason.
+    """
     raw_stop_reason: _builtins.str
-    """The reason in Bedrock's own word, such as "end_turn"."""
+    """The stop reason exactly as Bedrock sent it, such as "end_turn"."""
     additional_model_response_fields_json: _builtins.str
-    """The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none."""
+    """Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none."""
     @_builtins.property
     def output(self) -> Global___ConverseOutput:
-        """What the model said."""
+        """The generated answer."""
 
     @_builtins.property
     def usage(self) -> _usage_pb2.TokenUsage:
-        """What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero."""
+        """Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+        read this as zero.
+        """
 
     @_builtins.property
     def metrics(self) -> Global___ConverseMetrics:
-        """Bedrock's own measure. Absent: Bedrock did not say."""
+        """Latency measured by Bedrock. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def trace(self) -> _guardrail_pb2.ConverseTrace:
-        """What a guardrail or a prompt router did. Absent: not asked for, or nothing."""
+        """Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action."""
 
     @_builtins.property
     def performance_config(self) -> Global___PerformanceConfiguration:
-        """The form of the model that served. Absent: Bedrock did not say."""
+        """Latency optimization that was used. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def service_tier(self) -> Global___ServiceTier:
-        """The tier that served. Absent: Bedrock did not say."""
+        """Service tier that was used. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def route(self) -> _route_pb2.Route:
-        """Who answered, and every attempt before."""
+        """The model that answered, and every attempt of the call."""
 
     @_builtins.property
     def latency(self) -> Global___Latency:
-        """Where the time went."""
+        """Duration of the call and of its parts."""
 
     @_builtins.property
     def cost(self) -> _usage_pb2.Cost:
-        """What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-        part is unknown; it is not zero.
+        """Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+        price of some part is unknown; do not read this as zero.
         """
 
     def __init__(
@@ -605,14 +620,14 @@ Global___ConverseResponse: _TypeAlias = ConverseResponse  # noqa: Y015
 
 @_typing.final
 class ConverseOutput(_message.Message):
-    """What the model said."""
+    """The generated answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def message(self) -> _content_pb2.Message:
-        """A turn; send it back as the next one to go on."""
+        """The assistant's turn. To continue the conversation, append it to the messages unchanged."""
 
     def __init__(
         self,
@@ -631,13 +646,13 @@ Global___ConverseOutput: _TypeAlias = ConverseOutput  # noqa: Y015
 
 @_typing.final
 class ConverseMetrics(_message.Message):
-    """Bedrock's own measure."""
+    """Latency measured by Bedrock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     latency_ms: _builtins.int
-    """From the request's arrival at Bedrock to its last token, in milliseconds."""
+    """Time from the arrival of the request at Bedrock to the last token, in milliseconds."""
     def __init__(
         self,
         *,
@@ -653,7 +668,7 @@ Global___ConverseMetrics: _TypeAlias = ConverseMetrics  # noqa: Y015
 
 @_typing.final
 class Latency(_message.Message):
-    """Where the time went, on Switchboard's clock."""
+    """Duration of a call and of its parts, measured by Switchboard."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -662,16 +677,18 @@ class Latency(_message.Message):
     SWITCHBOARD_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def first_token(self) -> _duration_pb2.Duration:
-        """From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content."""
+        """Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+        not stream.
+        """
 
     @_builtins.property
     def total(self) -> _duration_pb2.Duration:
-        """From the call's arrival to its last event."""
+        """Time from the arrival of the call to the last event."""
 
     @_builtins.property
     def switchboard(self) -> _duration_pb2.Duration:
-        """The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-        caller to read.
+        """The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+        to read, is not included.
         """
 
     def __init__(
@@ -691,7 +708,7 @@ Global___Latency: _TypeAlias = Latency  # noqa: Y015
 
 @_typing.final
 class ConverseStreamResponse(_message.Message):
-    """One event of an answer that is being generated."""
+    """One event of a streamed answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -706,39 +723,41 @@ class ConverseStreamResponse(_message.Message):
     UNKNOWN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def route(self) -> _route_pb2.Route:
-        """Who answers. Always the first event, and again after `restart`."""
+        """The model that answers. Always the first event; sent again after `restart`."""
 
     @_builtins.property
     def message_start(self) -> Global___MessageStartEvent:
-        """A turn begins."""
+        """The assistant's turn starts."""
 
     @_builtins.property
     def content_block_start(self) -> Global___ContentBlockStartEvent:
-        """A block begins. Text and reasoning blocks begin without it, at their first delta."""
+        """A content block starts. Text and reasoning blocks start without this event, at their first delta."""
 
     @_builtins.property
     def content_block_delta(self) -> Global___ContentBlockDeltaEvent:
-        """A piece of a block."""
+        """Part of a content block."""
 
     @_builtins.property
     def content_block_stop(self) -> Global___ContentBlockStopEvent:
-        """A block ends."""
+        """A content block is complete."""
 
     @_builtins.property
     def message_stop(self) -> Global___MessageStopEvent:
-        """The turn ends. The metadata still follows."""
+        """The turn is complete. The metadata event follows."""
 
     @_builtins.property
     def restart(self) -> Global___RestartEvent:
-        """Forget what you received: another model starts over. Only in tasks whose configuration allows it."""
+        """Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+        are configured with after_content = "restart".
+        """
 
     @_builtins.property
     def metadata(self) -> Global___ConverseStreamMetadataEvent:
-        """What the answer took. Always the last event of a stream that ends well."""
+        """Usage, cost and final route. Always the last event of a complete stream."""
 
     @_builtins.property
     def unknown(self) -> Global___UnknownEvent:
-        """An event of Bedrock's that this contract does not know yet, passed on as it came."""
+        """Event from Bedrock that this contract does not define, passed through unchanged."""
 
     def __init__(
         self,
@@ -765,13 +784,13 @@ Global___ConverseStreamResponse: _TypeAlias = ConverseStreamResponse  # noqa: Y0
 
 @_typing.final
 class MessageStartEvent(_message.Message):
-    """A turn begins."""
+    """The assistant's turn starts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROLE_FIELD_NUMBER: _builtins.int
     role: _builtins.str
-    """Who speaks: "assistant"."""
+    """Role of the turn: "assistant"."""
     def __init__(
         self,
         *,
@@ -787,17 +806,17 @@ Global___MessageStartEvent: _TypeAlias = MessageStartEvent  # noqa: Y015
 
 @_typing.final
 class ContentBlockStartEvent(_message.Message):
-    """A block begins."""
+    """A content block starts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
     CONTENT_BLOCK_INDEX_FIELD_NUMBER: _builtins.int
     content_block_index: _builtins.int
-    """Which block of the turn, from 0."""
+    """Index of the block in the turn, from 0."""
     @_builtins.property
     def start(self) -> Global___ContentBlockStart:
-        """What kind of block."""
+        """Kind of the block."""
 
     def __init__(
         self,
@@ -815,7 +834,7 @@ Global___ContentBlockStartEvent: _TypeAlias = ContentBlockStartEvent  # noqa: Y0
 
 @_typing.final
 class ContentBlockStart(_message.Message):
-    """How a block begins."""
+    """Start of a content block."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -824,18 +843,18 @@ class ContentBlockStart(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     unknown_json: _builtins.str
-    """A kind of block that this contract does not know yet: its exact JSON object."""
+    """Kind of block that this contract does not define: its exact JSON object."""
     @_builtins.property
     def tool_use(self) -> Global___ToolUseBlockStart:
-        """The model asks for a tool."""
+        """The model requests a tool call."""
 
     @_builtins.property
     def tool_result(self) -> Global___ToolResultBlockStart:
-        """A tool that runs at Bedrock answers."""
+        """Result of a tool that runs at Bedrock."""
 
     @_builtins.property
     def image(self) -> Global___ImageBlockStart:
-        """A picture."""
+        """An image."""
 
     def __init__(
         self,
@@ -857,7 +876,7 @@ Global___ContentBlockStart: _TypeAlias = ContentBlockStart  # noqa: Y015
 
 @_typing.final
 class ToolUseBlockStart(_message.Message):
-    """The model asks for a tool; its arguments follow as deltas."""
+    """Start of a tool call that the model requests. Its arguments follow as deltas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -865,11 +884,13 @@ class ToolUseBlockStart(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     tool_use_id: _builtins.str
-    """Joins the request to its result."""
+    """Id of the tool use. Set it in the tool result."""
     name: _builtins.str
-    """The tool's name."""
+    """Name of the tool."""
     type: _builtins.str
-    """"server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's."""
+    """"server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+    the caller.
+    """
     def __init__(
         self,
         *,
@@ -889,7 +910,7 @@ Global___ToolUseBlockStart: _TypeAlias = ToolUseBlockStart  # noqa: Y015
 
 @_typing.final
 class ToolResultBlockStart(_message.Message):
-    """A tool that runs at Bedrock answers; its content follows as deltas."""
+    """Start of the result of a tool that runs at Bedrock. Its content follows as deltas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -897,9 +918,9 @@ class ToolResultBlockStart(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     tool_use_id: _builtins.str
-    """The id of the tool use that this answers."""
+    """Id of the tool use that this result belongs to."""
     type: _builtins.str
-    """The kind of result. Absent: not given."""
+    """Kind of result. Absent: Bedrock did not report it."""
     status: _builtins.str
     """"success" or "error". Absent: success."""
     def __init__(
@@ -926,7 +947,7 @@ Global___ToolResultBlockStart: _TypeAlias = ToolResultBlockStart  # noqa: Y015
 
 @_typing.final
 class ImageBlockStart(_message.Message):
-    """A picture begins."""
+    """Start of an image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -948,17 +969,17 @@ Global___ImageBlockStart: _TypeAlias = ImageBlockStart  # noqa: Y015
 
 @_typing.final
 class ContentBlockDeltaEvent(_message.Message):
-    """A piece of a block."""
+    """Part of a content block."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DELTA_FIELD_NUMBER: _builtins.int
     CONTENT_BLOCK_INDEX_FIELD_NUMBER: _builtins.int
     content_block_index: _builtins.int
-    """Which block of the turn, from 0. Pieces of several blocks may come in turns."""
+    """Index of the block in the turn, from 0. Deltas of different blocks can be interleaved."""
     @_builtins.property
     def delta(self) -> Global___ContentBlockDelta:
-        """The piece."""
+        """The part."""
 
     def __init__(
         self,
@@ -976,7 +997,7 @@ Global___ContentBlockDeltaEvent: _TypeAlias = ContentBlockDeltaEvent  # noqa: Y0
 
 @_typing.final
 class ContentBlockDelta(_message.Message):
-    """A piece of a block, to be appended to the pieces before."""
+    """Part of a content block, to be appended to the block's earlier parts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -988,28 +1009,28 @@ class ContentBlockDelta(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Words; may be empty."""
+    """Text; may be empty."""
     unknown_json: _builtins.str
-    """A kind of piece that this contract does not know yet: its exact JSON object."""
+    """Kind of delta that this contract does not define: its exact JSON object."""
     @_builtins.property
     def tool_use(self) -> Global___ToolUseBlockDelta:
-        """A piece of a tool's arguments."""
+        """Part of the arguments of a tool use."""
 
     @_builtins.property
     def tool_result(self) -> Global___ToolResultDelta:
-        """A piece of what a tool at Bedrock answered."""
+        """Part of the result of a tool that runs at Bedrock."""
 
     @_builtins.property
     def reasoning_content(self) -> Global___ReasoningContentBlockDelta:
-        """A piece of reasoning."""
+        """Part of the model's reasoning."""
 
     @_builtins.property
     def citation(self) -> Global___CitationsDelta:
-        """A citation, whole."""
+        """One complete citation."""
 
     @_builtins.property
     def image(self) -> Global___ImageBlockDelta:
-        """A picture, or why there is none."""
+        """An image, or the error that prevented it."""
 
     def __init__(
         self,
@@ -1034,13 +1055,13 @@ Global___ContentBlockDelta: _TypeAlias = ContentBlockDelta  # noqa: Y015
 
 @_typing.final
 class ToolUseBlockDelta(_message.Message):
-    """A piece of a tool's arguments."""
+    """Part of the arguments of a tool use."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INPUT_FIELD_NUMBER: _builtins.int
     input: _builtins.str
-    """A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}."""
+    """Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}."""
     def __init__(
         self,
         *,
@@ -1056,14 +1077,14 @@ Global___ToolUseBlockDelta: _TypeAlias = ToolUseBlockDelta  # noqa: Y015
 
 @_typing.final
 class ToolResultDelta(_message.Message):
-    """A piece of what a tool at Bedrock answered: a list, which a oneof cannot hold bare."""
+    """Part of the result of a tool that runs at Bedrock. A message of its own because a oneof cannot hold a list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BLOCKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolResultBlockDelta]:
-        """The parts, in order."""
+        """Parts of the result, in order."""
 
     def __init__(
         self,
@@ -1080,7 +1101,7 @@ Global___ToolResultDelta: _TypeAlias = ToolResultDelta  # noqa: Y015
 
 @_typing.final
 class ToolResultBlockDelta(_message.Message):
-    """A part of what a tool at Bedrock answered."""
+    """One part of the result of a tool that runs at Bedrock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1088,11 +1109,11 @@ class ToolResultBlockDelta(_message.Message):
     JSON_TEXT_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Words."""
+    """Text."""
     json_text: _builtins.str
     """Exact JSON text."""
     unknown_json: _builtins.str
-    """A kind of content that this contract does not know yet: its exact JSON object."""
+    """Kind of content that this contract does not define: its exact JSON object."""
     def __init__(
         self,
         *,
@@ -1112,7 +1133,7 @@ Global___ToolResultBlockDelta: _TypeAlias = ToolResultBlockDelta  # noqa: Y015
 
 @_typing.final
 class ReasoningContentBlockDelta(_message.Message):
-    """A piece of reasoning."""
+    """Part of the model's reasoning."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1121,13 +1142,13 @@ class ReasoningContentBlockDelta(_message.Message):
     SIGNATURE_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Words; may be empty."""
+    """Plain text; may be empty."""
     redacted_content: _builtins.bytes
-    """Encrypted by the model's maker."""
+    """Reasoning that the provider encrypted."""
     signature: _builtins.str
-    """The signature of the block; comes alone, after the words."""
+    """Signature of the block. Sent alone, after the text."""
     unknown_json: _builtins.str
-    """A kind of piece that this contract does not know yet: its exact JSON object."""
+    """Kind of delta that this contract does not define: its exact JSON object."""
     def __init__(
         self,
         *,
@@ -1148,7 +1169,7 @@ Global___ReasoningContentBlockDelta: _TypeAlias = ReasoningContentBlockDelta  # 
 
 @_typing.final
 class CitationsDelta(_message.Message):
-    """A citation of the block's words."""
+    """Citation for the text of the block."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1157,16 +1178,16 @@ class CitationsDelta(_message.Message):
     SOURCE_CONTENT_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
     title: _builtins.str
-    """The source's title. Absent: it has none."""
+    """Title of the source. Absent: the source has none."""
     source: _builtins.str
-    """The source. Absent: only the location is known."""
+    """Identifier of the source, such as a URL. Absent: only the location is known."""
     @_builtins.property
     def source_content(self) -> _containers.RepeatedCompositeFieldContainer[Global___CitationSourceContentDelta]:
-        """The words cited."""
+        """Cited text."""
 
     @_builtins.property
     def location(self) -> _content_pb2.CitationLocation:
-        """Where in the source they stand. Absent: unknown."""
+        """Position of the cited text in the source. Absent: unknown."""
 
     def __init__(
         self,
@@ -1193,13 +1214,13 @@ Global___CitationsDelta: _TypeAlias = CitationsDelta  # noqa: Y015
 
 @_typing.final
 class CitationSourceContentDelta(_message.Message):
-    """Words cited from a source."""
+    """Text cited from a source."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The words. Absent: none."""
+    """The cited text. Absent: none."""
     def __init__(
         self,
         *,
@@ -1217,7 +1238,7 @@ Global___CitationSourceContentDelta: _TypeAlias = CitationSourceContentDelta  # 
 
 @_typing.final
 class ImageBlockDelta(_message.Message):
-    """A picture, or why there is none."""
+    """An image, or the error that prevented it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1225,11 +1246,11 @@ class ImageBlockDelta(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def source(self) -> _content_pb2.ImageSource:
-        """Its bytes. Absent: see error."""
+        """Data of the image. Absent: see error."""
 
     @_builtins.property
     def error(self) -> _content_pb2.ErrorBlock:
-        """Why there is no picture. Absent: there is one."""
+        """Why there is no image. Absent: there is one."""
 
     def __init__(
         self,
@@ -1247,13 +1268,13 @@ Global___ImageBlockDelta: _TypeAlias = ImageBlockDelta  # noqa: Y015
 
 @_typing.final
 class ContentBlockStopEvent(_message.Message):
-    """A block ends."""
+    """A content block is complete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTENT_BLOCK_INDEX_FIELD_NUMBER: _builtins.int
     content_block_index: _builtins.int
-    """Which block of the turn, from 0."""
+    """Index of the block in the turn, from 0."""
     def __init__(
         self,
         *,
@@ -1269,7 +1290,7 @@ Global___ContentBlockStopEvent: _TypeAlias = ContentBlockStopEvent  # noqa: Y015
 
 @_typing.final
 class MessageStopEvent(_message.Message):
-    """The turn ends."""
+    """The turn is complete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1277,11 +1298,13 @@ class MessageStopEvent(_message.Message):
     RAW_STOP_REASON_FIELD_NUMBER: _builtins.int
     ADDITIONAL_MODEL_RESPONSE_FIELDS_JSON_FIELD_NUMBER: _builtins.int
     stop_reason: Global___StopReason.ValueType
-    """Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason."""
+    """Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+    for; see raw_stop_reason.
+    """
     raw_stop_reason: _builtins.str
-    """The reason in Bedrock's own word, such as "end_turn"."""
+    """The stop reason exactly as Bedrock sent it, such as "end_turn"."""
     additional_model_response_fields_json: _builtins.str
-    """The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none."""
+    """Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none."""
     def __init__(
         self,
         *,
@@ -1301,17 +1324,17 @@ Global___MessageStopEvent: _TypeAlias = MessageStopEvent  # noqa: Y015
 
 @_typing.final
 class RestartEvent(_message.Message):
-    """Forget what you received: another model starts over."""
+    """Tells the caller to discard everything received so far: another model starts from the beginning."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
-    reason: _builtins.str
-    """Why the first model's answer was given up: an ErrorReason without its prefix."""
+    reason: _route_pb2.ErrorReason.ValueType
+    """Why the previous model's answer was abandoned."""
     def __init__(
         self,
         *,
-        reason: _builtins.str = ...,
+        reason: _route_pb2.ErrorReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1323,7 +1346,7 @@ Global___RestartEvent: _TypeAlias = RestartEvent  # noqa: Y015
 
 @_typing.final
 class ConverseStreamMetadataEvent(_message.Message):
-    """What the answer took."""
+    """Usage, cost and final route of a streamed answer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1333,35 +1356,44 @@ class ConverseStreamMetadataEvent(_message.Message):
     PERFORMANCE_CONFIG_FIELD_NUMBER: _builtins.int
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
     LATENCY_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def usage(self) -> _usage_pb2.TokenUsage:
-        """What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero."""
+        """Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+        read this as zero.
+        """
 
     @_builtins.property
     def metrics(self) -> Global___ConverseMetrics:
-        """Bedrock's own measure. Absent: Bedrock did not say."""
+        """Latency measured by Bedrock. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def trace(self) -> _guardrail_pb2.ConverseTrace:
-        """What a guardrail or a prompt router did. Absent: not asked for, or nothing."""
+        """Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action."""
 
     @_builtins.property
     def performance_config(self) -> Global___PerformanceConfiguration:
-        """The form of the model that served. Absent: Bedrock did not say."""
+        """Latency optimization that was used. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def service_tier(self) -> Global___ServiceTier:
-        """The tier that served. Absent: Bedrock did not say."""
+        """Service tier that was used. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def latency(self) -> Global___Latency:
-        """Where the time went."""
+        """Duration of the call and of its parts."""
+
+    @_builtins.property
+    def route(self) -> _route_pb2.Route:
+        """Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+        answered.
+        """
 
     @_builtins.property
     def cost(self) -> _usage_pb2.Cost:
-        """What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-        of a part is unknown; it is not zero.
+        """Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+        price of some part is unknown; do not read this as zero.
         """
 
     def __init__(
@@ -1373,11 +1405,12 @@ class ConverseStreamMetadataEvent(_message.Message):
         performance_config: Global___PerformanceConfiguration | None = ...,
         service_tier: Global___ServiceTier | None = ...,
         latency: Global___Latency | None = ...,
+        route: _route_pb2.Route | None = ...,
         cost: _usage_pb2.Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "metrics", b"metrics", "performance_config", b"performance_config", "service_tier", b"service_tier", "trace", b"trace", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "metrics", b"metrics", "performance_config", b"performance_config", "route", b"route", "service_tier", b"service_tier", "trace", b"trace", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "metrics", b"metrics", "performance_config", b"performance_config", "service_tier", b"service_tier", "trace", b"trace", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "metrics", b"metrics", "performance_config", b"performance_config", "route", b"route", "service_tier", b"service_tier", "trace", b"trace", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1385,16 +1418,16 @@ Global___ConverseStreamMetadataEvent: _TypeAlias = ConverseStreamMetadataEvent  
 
 @_typing.final
 class UnknownEvent(_message.Message):
-    """An event of Bedrock's that this contract does not know yet."""
+    """Event from Bedrock that this contract does not define."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_TYPE_FIELD_NUMBER: _builtins.int
     JSON_FIELD_NUMBER: _builtins.int
     event_type: _builtins.str
-    """Its name at Bedrock."""
+    """Bedrock's name of the event."""
     json: _builtins.str
-    """Its payload, as exact text; JSON as far as Bedrock has ever sent."""
+    """Payload of the event as exact text, usually JSON."""
     def __init__(
         self,
         *,
@@ -1411,8 +1444,8 @@ Global___UnknownEvent: _TypeAlias = UnknownEvent  # noqa: Y015
 
 @_typing.final
 class CountTokensRequest(_message.Message):
-    """Asks how many tokens a request has. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
-    `taskType` in the place of the model id.
+    """Request of CountTokens. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
+    `taskType` in place of the model id.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1420,10 +1453,10 @@ class CountTokensRequest(_message.Message):
     TASK_TYPE_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
-    """The task whose model counts, as in ConverseRequest."""
+    """Task whose model counts the tokens, as in ConverseRequest."""
     @_builtins.property
     def input(self) -> Global___CountTokensInput:
-        """What to count."""
+        """Input to count."""
 
     def __init__(
         self,
@@ -1441,7 +1474,7 @@ Global___CountTokensRequest: _TypeAlias = CountTokensRequest  # noqa: Y015
 
 @_typing.final
 class CountTokensInput(_message.Message):
-    """What to count."""
+    """Input to count."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1449,11 +1482,11 @@ class CountTokensInput(_message.Message):
     CONVERSE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def invoke_model(self) -> Global___InvokeModelTokensRequest:
-        """A body of InvokeModel, in the form of the task's model."""
+        """Body of an InvokeModel call, in the native format of the task's model."""
 
     @_builtins.property
     def converse(self) -> Global___ConverseTokensRequest:
-        """A conversation."""
+        """Conversation in Converse format."""
 
     def __init__(
         self,
@@ -1473,13 +1506,15 @@ Global___CountTokensInput: _TypeAlias = CountTokensInput  # noqa: Y015
 
 @_typing.final
 class InvokeModelTokensRequest(_message.Message):
-    """A body of InvokeModel."""
+    """Body of an InvokeModel call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BODY_FIELD_NUMBER: _builtins.int
     body: _builtins.bytes
-    """The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked."""
+    """The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+    of the task is called.
+    """
     def __init__(
         self,
         *,
@@ -1495,7 +1530,7 @@ Global___InvokeModelTokensRequest: _TypeAlias = InvokeModelTokensRequest  # noqa
 
 @_typing.final
 class ConverseTokensRequest(_message.Message):
-    """A conversation to count. Each field is the one of the same name of ConverseRequest."""
+    """Conversation to count. Each field has the meaning of the ConverseRequest field with the same name."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1505,22 +1540,22 @@ class ConverseTokensRequest(_message.Message):
     ADDITIONAL_MODEL_REQUEST_FIELDS_FIELD_NUMBER: _builtins.int
     ADDITIONAL_MODEL_REQUEST_FIELDS_JSON_FIELD_NUMBER: _builtins.int
     additional_model_request_fields_json: _builtins.str
-    """As exact JSON text: an object."""
+    """JSON object as exact JSON text."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.Message]:
         """The conversation, oldest turn first. Empty: none."""
 
     @_builtins.property
     def system(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.SystemContentBlock]:
-        """Instructions that hold for the whole conversation. Empty: none."""
+        """System prompt: instructions for the whole conversation. Empty: none."""
 
     @_builtins.property
     def tool_config(self) -> _content_pb2.ToolConfiguration:
-        """The tools that the model may ask for. Absent: none."""
+        """Tools that the model may use. Absent: none."""
 
     @_builtins.property
     def additional_model_request_fields(self) -> _struct_pb2.Struct:
-        """As JSON values. Numbers are doubles here."""
+        """JSON object as a Struct. Its numbers are doubles."""
 
     def __init__(
         self,
@@ -1543,17 +1578,17 @@ Global___ConverseTokensRequest: _TypeAlias = ConverseTokensRequest  # noqa: Y015
 
 @_typing.final
 class CountTokensResponse(_message.Message):
-    """How many tokens a request has."""
+    """Response of CountTokens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     ROUTE_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
-    """In tokens of the model that counted."""
+    """Number of input tokens, as the model that counted them defines tokens."""
     @_builtins.property
     def route(self) -> _route_pb2.Route:
-        """Who counted, and every attempt before."""
+        """The model that counted, and every attempt of the call."""
 
     def __init__(
         self,

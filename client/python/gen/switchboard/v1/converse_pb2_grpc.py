@@ -26,11 +26,12 @@ if _version_not_supported:
 
 
 class ConverseServiceStub:
-    """Asks models for answers. Callers name a task, never a model.
+    """Calls models on Amazon Bedrock. Callers name a task, never a model.
 
-    Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-    of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-    every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+    Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+    "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+    Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+    error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
     """
 
     def __init__(self, channel):
@@ -57,31 +58,34 @@ class ConverseServiceStub:
 
 
 class ConverseServiceServicer:
-    """Asks models for answers. Callers name a task, never a model.
+    """Calls models on Amazon Bedrock. Callers name a task, never a model.
 
-    Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-    of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-    every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+    Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+    "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+    Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+    error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
     """
 
     def Converse(self, request, context):
-        """Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+        """Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+        Bedrock, not only the one that answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConverseStream(self, request, context):
-        """Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-        ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-        unseen but for the route.
+        """Generates an answer and streams it. The first event is always the route and the last is always the
+        metadata; a stream that ends without metadata ends with an error status. Before the first content is
+        sent, another model can take over; only the route shows it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CountTokens(self, request, context):
-        """Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+        """Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+        free of charge. Not every model supports it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,11 +118,12 @@ def add_ConverseServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ConverseService:
-    """Asks models for answers. Callers name a task, never a model.
+    """Calls models on Amazon Bedrock. Callers name a task, never a model.
 
-    Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-    of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-    every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+    Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+    "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+    Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+    error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
     """
 
     @staticmethod

@@ -27,11 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConverseServiceStub:
-    """Asks models for answers. Callers name a task, never a model.
+    """Calls models on Amazon Bedrock. Callers name a task, never a model.
 
-    Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-    of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-    every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+    Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+    "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+    Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+    error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
     """
 
     @_typing.overload
@@ -39,41 +40,51 @@ class ConverseServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ConverseServiceAsyncStub: ...
     Converse: _grpc.UnaryUnaryMultiCallable[_converse_pb2.ConverseRequest, _converse_pb2.ConverseResponse]
-    """Answers once the model has finished. Costs what Bedrock charges for every attempt in the route."""
+    """Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+    Bedrock, not only the one that answered.
+    """
     ConverseStream: _grpc.UnaryStreamMultiCallable[_converse_pb2.ConverseRequest, _converse_pb2.ConverseStreamResponse]
-    """Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-    ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-    unseen but for the route.
+    """Generates an answer and streams it. The first event is always the route and the last is always the
+    metadata; a stream that ends without metadata ends with an error status. Before the first content is
+    sent, another model can take over; only the route shows it.
     """
     CountTokens: _grpc.UnaryUnaryMultiCallable[_converse_pb2.CountTokensRequest, _converse_pb2.CountTokensResponse]
-    """Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can."""
+    """Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+    free of charge. Not every model supports it.
+    """
 
 @_typing.type_check_only
 class ConverseServiceAsyncStub(ConverseServiceStub):
-    """Asks models for answers. Callers name a task, never a model.
+    """Calls models on Amazon Bedrock. Callers name a task, never a model.
 
-    Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-    of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-    every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+    Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+    "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+    Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+    error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Converse: _aio.UnaryUnaryMultiCallable[_converse_pb2.ConverseRequest, _converse_pb2.ConverseResponse]  # type: ignore[assignment]
-    """Answers once the model has finished. Costs what Bedrock charges for every attempt in the route."""
+    """Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+    Bedrock, not only the one that answered.
+    """
     ConverseStream: _aio.UnaryStreamMultiCallable[_converse_pb2.ConverseRequest, _converse_pb2.ConverseStreamResponse]  # type: ignore[assignment]
-    """Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-    ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-    unseen but for the route.
+    """Generates an answer and streams it. The first event is always the route and the last is always the
+    metadata; a stream that ends without metadata ends with an error status. Before the first content is
+    sent, another model can take over; only the route shows it.
     """
     CountTokens: _aio.UnaryUnaryMultiCallable[_converse_pb2.CountTokensRequest, _converse_pb2.CountTokensResponse]  # type: ignore[assignment]
-    """Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can."""
+    """Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+    free of charge. Not every model supports it.
+    """
 
 class ConverseServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Asks models for answers. Callers name a task, never a model.
+    """Calls models on Amazon Bedrock. Callers name a task, never a model.
 
-    Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-    of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-    every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+    Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+    "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+    Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+    error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
     """
 
     @_abc_1.abstractmethod
@@ -82,7 +93,9 @@ class ConverseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _converse_pb2.ConverseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_converse_pb2.ConverseResponse, _abc.Awaitable[_converse_pb2.ConverseResponse]]:
-        """Answers once the model has finished. Costs what Bedrock charges for every attempt in the route."""
+        """Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+        Bedrock, not only the one that answered.
+        """
 
     @_abc_1.abstractmethod
     def ConverseStream(
@@ -90,9 +103,9 @@ class ConverseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _converse_pb2.ConverseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_converse_pb2.ConverseStreamResponse], _abc.AsyncIterator[_converse_pb2.ConverseStreamResponse]]:
-        """Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-        ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-        unseen but for the route.
+        """Generates an answer and streams it. The first event is always the route and the last is always the
+        metadata; a stream that ends without metadata ends with an error status. Before the first content is
+        sent, another model can take over; only the route shows it.
         """
 
     @_abc_1.abstractmethod
@@ -101,6 +114,8 @@ class ConverseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _converse_pb2.CountTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_converse_pb2.CountTokensResponse, _abc.Awaitable[_converse_pb2.CountTokensResponse]]:
-        """Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can."""
+        """Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+        free of charge. Not every model supports it.
+        """
 
 def add_ConverseServiceServicer_to_server(servicer: ConverseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

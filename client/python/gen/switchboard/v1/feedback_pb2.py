@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dswitchboard/v1/feedback.proto\x12\x0eswitchboard.v1\"\xa7\x02\n\x15RecordFeedbackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x05judge\x18\x02 \x01(\x0b\x32\x15.switchboard.v1.Judge\x12\x16\n\tcriterion\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05thumb\x18\x04 \x01(\tH\x01\x88\x01\x01\x12$\n\x05score\x18\x05 \x01(\x0b\x32\x15.switchboard.v1.Score\x12\x12\n\x05label\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07\x63omment\x18\x07 \x01(\tH\x03\x88\x01\x01\x12\x19\n\x0ctask_success\x18\x08 \x01(\x08H\x04\x88\x01\x01\x42\x0c\n\n_criterionB\x08\n\x06_thumbB\x08\n\x06_labelB\n\n\x08_commentB\x0f\n\r_task_success\"!\n\x05Judge\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"0\n\x05Score\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03min\x18\x02 \x01(\x01\x12\x0b\n\x03max\x18\x03 \x01(\x01\"`\n\x16RecordFeedbackResponse\x12\x10\n\x08replaced\x18\x01 \x01(\x08\x12\x11\n\ttask_type\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07variant\x18\x04 \x01(\t2r\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12_\n\x0eRecordFeedback\x12%.switchboard.v1.RecordFeedbackRequest\x1a&.switchboard.v1.RecordFeedbackResponseBc\n\x11\x61i.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dswitchboard/v1/feedback.proto\x12\x0eswitchboard.v1\x1a\x1cgoogle/api/annotations.proto\"\xaf\x02\n\x15RecordFeedbackRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12$\n\x05judge\x18\x02 \x01(\x0b\x32\x15.switchboard.v1.Judge\x12\x16\n\tcriterion\x18\x03 \x01(\tH\x00\x88\x01\x01\x12$\n\x05thumb\x18\x04 \x01(\x0e\x32\x15.switchboard.v1.Thumb\x12$\n\x05score\x18\x05 \x01(\x0b\x32\x15.switchboard.v1.Score\x12\x12\n\x05label\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x14\n\x07\x63omment\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x19\n\x0ctask_success\x18\x08 \x01(\x08H\x03\x88\x01\x01\x42\x0c\n\n_criterionB\x08\n\x06_labelB\n\n\x08_commentB\x0f\n\r_task_success\"<\n\x05Judge\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.switchboard.v1.JudgeKind\x12\n\n\x02id\x18\x02 \x01(\t\"0\n\x05Score\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03min\x18\x02 \x01(\x01\x12\x0b\n\x03max\x18\x03 \x01(\x01\"`\n\x16RecordFeedbackResponse\x12\x10\n\x08replaced\x18\x01 \x01(\x08\x12\x11\n\ttask_type\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07variant\x18\x04 \x01(\t*<\n\x05Thumb\x12\x15\n\x11THUMB_UNSPECIFIED\x10\x00\x12\x0c\n\x08THUMB_UP\x10\x01\x12\x0e\n\nTHUMB_DOWN\x10\x02*i\n\tJudgeKind\x12\x1a\n\x16JUDGE_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10JUDGE_KIND_HUMAN\x10\x01\x12\x14\n\x10JUDGE_KIND_MODEL\x10\x02\x12\x14\n\x10JUDGE_KIND_CHECK\x10\x03\x32\x8b\x01\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12x\n\x0eRecordFeedback\x12%.switchboard.v1.RecordFeedbackRequest\x1a&.switchboard.v1.RecordFeedbackResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/feedback:\x01*Bc\n\x11\x61i.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,14 +33,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'switchboard.v1.feedback_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021ai.switchboard.v1P\001ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1'
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=50
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=345
-  _globals['_JUDGE']._serialized_start=347
-  _globals['_JUDGE']._serialized_end=380
-  _globals['_SCORE']._serialized_start=382
-  _globals['_SCORE']._serialized_end=430
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=432
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=528
-  _globals['_FEEDBACKSERVICE']._serialized_start=530
-  _globals['_FEEDBACKSERVICE']._serialized_end=644
+  _globals['_FEEDBACKSERVICE'].methods_by_name['RecordFeedback']._loaded_options = None
+  _globals['_FEEDBACKSERVICE'].methods_by_name['RecordFeedback']._serialized_options = b'\202\323\344\223\002\021\"\014/v1/feedback:\001*'
+  _globals['_THUMB']._serialized_start=595
+  _globals['_THUMB']._serialized_end=655
+  _globals['_JUDGEKIND']._serialized_start=657
+  _globals['_JUDGEKIND']._serialized_end=762
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=80
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=383
+  _globals['_JUDGE']._serialized_start=385
+  _globals['_JUDGE']._serialized_end=445
+  _globals['_SCORE']._serialized_start=447
+  _globals['_SCORE']._serialized_end=495
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=497
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=593
+  _globals['_FEEDBACKSERVICE']._serialized_start=765
+  _globals['_FEEDBACKSERVICE']._serialized_end=904
 # @@protoc_insertion_point(module_scope)

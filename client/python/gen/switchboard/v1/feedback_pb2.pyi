@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -16,9 +17,61 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Thumb:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ThumbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Thumb.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    THUMB_UNSPECIFIED: _Thumb.ValueType  # 0
+    """Not set: no thumb was given."""
+    THUMB_UP: _Thumb.ValueType  # 1
+    """The answer was good."""
+    THUMB_DOWN: _Thumb.ValueType  # 2
+    """The answer was bad."""
+
+class Thumb(_Thumb, metaclass=_ThumbEnumTypeWrapper):
+    """Thumb up or down."""
+
+THUMB_UNSPECIFIED: Thumb.ValueType  # 0
+"""Not set: no thumb was given."""
+THUMB_UP: Thumb.ValueType  # 1
+"""The answer was good."""
+THUMB_DOWN: Thumb.ValueType  # 2
+"""The answer was bad."""
+Global___Thumb: _TypeAlias = Thumb  # noqa: Y015
+
+class _JudgeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _JudgeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JudgeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    JUDGE_KIND_UNSPECIFIED: _JudgeKind.ValueType  # 0
+    """Not set. The server rejects feedback with this value."""
+    JUDGE_KIND_HUMAN: _JudgeKind.ValueType  # 1
+    """A person."""
+    JUDGE_KIND_MODEL: _JudgeKind.ValueType  # 2
+    """A model used as a judge."""
+    JUDGE_KIND_CHECK: _JudgeKind.ValueType  # 3
+    """An automated check, such as a test run."""
+
+class JudgeKind(_JudgeKind, metaclass=_JudgeKindEnumTypeWrapper):
+    """Kind of judge."""
+
+JUDGE_KIND_UNSPECIFIED: JudgeKind.ValueType  # 0
+"""Not set. The server rejects feedback with this value."""
+JUDGE_KIND_HUMAN: JudgeKind.ValueType  # 1
+"""A person."""
+JUDGE_KIND_MODEL: JudgeKind.ValueType  # 2
+"""A model used as a judge."""
+JUDGE_KIND_CHECK: JudgeKind.ValueType  # 3
+"""An automated check, such as a test run."""
+Global___JudgeKind: _TypeAlias = JudgeKind  # noqa: Y015
+
 @_typing.final
 class RecordFeedbackRequest(_message.Message):
-    """One judgement of one answer. At least one of thumb, score, label, comment and task_success is set."""
+    """One judgement of one answer. At least one of thumb, score, label, comment and task_success must be set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,26 +84,30 @@ class RecordFeedbackRequest(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     TASK_SUCCESS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Whose answer: the request id of its Route."""
+    """The judged answer: the request id of its Route."""
     criterion: _builtins.str
-    """What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall"."""
-    thumb: _builtins.str
-    """"up" or "down". Absent: none was given."""
+    """Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall"."""
+    thumb: Global___Thumb.ValueType
+    """Thumb up or down. THUMB_UNSPECIFIED: not given."""
     label: _builtins.str
-    """One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-    sentence, never anything of the conversation. Absent: none was given.
+    """Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+    set of words, and never text of the conversation. Absent: not given.
     """
     comment: _builtins.str
-    """Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said."""
+    """Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+    to telemetry only if the configuration enables content capture. Absent: not given.
+    """
     task_success: _builtins.bool
-    """Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known."""
+    """Whether the work that the answer was used for succeeded, for example because the code compiled or the
+    ticket was closed. Absent: not known.
+    """
     @_builtins.property
     def judge(self) -> Global___Judge:
-        """Who judges."""
+        """Source of the judgement."""
 
     @_builtins.property
     def score(self) -> Global___Score:
-        """Points on a scale. Absent: none were given."""
+        """Score on a scale. Absent: not given."""
 
     def __init__(
         self,
@@ -58,15 +115,15 @@ class RecordFeedbackRequest(_message.Message):
         request_id: _builtins.str = ...,
         judge: Global___Judge | None = ...,
         criterion: _builtins.str | None = ...,
-        thumb: _builtins.str | None = ...,
+        thumb: Global___Thumb.ValueType = ...,
         score: Global___Score | None = ...,
         label: _builtins.str | None = ...,
         comment: _builtins.str | None = ...,
         task_success: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "_criterion", b"_criterion", "_label", b"_label", "_task_success", b"_task_success", "_thumb", b"_thumb", "comment", b"comment", "criterion", b"criterion", "judge", b"judge", "label", b"label", "score", b"score", "task_success", b"task_success", "thumb", b"thumb"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "_criterion", b"_criterion", "_label", b"_label", "_task_success", b"_task_success", "comment", b"comment", "criterion", b"criterion", "judge", b"judge", "label", b"label", "score", b"score", "task_success", b"task_success"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "_criterion", b"_criterion", "_label", b"_label", "_task_success", b"_task_success", "_thumb", b"_thumb", "comment", b"comment", "criterion", b"criterion", "judge", b"judge", "label", b"label", "request_id", b"request_id", "score", b"score", "task_success", b"task_success", "thumb", b"thumb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "_criterion", b"_criterion", "_label", b"_label", "_task_success", b"_task_success", "comment", b"comment", "criterion", b"criterion", "judge", b"judge", "label", b"label", "request_id", b"request_id", "score", b"score", "task_success", b"task_success", "thumb", b"thumb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__comment: _TypeAlias = _typing.Literal["comment"]  # noqa: Y015
     _WhichOneofArgType__comment: _TypeAlias = _typing.Literal["_comment", b"_comment"]  # noqa: Y015
@@ -76,8 +133,6 @@ class RecordFeedbackRequest(_message.Message):
     _WhichOneofArgType__label: _TypeAlias = _typing.Literal["_label", b"_label"]  # noqa: Y015
     _WhichOneofReturnType__task_success: _TypeAlias = _typing.Literal["task_success"]  # noqa: Y015
     _WhichOneofArgType__task_success: _TypeAlias = _typing.Literal["_task_success", b"_task_success"]  # noqa: Y015
-    _WhichOneofReturnType__thumb: _TypeAlias = _typing.Literal["thumb"]  # noqa: Y015
-    _WhichOneofArgType__thumb: _TypeAlias = _typing.Literal["_thumb", b"_thumb"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__comment) -> _WhichOneofReturnType__comment | None: ...
     @_typing.overload
@@ -86,27 +141,27 @@ class RecordFeedbackRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task_success) -> _WhichOneofReturnType__task_success | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__thumb) -> _WhichOneofReturnType__thumb | None: ...
 
 Global___RecordFeedbackRequest: _TypeAlias = RecordFeedbackRequest  # noqa: Y015
 
 @_typing.final
 class Judge(_message.Message):
-    """Who judges. Kind and id together are the source."""
+    """Source of a judgement. Kind and id together identify it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
-    kind: _builtins.str
-    """"human", "model" (a model as a judge) or "check" (something downstream that notices what became of it)."""
+    kind: Global___JudgeKind.ValueType
+    """Kind of judge; must be set."""
     id: _builtins.str
-    """Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do."""
+    """Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+    pseudonym is enough.
+    """
     def __init__(
         self,
         *,
-        kind: _builtins.str = ...,
+        kind: Global___JudgeKind.ValueType = ...,
         id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -119,7 +174,7 @@ Global___Judge: _TypeAlias = Judge  # noqa: Y015
 
 @_typing.final
 class Score(_message.Message):
-    """Points on a scale."""
+    """Score on a scale."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -127,11 +182,11 @@ class Score(_message.Message):
     MIN_FIELD_NUMBER: _builtins.int
     MAX_FIELD_NUMBER: _builtins.int
     value: _builtins.float
-    """From min to max."""
+    """The score, from min to max."""
     min: _builtins.float
-    """The worst that can be given."""
+    """Lowest (worst) possible score."""
     max: _builtins.float
-    """The best that can be given; more than min."""
+    """Highest (best) possible score; greater than min."""
     def __init__(
         self,
         *,
@@ -149,7 +204,7 @@ Global___Score: _TypeAlias = Score  # noqa: Y015
 
 @_typing.final
 class RecordFeedbackResponse(_message.Message):
-    """What was recorded."""
+    """Confirmation of recorded feedback."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,13 +213,13 @@ class RecordFeedbackResponse(_message.Message):
     MODEL_ID_FIELD_NUMBER: _builtins.int
     VARIANT_FIELD_NUMBER: _builtins.int
     replaced: _builtins.bool
-    """True: this judge had judged this criterion before, which is gone now."""
+    """True if the judgement replaced an earlier one by the same judge for the same criterion."""
     task_type: _builtins.str
-    """The task of the call, as resolved."""
+    """Resolved task of the call."""
     model_id: _builtins.str
-    """The model id that answered."""
+    """Id of the model that answered."""
     variant: _builtins.str
-    """The rollout variant. Empty: the task has none."""
+    """Rollout variant that answered. Empty: the task has no variants."""
     def __init__(
         self,
         *,

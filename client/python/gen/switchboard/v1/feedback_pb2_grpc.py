@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class FeedbackServiceStub:
-    """Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-    time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+    """Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+    accepted by the instance that served the call, for the retention time of the configuration (default: seven
+    days).
     """
 
     def __init__(self, channel):
@@ -44,16 +45,18 @@ class FeedbackServiceStub:
 
 
 class FeedbackServiceServicer:
-    """Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-    time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+    """Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+    accepted by the instance that served the call, for the retention time of the configuration (default: seven
+    days).
     """
 
     def RecordFeedback(self, request, context):
-        """Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-        criterion, takes the place of what it said before, as a whole.
+        """Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+        for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
 
-        Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-        long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+        Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+        known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+        every wrong field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,8 +79,9 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeedbackService:
-    """Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-    time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+    """Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+    accepted by the instance that served the call, for the retention time of the configuration (default: seven
+    days).
     """
 
     @staticmethod

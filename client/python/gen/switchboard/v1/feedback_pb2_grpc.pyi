@@ -27,8 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FeedbackServiceStub:
-    """Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-    time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+    """Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+    accepted by the instance that served the call, for the retention time of the configuration (default: seven
+    days).
     """
 
     @_typing.overload
@@ -36,31 +37,35 @@ class FeedbackServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FeedbackServiceAsyncStub: ...
     RecordFeedback: _grpc.UnaryUnaryMultiCallable[_feedback_pb2.RecordFeedbackRequest, _feedback_pb2.RecordFeedbackResponse]
-    """Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-    criterion, takes the place of what it said before, as a whole.
+    """Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+    for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
 
-    Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-    long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+    Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+    known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+    every wrong field.
     """
 
 @_typing.type_check_only
 class FeedbackServiceAsyncStub(FeedbackServiceStub):
-    """Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-    time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+    """Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+    accepted by the instance that served the call, for the retention time of the configuration (default: seven
+    days).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordFeedback: _aio.UnaryUnaryMultiCallable[_feedback_pb2.RecordFeedbackRequest, _feedback_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
-    """Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-    criterion, takes the place of what it said before, as a whole.
+    """Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+    for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
 
-    Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-    long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+    Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+    known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+    every wrong field.
     """
 
 class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-    time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+    """Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+    accepted by the instance that served the call, for the retention time of the configuration (default: seven
+    days).
     """
 
     @_abc_1.abstractmethod
@@ -69,11 +74,12 @@ class FeedbackServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feedback_pb2.RecordFeedbackRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feedback_pb2.RecordFeedbackResponse, _abc.Awaitable[_feedback_pb2.RecordFeedbackResponse]]:
-        """Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-        criterion, takes the place of what it said before, as a whole.
+        """Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+        for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
 
-        Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-        long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+        Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+        known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+        every wrong field.
         """
 
 def add_FeedbackServiceServicer_to_server(servicer: FeedbackServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

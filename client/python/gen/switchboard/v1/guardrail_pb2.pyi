@@ -20,10 +20,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ConverseTrace(_message.Message):
-    """What a guardrail or a prompt router did to a call. The guardrail's part repeats matched text: treat it as sensitive.
-    Words of Bedrock's (actions, types, strengths) are strings here, since an account may meet newer ones.
-
-    What a guardrail or a prompt router did.
+    """Actions of guardrails and of a prompt router in a call. The guardrail part repeats matched text: treat it
+    as sensitive. Values that Bedrock defines (actions, types, strengths) are strings, because an account can
+    receive values that are newer than this contract.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -32,11 +31,11 @@ class ConverseTrace(_message.Message):
     PROMPT_ROUTER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def guardrail(self) -> Global___GuardrailTraceAssessment:
-        """The guardrail's part. Absent: no guardrail was asked to tell."""
+        """Findings of the guardrails. Absent: no guardrail trace was requested."""
 
     @_builtins.property
     def prompt_router(self) -> Global___PromptRouterTrace:
-        """The prompt router's part. Absent: the model id was not a router's."""
+        """Choice of the prompt router. Absent: the model id does not belong to a prompt router."""
 
     def __init__(
         self,
@@ -54,13 +53,13 @@ Global___ConverseTrace: _TypeAlias = ConverseTrace  # noqa: Y015
 
 @_typing.final
 class PromptRouterTrace(_message.Message):
-    """What a prompt router chose."""
+    """Choice of a prompt router."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INVOKED_MODEL_ID_FIELD_NUMBER: _builtins.int
     invoked_model_id: _builtins.str
-    """The model that answered. Absent: not given."""
+    """Id of the model that answered. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -78,7 +77,7 @@ Global___PromptRouterTrace: _TypeAlias = PromptRouterTrace  # noqa: Y015
 
 @_typing.final
 class GuardrailTraceAssessment(_message.Message):
-    """What a guardrail found."""
+    """Findings of the guardrails of a call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -129,10 +128,10 @@ class GuardrailTraceAssessment(_message.Message):
     OUTPUT_ASSESSMENTS_FIELD_NUMBER: _builtins.int
     ACTION_REASON_FIELD_NUMBER: _builtins.int
     action_reason: _builtins.str
-    """Why it acted, in words. Absent: it did not."""
+    """Reason for the action, as text. Absent: the guardrail took no action."""
     @_builtins.property
     def model_output(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the model said before the guardrail replaced or masked it. Empty: nothing, or not told."""
+        """The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it."""
 
     @_builtins.property
     def input_assessment(self) -> _containers.MessageMap[_builtins.str, Global___GuardrailAssessment]:
@@ -162,7 +161,7 @@ Global___GuardrailTraceAssessment: _TypeAlias = GuardrailTraceAssessment  # noqa
 
 @_typing.final
 class GuardrailAssessments(_message.Message):
-    """Several findings: a list, which a map cannot hold bare."""
+    """List of findings. A message of its own because a map cannot hold lists."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -186,7 +185,7 @@ Global___GuardrailAssessments: _TypeAlias = GuardrailAssessments  # noqa: Y015
 
 @_typing.final
 class GuardrailAssessment(_message.Message):
-    """What a guardrail's policies found."""
+    """Findings of a guardrail, by policy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,35 +199,35 @@ class GuardrailAssessment(_message.Message):
     APPLIED_GUARDRAIL_DETAILS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def topic_policy(self) -> Global___GuardrailTopicPolicyAssessment:
-        """Denied topics. Absent: no such policy."""
+        """Findings about denied topics. Absent: the guardrail has no such policy."""
 
     @_builtins.property
     def content_policy(self) -> Global___GuardrailContentPolicyAssessment:
-        """Harmful content. Absent: no such policy."""
+        """Findings about harmful content. Absent: the guardrail has no such policy."""
 
     @_builtins.property
     def word_policy(self) -> Global___GuardrailWordPolicyAssessment:
-        """Denied words. Absent: no such policy."""
+        """Findings about denied words. Absent: the guardrail has no such policy."""
 
     @_builtins.property
     def sensitive_information_policy(self) -> Global___GuardrailSensitiveInformationPolicyAssessment:
-        """Personal data. Absent: no such policy."""
+        """Findings about personal data. Absent: the guardrail has no such policy."""
 
     @_builtins.property
     def contextual_grounding_policy(self) -> Global___GuardrailContextualGroundingPolicyAssessment:
-        """Grounding. Absent: no such policy."""
+        """Results of contextual grounding. Absent: the guardrail has no such policy."""
 
     @_builtins.property
     def automated_reasoning_policy(self) -> Global___GuardrailAutomatedReasoningPolicyAssessment:
-        """Logic. Absent: no such policy."""
+        """Results of automated reasoning. Absent: the guardrail has no such policy."""
 
     @_builtins.property
     def invocation_metrics(self) -> Global___GuardrailInvocationMetrics:
-        """What the guardrail took. Absent: not told."""
+        """Processing time and usage of the guardrail. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def applied_guardrail_details(self) -> Global___AppliedGuardrailDetails:
-        """Which guardrail it was. Absent: not told."""
+        """Guardrail that was applied. Absent: Bedrock did not report it."""
 
     def __init__(
         self,
@@ -252,14 +251,14 @@ Global___GuardrailAssessment: _TypeAlias = GuardrailAssessment  # noqa: Y015
 
 @_typing.final
 class GuardrailTopicPolicyAssessment(_message.Message):
-    """Denied topics found."""
+    """Findings about denied topics."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TOPICS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def topics(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailTopic]:
-        """The topics."""
+        """Topics that were evaluated."""
 
     def __init__(
         self,
@@ -276,7 +275,7 @@ Global___GuardrailTopicPolicyAssessment: _TypeAlias = GuardrailTopicPolicyAssess
 
 @_typing.final
 class GuardrailTopic(_message.Message):
-    """A denied topic."""
+    """Result for one denied topic."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,13 +284,13 @@ class GuardrailTopic(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DETECTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name."""
+    """Name of the topic."""
     type: _builtins.str
-    """"DENY"."""
+    """Kind of topic: "DENY"."""
     action: _builtins.str
-    """What was done: "BLOCKED" or "NONE"."""
+    """Action taken: "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -312,14 +311,14 @@ Global___GuardrailTopic: _TypeAlias = GuardrailTopic  # noqa: Y015
 
 @_typing.final
 class GuardrailContentPolicyAssessment(_message.Message):
-    """Harmful content found."""
+    """Findings about harmful content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailContentFilter]:
-        """The filters that looked."""
+        """Filters that were applied."""
 
     def __init__(
         self,
@@ -336,7 +335,7 @@ Global___GuardrailContentPolicyAssessment: _TypeAlias = GuardrailContentPolicyAs
 
 @_typing.final
 class GuardrailContentFilter(_message.Message):
-    """A filter for harmful content."""
+    """Result of one filter for harmful content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -346,15 +345,15 @@ class GuardrailContentFilter(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DETECTED_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK"."""
+    """Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK"."""
     confidence: _builtins.str
-    """How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH"."""
+    """Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH"."""
     filter_strength: _builtins.str
-    """How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told."""
+    """Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it."""
     action: _builtins.str
-    """What was done: "BLOCKED" or "NONE"."""
+    """Action taken: "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -381,7 +380,7 @@ Global___GuardrailContentFilter: _TypeAlias = GuardrailContentFilter  # noqa: Y0
 
 @_typing.final
 class GuardrailWordPolicyAssessment(_message.Message):
-    """Denied words found."""
+    """Findings about denied words."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -393,7 +392,7 @@ class GuardrailWordPolicyAssessment(_message.Message):
 
     @_builtins.property
     def managed_word_lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailManagedWord]:
-        """Words of Bedrock's lists."""
+        """Words of Bedrock's managed lists."""
 
     def __init__(
         self,
@@ -411,7 +410,7 @@ Global___GuardrailWordPolicyAssessment: _TypeAlias = GuardrailWordPolicyAssessme
 
 @_typing.final
 class GuardrailCustomWord(_message.Message):
-    """A word of the account's own list."""
+    """Word of the account's own list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -419,11 +418,11 @@ class GuardrailCustomWord(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DETECTED_FIELD_NUMBER: _builtins.int
     match: _builtins.str
-    """The word."""
+    """The word found."""
     action: _builtins.str
-    """What was done: "BLOCKED" or "NONE"."""
+    """Action taken: "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -443,7 +442,7 @@ Global___GuardrailCustomWord: _TypeAlias = GuardrailCustomWord  # noqa: Y015
 
 @_typing.final
 class GuardrailManagedWord(_message.Message):
-    """A word of Bedrock's lists."""
+    """Word of one of Bedrock's managed lists."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -452,13 +451,13 @@ class GuardrailManagedWord(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DETECTED_FIELD_NUMBER: _builtins.int
     match: _builtins.str
-    """The word."""
+    """The word found."""
     type: _builtins.str
-    """"PROFANITY"."""
+    """Name of the list: "PROFANITY"."""
     action: _builtins.str
-    """What was done: "BLOCKED" or "NONE"."""
+    """Action taken: "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -479,7 +478,7 @@ Global___GuardrailManagedWord: _TypeAlias = GuardrailManagedWord  # noqa: Y015
 
 @_typing.final
 class GuardrailSensitiveInformationPolicyAssessment(_message.Message):
-    """Personal data found."""
+    """Findings about personal data."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -487,11 +486,11 @@ class GuardrailSensitiveInformationPolicyAssessment(_message.Message):
     REGEXES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pii_entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailPiiEntityFilter]:
-        """By kind."""
+        """Personal data of predefined kinds."""
 
     @_builtins.property
     def regexes(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailRegexFilter]:
-        """By pattern."""
+        """Matches of the account's regular expressions."""
 
     def __init__(
         self,
@@ -509,7 +508,7 @@ Global___GuardrailSensitiveInformationPolicyAssessment: _TypeAlias = GuardrailSe
 
 @_typing.final
 class GuardrailPiiEntityFilter(_message.Message):
-    """Personal data of one kind."""
+    """Personal data of a predefined kind."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -520,11 +519,11 @@ class GuardrailPiiEntityFilter(_message.Message):
     match: _builtins.str
     """The text found."""
     type: _builtins.str
-    """The kind, such as "EMAIL"."""
+    """Kind of personal data, such as "EMAIL"."""
     action: _builtins.str
-    """What was done: "ANONYMIZED", "BLOCKED" or "NONE"."""
+    """Action taken: "ANONYMIZED", "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -545,7 +544,7 @@ Global___GuardrailPiiEntityFilter: _TypeAlias = GuardrailPiiEntityFilter  # noqa
 
 @_typing.final
 class GuardrailRegexFilter(_message.Message):
-    """Personal data by pattern."""
+    """Personal data that matches a regular expression of the account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -555,15 +554,15 @@ class GuardrailRegexFilter(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DETECTED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The pattern's name. Absent: it has none."""
+    """Name of the regular expression. Absent: it has none."""
     match: _builtins.str
     """The text found. Absent: none."""
     regex: _builtins.str
-    """The pattern. Absent: not told."""
+    """The regular expression. Absent: Bedrock did not report it."""
     action: _builtins.str
-    """What was done: "ANONYMIZED", "BLOCKED" or "NONE"."""
+    """Action taken: "ANONYMIZED", "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -598,14 +597,14 @@ Global___GuardrailRegexFilter: _TypeAlias = GuardrailRegexFilter  # noqa: Y015
 
 @_typing.final
 class GuardrailContextualGroundingPolicyAssessment(_message.Message):
-    """Whether the answer keeps to its source."""
+    """Results of the contextual grounding policy: whether the answer is supported by its source."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailContextualGroundingFilter]:
-        """The filters that looked."""
+        """Filters that were applied."""
 
     def __init__(
         self,
@@ -622,7 +621,7 @@ Global___GuardrailContextualGroundingPolicyAssessment: _TypeAlias = GuardrailCon
 
 @_typing.final
 class GuardrailContextualGroundingFilter(_message.Message):
-    """A filter for grounding."""
+    """Result of one contextual grounding filter."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -632,15 +631,15 @@ class GuardrailContextualGroundingFilter(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DETECTED_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"GROUNDING" or "RELEVANCE"."""
+    """Kind of check: "GROUNDING" or "RELEVANCE"."""
     threshold: _builtins.float
-    """The score below which it acts, from 0 to 1."""
+    """Score below which the filter acts, from 0 to 1."""
     score: _builtins.float
     """The answer's score, from 0 to 1."""
     action: _builtins.str
-    """What was done: "BLOCKED" or "NONE"."""
+    """Action taken: "BLOCKED" or "NONE"."""
     detected: _builtins.bool
-    """Whether it was found, whatever was done about it. Absent: not told."""
+    """True if the policy matched, whatever the action. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -662,7 +661,7 @@ Global___GuardrailContextualGroundingFilter: _TypeAlias = GuardrailContextualGro
 
 @_typing.final
 class GuardrailAutomatedReasoningPolicyAssessment(_message.Message):
-    """Whether the answer follows from the rules."""
+    """Results of the automated reasoning policy: whether the answer follows from the rules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -686,7 +685,7 @@ Global___GuardrailAutomatedReasoningPolicyAssessment: _TypeAlias = GuardrailAuto
 
 @_typing.final
 class GuardrailAutomatedReasoningFinding(_message.Message):
-    """A finding of automated reasoning: exactly one kind."""
+    """Finding of an automated reasoning policy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -699,7 +698,7 @@ class GuardrailAutomatedReasoningFinding(_message.Message):
     NO_TRANSLATIONS_FIELD_NUMBER: _builtins.int
     UNKNOWN_JSON_FIELD_NUMBER: _builtins.int
     unknown_json: _builtins.str
-    """A kind of finding that this contract does not know yet: its exact JSON object."""
+    """Kind of finding that this contract does not define: its exact JSON object."""
     @_builtins.property
     def valid(self) -> Global___GuardrailAutomatedReasoningValidFinding:
         """The claims follow from the rules."""
@@ -710,7 +709,7 @@ class GuardrailAutomatedReasoningFinding(_message.Message):
 
     @_builtins.property
     def satisfiable(self) -> Global___GuardrailAutomatedReasoningSatisfiableFinding:
-        """The claims may be true or false."""
+        """The claims can be true or false under the rules."""
 
     @_builtins.property
     def impossible(self) -> Global___GuardrailAutomatedReasoningImpossibleFinding:
@@ -718,15 +717,15 @@ class GuardrailAutomatedReasoningFinding(_message.Message):
 
     @_builtins.property
     def translation_ambiguous(self) -> Global___GuardrailAutomatedReasoningTranslationAmbiguousFinding:
-        """The words can be read in several ways."""
+        """The text is ambiguous: it has several translations to logic."""
 
     @_builtins.property
     def too_complex(self) -> Global___GuardrailAutomatedReasoningTooComplexFinding:
-        """It was too much to decide."""
+        """The text is too complex to check."""
 
     @_builtins.property
     def no_translations(self) -> Global___GuardrailAutomatedReasoningNoTranslationsFinding:
-        """Nothing in it is about the rules."""
+        """The text has nothing to do with the rules."""
 
     def __init__(
         self,
@@ -762,19 +761,19 @@ class GuardrailAutomatedReasoningValidFinding(_message.Message):
     LOGIC_WARNING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def translation(self) -> Global___GuardrailAutomatedReasoningTranslation:
-        """The words as logic. Absent: not told."""
+        """The text translated to logic. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def claims_true_scenario(self) -> Global___GuardrailAutomatedReasoningScenario:
-        """A case in which they are true. Absent: not told."""
+        """Example in which the claims are true. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def supporting_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningRule]:
-        """The rules they follow from."""
+        """Rules that the claims follow from."""
 
     @_builtins.property
     def logic_warning(self) -> Global___GuardrailAutomatedReasoningLogicWarning:
-        """What is odd about the logic. Absent: nothing."""
+        """Warning about the logic. Absent: none."""
 
     def __init__(
         self,
@@ -803,15 +802,15 @@ class GuardrailAutomatedReasoningInvalidFinding(_message.Message):
     LOGIC_WARNING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def translation(self) -> Global___GuardrailAutomatedReasoningTranslation:
-        """The words as logic. Absent: not told."""
+        """The text translated to logic. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def contradicting_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningRule]:
-        """The rules they contradict."""
+        """Rules that the claims contradict."""
 
     @_builtins.property
     def logic_warning(self) -> Global___GuardrailAutomatedReasoningLogicWarning:
-        """What is odd about the logic. Absent: nothing."""
+        """Warning about the logic. Absent: none."""
 
     def __init__(
         self,
@@ -830,7 +829,7 @@ Global___GuardrailAutomatedReasoningInvalidFinding: _TypeAlias = GuardrailAutoma
 
 @_typing.final
 class GuardrailAutomatedReasoningSatisfiableFinding(_message.Message):
-    """The claims may be true or false."""
+    """The claims can be true or false under the rules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -840,19 +839,19 @@ class GuardrailAutomatedReasoningSatisfiableFinding(_message.Message):
     LOGIC_WARNING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def translation(self) -> Global___GuardrailAutomatedReasoningTranslation:
-        """The words as logic. Absent: not told."""
+        """The text translated to logic. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def claims_true_scenario(self) -> Global___GuardrailAutomatedReasoningScenario:
-        """A case in which they are true. Absent: not told."""
+        """Example in which the claims are true. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def claims_false_scenario(self) -> Global___GuardrailAutomatedReasoningScenario:
-        """A case in which they are false. Absent: not told."""
+        """Example in which the claims are false. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def logic_warning(self) -> Global___GuardrailAutomatedReasoningLogicWarning:
-        """What is odd about the logic. Absent: nothing."""
+        """Warning about the logic. Absent: none."""
 
     def __init__(
         self,
@@ -881,15 +880,15 @@ class GuardrailAutomatedReasoningImpossibleFinding(_message.Message):
     LOGIC_WARNING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def translation(self) -> Global___GuardrailAutomatedReasoningTranslation:
-        """The words as logic. Absent: not told."""
+        """The text translated to logic. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def contradicting_rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningRule]:
-        """The rules they contradict."""
+        """Rules that the claims contradict."""
 
     @_builtins.property
     def logic_warning(self) -> Global___GuardrailAutomatedReasoningLogicWarning:
-        """What is odd about the logic. Absent: nothing."""
+        """Warning about the logic. Absent: none."""
 
     def __init__(
         self,
@@ -908,7 +907,7 @@ Global___GuardrailAutomatedReasoningImpossibleFinding: _TypeAlias = GuardrailAut
 
 @_typing.final
 class GuardrailAutomatedReasoningTranslationAmbiguousFinding(_message.Message):
-    """The words can be read in several ways."""
+    """The text is ambiguous: it has several translations to logic."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -916,11 +915,11 @@ class GuardrailAutomatedReasoningTranslationAmbiguousFinding(_message.Message):
     DIFFERENCE_SCENARIOS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningTranslationOption]:
-        """The ways."""
+        """Possible translations."""
 
     @_builtins.property
     def difference_scenarios(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningScenario]:
-        """Cases in which they differ."""
+        """Examples in which the translations differ."""
 
     def __init__(
         self,
@@ -938,7 +937,7 @@ Global___GuardrailAutomatedReasoningTranslationAmbiguousFinding: _TypeAlias = Gu
 
 @_typing.final
 class GuardrailAutomatedReasoningTooComplexFinding(_message.Message):
-    """It was too much to decide."""
+    """The text is too complex to check."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -955,7 +954,7 @@ Global___GuardrailAutomatedReasoningTooComplexFinding: _TypeAlias = GuardrailAut
 
 @_typing.final
 class GuardrailAutomatedReasoningNoTranslationsFinding(_message.Message):
-    """Nothing in it is about the rules."""
+    """The text has nothing to do with the rules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -972,14 +971,14 @@ Global___GuardrailAutomatedReasoningNoTranslationsFinding: _TypeAlias = Guardrai
 
 @_typing.final
 class GuardrailAutomatedReasoningTranslationOption(_message.Message):
-    """One way to read the words."""
+    """One possible translation of an ambiguous text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRANSLATIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def translations(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningTranslation]:
-        """The words as logic."""
+        """The text translated to logic."""
 
     def __init__(
         self,
@@ -996,7 +995,7 @@ Global___GuardrailAutomatedReasoningTranslationOption: _TypeAlias = GuardrailAut
 
 @_typing.final
 class GuardrailAutomatedReasoningTranslation(_message.Message):
-    """Words as logic."""
+    """Text translated to logic."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1006,22 +1005,22 @@ class GuardrailAutomatedReasoningTranslation(_message.Message):
     UNTRANSLATED_CLAIMS_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     confidence: _builtins.float
-    """How sure the reading is, from 0 to 1. Absent: not told."""
+    """Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it."""
     @_builtins.property
     def premises(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningStatement]:
-        """What is given."""
+        """Premises of the text."""
 
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningStatement]:
-        """What is claimed."""
+        """Claims of the text."""
 
     @_builtins.property
     def untranslated_premises(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningInputTextReference]:
-        """Given words that are not about the rules."""
+        """Parts of the premises that have nothing to do with the rules."""
 
     @_builtins.property
     def untranslated_claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningInputTextReference]:
-        """Claimed words that are not about the rules."""
+        """Parts of the claims that have nothing to do with the rules."""
 
     def __init__(
         self,
@@ -1044,16 +1043,16 @@ Global___GuardrailAutomatedReasoningTranslation: _TypeAlias = GuardrailAutomated
 
 @_typing.final
 class GuardrailAutomatedReasoningStatement(_message.Message):
-    """A statement."""
+    """A logical statement."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOGIC_FIELD_NUMBER: _builtins.int
     NATURAL_LANGUAGE_FIELD_NUMBER: _builtins.int
     logic: _builtins.str
-    """As logic. Absent: not told."""
+    """The statement as logic. Absent: Bedrock did not report it."""
     natural_language: _builtins.str
-    """In words. Absent: not told."""
+    """The statement in natural language. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1077,13 +1076,13 @@ Global___GuardrailAutomatedReasoningStatement: _TypeAlias = GuardrailAutomatedRe
 
 @_typing.final
 class GuardrailAutomatedReasoningInputTextReference(_message.Message):
-    """A piece of the text."""
+    """Reference to a part of the text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The piece. Absent: not told."""
+    """The text. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1101,14 +1100,14 @@ Global___GuardrailAutomatedReasoningInputTextReference: _TypeAlias = GuardrailAu
 
 @_typing.final
 class GuardrailAutomatedReasoningScenario(_message.Message):
-    """A case."""
+    """Example that satisfies a set of statements."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATEMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def statements(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningStatement]:
-        """What holds in it."""
+        """Statements that hold in the example."""
 
     def __init__(
         self,
@@ -1125,16 +1124,16 @@ Global___GuardrailAutomatedReasoningScenario: _TypeAlias = GuardrailAutomatedRea
 
 @_typing.final
 class GuardrailAutomatedReasoningRule(_message.Message):
-    """A rule of the policy."""
+    """Rule of an automated reasoning policy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     IDENTIFIER_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_ARN_FIELD_NUMBER: _builtins.int
     identifier: _builtins.str
-    """Its id. Absent: not told."""
+    """Id of the rule. Absent: Bedrock did not report it."""
     policy_version_arn: _builtins.str
-    """The policy it stands in. Absent: not told."""
+    """ARN of the policy version that has the rule. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1158,7 +1157,7 @@ Global___GuardrailAutomatedReasoningRule: _TypeAlias = GuardrailAutomatedReasoni
 
 @_typing.final
 class GuardrailAutomatedReasoningLogicWarning(_message.Message):
-    """What is odd about the logic."""
+    """Warning about the logic of a text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1166,14 +1165,14 @@ class GuardrailAutomatedReasoningLogicWarning(_message.Message):
     PREMISES_FIELD_NUMBER: _builtins.int
     CLAIMS_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told."""
+    """Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it."""
     @_builtins.property
     def premises(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningStatement]:
-        """The premises concerned."""
+        """Premises that the warning refers to."""
 
     @_builtins.property
     def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardrailAutomatedReasoningStatement]:
-        """The claims concerned."""
+        """Claims that the warning refers to."""
 
     def __init__(
         self,
@@ -1194,7 +1193,7 @@ Global___GuardrailAutomatedReasoningLogicWarning: _TypeAlias = GuardrailAutomate
 
 @_typing.final
 class GuardrailInvocationMetrics(_message.Message):
-    """What a guardrail took."""
+    """Processing time and usage of a guardrail."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1202,14 +1201,14 @@ class GuardrailInvocationMetrics(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     GUARDRAIL_COVERAGE_FIELD_NUMBER: _builtins.int
     guardrail_processing_latency: _builtins.int
-    """Its time, in milliseconds. Absent: not told."""
+    """Processing time, in milliseconds. Absent: Bedrock did not report it."""
     @_builtins.property
     def usage(self) -> Global___GuardrailUsage:
-        """What is billed. Absent: not told."""
+        """Billed units. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def guardrail_coverage(self) -> Global___GuardrailCoverage:
-        """What was looked at. Absent: not told."""
+        """Amount of content that was evaluated. Absent: Bedrock did not report it."""
 
     def __init__(
         self,
@@ -1230,7 +1229,7 @@ Global___GuardrailInvocationMetrics: _TypeAlias = GuardrailInvocationMetrics  # 
 
 @_typing.final
 class GuardrailUsage(_message.Message):
-    """What a guardrail is billed by, in units of Bedrock's price list."""
+    """Billed units of a guardrail, as defined by Bedrock's price list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1252,15 +1251,15 @@ class GuardrailUsage(_message.Message):
     sensitive_information_policy_units: _builtins.int
     """Text units of the personal data policy."""
     sensitive_information_policy_free_units: _builtins.int
-    """Text units of patterns for personal data, which are free."""
+    """Text units of regular expressions for personal data, which are free of charge."""
     contextual_grounding_policy_units: _builtins.int
     """Text units of the grounding policy."""
     content_policy_image_units: _builtins.int
-    """Pictures looked at by the content policy. Absent: not told."""
+    """Images evaluated by the content policy. Absent: Bedrock did not report it."""
     automated_reasoning_policy_units: _builtins.int
-    """Text units of automated reasoning. Absent: not told."""
+    """Text units of the automated reasoning policy. Absent: Bedrock did not report it."""
     automated_reasoning_policies: _builtins.int
-    """Policies of automated reasoning. Absent: not told."""
+    """Number of automated reasoning policies. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1295,7 +1294,7 @@ Global___GuardrailUsage: _TypeAlias = GuardrailUsage  # noqa: Y015
 
 @_typing.final
 class GuardrailCoverage(_message.Message):
-    """What a guardrail looked at."""
+    """Amount of content that a guardrail evaluated."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1303,11 +1302,11 @@ class GuardrailCoverage(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def text_characters(self) -> Global___GuardrailTextCharactersCoverage:
-        """Of the text. Absent: not told."""
+        """Coverage of text. Absent: Bedrock did not report it."""
 
     @_builtins.property
     def images(self) -> Global___GuardrailImageCoverage:
-        """Of the pictures. Absent: not told."""
+        """Coverage of images. Absent: Bedrock did not report it."""
 
     def __init__(
         self,
@@ -1325,16 +1324,16 @@ Global___GuardrailCoverage: _TypeAlias = GuardrailCoverage  # noqa: Y015
 
 @_typing.final
 class GuardrailTextCharactersCoverage(_message.Message):
-    """How much text a guardrail looked at."""
+    """Amount of text that a guardrail evaluated."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GUARDED_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     guarded: _builtins.int
-    """Characters looked at. Absent: not told."""
+    """Number of characters that were evaluated. Absent: Bedrock did not report it."""
     total: _builtins.int
-    """Characters there were. Absent: not told."""
+    """Total number of characters. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1358,16 +1357,16 @@ Global___GuardrailTextCharactersCoverage: _TypeAlias = GuardrailTextCharactersCo
 
 @_typing.final
 class GuardrailImageCoverage(_message.Message):
-    """How many pictures a guardrail looked at."""
+    """Number of images that a guardrail evaluated."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     GUARDED_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     guarded: _builtins.int
-    """Pictures looked at. Absent: not told."""
+    """Number of images that were evaluated. Absent: Bedrock did not report it."""
     total: _builtins.int
-    """Pictures there were. Absent: not told."""
+    """Total number of images. Absent: Bedrock did not report it."""
     def __init__(
         self,
         *,
@@ -1391,7 +1390,7 @@ Global___GuardrailImageCoverage: _TypeAlias = GuardrailImageCoverage  # noqa: Y0
 
 @_typing.final
 class AppliedGuardrailDetails(_message.Message):
-    """Which guardrail it was."""
+    """Guardrail that was applied."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1401,16 +1400,16 @@ class AppliedGuardrailDetails(_message.Message):
     GUARDRAIL_ORIGIN_FIELD_NUMBER: _builtins.int
     GUARDRAIL_OWNERSHIP_FIELD_NUMBER: _builtins.int
     guardrail_id: _builtins.str
-    """Its id. Absent: not told."""
+    """Id of the guardrail. Absent: Bedrock did not report it."""
     guardrail_version: _builtins.str
-    """Its version. Absent: not told."""
+    """Version of the guardrail. Absent: Bedrock did not report it."""
     guardrail_arn: _builtins.str
-    """Its ARN. Absent: not told."""
+    """ARN of the guardrail. Absent: Bedrock did not report it."""
     guardrail_ownership: _builtins.str
-    """"SELF" or "CROSS_ACCOUNT". Absent: not told."""
+    """Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it."""
     @_builtins.property
     def guardrail_origin(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED"."""
+        """Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED"."""
 
     def __init__(
         self,

@@ -21,6 +21,70 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _AdjustmentAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AdjustmentActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AdjustmentAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ADJUSTMENT_ACTION_UNSPECIFIED: _AdjustmentAction.ValueType  # 0
+    """Not set. Treat a number that has no name here, from a newer server, as this value."""
+    ADJUSTMENT_ACTION_ADDED: _AdjustmentAction.ValueType  # 1
+    """A value was added."""
+    ADJUSTMENT_ACTION_REMOVED: _AdjustmentAction.ValueType  # 2
+    """The value was removed."""
+    ADJUSTMENT_ACTION_LOWERED: _AdjustmentAction.ValueType  # 3
+    """A number was lowered to a limit."""
+    ADJUSTMENT_ACTION_REPLACED: _AdjustmentAction.ValueType  # 4
+    """The value was replaced with another one."""
+
+class AdjustmentAction(_AdjustmentAction, metaclass=_AdjustmentActionEnumTypeWrapper):
+    """Kind of change of a request field."""
+
+ADJUSTMENT_ACTION_UNSPECIFIED: AdjustmentAction.ValueType  # 0
+"""Not set. Treat a number that has no name here, from a newer server, as this value."""
+ADJUSTMENT_ACTION_ADDED: AdjustmentAction.ValueType  # 1
+"""A value was added."""
+ADJUSTMENT_ACTION_REMOVED: AdjustmentAction.ValueType  # 2
+"""The value was removed."""
+ADJUSTMENT_ACTION_LOWERED: AdjustmentAction.ValueType  # 3
+"""A number was lowered to a limit."""
+ADJUSTMENT_ACTION_REPLACED: AdjustmentAction.ValueType  # 4
+"""The value was replaced with another one."""
+Global___AdjustmentAction: _TypeAlias = AdjustmentAction  # noqa: Y015
+
+class _Resolution:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resolution.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESOLUTION_UNSPECIFIED: _Resolution.ValueType  # 0
+    """Not set. Treat a number that has no name here, from a newer server, as this value."""
+    RESOLUTION_NAMED: _Resolution.ValueType  # 1
+    """The caller named a task of the configuration."""
+    RESOLUTION_ABSENT: _Resolution.ValueType  # 2
+    """The caller named no task, so the call was served as "default"."""
+    RESOLUTION_UNKNOWN: _Resolution.ValueType  # 3
+    """The caller named a task that the configuration does not have, so the call was served as "default". Often
+    a misspelling: clients should warn.
+    """
+
+class Resolution(_Resolution, metaclass=_ResolutionEnumTypeWrapper):
+    """How the task of a call was chosen."""
+
+RESOLUTION_UNSPECIFIED: Resolution.ValueType  # 0
+"""Not set. Treat a number that has no name here, from a newer server, as this value."""
+RESOLUTION_NAMED: Resolution.ValueType  # 1
+"""The caller named a task of the configuration."""
+RESOLUTION_ABSENT: Resolution.ValueType  # 2
+"""The caller named no task, so the call was served as "default"."""
+RESOLUTION_UNKNOWN: Resolution.ValueType  # 3
+"""The caller named a task that the configuration does not have, so the call was served as "default". Often
+a misspelling: clients should warn.
+"""
+Global___Resolution: _TypeAlias = Resolution  # noqa: Y015
+
 class _Outcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -28,49 +92,53 @@ class _Outcome:
 class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     OUTCOME_UNSPECIFIED: _Outcome.ValueType  # 0
-    """Newer than this contract."""
+    """Not set. Treat a number that has no name here, from a newer server, as this value."""
     OUTCOME_OK: _Outcome.ValueType  # 1
     """The model answered."""
     OUTCOME_THROTTLED: _Outcome.ValueType  # 2
-    """Bedrock said slow down, or a quota is used up."""
+    """Bedrock throttled the request, or a quota is exhausted."""
     OUTCOME_TIMEOUT: _Outcome.ValueType  # 3
-    """A clock ran out: Bedrock's, the model's or one of ours."""
+    """A timeout expired: Bedrock's, the model's or Switchboard's."""
     OUTCOME_UNAVAILABLE: _Outcome.ValueType  # 4
-    """Bedrock could not be reached or could not serve."""
+    """Bedrock could not be reached or could not serve the request."""
     OUTCOME_MODEL_ERROR: _Outcome.ValueType  # 5
-    """The model failed while it worked."""
+    """The model failed while it generated the answer."""
     OUTCOME_MISCONFIGURED: _Outcome.ValueType  # 6
-    """Bedrock may not or cannot serve this model to us: access, name, credentials. Someone must mend the configuration."""
+    """The model cannot be called with this configuration (access, id or credentials). An operator must fix it."""
     OUTCOME_REJECTED: _Outcome.ValueType  # 7
-    """Bedrock refused the request itself; any model would."""
+    """Bedrock rejected the request itself. Any model would reject it."""
     OUTCOME_SKIPPED: _Outcome.ValueType  # 8
-    """The model was not asked: it lacks what the request needs, or the reason says why it was passed over."""
+    """The model was not called. The reason and unmet_requirement say why."""
     OUTCOME_CANCELLED: _Outcome.ValueType  # 9
-    """It was given up, through no fault of the model's: another one answered first, or the caller left."""
+    """The attempt was abandoned through no fault of the model: another attempt answered first, or the caller
+    cancelled.
+    """
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
-    """How an attempt ended."""
+    """Result of an attempt."""
 
 OUTCOME_UNSPECIFIED: Outcome.ValueType  # 0
-"""Newer than this contract."""
+"""Not set. Treat a number that has no name here, from a newer server, as this value."""
 OUTCOME_OK: Outcome.ValueType  # 1
 """The model answered."""
 OUTCOME_THROTTLED: Outcome.ValueType  # 2
-"""Bedrock said slow down, or a quota is used up."""
+"""Bedrock throttled the request, or a quota is exhausted."""
 OUTCOME_TIMEOUT: Outcome.ValueType  # 3
-"""A clock ran out: Bedrock's, the model's or one of ours."""
+"""A timeout expired: Bedrock's, the model's or Switchboard's."""
 OUTCOME_UNAVAILABLE: Outcome.ValueType  # 4
-"""Bedrock could not be reached or could not serve."""
+"""Bedrock could not be reached or could not serve the request."""
 OUTCOME_MODEL_ERROR: Outcome.ValueType  # 5
-"""The model failed while it worked."""
+"""The model failed while it generated the answer."""
 OUTCOME_MISCONFIGURED: Outcome.ValueType  # 6
-"""Bedrock may not or cannot serve this model to us: access, name, credentials. Someone must mend the configuration."""
+"""The model cannot be called with this configuration (access, id or credentials). An operator must fix it."""
 OUTCOME_REJECTED: Outcome.ValueType  # 7
-"""Bedrock refused the request itself; any model would."""
+"""Bedrock rejected the request itself. Any model would reject it."""
 OUTCOME_SKIPPED: Outcome.ValueType  # 8
-"""The model was not asked: it lacks what the request needs, or the reason says why it was passed over."""
+"""The model was not called. The reason and unmet_requirement say why."""
 OUTCOME_CANCELLED: Outcome.ValueType  # 9
-"""It was given up, through no fault of the model's: another one answered first, or the caller left."""
+"""The attempt was abandoned through no fault of the model: another attempt answered first, or the caller
+cancelled.
+"""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 class _ErrorReason:
@@ -80,125 +148,165 @@ class _ErrorReason:
 class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
-    """Newer than this contract."""
+    """Not set. Treat a number that has no name here, or an ErrorInfo.reason without a name here, as this value:
+    a newer server sent it. The gRPC status code still applies.
+    """
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 1
-    """[INVALID_ARGUMENT] A field of the request is wrong; BadRequest names it and says how to mend it."""
+    """[INVALID_ARGUMENT] A field of the request is invalid. BadRequest names the field and the fix."""
     ERROR_REASON_UNKNOWN_TASK: _ErrorReason.ValueType  # 2
-    """[INVALID_ARGUMENT] The configuration has no such task and does not send unknown tasks to "default"."""
+    """[INVALID_ARGUMENT] The configuration does not have this task and refuses unknown tasks."""
     ERROR_REASON_MODEL_REJECTED: _ErrorReason.ValueType  # 3
-    """[INVALID_ARGUMENT] The model refused the request, for a reason other than those below."""
+    """[INVALID_ARGUMENT] The model rejected the request for a reason that has no value of its own here."""
     ERROR_REASON_CONTEXT_TOO_LONG: _ErrorReason.ValueType  # 4
-    """[INVALID_ARGUMENT] The request does not fit the model's context."""
+    """[INVALID_ARGUMENT] The request does not fit into the model's context window."""
     ERROR_REASON_BEDROCK_THROTTLED: _ErrorReason.ValueType  # 5
-    """[RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo says how long to wait at least."""
+    """[RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo has the minimum time to wait."""
     ERROR_REASON_BEDROCK_QUOTA: _ErrorReason.ValueType  # 6
-    """[RESOURCE_EXHAUSTED] A quota of the account at Bedrock is used up; waiting seconds does not help."""
+    """[RESOURCE_EXHAUSTED] A Bedrock quota of the AWS account is exhausted. Waiting a few seconds does not
+    help.
+    """
     ERROR_REASON_BEDROCK_UNAVAILABLE: _ErrorReason.ValueType  # 7
-    """[UNAVAILABLE] Bedrock has no capacity for the model just now. RetryInfo says how long to wait at least."""
+    """[UNAVAILABLE] Bedrock has no capacity for the model at the moment. RetryInfo has the minimum time to
+    wait.
+    """
     ERROR_REASON_MODEL_ERROR: _ErrorReason.ValueType  # 8
-    """[UNAVAILABLE] The model failed while it worked. RetryInfo says how long to wait at least."""
+    """[UNAVAILABLE] The model failed while it generated the answer. RetryInfo has the minimum time to wait."""
     ERROR_REASON_MODEL_NOT_READY: _ErrorReason.ValueType  # 9
-    """[UNAVAILABLE] The model is not ready yet. RetryInfo says how long to wait at least."""
+    """[UNAVAILABLE] The model is not ready yet. RetryInfo has the minimum time to wait."""
     ERROR_REASON_MODEL_TIMEOUT: _ErrorReason.ValueType  # 10
-    """[DEADLINE_EXCEEDED] No model answered in the time that the configuration gives it."""
+    """[DEADLINE_EXCEEDED] No model answered within the timeouts of the configuration."""
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 11
-    """[DEADLINE_EXCEEDED] The caller's own deadline, or the task's, ran out."""
+    """[DEADLINE_EXCEEDED] The deadline of the caller or of the task expired."""
     ERROR_REASON_BEDROCK_UNREACHABLE: _ErrorReason.ValueType  # 12
     """[UNAVAILABLE] Bedrock could not be reached."""
     ERROR_REASON_BEDROCK_PROTOCOL: _ErrorReason.ValueType  # 13
-    """[UNAVAILABLE] What Bedrock sent could not be read."""
+    """[UNAVAILABLE] Bedrock's response could not be parsed."""
     ERROR_REASON_STREAM_INTERRUPTED: _ErrorReason.ValueType  # 14
-    """[UNAVAILABLE] The stream broke after content had been sent; what was received is not the whole answer."""
+    """[UNAVAILABLE] The stream broke after content had been sent. The received content is not a complete
+    answer.
+    """
     ERROR_REASON_MODEL_ACCESS_DENIED: _ErrorReason.ValueType  # 15
-    """[FAILED_PRECONDITION] Switchboard itself may not use the model: its credentials or permissions need mending."""
+    """[FAILED_PRECONDITION] Switchboard is not allowed to call the model. An operator must fix its credentials
+    or permissions.
+    """
     ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 16
-    """[FAILED_PRECONDITION] The configured model does not exist at Bedrock, or not in this form or region."""
+    """[FAILED_PRECONDITION] The configured model id does not exist at Bedrock, or does not exist in this
+    region. An operator must fix it.
+    """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 17
-    """[INTERNAL] A fault of Switchboard's own."""
+    """[INTERNAL] An internal error of Switchboard."""
     ERROR_REASON_NO_ELIGIBLE_MODEL: _ErrorReason.ValueType  # 18
-    """[INVALID_ARGUMENT] No model of the task can serve the request; BadRequest says what each of them lacks."""
+    """[INVALID_ARGUMENT] No model of the task supports the request. BadRequest says what each model does not
+    support.
+    """
     ERROR_REASON_SHED: _ErrorReason.ValueType  # 19
-    """[UNAVAILABLE] Switchboard is at capacity. RetryInfo says how long to wait at least."""
+    """[UNAVAILABLE] Switchboard is overloaded and rejected the call. RetryInfo has the minimum time to wait."""
     ERROR_REASON_NO_HEALTHY_MODEL: _ErrorReason.ValueType  # 20
-    """[UNAVAILABLE] Every model of the task has failed so often of late that none is asked just now. RetryInfo says when
-    the next one will be.
+    """[UNAVAILABLE] All models of the task are temporarily disabled by their circuit breakers. RetryInfo has
+    the time until the next one is probed.
     """
     ERROR_REASON_UNKNOWN_REQUEST: _ErrorReason.ValueType  # 21
-    """[NOT_FOUND] No answer has this request id, or it is older than feedback is taken for."""
+    """[NOT_FOUND] Unknown request id: no answer has it, it is older than the retention time of feedback, or
+    another instance served the call.
+    """
     ERROR_REASON_READER_STALLED: _ErrorReason.ValueType  # 22
-    """[DEADLINE_EXCEEDED] The answer was ready, and the caller took nothing of it for longer than the task allows; what was
-    received is not all of it.
+    """[DEADLINE_EXCEEDED] The caller was a slow consumer: it did not read a response that was ready for longer
+    than the task allows. The received content is not a complete answer.
     """
     ERROR_REASON_FALLBACK_CAPPED: _ErrorReason.ValueType  # 23
-    """[UNAVAILABLE] The task's first model fails, and so many calls have gone to the others that no more are let through.
-    RetryInfo says how long to wait at least.
+    """[UNAVAILABLE] The first model of the task fails, and the fallback cap is reached: no more calls may go to
+    the other models. RetryInfo has the minimum time to wait.
+    """
+    ERROR_REASON_COOLING_DOWN: _ErrorReason.ValueType  # 24
+    """[RESOURCE_EXHAUSTED] Only in attempts, never in ErrorInfo: the model was skipped because Bedrock
+    throttled it recently. During its cool-down it is called only after the other models of the task.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call failed. ErrorInfo.reason carries the name without its prefix; the gRPC code is in brackets. Callers branch
-    on these, never on messages.
+    """Why a call failed. ErrorInfo.reason is the name without the prefix; the gRPC status code is in brackets.
+    Branch on the reason, never on an error message.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
-"""Newer than this contract."""
+"""Not set. Treat a number that has no name here, or an ErrorInfo.reason without a name here, as this value:
+a newer server sent it. The gRPC status code still applies.
+"""
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
-"""[INVALID_ARGUMENT] A field of the request is wrong; BadRequest names it and says how to mend it."""
+"""[INVALID_ARGUMENT] A field of the request is invalid. BadRequest names the field and the fix."""
 ERROR_REASON_UNKNOWN_TASK: ErrorReason.ValueType  # 2
-"""[INVALID_ARGUMENT] The configuration has no such task and does not send unknown tasks to "default"."""
+"""[INVALID_ARGUMENT] The configuration does not have this task and refuses unknown tasks."""
 ERROR_REASON_MODEL_REJECTED: ErrorReason.ValueType  # 3
-"""[INVALID_ARGUMENT] The model refused the request, for a reason other than those below."""
+"""[INVALID_ARGUMENT] The model rejected the request for a reason that has no value of its own here."""
 ERROR_REASON_CONTEXT_TOO_LONG: ErrorReason.ValueType  # 4
-"""[INVALID_ARGUMENT] The request does not fit the model's context."""
+"""[INVALID_ARGUMENT] The request does not fit into the model's context window."""
 ERROR_REASON_BEDROCK_THROTTLED: ErrorReason.ValueType  # 5
-"""[RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo says how long to wait at least."""
+"""[RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo has the minimum time to wait."""
 ERROR_REASON_BEDROCK_QUOTA: ErrorReason.ValueType  # 6
-"""[RESOURCE_EXHAUSTED] A quota of the account at Bedrock is used up; waiting seconds does not help."""
+"""[RESOURCE_EXHAUSTED] A Bedrock quota of the AWS account is exhausted. Waiting a few seconds does not
+help.
+"""
 ERROR_REASON_BEDROCK_UNAVAILABLE: ErrorReason.ValueType  # 7
-"""[UNAVAILABLE] Bedrock has no capacity for the model just now. RetryInfo says how long to wait at least."""
+"""[UNAVAILABLE] Bedrock has no capacity for the model at the moment. RetryInfo has the minimum time to
+wait.
+"""
 ERROR_REASON_MODEL_ERROR: ErrorReason.ValueType  # 8
-"""[UNAVAILABLE] The model failed while it worked. RetryInfo says how long to wait at least."""
+"""[UNAVAILABLE] The model failed while it generated the answer. RetryInfo has the minimum time to wait."""
 ERROR_REASON_MODEL_NOT_READY: ErrorReason.ValueType  # 9
-"""[UNAVAILABLE] The model is not ready yet. RetryInfo says how long to wait at least."""
+"""[UNAVAILABLE] The model is not ready yet. RetryInfo has the minimum time to wait."""
 ERROR_REASON_MODEL_TIMEOUT: ErrorReason.ValueType  # 10
-"""[DEADLINE_EXCEEDED] No model answered in the time that the configuration gives it."""
+"""[DEADLINE_EXCEEDED] No model answered within the timeouts of the configuration."""
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 11
-"""[DEADLINE_EXCEEDED] The caller's own deadline, or the task's, ran out."""
+"""[DEADLINE_EXCEEDED] The deadline of the caller or of the task expired."""
 ERROR_REASON_BEDROCK_UNREACHABLE: ErrorReason.ValueType  # 12
 """[UNAVAILABLE] Bedrock could not be reached."""
 ERROR_REASON_BEDROCK_PROTOCOL: ErrorReason.ValueType  # 13
-"""[UNAVAILABLE] What Bedrock sent could not be read."""
+"""[UNAVAILABLE] Bedrock's response could not be parsed."""
 ERROR_REASON_STREAM_INTERRUPTED: ErrorReason.ValueType  # 14
-"""[UNAVAILABLE] The stream broke after content had been sent; what was received is not the whole answer."""
+"""[UNAVAILABLE] The stream broke after content had been sent. The received content is not a complete
+answer.
+"""
 ERROR_REASON_MODEL_ACCESS_DENIED: ErrorReason.ValueType  # 15
-"""[FAILED_PRECONDITION] Switchboard itself may not use the model: its credentials or permissions need mending."""
+"""[FAILED_PRECONDITION] Switchboard is not allowed to call the model. An operator must fix its credentials
+or permissions.
+"""
 ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 16
-"""[FAILED_PRECONDITION] The configured model does not exist at Bedrock, or not in this form or region."""
+"""[FAILED_PRECONDITION] The configured model id does not exist at Bedrock, or does not exist in this
+region. An operator must fix it.
+"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 17
-"""[INTERNAL] A fault of Switchboard's own."""
+"""[INTERNAL] An internal error of Switchboard."""
 ERROR_REASON_NO_ELIGIBLE_MODEL: ErrorReason.ValueType  # 18
-"""[INVALID_ARGUMENT] No model of the task can serve the request; BadRequest says what each of them lacks."""
+"""[INVALID_ARGUMENT] No model of the task supports the request. BadRequest says what each model does not
+support.
+"""
 ERROR_REASON_SHED: ErrorReason.ValueType  # 19
-"""[UNAVAILABLE] Switchboard is at capacity. RetryInfo says how long to wait at least."""
+"""[UNAVAILABLE] Switchboard is overloaded and rejected the call. RetryInfo has the minimum time to wait."""
 ERROR_REASON_NO_HEALTHY_MODEL: ErrorReason.ValueType  # 20
-"""[UNAVAILABLE] Every model of the task has failed so often of late that none is asked just now. RetryInfo says when
-the next one will be.
+"""[UNAVAILABLE] All models of the task are temporarily disabled by their circuit breakers. RetryInfo has
+the time until the next one is probed.
 """
 ERROR_REASON_UNKNOWN_REQUEST: ErrorReason.ValueType  # 21
-"""[NOT_FOUND] No answer has this request id, or it is older than feedback is taken for."""
+"""[NOT_FOUND] Unknown request id: no answer has it, it is older than the retention time of feedback, or
+another instance served the call.
+"""
 ERROR_REASON_READER_STALLED: ErrorReason.ValueType  # 22
-"""[DEADLINE_EXCEEDED] The answer was ready, and the caller took nothing of it for longer than the task allows; what was
-received is not all of it.
+"""[DEADLINE_EXCEEDED] The caller was a slow consumer: it did not read a response that was ready for longer
+than the task allows. The received content is not a complete answer.
 """
 ERROR_REASON_FALLBACK_CAPPED: ErrorReason.ValueType  # 23
-"""[UNAVAILABLE] The task's first model fails, and so many calls have gone to the others that no more are let through.
-RetryInfo says how long to wait at least.
+"""[UNAVAILABLE] The first model of the task fails, and the fallback cap is reached: no more calls may go to
+the other models. RetryInfo has the minimum time to wait.
+"""
+ERROR_REASON_COOLING_DOWN: ErrorReason.ValueType  # 24
+"""[RESOURCE_EXHAUSTED] Only in attempts, never in ErrorInfo: the model was skipped because Bedrock
+throttled it recently. During its cool-down it is called only after the other models of the task.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final
 class Route(_message.Message):
-    """Who served a call, and why: in every reply, first in every stream, and among the details of every error that came
-    after a task was resolved.
+    """How a call was routed: which model answered, and every attempt. Part of every reply, the first event of
+    every stream, and a detail of every error that occurs after the task was resolved.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -211,26 +319,35 @@ class Route(_message.Message):
     CONFIG_VERSION_FIELD_NUMBER: _builtins.int
     FALLBACK_USED_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    REQUESTED_TASK_TYPE_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Names this call, in logs and to support; a UUID."""
+    """Id of this call, for logs, support and feedback; a UUID."""
     task_type: _builtins.str
-    """The task as resolved: "default" where the caller named none, or one that the configuration does not know."""
-    model_id: _builtins.str
-    """The model id that Bedrock was asked for. Empty: no model answered."""
-    region: _builtins.str
-    """The AWS region that was asked. Empty: no model answered."""
-    variant: _builtins.str
-    """The rollout variant that chose the candidates. Empty: the task has none."""
-    config_version: _builtins.str
-    """Which configuration decided: a digest that changes with any change of it."""
-    fallback_used: _builtins.bool
-    """True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-    none.
+    """Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+    does not have.
     """
+    model_id: _builtins.str
+    """Model id that was sent to Bedrock. Empty: no model answered."""
+    region: _builtins.str
+    """AWS region of the model that answered. Empty: no model answered."""
+    variant: _builtins.str
+    """Rollout variant that answered. Empty: the task has no variants. This version never sets it."""
+    config_version: _builtins.str
+    """Version of the configuration: a digest that changes whenever the configuration changes."""
+    fallback_used: _builtins.bool
+    """True if a model other than the first model of the task answered. Using another region of the same model
+    does not count as a fallback.
+    """
+    requested_task_type: _builtins.str
+    """Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none."""
+    resolution: Global___Resolution.ValueType
+    """How task_type was chosen."""
     @_builtins.property
     def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
-        """Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-        duration ends with the first content and its usage is absent; the metadata event has it.
+        """Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+        running: its duration ends at the first content, and its usage and cost are absent. The route in the
+        metadata event has them.
         """
 
     def __init__(
@@ -244,10 +361,12 @@ class Route(_message.Message):
         config_version: _builtins.str = ...,
         fallback_used: _builtins.bool = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
+        requested_task_type: _builtins.str = ...,
+        resolution: Global___Resolution.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "config_version", b"config_version", "fallback_used", b"fallback_used", "model_id", b"model_id", "region", b"region", "request_id", b"request_id", "task_type", b"task_type", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "config_version", b"config_version", "fallback_used", b"fallback_used", "model_id", b"model_id", "region", b"region", "request_id", b"request_id", "requested_task_type", b"requested_task_type", "resolution", b"resolution", "task_type", b"task_type", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -255,7 +374,7 @@ Global___Route: _TypeAlias = Route  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):
-    """One try of one model."""
+    """One attempt to call one model, or a model that was skipped."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -272,40 +391,44 @@ class Attempt(_message.Message):
     SERVICE_TIER_FIELD_NUMBER: _builtins.int
     HEDGE_FIELD_NUMBER: _builtins.int
     model_id: _builtins.str
-    """The model id that Bedrock was asked for."""
+    """Model id that was sent to Bedrock."""
     region: _builtins.str
-    """The AWS region that was asked."""
+    """AWS region that was called."""
     outcome: Global___Outcome.ValueType
-    """How it ended."""
-    reason: _builtins.str
-    """Why it failed: an ErrorReason without its prefix. Empty: it did not."""
+    """Result of the attempt."""
+    reason: Global___ErrorReason.ValueType
+    """Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither."""
     bedrock_request_id: _builtins.str
-    """Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer."""
+    """Bedrock's request id, for AWS support. Empty: Bedrock did not answer."""
     unmet_requirement: _builtins.str
-    """Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-    what is known of its health. Empty: it was asked.
+    """Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+    support, or the state of its health. Empty: the model was called.
     """
     service_tier: _builtins.str
-    """The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default."""
+    """Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+    default.
+    """
     hedge: _builtins.bool
-    """True: it was begun beside the attempt before it, which had not answered for long, and not after it."""
+    """True if this was a hedge: started in parallel because the previous attempt was slow."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """From its start to its end. Absent: it was skipped."""
+        """Time from the start to the end of the attempt. Absent: the model was skipped."""
 
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Adjustment]:
-        """What was changed of the request, for this model. Empty: nothing."""
+        """Changes of the request for this model. Empty: none."""
 
     @_builtins.property
     def usage(self) -> _usage_pb2.TokenUsage:
-        """What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero."""
+        """Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+        do not read this as zero.
+        """
 
     @_builtins.property
     def cost(self) -> _usage_pb2.Cost:
-        """What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-        unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-        refused.
+        """Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+        price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+        throttled or rejected.
         """
 
     def __init__(
@@ -314,7 +437,7 @@ class Attempt(_message.Message):
         model_id: _builtins.str = ...,
         region: _builtins.str = ...,
         outcome: Global___Outcome.ValueType = ...,
-        reason: _builtins.str = ...,
+        reason: Global___ErrorReason.ValueType = ...,
         bedrock_request_id: _builtins.str = ...,
         duration: _duration_pb2.Duration | None = ...,
         adjustments: _abc.Iterable[Global___Adjustment] | None = ...,
@@ -334,7 +457,7 @@ Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
 
 @_typing.final
 class Adjustment(_message.Message):
-    """A change of the request, for one model. What is not listed went to the model as the caller sent it."""
+    """Change of the request for one model. Fields that are not listed were sent as received."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -343,18 +466,20 @@ class Adjustment(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     LEARNED_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """The field, in the contract's names: "inference_config.temperature"."""
-    action: _builtins.str
-    """What was done: "added", "removed", "lowered" or "replaced"."""
+    """Path of the field with the names of this contract, such as "inference_config.temperature"."""
+    action: Global___AdjustmentAction.ValueType
+    """Kind of change."""
     why: _builtins.str
-    """Why, in words."""
+    """Reason for the change, as text."""
     learned: _builtins.bool
-    """True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own."""
+    """True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+    which is listed too.
+    """
     def __init__(
         self,
         *,
         path: _builtins.str = ...,
-        action: _builtins.str = ...,
+        action: Global___AdjustmentAction.ValueType = ...,
         why: _builtins.str = ...,
         learned: _builtins.bool = ...,
     ) -> None: ...
@@ -368,7 +493,7 @@ Global___Adjustment: _TypeAlias = Adjustment  # noqa: Y015
 
 @_typing.final
 class Received(_message.Message):
-    """What had been sent to the caller when a stream broke off: among the details of its status."""
+    """What the caller had been sent when a stream broke. A detail of the error status."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -377,14 +502,14 @@ class Received(_message.Message):
     TEXT_BYTES_FIELD_NUMBER: _builtins.int
     RAW_STOP_REASON_FIELD_NUMBER: _builtins.int
     content_blocks: _builtins.int
-    """Blocks that had begun."""
+    """Number of content blocks that had started."""
     deltas: _builtins.int
-    """Pieces of blocks."""
+    """Number of content deltas."""
     text_bytes: _builtins.int
-    """Words, reasoning and tools' arguments, as UTF-8, in bytes."""
+    """Size of all text, reasoning and tool arguments, in bytes of UTF-8."""
     raw_stop_reason: _builtins.str
-    """Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-    stopped.
+    """Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+    missing. Empty: the model had not stopped.
     """
     def __init__(
         self,

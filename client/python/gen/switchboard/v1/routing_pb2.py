@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from switchboard.v1 import converse_pb2 as switchboard_dot_v1_dot_converse__pb2
 from switchboard.v1 import route_pb2 as switchboard_dot_v1_dot_route__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cswitchboard/v1/routing.proto\x12\x0eswitchboard.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dswitchboard/v1/converse.proto\x1a\x1aswitchboard/v1/route.proto\"\x12\n\x10ListTasksRequest\"g\n\x11ListTasksResponse\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.switchboard.v1.Task\x12\x15\n\runknown_tasks\x18\x02 \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\x03 \x01(\t\"q\n\x04Task\x12\x11\n\ttask_type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\ncandidates\x18\x03 \x03(\x0b\x32\x19.switchboard.v1.Candidate\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\"\xad\x02\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\x12\x17\n\x0f\x63\x61talogue_entry\x18\x05 \x01(\t\x12/\n\x0b\x61\x64justments\x18\x06 \x03(\x0b\x32\x1a.switchboard.v1.Adjustment\x12\x19\n\x11unmet_requirement\x18\x07 \x01(\t\x12\x14\n\x0cservice_tier\x18\x08 \x01(\t\x12/\n\x06health\x18\t \x01(\x0b\x32\x1f.switchboard.v1.CandidateHealth\x12\x30\n\tdeadlines\x18\n \x01(\x0b\x32\x1d.switchboard.v1.TaskDeadlines\"\xbb\x02\n\x0f\x43\x61ndidateHealth\x12-\n\x07\x62reaker\x18\x01 \x01(\x0e\x32\x1c.switchboard.v1.BreakerState\x12-\n\nreopens_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0e\x63ools_down_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x05\x12\x0c\n\x04slow\x18\x06 \x01(\x05\x12\x36\n\x13usual_first_content\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cusual_answer\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"Z\n\x13\x45xplainRouteRequest\x12\x11\n\ttask_type\x18\x01 \x01(\t\x12\x30\n\x07request\x18\x02 \x01(\x0b\x32\x1f.switchboard.v1.ConverseRequest\"\x99\x02\n\x14\x45xplainRouteResponse\x12\x11\n\ttask_type\x18\x01 \x01(\t\x12\x12\n\nresolution\x18\x02 \x01(\t\x12-\n\ncandidates\x18\x03 \x03(\x0b\x32\x19.switchboard.v1.Candidate\x12\x30\n\tdeadlines\x18\x04 \x01(\x0b\x32\x1d.switchboard.v1.TaskDeadlines\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\t\x12.\n\x0bhedge_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rafter_content\x18\x07 \x01(\t\x12\x1a\n\x12max_fallback_share\x18\x08 \x01(\x01\"\xd8\x02\n\rTaskDeadlines\x12\x30\n\rfirst_content\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04idle\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x61ttempt\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04\x63\x61ll\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07headers\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06reader\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12$\n\x17\x66loor_tokens_per_second\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\x1a\n\x18_floor_tokens_per_second*\xbc\x01\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x12\x1f\n\x1b\x42REAKER_STATE_FORCED_CLOSED\x10\x04\x12\x1d\n\x19\x42REAKER_STATE_FORCED_OPEN\x10\x05\x32\xbd\x01\n\x0eRoutingService\x12P\n\tListTasks\x12 .switchboard.v1.ListTasksRequest\x1a!.switchboard.v1.ListTasksResponse\x12Y\n\x0c\x45xplainRoute\x12#.switchboard.v1.ExplainRouteRequest\x1a$.switchboard.v1.ExplainRouteResponseBc\n\x11\x61i.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cswitchboard/v1/routing.proto\x12\x0eswitchboard.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1dswitchboard/v1/converse.proto\x1a\x1aswitchboard/v1/route.proto\"\x12\n\x10ListTasksRequest\"\x85\x01\n\x11ListTasksResponse\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.switchboard.v1.Task\x12\x33\n\runknown_tasks\x18\x02 \x01(\x0e\x32\x1c.switchboard.v1.UnknownTasks\x12\x16\n\x0e\x63onfig_version\x18\x03 \x01(\t\"q\n\x04Task\x12\x11\n\ttask_type\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12-\n\ncandidates\x18\x03 \x03(\x0b\x32\x19.switchboard.v1.Candidate\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\"\xad\x02\n\tCandidate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x12\n\nmax_tokens\x18\x04 \x01(\x05\x12\x17\n\x0f\x63\x61talogue_entry\x18\x05 \x01(\t\x12/\n\x0b\x61\x64justments\x18\x06 \x03(\x0b\x32\x1a.switchboard.v1.Adjustment\x12\x19\n\x11unmet_requirement\x18\x07 \x01(\t\x12\x14\n\x0cservice_tier\x18\x08 \x01(\t\x12/\n\x06health\x18\t \x01(\x0b\x32\x1f.switchboard.v1.CandidateHealth\x12\x30\n\tdeadlines\x18\n \x01(\x0b\x32\x1d.switchboard.v1.TaskDeadlines\"\xbb\x02\n\x0f\x43\x61ndidateHealth\x12-\n\x07\x62reaker\x18\x01 \x01(\x0e\x32\x1c.switchboard.v1.BreakerState\x12-\n\nreopens_in\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0e\x63ools_down_for\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x05 \x01(\x05\x12\x0c\n\x04slow\x18\x06 \x01(\x05\x12\x36\n\x13usual_first_content\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cusual_answer\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"Z\n\x13\x45xplainRouteRequest\x12\x11\n\ttask_type\x18\x01 \x01(\t\x12\x30\n\x07request\x18\x02 \x01(\x0b\x32\x1f.switchboard.v1.ConverseRequest\"\xd3\x02\n\x14\x45xplainRouteResponse\x12\x11\n\ttask_type\x18\x01 \x01(\t\x12.\n\nresolution\x18\x02 \x01(\x0e\x32\x1a.switchboard.v1.Resolution\x12-\n\ncandidates\x18\x03 \x03(\x0b\x32\x19.switchboard.v1.Candidate\x12\x30\n\tdeadlines\x18\x04 \x01(\x0b\x32\x1d.switchboard.v1.TaskDeadlines\x12\x16\n\x0e\x63onfig_version\x18\x05 \x01(\t\x12.\n\x0bhedge_after\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\rafter_content\x18\x07 \x01(\x0e\x32\x1c.switchboard.v1.AfterContent\x12\x1a\n\x12max_fallback_share\x18\x08 \x01(\x01\"\xd8\x02\n\rTaskDeadlines\x12\x30\n\rfirst_content\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04idle\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07\x61ttempt\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04\x63\x61ll\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07headers\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06reader\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12$\n\x17\x66loor_tokens_per_second\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\x1a\n\x18_floor_tokens_per_second*\xbc\x01\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x02\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x03\x12\x1f\n\x1b\x42REAKER_STATE_FORCED_CLOSED\x10\x04\x12\x1d\n\x19\x42REAKER_STATE_FORCED_OPEN\x10\x05*b\n\x0cUnknownTasks\x12\x1d\n\x19UNKNOWN_TASKS_UNSPECIFIED\x10\x00\x12\x19\n\x15UNKNOWN_TASKS_DEFAULT\x10\x01\x12\x18\n\x14UNKNOWN_TASKS_REFUSE\x10\x02*`\n\x0c\x41\x66terContent\x12\x1d\n\x19\x41\x46TER_CONTENT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x46TER_CONTENT_FAIL\x10\x01\x12\x19\n\x15\x41\x46TER_CONTENT_RESTART\x10\x02\x32\xef\x01\n\x0eRoutingService\x12\x63\n\tListTasks\x12 .switchboard.v1.ListTasksRequest\x1a!.switchboard.v1.ListTasksResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/tasks\x12x\n\x0c\x45xplainRoute\x12#.switchboard.v1.ExplainRouteRequest\x1a$.switchboard.v1.ExplainRouteResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/routes:explain:\x01*Bc\n\x11\x61i.switchboard.v1P\x01ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,24 +36,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'switchboard.v1.routing_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021ai.switchboard.v1P\001ZLgithub.com/switchboard-ai/switchboard/client/go/switchboard/v1;switchboardv1'
-  _globals['_BREAKERSTATE']._serialized_start=1725
-  _globals['_BREAKERSTATE']._serialized_end=1913
-  _globals['_LISTTASKSREQUEST']._serialized_start=139
-  _globals['_LISTTASKSREQUEST']._serialized_end=157
-  _globals['_LISTTASKSRESPONSE']._serialized_start=159
-  _globals['_LISTTASKSRESPONSE']._serialized_end=262
-  _globals['_TASK']._serialized_start=264
-  _globals['_TASK']._serialized_end=377
-  _globals['_CANDIDATE']._serialized_start=380
-  _globals['_CANDIDATE']._serialized_end=681
-  _globals['_CANDIDATEHEALTH']._serialized_start=684
-  _globals['_CANDIDATEHEALTH']._serialized_end=999
-  _globals['_EXPLAINROUTEREQUEST']._serialized_start=1001
-  _globals['_EXPLAINROUTEREQUEST']._serialized_end=1091
-  _globals['_EXPLAINROUTERESPONSE']._serialized_start=1094
-  _globals['_EXPLAINROUTERESPONSE']._serialized_end=1375
-  _globals['_TASKDEADLINES']._serialized_start=1378
-  _globals['_TASKDEADLINES']._serialized_end=1722
-  _globals['_ROUTINGSERVICE']._serialized_start=1916
-  _globals['_ROUTINGSERVICE']._serialized_end=2105
+  _globals['_ROUTINGSERVICE'].methods_by_name['ListTasks']._loaded_options = None
+  _globals['_ROUTINGSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/tasks'
+  _globals['_ROUTINGSERVICE'].methods_by_name['ExplainRoute']._loaded_options = None
+  _globals['_ROUTINGSERVICE'].methods_by_name['ExplainRoute']._serialized_options = b'\202\323\344\223\002\027\"\022/v1/routes:explain:\001*'
+  _globals['_BREAKERSTATE']._serialized_start=1844
+  _globals['_BREAKERSTATE']._serialized_end=2032
+  _globals['_UNKNOWNTASKS']._serialized_start=2034
+  _globals['_UNKNOWNTASKS']._serialized_end=2132
+  _globals['_AFTERCONTENT']._serialized_start=2134
+  _globals['_AFTERCONTENT']._serialized_end=2230
+  _globals['_LISTTASKSREQUEST']._serialized_start=169
+  _globals['_LISTTASKSREQUEST']._serialized_end=187
+  _globals['_LISTTASKSRESPONSE']._serialized_start=190
+  _globals['_LISTTASKSRESPONSE']._serialized_end=323
+  _globals['_TASK']._serialized_start=325
+  _globals['_TASK']._serialized_end=438
+  _globals['_CANDIDATE']._serialized_start=441
+  _globals['_CANDIDATE']._serialized_end=742
+  _globals['_CANDIDATEHEALTH']._serialized_start=745
+  _globals['_CANDIDATEHEALTH']._serialized_end=1060
+  _globals['_EXPLAINROUTEREQUEST']._serialized_start=1062
+  _globals['_EXPLAINROUTEREQUEST']._serialized_end=1152
+  _globals['_EXPLAINROUTERESPONSE']._serialized_start=1155
+  _globals['_EXPLAINROUTERESPONSE']._serialized_end=1494
+  _globals['_TASKDEADLINES']._serialized_start=1497
+  _globals['_TASKDEADLINES']._serialized_end=1841
+  _globals['_ROUTINGSERVICE']._serialized_start=2233
+  _globals['_ROUTINGSERVICE']._serialized_end=2472
 # @@protoc_insertion_point(module_scope)

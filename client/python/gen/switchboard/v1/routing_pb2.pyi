@@ -29,38 +29,86 @@ class _BreakerState:
 class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
-    """Newer than this contract."""
+    """Not set. Treat a number that has no name here, from a newer server, as this value."""
     BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
-    """It is asked."""
+    """The model is healthy and is called."""
     BREAKER_STATE_OPEN: _BreakerState.ValueType  # 2
-    """It is not asked: it failed too often."""
+    """The model failed too often and is not called."""
     BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 3
-    """One call is let through, to see whether it is well again."""
+    """One call at a time is let through as a probe, to see if the model is healthy again."""
     BREAKER_STATE_FORCED_CLOSED: _BreakerState.ValueType  # 4
-    """It is asked whatever it answers: the configuration says so."""
+    """The configuration keeps the breaker closed: the model is called even if it fails."""
     BREAKER_STATE_FORCED_OPEN: _BreakerState.ValueType  # 5
-    """It is not asked: the configuration says so."""
+    """The configuration keeps the breaker open: the model is not called."""
 
 class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper):
-    """Whether a model is asked."""
+    """State of a circuit breaker."""
 
 BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
-"""Newer than this contract."""
+"""Not set. Treat a number that has no name here, from a newer server, as this value."""
 BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
-"""It is asked."""
+"""The model is healthy and is called."""
 BREAKER_STATE_OPEN: BreakerState.ValueType  # 2
-"""It is not asked: it failed too often."""
+"""The model failed too often and is not called."""
 BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 3
-"""One call is let through, to see whether it is well again."""
+"""One call at a time is let through as a probe, to see if the model is healthy again."""
 BREAKER_STATE_FORCED_CLOSED: BreakerState.ValueType  # 4
-"""It is asked whatever it answers: the configuration says so."""
+"""The configuration keeps the breaker closed: the model is called even if it fails."""
 BREAKER_STATE_FORCED_OPEN: BreakerState.ValueType  # 5
-"""It is not asked: the configuration says so."""
+"""The configuration keeps the breaker open: the model is not called."""
 Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
+
+class _UnknownTasks:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnknownTasksEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnknownTasks.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNKNOWN_TASKS_UNSPECIFIED: _UnknownTasks.ValueType  # 0
+    """Not set. Treat a number that has no name here, from a newer server, as this value."""
+    UNKNOWN_TASKS_DEFAULT: _UnknownTasks.ValueType  # 1
+    """The call is served as the task "default"."""
+    UNKNOWN_TASKS_REFUSE: _UnknownTasks.ValueType  # 2
+    """The call is refused with UNKNOWN_TASK."""
+
+class UnknownTasks(_UnknownTasks, metaclass=_UnknownTasksEnumTypeWrapper):
+    """How a call with a task that the configuration does not have is handled."""
+
+UNKNOWN_TASKS_UNSPECIFIED: UnknownTasks.ValueType  # 0
+"""Not set. Treat a number that has no name here, from a newer server, as this value."""
+UNKNOWN_TASKS_DEFAULT: UnknownTasks.ValueType  # 1
+"""The call is served as the task "default"."""
+UNKNOWN_TASKS_REFUSE: UnknownTasks.ValueType  # 2
+"""The call is refused with UNKNOWN_TASK."""
+Global___UnknownTasks: _TypeAlias = UnknownTasks  # noqa: Y015
+
+class _AfterContent:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AfterContentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AfterContent.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AFTER_CONTENT_UNSPECIFIED: _AfterContent.ValueType  # 0
+    """Not set. Treat a number that has no name here, from a newer server, as this value."""
+    AFTER_CONTENT_FAIL: _AfterContent.ValueType  # 1
+    """The call fails with STREAM_INTERRUPTED."""
+    AFTER_CONTENT_RESTART: _AfterContent.ValueType  # 2
+    """A RestartEvent is sent, and another model starts from the beginning."""
+
+class AfterContent(_AfterContent, metaclass=_AfterContentEnumTypeWrapper):
+    """How a failure of a model after its first content was sent is handled."""
+
+AFTER_CONTENT_UNSPECIFIED: AfterContent.ValueType  # 0
+"""Not set. Treat a number that has no name here, from a newer server, as this value."""
+AFTER_CONTENT_FAIL: AfterContent.ValueType  # 1
+"""The call fails with STREAM_INTERRUPTED."""
+AFTER_CONTENT_RESTART: AfterContent.ValueType  # 2
+"""A RestartEvent is sent, and another model starts from the beginning."""
+Global___AfterContent: _TypeAlias = AfterContent  # noqa: Y015
 
 @_typing.final
 class ListTasksRequest(_message.Message):
-    """Asks for the tasks."""
+    """Request of ListTasks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,26 +125,26 @@ Global___ListTasksRequest: _TypeAlias = ListTasksRequest  # noqa: Y015
 
 @_typing.final
 class ListTasksResponse(_message.Message):
-    """The tasks, by name."""
+    """Response of ListTasks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TASKS_FIELD_NUMBER: _builtins.int
     UNKNOWN_TASKS_FIELD_NUMBER: _builtins.int
     CONFIG_VERSION_FIELD_NUMBER: _builtins.int
-    unknown_tasks: _builtins.str
-    """What happens to a task that is not named here: "default" or "refuse"."""
+    unknown_tasks: Global___UnknownTasks.ValueType
+    """How a call with a task that is not listed here is handled."""
     config_version: _builtins.str
-    """Which configuration this is: a digest that changes with any change of it."""
+    """Version of the configuration: a digest that changes whenever the configuration changes."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
-        """Every task that the configuration names, sorted by name."""
+        """Every task of the configuration, sorted by name."""
 
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[Global___Task] | None = ...,
-        unknown_tasks: _builtins.str = ...,
+        unknown_tasks: Global___UnknownTasks.ValueType = ...,
         config_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -118,14 +166,14 @@ class Task(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
-    """What a caller puts into task_type."""
+    """Name of the task, for the field task_type of requests."""
     description: _builtins.str
-    """What it is for, in the configuration's words. Empty: it says nothing."""
+    """Description from the configuration. Empty: it has none."""
     max_tokens: _builtins.int
-    """Most tokens generated when the caller sets no max_tokens."""
+    """Maximum number of tokens to generate if the caller does not set max_tokens."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """The models in the order in which they are tried."""
+        """Models in the order in which they are tried."""
 
     def __init__(
         self,
@@ -145,7 +193,7 @@ Global___Task: _TypeAlias = Task  # noqa: Y015
 
 @_typing.final
 class Candidate(_message.Message):
-    """A model that may serve a task."""
+    """Model that may serve a task."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -160,30 +208,38 @@ class Candidate(_message.Message):
     HEALTH_FIELD_NUMBER: _builtins.int
     DEADLINES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name in the configuration."""
+    """Name of the model in the configuration."""
     model_id: _builtins.str
-    """The model id that Bedrock is asked for."""
+    """Model id that is sent to Bedrock."""
     region: _builtins.str
-    """The AWS region that is asked."""
+    """AWS region that is called."""
     max_tokens: _builtins.int
-    """The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit."""
+    """Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+    limit.
+    """
     catalogue_entry: _builtins.str
-    """What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care."""
+    """Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+    apply.
+    """
     unmet_requirement: _builtins.str
-    """What the request needs and the model lacks, in words: it would be skipped. Empty: nothing."""
+    """What the request needs and the model does not support, as text. If set, the model would be skipped.
+    Empty: nothing.
+    """
     service_tier: _builtins.str
-    """The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default."""
+    """Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+    default.
+    """
     @_builtins.property
     def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[_route_pb2.Adjustment]:
-        """What would be changed of the request for this model. Empty: nothing, or no request was given."""
+        """Changes of the request for this model. Empty: none, or no request was given."""
 
     @_builtins.property
     def health(self) -> Global___CandidateHealth:
-        """What this process knows of its health."""
+        """Health of the model as observed by this server process."""
 
     @_builtins.property
     def deadlines(self) -> Global___TaskDeadlines:
-        """The clocks of its attempts in this task."""
+        """Timeouts of this model in this task."""
 
     def __init__(
         self,
@@ -209,7 +265,7 @@ Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
 
 @_typing.final
 class CandidateHealth(_message.Message):
-    """How a model in its region has answered of late, as this process has seen it."""
+    """Recent health of a model in its region, as observed by this server process."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -222,28 +278,36 @@ class CandidateHealth(_message.Message):
     USUAL_FIRST_CONTENT_FIELD_NUMBER: _builtins.int
     USUAL_ANSWER_FIELD_NUMBER: _builtins.int
     breaker: Global___BreakerState.ValueType
-    """Whether it is asked."""
+    """State of the circuit breaker."""
     attempts: _builtins.int
-    """Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count."""
+    """Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+    not count.
+    """
     failed: _builtins.int
-    """How many of them failed."""
+    """Number of these attempts that failed."""
     slow: _builtins.int
-    """How many of them answered slowly."""
+    """Number of these attempts that were slow."""
     @_builtins.property
     def reopens_in(self) -> _duration_pb2.Duration:
-        """How long it is not asked at all. Absent: it is asked."""
+        """Time until an open breaker allows a probe. Absent: the model can be called."""
 
     @_builtins.property
     def cools_down_for(self) -> _duration_pb2.Duration:
-        """How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled."""
+        """Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+        no cool-down.
+        """
 
     @_builtins.property
     def usual_first_content(self) -> _duration_pb2.Duration:
-        """How long it usually takes to the first content of a stream. Absent: not known yet."""
+        """Time within which most streams have their first content: the moving average plus twice the mean
+        deviation. Absent: not known yet.
+        """
 
     @_builtins.property
     def usual_answer(self) -> _duration_pb2.Duration:
-        """How long it usually takes to a whole answer. Absent: not known yet."""
+        """Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+        not known yet.
+        """
 
     def __init__(
         self,
@@ -267,17 +331,17 @@ Global___CandidateHealth: _TypeAlias = CandidateHealth  # noqa: Y015
 
 @_typing.final
 class ExplainRouteRequest(_message.Message):
-    """Asks what a call would do."""
+    """Request of ExplainRoute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_TYPE_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
-    """The task, as in ConverseRequest; ignored when a request is given."""
+    """Task, as in ConverseRequest. Ignored if a request is given."""
     @_builtins.property
     def request(self) -> _converse_pb2.ConverseRequest:
-        """A whole request: it is checked as Converse checks it. Absent: only the task is looked at."""
+        """Request to explain. It is validated as in Converse. Absent: only the task is explained."""
 
     def __init__(
         self,
@@ -295,7 +359,7 @@ Global___ExplainRouteRequest: _TypeAlias = ExplainRouteRequest  # noqa: Y015
 
 @_typing.final
 class ExplainRouteResponse(_message.Message):
-    """What a call would do."""
+    """Response of ExplainRoute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -308,39 +372,39 @@ class ExplainRouteResponse(_message.Message):
     AFTER_CONTENT_FIELD_NUMBER: _builtins.int
     MAX_FALLBACK_SHARE_FIELD_NUMBER: _builtins.int
     task_type: _builtins.str
-    """The task as resolved."""
-    resolution: _builtins.str
-    """Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default."""
+    """Resolved task."""
+    resolution: _route_pb2.Resolution.ValueType
+    """How the task was chosen."""
     config_version: _builtins.str
-    """Which configuration decided: a digest that changes with any change of it."""
-    after_content: _builtins.str
-    """What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-    begin anew.
-    """
+    """Version of the configuration: a digest that changes whenever the configuration changes."""
+    after_content: Global___AfterContent.ValueType
+    """How a failure of a model after its first content was sent is handled."""
     max_fallback_share: _builtins.float
-    """The largest share of this task's calls that may go to models other than its first, from 0 to 1."""
+    """Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+    to 1.
+    """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """The models in the order in which they are tried."""
+        """Models in the order in which a call would try them now."""
 
     @_builtins.property
     def deadlines(self) -> Global___TaskDeadlines:
-        """The clocks of this task."""
+        """Timeouts of the task."""
 
     @_builtins.property
     def hedge_after(self) -> _duration_pb2.Duration:
-        """How long the first model may take before the next one is asked beside it. Absent: it never is."""
+        """Time without an answer after which the next model is called in parallel. Absent: the task does not hedge."""
 
     def __init__(
         self,
         *,
         task_type: _builtins.str = ...,
-        resolution: _builtins.str = ...,
+        resolution: _route_pb2.Resolution.ValueType = ...,
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         deadlines: Global___TaskDeadlines | None = ...,
         config_version: _builtins.str = ...,
         hedge_after: _duration_pb2.Duration | None = ...,
-        after_content: _builtins.str = ...,
+        after_content: Global___AfterContent.ValueType = ...,
         max_fallback_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deadlines", b"deadlines", "hedge_after", b"hedge_after"]  # noqa: Y015
@@ -353,7 +417,7 @@ Global___ExplainRouteResponse: _TypeAlias = ExplainRouteResponse  # noqa: Y015
 
 @_typing.final
 class TaskDeadlines(_message.Message):
-    """How long a task may take. A caller's own deadline bounds them all."""
+    """Timeouts of a task. The caller's own deadline limits them all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -365,32 +429,34 @@ class TaskDeadlines(_message.Message):
     READER_FIELD_NUMBER: _builtins.int
     FLOOR_TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
     floor_tokens_per_second: _builtins.float
-    """The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-    sent. Absent: any.
+    """Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+    content is sent. Absent: no minimum.
     """
     @_builtins.property
     def first_content(self) -> _duration_pb2.Duration:
-        """From an attempt's start to the first content of a stream."""
+        """Time from the start of an attempt to the first content of a stream."""
 
     @_builtins.property
     def idle(self) -> _duration_pb2.Duration:
-        """Between two events of a stream."""
+        """Time between two events of a stream."""
 
     @_builtins.property
     def attempt(self) -> _duration_pb2.Duration:
-        """A whole attempt of Converse."""
+        """Time of one attempt of Converse."""
 
     @_builtins.property
     def call(self) -> _duration_pb2.Duration:
-        """The whole call, every attempt included."""
+        """Time of the whole call with all its attempts."""
 
     @_builtins.property
     def headers(self) -> _duration_pb2.Duration:
-        """From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too."""
+        """Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+        first_content applies.
+        """
 
     @_builtins.property
     def reader(self) -> _duration_pb2.Duration:
-        """How long a caller may take nothing of an answer that is ready."""
+        """Time for which a slow consumer may leave a ready response unread."""
 
     def __init__(
         self,

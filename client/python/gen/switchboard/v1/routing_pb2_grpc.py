@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RoutingServiceStub:
-    """Says which models serve which task, without calling any.
+    """Describes tasks and routes without calling a model.
     """
 
     def __init__(self, channel):
@@ -48,18 +48,19 @@ class RoutingServiceStub:
 
 
 class RoutingServiceServicer:
-    """Says which models serve which task, without calling any.
+    """Describes tasks and routes without calling a model.
     """
 
     def ListTasks(self, request, context):
-        """Lists every task that the configuration names.
+        """Lists every task of the configuration.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainRoute(self, request, context):
-        """Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+        """Describes what a call would do now: which models it would call, in which order, with which limits. Free
+        of charge; calls no model.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +88,7 @@ def add_RoutingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RoutingService:
-    """Says which models serve which task, without calling any.
+    """Describes tasks and routes without calling a model.
     """
 
     @staticmethod

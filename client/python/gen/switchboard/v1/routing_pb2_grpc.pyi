@@ -27,29 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RoutingServiceStub:
-    """Says which models serve which task, without calling any."""
+    """Describes tasks and routes without calling a model."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RoutingServiceAsyncStub: ...
     ListTasks: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ListTasksRequest, _routing_pb2.ListTasksResponse]
-    """Lists every task that the configuration names."""
+    """Lists every task of the configuration."""
     ExplainRoute: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ExplainRouteRequest, _routing_pb2.ExplainRouteResponse]
-    """Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model."""
+    """Describes what a call would do now: which models it would call, in which order, with which limits. Free
+    of charge; calls no model.
+    """
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
-    """Says which models serve which task, without calling any."""
+    """Describes tasks and routes without calling a model."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListTasks: _aio.UnaryUnaryMultiCallable[_routing_pb2.ListTasksRequest, _routing_pb2.ListTasksResponse]  # type: ignore[assignment]
-    """Lists every task that the configuration names."""
+    """Lists every task of the configuration."""
     ExplainRoute: _aio.UnaryUnaryMultiCallable[_routing_pb2.ExplainRouteRequest, _routing_pb2.ExplainRouteResponse]  # type: ignore[assignment]
-    """Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model."""
+    """Describes what a call would do now: which models it would call, in which order, with which limits. Free
+    of charge; calls no model.
+    """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Says which models serve which task, without calling any."""
+    """Describes tasks and routes without calling a model."""
 
     @_abc_1.abstractmethod
     def ListTasks(
@@ -57,7 +61,7 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.ListTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.ListTasksResponse, _abc.Awaitable[_routing_pb2.ListTasksResponse]]:
-        """Lists every task that the configuration names."""
+        """Lists every task of the configuration."""
 
     @_abc_1.abstractmethod
     def ExplainRoute(
@@ -65,6 +69,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.ExplainRouteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.ExplainRouteResponse, _abc.Awaitable[_routing_pb2.ExplainRouteResponse]]:
-        """Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model."""
+        """Describes what a call would do now: which models it would call, in which order, with which limits. Free
+        of charge; calls no model.
+        """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,8 +20,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TokenUsage(_message.Message):
-    """What was read and written, in tokens as the serving model counts them. Bedrock's input_tokens leaves out what was read
-    from or written to the prompt cache: all input is input_tokens + cache_read_input_tokens + cache_write_input_tokens.
+    """Number of tokens that a call used, as the model that answered counts them. Bedrock's input_tokens excludes
+    tokens that were read from or written to the prompt cache. The total input is input_tokens +
+    cache_read_input_tokens + cache_write_input_tokens.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -34,20 +35,20 @@ class TokenUsage(_message.Message):
     CACHE_DETAILS_FIELD_NUMBER: _builtins.int
     SERVER_TOOL_USAGE_JSON_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
-    """Input, without the cached part."""
+    """Input tokens, without those of the prompt cache."""
     output_tokens: _builtins.int
-    """Output, reasoning included."""
+    """Output tokens, including reasoning."""
     total_tokens: _builtins.int
-    """The sum that Bedrock gives."""
+    """Total as reported by Bedrock."""
     cache_read_input_tokens: _builtins.int
-    """Input read from the prompt cache. Absent: the model does not say."""
+    """Input tokens read from the prompt cache. Absent: Bedrock did not report them."""
     cache_write_input_tokens: _builtins.int
-    """Input written to the prompt cache. Absent: the model does not say."""
+    """Input tokens written to the prompt cache. Absent: Bedrock did not report them."""
     server_tool_usage_json: _builtins.str
-    """What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say."""
+    """Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it."""
     @_builtins.property
     def cache_details(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheDetail]:
-        """What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say."""
+        """Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them."""
 
     def __init__(
         self,
@@ -81,16 +82,16 @@ Global___TokenUsage: _TypeAlias = TokenUsage  # noqa: Y015
 
 @_typing.final
 class CacheDetail(_message.Message):
-    """Input written to the prompt cache for one lifetime."""
+    """Input tokens written to the prompt cache with one lifetime."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TTL_FIELD_NUMBER: _builtins.int
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     ttl: _builtins.str
-    """"5m" or "1h"."""
+    """Lifetime: "5m" or "1h"."""
     input_tokens: _builtins.int
-    """In tokens."""
+    """Number of tokens."""
     def __init__(
         self,
         *,
@@ -107,13 +108,15 @@ Global___CacheDetail: _TypeAlias = CacheDetail  # noqa: Y015
 
 @_typing.final
 class Cost(_message.Message):
-    """What tokens cost, by the prices of the catalogue for the id that was called, the tier that served and the length of
-    the prompt. Not in it: guardrails, which Bedrock bills apart, and taxes and discounts, which only a bill knows.
+    """Cost of tokens, computed from the price list in the model catalogue. The price depends on the model id that
+    was called, the service tier that was used and the length of the prompt. Guardrails (which Bedrock bills
+    separately), taxes and discounts are not included.
 
-    Amounts are integers of picodollars, 10^-12 US dollars. Price lists say dollars for a million tokens with up to six
-    decimals, so one token costs a whole number of picodollars: nothing is ever rounded, and sums of costs are exact. In
-    micro- or nanodollars a single cached token of a small model would already be rounded. 64 bits hold nine million
-    dollars of them; a cost beyond is absent. In JSON an int64 is a string.
+    Amounts are integers in picodollars (10^-12 US dollars). Price lists give dollars per million tokens with
+    up to six decimals, so the price of one token is a whole number of picodollars: nothing is rounded, and
+    sums are exact. In micro- or nanodollars, the price of a single cached token of a small model would have to
+    be rounded. A 64-bit integer holds up to nine million dollars; a larger cost is absent. In JSON, an int64
+    is a string.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -125,23 +128,31 @@ class Cost(_message.Message):
     CACHE_READ_PICO_USD_FIELD_NUMBER: _builtins.int
     CACHE_WRITE_5M_PICO_USD_FIELD_NUMBER: _builtins.int
     CACHE_WRITE_1H_PICO_USD_FIELD_NUMBER: _builtins.int
+    USD_FIELD_NUMBER: _builtins.int
     pico_usd: _builtins.int
-    """The sum of the parts, from 0."""
+    """Sum of the parts, from 0, in picodollars."""
     estimated: _builtins.bool
-    """True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-    amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-    was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+    """True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+    or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+    sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+    or less.
     """
     input_pico_usd: _builtins.int
-    """For input that has nothing to do with the cache."""
+    """Cost of input that does not involve the prompt cache, in picodollars."""
     output_pico_usd: _builtins.int
-    """For output, reasoning included."""
+    """Cost of output, including reasoning, in picodollars."""
     cache_read_pico_usd: _builtins.int
-    """For input read from the prompt cache."""
+    """Cost of input read from the prompt cache, in picodollars."""
     cache_write_5m_pico_usd: _builtins.int
-    """For input written to the prompt cache for five minutes, or for a time that Bedrock did not name."""
+    """Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+    report, in picodollars.
+    """
     cache_write_1h_pico_usd: _builtins.int
-    """For input written to the prompt cache for an hour."""
+    """Cost of input written to the prompt cache for one hour, in picodollars."""
+    usd: _builtins.float
+    """The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+    arithmetic.
+    """
     def __init__(
         self,
         *,
@@ -152,10 +163,11 @@ class Cost(_message.Message):
         cache_read_pico_usd: _builtins.int = ...,
         cache_write_5m_pico_usd: _builtins.int = ...,
         cache_write_1h_pico_usd: _builtins.int = ...,
+        usd: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_read_pico_usd", b"cache_read_pico_usd", "cache_write_1h_pico_usd", b"cache_write_1h_pico_usd", "cache_write_5m_pico_usd", b"cache_write_5m_pico_usd", "estimated", b"estimated", "input_pico_usd", b"input_pico_usd", "output_pico_usd", b"output_pico_usd", "pico_usd", b"pico_usd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_read_pico_usd", b"cache_read_pico_usd", "cache_write_1h_pico_usd", b"cache_write_1h_pico_usd", "cache_write_5m_pico_usd", b"cache_write_5m_pico_usd", "estimated", b"estimated", "input_pico_usd", b"input_pico_usd", "output_pico_usd", b"output_pico_usd", "pico_usd", b"pico_usd", "usd", b"usd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

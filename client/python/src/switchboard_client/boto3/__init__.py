@@ -1,11 +1,11 @@
-"""For programs that call Bedrock with boto3: the same keyword arguments in, the same dictionaries out.
+"""Replacement for boto3's Bedrock client, with the same keyword arguments and the same dictionaries.
 
 >>> from switchboard_client import boto3
 >>> client = boto3.client("localhost:50051", task="summarization")
 >>> client.converse(messages=[{"role": "user", "content": [{"text": "…"}]}])["output"]["message"]
 
-Needs neither boto3 nor an AWS account. Where botocore is installed, errors are its `ClientError`s, so that the `except`
-clauses of the program still hold. BOTO3.md says what is the same and what is not.
+Needs neither boto3 nor an AWS account. If botocore is installed, errors are its `ClientError`s, so that the
+`except` clauses of existing programs still work. BOTO3.md lists the differences.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ def client(
     tasks: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Client:
-    """What `boto3.client("bedrock-runtime")` is, for Switchboard.
+    """Make a client that corresponds to `boto3.client("bedrock-runtime")`.
 
-    task: the task of calls that name none. Empty: the server's default.
-    tasks: the task for each `modelId` that the program names; of those not in it only `task` remains.
-    options: as of `switchboard_client.connect` (`bearer_token`, `ca_certificate`, `deadline`, …).
+    task: default task of calls. Empty: the server's default.
+    tasks: task for each `modelId` that the program uses. Other models use `task`.
+    options: options of `switchboard_client.connect` (`bearer_token`, `ca_certificate`, `deadline`, …).
     """
     return Client(threads.connect(address, **options), task=task, tasks=tasks)
 
 
 class Client:
-    """Answers `converse`, `converse_stream` and `count_tokens` as boto3's client does. Threads may share it."""
+    """Client with boto3's methods `converse`, `converse_stream` and `count_tokens`. Threads can share it."""
 
     exceptions = Exceptions()
-    """The errors by name, as in `except client.exceptions.ThrottlingException`."""
+    """Errors by name, as in `except client.exceptions.ThrottlingException`."""
 
     def __init__(
         self, switchboard: threads.Switchboard, *, task: str = "", tasks: Mapping[str, str] | None = None
@@ -54,21 +54,21 @@ class Client:
         self._tasks = dict(tasks or {})
 
     def converse(self, **request: Any) -> dict[str, Any]:
-        """An answer, whole. Takes `taskType` beside or in the place of `modelId`."""
-        message = read(pb.ConverseRequest, self._named(request))
+        """Return a complete answer. Accepts `taskType` in addition to or instead of `modelId`."""
+        message = read(pb.ConverseRequest, self._with_task(request))
         try:
             return response_of(self._switchboard.converse(message))
         except SwitchboardError as error:
             raise error_of(error, "Converse") from error
 
     def converse_stream(self, **request: Any) -> dict[str, Any]:
-        """An answer while it is generated: iterate over the member `stream`."""
-        message = read(pb.ConverseRequest, self._named(request))
+        """Return a streamed answer: iterate over the member `stream`."""
+        message = read(pb.ConverseRequest, self._with_task(request))
         return EventStream.begin(self._switchboard, message)
 
     def count_tokens(self, **request: Any) -> dict[str, Any]:
-        """The tokens of a request."""
-        message = read(pb.CountTokensRequest, self._named(request))
+        """Count the input tokens of a request."""
+        message = read(pb.CountTokensRequest, self._with_task(request))
         try:
             counted = self._switchboard.count_tokens(message)
         except SwitchboardError as error:
@@ -76,11 +76,11 @@ class Client:
         return write(counted, counted.route)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._switchboard.close()
 
-    def _named(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The request with its task in the place of the model."""
+    def _with_task(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the request with a task instead of a model."""
         request = dict(request)
         model = request.pop("modelId", "")
         task = request.pop("taskType", None) or self._tasks.get(model) or self._task

@@ -1,4 +1,4 @@
-"""From the contract's messages to boto3's dictionaries."""
+"""Converts messages of the contract to boto3's dictionaries."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from google.protobuf.message import Message
 
 from .. import client as threads
 from .. import pb
-from ..errors import RestartedError, SwitchboardError
+from ..errors import RestartedError, SwitchboardError, reason_name
 from .exceptions import error_of, stream_error_of
 
-BARE = {"GuardrailAssessments": "assessments", "ToolResultDelta": "blocks"}
-"""Messages that stand for a list, where protobuf cannot hold one."""
+LISTS = {"GuardrailAssessments": "assessments", "ToolResultDelta": "blocks"}
+"""Messages that contain only a list, because protobuf cannot hold the list there."""
 
 EXACT = {
     "input_json": "input",
     "json_text": "json",
     "additional_model_response_fields_json": "additionalModelResponseFields",
 }
-"""Exact JSON text, and the member under which boto3 gives the value."""
+"""Fields with exact JSON text, and boto3's members for the parsed value."""
 
-OURS = {
+NOT_IN_BOTO3 = {
     "ConverseResponse": {"cost", "latency", "route", "stop_reason"},
-    "ConverseStreamMetadataEvent": {"cost", "latency"},
+    "ConverseStreamMetadataEvent": {"cost", "latency", "route"},
     "CountTokensResponse": {"route"},
     "MessageStopEvent": {"stop_reason"},
     "TokenUsage": {"server_tool_usage_json"},
 }
-"""Fields that boto3 does not have. The raw stop reason takes the place of ours, the route goes to ResponseMetadata."""
+"""Fields that boto3 does not have. The raw stop reason is used instead; the route goes to ResponseMetadata."""
 
 ALWAYS = {"content", "tools"}
-"""Lists that Bedrock sends even when they are empty."""
+"""Lists that Bedrock sends even if they are empty."""
 
 
 def response_of(response: pb.ConverseResponse) -> dict[str, Any]:
-    """The answer as boto3 returns it."""
+    """Return the answer as boto3 does."""
     return write(response, response.route)
 
 
@@ -48,7 +48,7 @@ def write(message: Message, route: pb.Route) -> dict[str, Any]:
 
 
 def metadata(route: pb.Route) -> dict[str, Any]:
-    """`RequestId` is Bedrock's, so that AWS's support knows it; the whole route is beside it."""
+    """Return the response metadata. `RequestId` is Bedrock's, for AWS support; the route is in `SwitchboardRoute`."""
     answered = route.attempts[-1].bedrock_request_id if route.attempts else ""
     request_id = answered or route.request_id
     return {
@@ -64,14 +64,14 @@ def _members(message: Any) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
-        if field.name in OURS.get(message.DESCRIPTOR.name, ()):
+        if field.name in NOT_IN_BOTO3.get(message.DESCRIPTOR.name, ()):
             continue
         if field.has_presence and not message.HasField(field.name):
             continue
         if field.is_repeated and not value and field.name not in ALWAYS:
             continue
-        name, said = _member(field, value)
-        members[name] = said
+        name, converted = _member(field, value)
+        members[name] = converted
     return members
 
 
@@ -99,13 +99,13 @@ def _one(field: FieldDescriptor, value: Any) -> Any:
     kind = field.message_type
     if kind is None:
         return value
-    if kind.name in BARE:
-        return _members(value).get(BARE[kind.name], [])
+    if kind.name in LISTS:
+        return _members(value).get(LISTS[kind.name], [])
     return _members(value)
 
 
 class EventStream:
-    """The events of an answer as boto3 gives them. Iterate over it once; `close` ends the call, at Bedrock too."""
+    """Events of an answer as in boto3. Iterate over it once; `close` cancels the call, also at Bedrock."""
 
     def __init__(self, events: threads.EventStream, first: pb.ConverseStreamResponse) -> None:
         self._events = events
@@ -114,7 +114,7 @@ class EventStream:
 
     @classmethod
     def begin(cls, switchboard: threads.Switchboard, request: pb.ConverseRequest) -> dict[str, Any]:
-        """The response, once the model has begun: before that, an error is one of the call."""
+        """Return the response after the first event. An error before that is an error of the call."""
         events = switchboard.stream(request)
         try:
             first = next(events)
@@ -125,17 +125,17 @@ class EventStream:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
             for event in self._all():
-                said = self._event(event)
-                if said is not None:
-                    yield said
+                converted = self._event(event)
+                if converted is not None:
+                    yield converted
         except SwitchboardError as error:
             raise stream_error_of(error) from error
 
     def get_initial_response(self) -> None:
-        """Bedrock's streams have none."""
+        """Return None: Bedrock's streams have no initial response."""
 
     def close(self) -> None:
-        """Ends the call."""
+        """Cancel the call."""
         self._events.cancel()
 
     def _all(self) -> Iterator[pb.ConverseStreamResponse]:
@@ -147,7 +147,7 @@ class EventStream:
     def _event(self, event: pb.ConverseStreamResponse) -> dict[str, Any] | None:
         kind = event.WhichOneof("event")
         if kind == "restart" and self._has_content:
-            raise RestartedError(event.restart.reason)
+            raise RestartedError(reason_name(event.restart.reason))
         if kind is None or kind in ("route", "restart"):
             return None
         if kind == "unknown":

@@ -1,4 +1,4 @@
-"""Errors in botocore's shape, and botocore's own where it is installed."""
+"""Errors in botocore's format. They derive from botocore's classes if it is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ else:
     try:
         from botocore.exceptions import ClientError as ClientErrorBase
         from botocore.exceptions import ParamValidationError as ParamValidationErrorBase
-    except ImportError:  # then nobody catches them by botocore's names
+    except ImportError:
 
         class ClientErrorBase(Exception):
             def __init__(self, error_response: dict[str, Any], operation_name: str) -> None:
@@ -49,12 +49,11 @@ STATUS = {
     "ThrottlingException": 429,
     "ValidationException": 400,
 }
-"""Bedrock's errors, and the HTTP status that each comes with."""
+"""Bedrock's errors and their HTTP status codes."""
 
 BY_REASON = {
     "BEDROCK_QUOTA": "ServiceQuotaExceededException",
     "BEDROCK_THROTTLED": "ThrottlingException",
-    "CALLER_LIMITED": "ThrottlingException",
     "INTERNAL": "InternalServerException",
     "MODEL_ACCESS_DENIED": "AccessDeniedException",
     "MODEL_ERROR": "ModelErrorException",
@@ -63,7 +62,7 @@ BY_REASON = {
     "MODEL_TIMEOUT": "ModelTimeoutException",
     "STREAM_INTERRUPTED": "ModelStreamErrorException",
 }
-"""What Bedrock would have said, where the gRPC code alone does not tell."""
+"""Bedrock's error for a reason, if the gRPC code is not specific enough."""
 
 BY_CODE = {
     grpc.StatusCode.ABORTED: "ModelStreamErrorException",
@@ -76,13 +75,13 @@ BY_CODE = {
     grpc.StatusCode.UNAUTHENTICATED: "AccessDeniedException",
     grpc.StatusCode.UNAVAILABLE: "ServiceUnavailableException",
 }
-"""The same for reasons newer than this table."""
+"""Bedrock's error for a gRPC code, for all other reasons."""
 
 
 class ClientError(ClientErrorBase):
-    """A call that failed: `response["Error"]["Code"]` is Bedrock's name for it.
+    """A failed call. `response["Error"]["Code"]` is Bedrock's name of the error.
 
-    `__cause__` is the `SwitchboardError`, with its reason and every attempt.
+    `__cause__` is the `SwitchboardError` with its reason and every attempt.
     """
 
     response: dict[str, Any]
@@ -90,38 +89,38 @@ class ClientError(ClientErrorBase):
 
 
 class EventStreamError(ClientError):
-    """A stream that broke off after it had begun."""
+    """A stream that broke after it had started."""
 
 
 class ParamValidationError(ParamValidationErrorBase):
-    """An argument that cannot be meant."""
+    """An invalid argument."""
 
     def __init__(self, report: str) -> None:
         super().__init__(report=report)
 
 
 class Exceptions:
-    """The kinds of `ClientError` by Bedrock's names, as boto3's clients have them."""
+    """Classes of `ClientError` by Bedrock's names, as in boto3's clients."""
 
     def __getattr__(self, name: str) -> type[ClientError]:
         if name == "ClientError":
             return ClientError
         if name in KINDS:
             return KINDS[name]
-        raise AttributeError(f"{name} is none of {', '.join(sorted(KINDS))}")
+        raise AttributeError(f"unknown exception {name}; use one of {', '.join(sorted(KINDS))}")
 
 
 KINDS: dict[str, type[ClientError]] = {name: type(name, (ClientError,), {}) for name in STATUS}
 
 
 def error_of(error: SwitchboardError, operation: str) -> ClientError:
-    """The error as boto3 raises it from a call."""
+    """Convert an error of a call."""
     name = _name(error)
     return KINDS[name](_response(error, name), operation)
 
 
 def stream_error_of(error: SwitchboardError) -> EventStreamError:
-    """The error as boto3 raises it from a stream that is being read; there Bedrock's names begin in lower case."""
+    """Convert an error of a stream that is being read. Bedrock's names begin with a lower-case letter there."""
     name = _name(error)
     return EventStreamError(_response(error, name[0].lower() + name[1:]), "ConverseStream")
 

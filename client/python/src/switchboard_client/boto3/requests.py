@@ -1,7 +1,7 @@
-"""From boto3's keyword arguments to the contract's messages.
+"""Converts boto3's keyword arguments to messages of the contract.
 
-The contract's names are Bedrock's, so its own descriptors say what goes where. Free JSON is written as exact text: a
-dictionary keeps its order and an integer its digits.
+The names of the contract are Bedrock's, so its descriptors map arguments to fields. Free JSON is sent as
+exact text, which keeps the order of keys and every digit of integers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INTEGERS = {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64}
 
 
 def read(kind: type[M], arguments: Mapping[str, Any]) -> M:
-    """The message that these arguments mean. `ParamValidationError` names what cannot be meant."""
+    """Convert arguments to a message. Raises `ParamValidationError` for an invalid argument."""
     message = kind()
     _fill(message, arguments, "")
     return message
@@ -38,10 +38,10 @@ def _fill(message: Any, members: Any, path: str) -> None:
         field = fields.get(name)
         where = f"{path}.{name}".lstrip(".")
         if value is None:
-            raise _mistyped(where, value, "a value, or to be left out")
+            raise _mistyped(where, value, "a value, or no argument")
         if field is not None:
             _set(message, field, value, where)
-        elif "unknown_json" in message.DESCRIPTOR.fields_by_name:  # a union that is open to newer kinds
+        elif "unknown_json" in message.DESCRIPTOR.fields_by_name:  # a union that can have newer kinds
             message.unknown_json = _json({name: value}, where)
         else:
             allowed = ", ".join(sorted(fields))
@@ -58,14 +58,14 @@ def _set(message: Any, field: FieldDescriptor, value: Any, path: str) -> None:
         _fill_list(getattr(message, field.name), field, value, path)
     elif kind is not None:
         part = getattr(message, field.name)
-        part.SetInParent()  # {"auto": {}} says something
+        part.SetInParent()  # {"auto": {}} is not the same as absent
         _fill(part, value, path)
     else:
         setattr(message, field.name, _scalar(field, value, path))
 
 
 def _exact(message: Any, field: FieldDescriptor) -> str:
-    """The field that holds the same as exact text."""
+    """Return the name of the field that has the value as exact text."""
     names = message.DESCRIPTOR.fields_by_name
     return next(name for name in (f"{field.name}_json", f"{field.name}_text") if name in names)
 
@@ -109,7 +109,7 @@ def _scalar(field: FieldDescriptor, value: Any, path: str) -> Any:
 
 
 def _bytes(value: Any, path: str) -> bytes:
-    """boto3 takes bytes, texts and files here."""
+    """Convert bytes, text or a file, as boto3 does."""
     if isinstance(value, str):
         return value.encode()
     if hasattr(value, "read"):
@@ -131,13 +131,13 @@ def _mistyped(path: str, value: Any, wanted: str) -> ParamValidationError:
 
 
 def _short(value: Any) -> str:
-    """Enough to find it, not a prompt in a log."""
+    """Return the first 40 characters: errors can be logged, and prompts must not."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _json(value: Any, path: str) -> str:
-    """Exact text. Decimals keep their digits, as numbers."""
+    """Return exact JSON text. Decimals keep their digits, as numbers."""
     if isinstance(value, decimal.Decimal) and value.is_finite():
         return str(value)
     if isinstance(value, Mapping):
@@ -149,8 +149,8 @@ def _json(value: Any, path: str) -> str:
         try:
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
         except ValueError:
-            pass  # neither infinity nor NaN is JSON
-    raise ParamValidationError(f"Invalid value for document parameter {path}, type: {type(value)}: it is not JSON")
+            pass  # infinity and NaN are not JSON
+    raise ParamValidationError(f"Invalid value for document parameter {path}, type: {type(value)}: not JSON")
 
 
 def _key(key: Any, path: str) -> str:

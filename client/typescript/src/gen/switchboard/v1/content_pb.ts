@@ -15,20 +15,31 @@ export const file_switchboard_v1_content: GenFile = /*@__PURE__*/
   fileDesc("Chxzd2l0Y2hib2FyZC92MS9jb250ZW50LnByb3RvEg5zd2l0Y2hib2FyZC52MSJGCgdNZXNzYWdlEgwKBHJvbGUYASABKAkSLQoHY29udGVudBgCIAMoCzIcLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9jayKdBgoMQ29udGVudEJsb2NrEg4KBHRleHQYASABKAlIABIrCgVpbWFnZRgCIAEoCzIaLnN3aXRjaGJvYXJkLnYxLkltYWdlQmxvY2tIABIxCghkb2N1bWVudBgDIAEoCzIdLnN3aXRjaGJvYXJkLnYxLkRvY3VtZW50QmxvY2tIABIrCgV2aWRlbxgEIAEoCzIaLnN3aXRjaGJvYXJkLnYxLlZpZGVvQmxvY2tIABIrCgVhdWRpbxgFIAEoCzIaLnN3aXRjaGJvYXJkLnYxLkF1ZGlvQmxvY2tIABIwCgh0b29sX3VzZRgGIAEoCzIcLnN3aXRjaGJvYXJkLnYxLlRvb2xVc2VCbG9ja0gAEjYKC3Rvb2xfcmVzdWx0GAcgASgLMh8uc3dpdGNoYm9hcmQudjEuVG9vbFJlc3VsdEJsb2NrSAASRgoNZ3VhcmRfY29udGVudBgIIAEoCzItLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbENvbnZlcnNlQ29udGVudEJsb2NrSAASNgoLY2FjaGVfcG9pbnQYCSABKAsyHy5zd2l0Y2hib2FyZC52MS5DYWNoZVBvaW50QmxvY2tIABJCChFyZWFzb25pbmdfY29udGVudBgKIAEoCzIlLnN3aXRjaGJvYXJkLnYxLlJlYXNvbmluZ0NvbnRlbnRCbG9ja0gAEkIKEWNpdGF0aW9uc19jb250ZW50GAsgASgLMiUuc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25zQ29udGVudEJsb2NrSAASOgoNc2VhcmNoX3Jlc3VsdBgMIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlNlYXJjaFJlc3VsdEJsb2NrSAASOgoNdG9vbF9hZGRpdGlvbhgNIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xBZGRpdGlvbkJsb2NrSAASOAoMdG9vbF9yZW1vdmFsGA4gASgLMiAuc3dpdGNoYm9hcmQudjEuVG9vbFJlbW92YWxCbG9ja0gAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBWJsb2NrIq0BChJTeXN0ZW1Db250ZW50QmxvY2sSDgoEdGV4dBgBIAEoCUgAEkYKDWd1YXJkX2NvbnRlbnQYAiABKAsyLS5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb252ZXJzZUNvbnRlbnRCbG9ja0gAEjYKC2NhY2hlX3BvaW50GAMgASgLMh8uc3dpdGNoYm9hcmQudjEuQ2FjaGVQb2ludEJsb2NrSABCBwoFYmxvY2sidAoKSW1hZ2VCbG9jaxIOCgZmb3JtYXQYASABKAkSKwoGc291cmNlGAIgASgLMhsuc3dpdGNoYm9hcmQudjEuSW1hZ2VTb3VyY2USKQoFZXJyb3IYAyABKAsyGi5zd2l0Y2hib2FyZC52MS5FcnJvckJsb2NrIlsKC0ltYWdlU291cmNlEg8KBWJ5dGVzGAEgASgMSAASMQoLczNfbG9jYXRpb24YAiABKAsyGi5zd2l0Y2hib2FyZC52MS5TM0xvY2F0aW9uSABCCAoGc291cmNlIkUKClMzTG9jYXRpb24SCwoDdXJpGAEgASgJEhkKDGJ1Y2tldF9vd25lchgCIAEoCUgAiAEBQg8KDV9idWNrZXRfb3duZXIiLgoKRXJyb3JCbG9jaxIUCgdtZXNzYWdlGAEgASgJSACIAQFCCgoIX21lc3NhZ2UiwwEKDURvY3VtZW50QmxvY2sSEwoGZm9ybWF0GAEgASgJSACIAQESDAoEbmFtZRgCIAEoCRIuCgZzb3VyY2UYAyABKAsyHi5zd2l0Y2hib2FyZC52MS5Eb2N1bWVudFNvdXJjZRIUCgdjb250ZXh0GAQgASgJSAGIAQESMgoJY2l0YXRpb25zGAUgASgLMh8uc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25zQ29uZmlnQgkKB19mb3JtYXRCCgoIX2NvbnRleHQipQEKDkRvY3VtZW50U291cmNlEg8KBWJ5dGVzGAEgASgMSAASMQoLczNfbG9jYXRpb24YAiABKAsyGi5zd2l0Y2hib2FyZC52MS5TM0xvY2F0aW9uSAASDgoEdGV4dBgDIAEoCUgAEjUKB2NvbnRlbnQYBCADKAsyJC5zd2l0Y2hib2FyZC52MS5Eb2N1bWVudENvbnRlbnRCbG9ja0IICgZzb3VyY2UiLwoURG9jdW1lbnRDb250ZW50QmxvY2sSDgoEdGV4dBgBIAEoCUgAQgcKBWJsb2NrIiIKD0NpdGF0aW9uc0NvbmZpZxIPCgdlbmFibGVkGAEgASgIIkkKClZpZGVvQmxvY2sSDgoGZm9ybWF0GAEgASgJEisKBnNvdXJjZRgCIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlZpZGVvU291cmNlIlsKC1ZpZGVvU291cmNlEg8KBWJ5dGVzGAEgASgMSAASMQoLczNfbG9jYXRpb24YAiABKAsyGi5zd2l0Y2hib2FyZC52MS5TM0xvY2F0aW9uSABCCAoGc291cmNlInQKCkF1ZGlvQmxvY2sSDgoGZm9ybWF0GAEgASgJEisKBnNvdXJjZRgCIAEoCzIbLnN3aXRjaGJvYXJkLnYxLkF1ZGlvU291cmNlEikKBWVycm9yGAMgASgLMhouc3dpdGNoYm9hcmQudjEuRXJyb3JCbG9jayJbCgtBdWRpb1NvdXJjZRIPCgVieXRlcxgBIAEoDEgAEjEKC3MzX2xvY2F0aW9uGAIgASgLMhouc3dpdGNoYm9hcmQudjEuUzNMb2NhdGlvbkgAQggKBnNvdXJjZSKZAQoMVG9vbFVzZUJsb2NrEhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSJwoFaW5wdXQYAyABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABIUCgppbnB1dF9qc29uGAQgASgJSAASEQoEdHlwZRgFIAEoCUgBiAEBQgsKCWFyZ3VtZW50c0IHCgVfdHlwZSKbAQoPVG9vbFJlc3VsdEJsb2NrEhMKC3Rvb2xfdXNlX2lkGAEgASgJEjcKB2NvbnRlbnQYAiADKAsyJi5zd2l0Y2hib2FyZC52MS5Ub29sUmVzdWx0Q29udGVudEJsb2NrEhMKBnN0YXR1cxgDIAEoCUgAiAEBEhEKBHR5cGUYBCABKAlIAYgBAUIJCgdfc3RhdHVzQgcKBV90eXBlIs8CChZUb29sUmVzdWx0Q29udGVudEJsb2NrEiYKBGpzb24YASABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWVIABITCglqc29uX3RleHQYAiABKAlIABIOCgR0ZXh0GAMgASgJSAASKwoFaW1hZ2UYBCABKAsyGi5zd2l0Y2hib2FyZC52MS5JbWFnZUJsb2NrSAASMQoIZG9jdW1lbnQYBSABKAsyHS5zd2l0Y2hib2FyZC52MS5Eb2N1bWVudEJsb2NrSAASKwoFdmlkZW8YBiABKAsyGi5zd2l0Y2hib2FyZC52MS5WaWRlb0Jsb2NrSAASOgoNc2VhcmNoX3Jlc3VsdBgHIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlNlYXJjaFJlc3VsdEJsb2NrSAASFgoMdW5rbm93bl9qc29uGGQgASgJSABCBwoFYmxvY2sioQEKEVNlYXJjaFJlc3VsdEJsb2NrEg4KBnNvdXJjZRgBIAEoCRINCgV0aXRsZRgCIAEoCRI5Cgdjb250ZW50GAMgAygLMiguc3dpdGNoYm9hcmQudjEuU2VhcmNoUmVzdWx0Q29udGVudEJsb2NrEjIKCWNpdGF0aW9ucxgEIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkNpdGF0aW9uc0NvbmZpZyIoChhTZWFyY2hSZXN1bHRDb250ZW50QmxvY2sSDAoEdGV4dBgBIAEoCSKiAQodR3VhcmRyYWlsQ29udmVyc2VDb250ZW50QmxvY2sSOgoEdGV4dBgBIAEoCzIqLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbENvbnZlcnNlVGV4dEJsb2NrSAASPAoFaW1hZ2UYAiABKAsyKy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb252ZXJzZUltYWdlQmxvY2tIAEIHCgVibG9jayI+ChpHdWFyZHJhaWxDb252ZXJzZVRleHRCbG9jaxIMCgR0ZXh0GAEgASgJEhIKCnF1YWxpZmllcnMYAiADKAkiawobR3VhcmRyYWlsQ29udmVyc2VJbWFnZUJsb2NrEg4KBmZvcm1hdBgBIAEoCRI8CgZzb3VyY2UYAiABKAsyLC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb252ZXJzZUltYWdlU291cmNlIjkKHEd1YXJkcmFpbENvbnZlcnNlSW1hZ2VTb3VyY2USDwoFYnl0ZXMYASABKAxIAEIICgZzb3VyY2UiOQoPQ2FjaGVQb2ludEJsb2NrEgwKBHR5cGUYASABKAkSEAoDdHRsGAIgASgJSACIAQFCBgoEX3R0bCKSAQoVUmVhc29uaW5nQ29udGVudEJsb2NrEjwKDnJlYXNvbmluZ190ZXh0GAEgASgLMiIuc3dpdGNoYm9hcmQudjEuUmVhc29uaW5nVGV4dEJsb2NrSAASGgoQcmVkYWN0ZWRfY29udGVudBgCIAEoDEgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBWJsb2NrIkgKElJlYXNvbmluZ1RleHRCbG9jaxIMCgR0ZXh0GAEgASgJEhYKCXNpZ25hdHVyZRgCIAEoCUgAiAEBQgwKCl9zaWduYXR1cmUifwoVQ2l0YXRpb25zQ29udGVudEJsb2NrEjkKB2NvbnRlbnQYASADKAsyKC5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbkdlbmVyYXRlZENvbnRlbnQSKwoJY2l0YXRpb25zGAIgAygLMhguc3dpdGNoYm9hcmQudjEuQ2l0YXRpb24iMwoYQ2l0YXRpb25HZW5lcmF0ZWRDb250ZW50Eg4KBHRleHQYASABKAlIAEIHCgVibG9jayK7AQoIQ2l0YXRpb24SEgoFdGl0bGUYASABKAlIAIgBARITCgZzb3VyY2UYAiABKAlIAYgBARI9Cg5zb3VyY2VfY29udGVudBgDIAMoCzIlLnN3aXRjaGJvYXJkLnYxLkNpdGF0aW9uU291cmNlQ29udGVudBIyCghsb2NhdGlvbhgEIAEoCzIgLnN3aXRjaGJvYXJkLnYxLkNpdGF0aW9uTG9jYXRpb25CCAoGX3RpdGxlQgkKB19zb3VyY2UiMAoVQ2l0YXRpb25Tb3VyY2VDb250ZW50Eg4KBHRleHQYASABKAlIAEIHCgVibG9jayLpAgoQQ2l0YXRpb25Mb2NhdGlvbhIqCgN3ZWIYASABKAsyGy5zd2l0Y2hib2FyZC52MS5XZWJMb2NhdGlvbkgAEj0KDWRvY3VtZW50X2NoYXIYAiABKAsyJC5zd2l0Y2hib2FyZC52MS5Eb2N1bWVudENoYXJMb2NhdGlvbkgAEj0KDWRvY3VtZW50X3BhZ2UYAyABKAsyJC5zd2l0Y2hib2FyZC52MS5Eb2N1bWVudFBhZ2VMb2NhdGlvbkgAEj8KDmRvY3VtZW50X2NodW5rGAQgASgLMiUuc3dpdGNoYm9hcmQudjEuRG9jdW1lbnRDaHVua0xvY2F0aW9uSAASRgoWc2VhcmNoX3Jlc3VsdF9sb2NhdGlvbhgFIAEoCzIkLnN3aXRjaGJvYXJkLnYxLlNlYXJjaFJlc3VsdExvY2F0aW9uSAASFgoMdW5rbm93bl9qc29uGGQgASgJSABCCgoIbG9jYXRpb24iRwoLV2ViTG9jYXRpb24SEAoDdXJsGAEgASgJSACIAQESEwoGZG9tYWluGAIgASgJSAGIAQFCBgoEX3VybEIJCgdfZG9tYWluIn4KFERvY3VtZW50Q2hhckxvY2F0aW9uEhsKDmRvY3VtZW50X2luZGV4GAEgASgFSACIAQESEgoFc3RhcnQYAiABKAVIAYgBARIQCgNlbmQYAyABKAVIAogBAUIRCg9fZG9jdW1lbnRfaW5kZXhCCAoGX3N0YXJ0QgYKBF9lbmQifgoURG9jdW1lbnRQYWdlTG9jYXRpb24SGwoOZG9jdW1lbnRfaW5kZXgYASABKAVIAIgBARISCgVzdGFydBgCIAEoBUgBiAEBEhAKA2VuZBgDIAEoBUgCiAEBQhEKD19kb2N1bWVudF9pbmRleEIICgZfc3RhcnRCBgoEX2VuZCJ/ChVEb2N1bWVudENodW5rTG9jYXRpb24SGwoOZG9jdW1lbnRfaW5kZXgYASABKAVIAIgBARISCgVzdGFydBgCIAEoBUgBiAEBEhAKA2VuZBgDIAEoBUgCiAEBQhEKD19kb2N1bWVudF9pbmRleEIICgZfc3RhcnRCBgoEX2VuZCKIAQoUU2VhcmNoUmVzdWx0TG9jYXRpb24SIAoTc2VhcmNoX3Jlc3VsdF9pbmRleBgBIAEoBUgAiAEBEhIKBXN0YXJ0GAIgASgFSAGIAQESEAoDZW5kGAMgASgFSAKIAQFCFgoUX3NlYXJjaF9yZXN1bHRfaW5kZXhCCAoGX3N0YXJ0QgYKBF9lbmQiQAoRVG9vbEFkZGl0aW9uQmxvY2sSKwoEdG9vbBgBIAEoCzIdLnN3aXRjaGJvYXJkLnYxLlRvb2xSZWZlcmVuY2UiPwoQVG9vbFJlbW92YWxCbG9jaxIrCgR0b29sGAEgASgLMh0uc3dpdGNoYm9hcmQudjEuVG9vbFJlZmVyZW5jZSJxCg1Ub29sUmVmZXJlbmNlEhEKBHR5cGUYASABKAlIAIgBARIRCgRuYW1lGAIgASgJSAGIAQESGAoLc2VydmVyX25hbWUYAyABKAlIAogBAUIHCgVfdHlwZUIHCgVfbmFtZUIOCgxfc2VydmVyX25hbWUiaQoRVG9vbENvbmZpZ3VyYXRpb24SIwoFdG9vbHMYASADKAsyFC5zd2l0Y2hib2FyZC52MS5Ub29sEi8KC3Rvb2xfY2hvaWNlGAIgASgLMhouc3dpdGNoYm9hcmQudjEuVG9vbENob2ljZSKxAQoEVG9vbBI2Cgl0b29sX3NwZWMYASABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sU3BlY2lmaWNhdGlvbkgAEjEKC3N5c3RlbV90b29sGAIgASgLMhouc3dpdGNoYm9hcmQudjEuU3lzdGVtVG9vbEgAEjYKC2NhY2hlX3BvaW50GAMgASgLMh8uc3dpdGNoYm9hcmQudjEuQ2FjaGVQb2ludEJsb2NrSABCBgoEdG9vbCKiAQoRVG9vbFNwZWNpZmljYXRpb24SDAoEbmFtZRgBIAEoCRIYCgtkZXNjcmlwdGlvbhgCIAEoCUgAiAEBEjUKDGlucHV0X3NjaGVtYRgDIAEoCzIfLnN3aXRjaGJvYXJkLnYxLlRvb2xJbnB1dFNjaGVtYRITCgZzdHJpY3QYBCABKAhIAYgBAUIOCgxfZGVzY3JpcHRpb25CCQoHX3N0cmljdCJZCg9Ub29sSW5wdXRTY2hlbWESJwoEanNvbhgBIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RIABITCglqc29uX3RleHQYAiABKAlIAEIICgZzY2hlbWEiGgoKU3lzdGVtVG9vbBIMCgRuYW1lGAEgASgJIqgBCgpUb29sQ2hvaWNlEi4KBGF1dG8YASABKAsyHi5zd2l0Y2hib2FyZC52MS5BdXRvVG9vbENob2ljZUgAEiwKA2FueRgCIAEoCzIdLnN3aXRjaGJvYXJkLnYxLkFueVRvb2xDaG9pY2VIABIyCgR0b29sGAMgASgLMiIuc3dpdGNoYm9hcmQudjEuU3BlY2lmaWNUb29sQ2hvaWNlSABCCAoGY2hvaWNlIhAKDkF1dG9Ub29sQ2hvaWNlIg8KDUFueVRvb2xDaG9pY2UiIgoSU3BlY2lmaWNUb29sQ2hvaWNlEgwKBG5hbWUYASABKAlCYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z", [file_google_protobuf_struct]);
 
 /**
- * One turn of the conversation.
+ * One turn of a conversation.
+ *
+ * The messages of this file have Bedrock's names in snake_case, so their protobuf JSON is Bedrock's own JSON.
+ * Two rules apply to all of them:
+ *
+ *   - Absence: a field without `optional` is required by Bedrock and always sent, even when empty. An
+ *     `optional` field, a message field or a repeated field that is not set is not sent.
+ *   - Free JSON has two forms: a Struct or Value under Bedrock's name, so that a pasted Bedrock body parses,
+ *     and exact JSON text under the name with the suffix `_json` or `_text`. Use the text form if large
+ *     integers or the order of keys matter: numbers of a Struct are doubles, and a Struct does not keep the
+ *     order of its keys. Replies always use the text form. A Struct is sent to Bedrock with sorted keys, so
+ *     equal requests have equal bytes.
  *
  * @generated from message switchboard.v1.Message
  */
 export type Message = Message$1<"switchboard.v1.Message"> & {
   /**
-   * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+   * "user" or "assistant"; "system" for models that accept instructions between turns.
    *
    * @generated from field: string role = 1;
    */
   role: string;
 
   /**
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    *
    * @generated from field: repeated switchboard.v1.ContentBlock content = 2;
    */
@@ -43,19 +54,19 @@ export const MessageSchema: GenMessage<Message> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 0);
 
 /**
- * One part of a turn: exactly one kind of content.
+ * One part of a turn.
  *
  * @generated from message switchboard.v1.ContentBlock
  */
 export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ContentBlock.block
    */
   block: {
     /**
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      *
      * @generated from field: string text = 1;
      */
@@ -63,7 +74,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "text";
   } | {
     /**
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      *
      * @generated from field: switchboard.v1.ImageBlock image = 2;
      */
@@ -71,7 +82,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "image";
   } | {
     /**
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      *
      * @generated from field: switchboard.v1.DocumentBlock document = 3;
      */
@@ -79,7 +90,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "document";
   } | {
     /**
-     * A film.
+     * A video.
      *
      * @generated from field: switchboard.v1.VideoBlock video = 4;
      */
@@ -87,7 +98,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "video";
   } | {
     /**
-     * A sound recording.
+     * Audio.
      *
      * @generated from field: switchboard.v1.AudioBlock audio = 5;
      */
@@ -95,7 +106,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "audio";
   } | {
     /**
-     * The model asks for a tool.
+     * The model requests a tool call.
      *
      * @generated from field: switchboard.v1.ToolUseBlock tool_use = 6;
      */
@@ -103,7 +114,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "toolUse";
   } | {
     /**
-     * What the tool answered.
+     * Result of a tool call.
      *
      * @generated from field: switchboard.v1.ToolResultBlock tool_result = 7;
      */
@@ -111,7 +122,8 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "toolResult";
   } | {
     /**
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      *
      * @generated from field: switchboard.v1.GuardrailConverseContentBlock guard_content = 8;
      */
@@ -119,7 +131,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "guardContent";
   } | {
     /**
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      *
      * @generated from field: switchboard.v1.CachePointBlock cache_point = 9;
      */
@@ -127,7 +139,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "cachePoint";
   } | {
     /**
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      *
      * @generated from field: switchboard.v1.ReasoningContentBlock reasoning_content = 10;
      */
@@ -135,7 +147,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "reasoningContent";
   } | {
     /**
-     * Words with their sources.
+     * Generated text with citations.
      *
      * @generated from field: switchboard.v1.CitationsContentBlock citations_content = 11;
      */
@@ -151,7 +163,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "searchResult";
   } | {
     /**
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      *
      * @generated from field: switchboard.v1.ToolAdditionBlock tool_addition = 13;
      */
@@ -159,7 +171,7 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "toolAddition";
   } | {
     /**
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      *
      * @generated from field: switchboard.v1.ToolRemovalBlock tool_removal = 14;
      */
@@ -167,8 +179,8 @@ export type ContentBlock = Message$1<"switchboard.v1.ContentBlock"> & {
     case: "toolRemoval";
   } | {
     /**
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -191,7 +203,7 @@ export const ContentBlockSchema: GenMessage<ContentBlock> = /*@__PURE__*/
  */
 export type SystemContentBlock = Message$1<"switchboard.v1.SystemContentBlock"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.SystemContentBlock.block
    */
@@ -205,7 +217,7 @@ export type SystemContentBlock = Message$1<"switchboard.v1.SystemContentBlock"> 
     case: "text";
   } | {
     /**
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      *
      * @generated from field: switchboard.v1.GuardrailConverseContentBlock guard_content = 2;
      */
@@ -213,7 +225,7 @@ export type SystemContentBlock = Message$1<"switchboard.v1.SystemContentBlock"> 
     case: "guardContent";
   } | {
     /**
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      *
      * @generated from field: switchboard.v1.CachePointBlock cache_point = 3;
      */
@@ -230,7 +242,7 @@ export const SystemContentBlockSchema: GenMessage<SystemContentBlock> = /*@__PUR
   messageDesc(file_switchboard_v1_content, 2);
 
 /**
- * A picture.
+ * An image.
  *
  * @generated from message switchboard.v1.ImageBlock
  */
@@ -243,14 +255,14 @@ export type ImageBlock = Message$1<"switchboard.v1.ImageBlock"> & {
   format: string;
 
   /**
-   * Where its bytes are.
+   * Data of the image.
    *
    * @generated from field: switchboard.v1.ImageSource source = 2;
    */
   source?: ImageSource | undefined;
 
   /**
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    *
    * @generated from field: switchboard.v1.ErrorBlock error = 3;
    */
@@ -265,19 +277,19 @@ export const ImageBlockSchema: GenMessage<ImageBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 3);
 
 /**
- * Where a picture's bytes are.
+ * Data of an image.
  *
  * @generated from message switchboard.v1.ImageSource
  */
 export type ImageSource = Message$1<"switchboard.v1.ImageSource"> & {
   /**
-   * One of the two.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ImageSource.source
    */
   source: {
     /**
-     * The file itself, at most 3.75 MB and 8000 pixels a side.
+     * The file itself: at most 3.75 MB, and at most 8000 pixels in width and in height.
      *
      * @generated from field: bytes bytes = 1;
      */
@@ -285,7 +297,7 @@ export type ImageSource = Message$1<"switchboard.v1.ImageSource"> & {
     case: "bytes";
   } | {
     /**
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      *
      * @generated from field: switchboard.v1.S3Location s3_location = 2;
      */
@@ -302,7 +314,7 @@ export const ImageSourceSchema: GenMessage<ImageSource> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 4);
 
 /**
- * An object in Amazon S3.
+ * Object in Amazon S3.
  *
  * @generated from message switchboard.v1.S3Location
  */
@@ -315,7 +327,8 @@ export type S3Location = Message$1<"switchboard.v1.S3Location"> & {
   uri: string;
 
   /**
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    *
    * @generated from field: optional string bucket_owner = 2;
    */
@@ -336,7 +349,7 @@ export const S3LocationSchema: GenMessage<S3Location> = /*@__PURE__*/
  */
 export type ErrorBlock = Message$1<"switchboard.v1.ErrorBlock"> & {
   /**
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    *
    * @generated from field: optional string message = 1;
    */
@@ -357,36 +370,37 @@ export const ErrorBlockSchema: GenMessage<ErrorBlock> = /*@__PURE__*/
  */
 export type DocumentBlock = Message$1<"switchboard.v1.DocumentBlock"> & {
   /**
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    *
    * @generated from field: optional string format = 1;
    */
   format?: string | undefined;
 
   /**
-   * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-   * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+   * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+   * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+   * Switchboard replaces a name that Bedrock would reject.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * Where its content is.
+   * Content of the document.
    *
    * @generated from field: switchboard.v1.DocumentSource source = 3;
    */
   source?: DocumentSource | undefined;
 
   /**
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    *
    * @generated from field: optional string context = 4;
    */
   context?: string | undefined;
 
   /**
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    *
    * @generated from field: switchboard.v1.CitationsConfig citations = 5;
    */
@@ -401,13 +415,13 @@ export const DocumentBlockSchema: GenMessage<DocumentBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 7);
 
 /**
- * Where a document's content is: the source or the chunks, exactly one of the two.
+ * Content of a document: either `source` or `content`.
  *
  * @generated from message switchboard.v1.DocumentSource
  */
 export type DocumentSource = Message$1<"switchboard.v1.DocumentSource"> & {
   /**
-   * One of the three.
+   * At most one of these is set.
    *
    * @generated from oneof switchboard.v1.DocumentSource.source
    */
@@ -421,7 +435,7 @@ export type DocumentSource = Message$1<"switchboard.v1.DocumentSource"> & {
     case: "bytes";
   } | {
     /**
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      *
      * @generated from field: switchboard.v1.S3Location s3_location = 2;
      */
@@ -438,7 +452,8 @@ export type DocumentSource = Message$1<"switchboard.v1.DocumentSource"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    *
    * @generated from field: repeated switchboard.v1.DocumentContentBlock content = 4;
    */
@@ -453,19 +468,19 @@ export const DocumentSourceSchema: GenMessage<DocumentSource> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 8);
 
 /**
- * A chunk of a document.
+ * Chunk of a document.
  *
  * @generated from message switchboard.v1.DocumentContentBlock
  */
 export type DocumentContentBlock = Message$1<"switchboard.v1.DocumentContentBlock"> & {
   /**
-   * The kind of chunk.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.DocumentContentBlock.block
    */
   block: {
     /**
-     * Its words.
+     * Text of the chunk.
      *
      * @generated from field: string text = 1;
      */
@@ -488,7 +503,7 @@ export const DocumentContentBlockSchema: GenMessage<DocumentContentBlock> = /*@_
  */
 export type CitationsConfig = Message$1<"switchboard.v1.CitationsConfig"> & {
   /**
-   * True: it may.
+   * True if the model may cite the source.
    *
    * @generated from field: bool enabled = 1;
    */
@@ -503,7 +518,7 @@ export const CitationsConfigSchema: GenMessage<CitationsConfig> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 10);
 
 /**
- * A film.
+ * A video.
  *
  * @generated from message switchboard.v1.VideoBlock
  */
@@ -516,7 +531,7 @@ export type VideoBlock = Message$1<"switchboard.v1.VideoBlock"> & {
   format: string;
 
   /**
-   * Where its bytes are.
+   * Data of the video.
    *
    * @generated from field: switchboard.v1.VideoSource source = 2;
    */
@@ -531,19 +546,19 @@ export const VideoBlockSchema: GenMessage<VideoBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 11);
 
 /**
- * Where a film's bytes are.
+ * Data of a video.
  *
  * @generated from message switchboard.v1.VideoSource
  */
 export type VideoSource = Message$1<"switchboard.v1.VideoSource"> & {
   /**
-   * One of the two.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.VideoSource.source
    */
   source: {
     /**
-     * The file itself, less than 25 MB once it is base64.
+     * The file itself, less than 25 MB after base64 encoding.
      *
      * @generated from field: bytes bytes = 1;
      */
@@ -551,7 +566,7 @@ export type VideoSource = Message$1<"switchboard.v1.VideoSource"> & {
     case: "bytes";
   } | {
     /**
-     * An object that the model reads, at most 1 GB.
+     * Object in Amazon S3 that the model reads, at most 1 GB.
      *
      * @generated from field: switchboard.v1.S3Location s3_location = 2;
      */
@@ -568,27 +583,28 @@ export const VideoSourceSchema: GenMessage<VideoSource> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 12);
 
 /**
- * A sound recording.
+ * Audio.
  *
  * @generated from message switchboard.v1.AudioBlock
  */
 export type AudioBlock = Message$1<"switchboard.v1.AudioBlock"> & {
   /**
-   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+   * "webm".
    *
    * @generated from field: string format = 1;
    */
   format: string;
 
   /**
-   * Where its bytes are.
+   * Data of the audio.
    *
    * @generated from field: switchboard.v1.AudioSource source = 2;
    */
   source?: AudioSource | undefined;
 
   /**
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    *
    * @generated from field: switchboard.v1.ErrorBlock error = 3;
    */
@@ -603,13 +619,13 @@ export const AudioBlockSchema: GenMessage<AudioBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 13);
 
 /**
- * Where a recording's bytes are.
+ * Data of audio.
  *
  * @generated from message switchboard.v1.AudioSource
  */
 export type AudioSource = Message$1<"switchboard.v1.AudioSource"> & {
   /**
-   * One of the two.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.AudioSource.source
    */
@@ -623,7 +639,7 @@ export type AudioSource = Message$1<"switchboard.v1.AudioSource"> & {
     case: "bytes";
   } | {
     /**
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      *
      * @generated from field: switchboard.v1.S3Location s3_location = 2;
      */
@@ -640,33 +656,33 @@ export const AudioSourceSchema: GenMessage<AudioSource> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 14);
 
 /**
- * The model asks for a tool.
+ * Tool call that the model requests.
  *
  * @generated from message switchboard.v1.ToolUseBlock
  */
 export type ToolUseBlock = Message$1<"switchboard.v1.ToolUseBlock"> & {
   /**
-   * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+   * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
    *
    * @generated from field: string tool_use_id = 1;
    */
   toolUseId: string;
 
   /**
-   * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+   * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * The tool's arguments.
+   * Arguments of the tool. Free JSON has two forms, as described in Message.
    *
    * @generated from oneof switchboard.v1.ToolUseBlock.arguments
    */
   arguments: {
     /**
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      *
      * @generated from field: google.protobuf.Value input = 3;
      */
@@ -674,7 +690,7 @@ export type ToolUseBlock = Message$1<"switchboard.v1.ToolUseBlock"> & {
     case: "input";
   } | {
     /**
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      *
      * @generated from field: string input_json = 4;
      */
@@ -683,7 +699,8 @@ export type ToolUseBlock = Message$1<"switchboard.v1.ToolUseBlock"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    *
    * @generated from field: optional string type = 5;
    */
@@ -698,20 +715,20 @@ export const ToolUseBlockSchema: GenMessage<ToolUseBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 15);
 
 /**
- * What a tool answered.
+ * Result of a tool call.
  *
  * @generated from message switchboard.v1.ToolResultBlock
  */
 export type ToolResultBlock = Message$1<"switchboard.v1.ToolResultBlock"> & {
   /**
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    *
    * @generated from field: string tool_use_id = 1;
    */
   toolUseId: string;
 
   /**
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    *
    * @generated from field: repeated switchboard.v1.ToolResultContentBlock content = 2;
    */
@@ -725,7 +742,7 @@ export type ToolResultBlock = Message$1<"switchboard.v1.ToolResultBlock"> & {
   status?: string | undefined;
 
   /**
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    *
    * @generated from field: optional string type = 4;
    */
@@ -740,19 +757,19 @@ export const ToolResultBlockSchema: GenMessage<ToolResultBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 16);
 
 /**
- * One part of a tool's answer.
+ * One part of a tool result. Free JSON has two forms, as described in Message.
  *
  * @generated from message switchboard.v1.ToolResultContentBlock
  */
 export type ToolResultContentBlock = Message$1<"switchboard.v1.ToolResultContentBlock"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ToolResultContentBlock.block
    */
   block: {
     /**
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      *
      * @generated from field: google.protobuf.Value json = 1;
      */
@@ -760,7 +777,7 @@ export type ToolResultContentBlock = Message$1<"switchboard.v1.ToolResultContent
     case: "json";
   } | {
     /**
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      *
      * @generated from field: string json_text = 2;
      */
@@ -768,7 +785,7 @@ export type ToolResultContentBlock = Message$1<"switchboard.v1.ToolResultContent
     case: "jsonText";
   } | {
     /**
-     * Words.
+     * Text.
      *
      * @generated from field: string text = 3;
      */
@@ -776,7 +793,7 @@ export type ToolResultContentBlock = Message$1<"switchboard.v1.ToolResultContent
     case: "text";
   } | {
     /**
-     * A picture.
+     * An image.
      *
      * @generated from field: switchboard.v1.ImageBlock image = 4;
      */
@@ -792,7 +809,7 @@ export type ToolResultContentBlock = Message$1<"switchboard.v1.ToolResultContent
     case: "document";
   } | {
     /**
-     * A film.
+     * A video.
      *
      * @generated from field: switchboard.v1.VideoBlock video = 6;
      */
@@ -808,7 +825,7 @@ export type ToolResultContentBlock = Message$1<"switchboard.v1.ToolResultContent
     case: "searchResult";
   } | {
     /**
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -831,28 +848,28 @@ export const ToolResultContentBlockSchema: GenMessage<ToolResultContentBlock> = 
  */
 export type SearchResultBlock = Message$1<"switchboard.v1.SearchResultBlock"> & {
   /**
-   * Where it comes from: a URL or a name.
+   * Source of the result: a URL or a name.
    *
    * @generated from field: string source = 1;
    */
   source: string;
 
   /**
-   * Its title.
+   * Title of the result.
    *
    * @generated from field: string title = 2;
    */
   title: string;
 
   /**
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    *
    * @generated from field: repeated switchboard.v1.SearchResultContentBlock content = 3;
    */
   content: SearchResultContentBlock[];
 
   /**
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    *
    * @generated from field: switchboard.v1.CitationsConfig citations = 4;
    */
@@ -867,13 +884,13 @@ export const SearchResultBlockSchema: GenMessage<SearchResultBlock> = /*@__PURE_
   messageDesc(file_switchboard_v1_content, 18);
 
 /**
- * A chunk of a search result.
+ * Chunk of a search result.
  *
  * @generated from message switchboard.v1.SearchResultContentBlock
  */
 export type SearchResultContentBlock = Message$1<"switchboard.v1.SearchResultContentBlock"> & {
   /**
-   * Its words.
+   * Text of the chunk.
    *
    * @generated from field: string text = 1;
    */
@@ -888,19 +905,19 @@ export const SearchResultContentBlockSchema: GenMessage<SearchResultContentBlock
   messageDesc(file_switchboard_v1_content, 19);
 
 /**
- * Content that a guardrail looks at.
+ * Content for the guardrail to evaluate.
  *
  * @generated from message switchboard.v1.GuardrailConverseContentBlock
  */
 export type GuardrailConverseContentBlock = Message$1<"switchboard.v1.GuardrailConverseContentBlock"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.GuardrailConverseContentBlock.block
    */
   block: {
     /**
-     * Words.
+     * Text.
      *
      * @generated from field: switchboard.v1.GuardrailConverseTextBlock text = 1;
      */
@@ -908,7 +925,7 @@ export type GuardrailConverseContentBlock = Message$1<"switchboard.v1.GuardrailC
     case: "text";
   } | {
     /**
-     * A picture.
+     * An image.
      *
      * @generated from field: switchboard.v1.GuardrailConverseImageBlock image = 2;
      */
@@ -925,20 +942,21 @@ export const GuardrailConverseContentBlockSchema: GenMessage<GuardrailConverseCo
   messageDesc(file_switchboard_v1_content, 20);
 
 /**
- * Words that a guardrail looks at.
+ * Text for the guardrail to evaluate.
  *
  * @generated from message switchboard.v1.GuardrailConverseTextBlock
  */
 export type GuardrailConverseTextBlock = Message$1<"switchboard.v1.GuardrailConverseTextBlock"> & {
   /**
-   * The words.
+   * The text.
    *
    * @generated from field: string text = 1;
    */
   text: string;
 
   /**
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    *
    * @generated from field: repeated string qualifiers = 2;
    */
@@ -953,7 +971,7 @@ export const GuardrailConverseTextBlockSchema: GenMessage<GuardrailConverseTextB
   messageDesc(file_switchboard_v1_content, 21);
 
 /**
- * A picture that a guardrail looks at.
+ * Image for the guardrail to evaluate.
  *
  * @generated from message switchboard.v1.GuardrailConverseImageBlock
  */
@@ -966,7 +984,7 @@ export type GuardrailConverseImageBlock = Message$1<"switchboard.v1.GuardrailCon
   format: string;
 
   /**
-   * Where its bytes are.
+   * Data of the image.
    *
    * @generated from field: switchboard.v1.GuardrailConverseImageSource source = 2;
    */
@@ -981,13 +999,13 @@ export const GuardrailConverseImageBlockSchema: GenMessage<GuardrailConverseImag
   messageDesc(file_switchboard_v1_content, 22);
 
 /**
- * Where a guarded picture's bytes are.
+ * Data of an image for the guardrail to evaluate.
  *
  * @generated from message switchboard.v1.GuardrailConverseImageSource
  */
 export type GuardrailConverseImageSource = Message$1<"switchboard.v1.GuardrailConverseImageSource"> & {
   /**
-   * The only way.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.GuardrailConverseImageSource.source
    */
@@ -1010,7 +1028,7 @@ export const GuardrailConverseImageSourceSchema: GenMessage<GuardrailConverseIma
   messageDesc(file_switchboard_v1_content, 23);
 
 /**
- * Ends a prefix that the model may cache.
+ * End of a prefix that the model may cache.
  *
  * @generated from message switchboard.v1.CachePointBlock
  */
@@ -1023,7 +1041,7 @@ export type CachePointBlock = Message$1<"switchboard.v1.CachePointBlock"> & {
   type: string;
 
   /**
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    *
    * @generated from field: optional string ttl = 2;
    */
@@ -1038,19 +1056,19 @@ export const CachePointBlockSchema: GenMessage<CachePointBlock> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 24);
 
 /**
- * What the model thought before it answered.
+ * The model's reasoning.
  *
  * @generated from message switchboard.v1.ReasoningContentBlock
  */
 export type ReasoningContentBlock = Message$1<"switchboard.v1.ReasoningContentBlock"> & {
   /**
-   * Readable or sealed.
+   * Exactly one of these is set: plain text, or encrypted by the provider.
    *
    * @generated from oneof switchboard.v1.ReasoningContentBlock.block
    */
   block: {
     /**
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      *
      * @generated from field: switchboard.v1.ReasoningTextBlock reasoning_text = 1;
      */
@@ -1058,7 +1076,7 @@ export type ReasoningContentBlock = Message$1<"switchboard.v1.ReasoningContentBl
     case: "reasoningText";
   } | {
     /**
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      *
      * @generated from field: bytes redacted_content = 2;
      */
@@ -1066,7 +1084,7 @@ export type ReasoningContentBlock = Message$1<"switchboard.v1.ReasoningContentBl
     case: "redactedContent";
   } | {
     /**
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -1083,20 +1101,21 @@ export const ReasoningContentBlockSchema: GenMessage<ReasoningContentBlock> = /*
   messageDesc(file_switchboard_v1_content, 25);
 
 /**
- * Readable reasoning.
+ * Reasoning in plain text.
  *
  * @generated from message switchboard.v1.ReasoningTextBlock
  */
 export type ReasoningTextBlock = Message$1<"switchboard.v1.ReasoningTextBlock"> & {
   /**
-   * The words.
+   * The text.
    *
    * @generated from field: string text = 1;
    */
   text: string;
 
   /**
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    *
    * @generated from field: optional string signature = 2;
    */
@@ -1111,20 +1130,20 @@ export const ReasoningTextBlockSchema: GenMessage<ReasoningTextBlock> = /*@__PUR
   messageDesc(file_switchboard_v1_content, 26);
 
 /**
- * Words with their sources.
+ * Generated text with citations.
  *
  * @generated from message switchboard.v1.CitationsContentBlock
  */
 export type CitationsContentBlock = Message$1<"switchboard.v1.CitationsContentBlock"> & {
   /**
-   * What the model says.
+   * Generated text.
    *
    * @generated from field: repeated switchboard.v1.CitationGeneratedContent content = 1;
    */
   content: CitationGeneratedContent[];
 
   /**
-   * Where it has it from.
+   * Sources of the text.
    *
    * @generated from field: repeated switchboard.v1.Citation citations = 2;
    */
@@ -1139,19 +1158,19 @@ export const CitationsContentBlockSchema: GenMessage<CitationsContentBlock> = /*
   messageDesc(file_switchboard_v1_content, 27);
 
 /**
- * Words that a citation supports.
+ * Generated text that a citation supports.
  *
  * @generated from message switchboard.v1.CitationGeneratedContent
  */
 export type CitationGeneratedContent = Message$1<"switchboard.v1.CitationGeneratedContent"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.CitationGeneratedContent.block
    */
   block: {
     /**
-     * The words.
+     * The text.
      *
      * @generated from field: string text = 1;
      */
@@ -1168,34 +1187,34 @@ export const CitationGeneratedContentSchema: GenMessage<CitationGeneratedContent
   messageDesc(file_switchboard_v1_content, 28);
 
 /**
- * Where the model has something from.
+ * Source of generated text.
  *
  * @generated from message switchboard.v1.Citation
  */
 export type Citation = Message$1<"switchboard.v1.Citation"> & {
   /**
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    *
    * @generated from field: optional string title = 1;
    */
   title?: string | undefined;
 
   /**
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    *
    * @generated from field: optional string source = 2;
    */
   source?: string | undefined;
 
   /**
-   * The words cited.
+   * Cited text.
    *
    * @generated from field: repeated switchboard.v1.CitationSourceContent source_content = 3;
    */
   sourceContent: CitationSourceContent[];
 
   /**
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    *
    * @generated from field: switchboard.v1.CitationLocation location = 4;
    */
@@ -1210,19 +1229,19 @@ export const CitationSchema: GenMessage<Citation> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 29);
 
 /**
- * Words cited from a source.
+ * Text cited from a source.
  *
  * @generated from message switchboard.v1.CitationSourceContent
  */
 export type CitationSourceContent = Message$1<"switchboard.v1.CitationSourceContent"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.CitationSourceContent.block
    */
   block: {
     /**
-     * The words.
+     * The cited text.
      *
      * @generated from field: string text = 1;
      */
@@ -1239,19 +1258,19 @@ export const CitationSourceContentSchema: GenMessage<CitationSourceContent> = /*
   messageDesc(file_switchboard_v1_content, 30);
 
 /**
- * Where cited words stand.
+ * Position of cited text in its source.
  *
  * @generated from message switchboard.v1.CitationLocation
  */
 export type CitationLocation = Message$1<"switchboard.v1.CitationLocation"> & {
   /**
-   * The kind of source.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.CitationLocation.location
    */
   location: {
     /**
-     * A page of the web.
+     * A web page.
      *
      * @generated from field: switchboard.v1.WebLocation web = 1;
      */
@@ -1259,7 +1278,7 @@ export type CitationLocation = Message$1<"switchboard.v1.CitationLocation"> & {
     case: "web";
   } | {
     /**
-     * Characters of a document.
+     * Range of characters in a document.
      *
      * @generated from field: switchboard.v1.DocumentCharLocation document_char = 2;
      */
@@ -1267,7 +1286,7 @@ export type CitationLocation = Message$1<"switchboard.v1.CitationLocation"> & {
     case: "documentChar";
   } | {
     /**
-     * Pages of a document.
+     * Range of pages in a document.
      *
      * @generated from field: switchboard.v1.DocumentPageLocation document_page = 3;
      */
@@ -1275,7 +1294,7 @@ export type CitationLocation = Message$1<"switchboard.v1.CitationLocation"> & {
     case: "documentPage";
   } | {
     /**
-     * Chunks of a document.
+     * Range of chunks in a document.
      *
      * @generated from field: switchboard.v1.DocumentChunkLocation document_chunk = 4;
      */
@@ -1283,7 +1302,7 @@ export type CitationLocation = Message$1<"switchboard.v1.CitationLocation"> & {
     case: "documentChunk";
   } | {
     /**
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      *
      * @generated from field: switchboard.v1.SearchResultLocation search_result_location = 5;
      */
@@ -1291,7 +1310,7 @@ export type CitationLocation = Message$1<"switchboard.v1.CitationLocation"> & {
     case: "searchResultLocation";
   } | {
     /**
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -1308,20 +1327,20 @@ export const CitationLocationSchema: GenMessage<CitationLocation> = /*@__PURE__*
   messageDesc(file_switchboard_v1_content, 31);
 
 /**
- * A page of the web.
+ * A web page.
  *
  * @generated from message switchboard.v1.WebLocation
  */
 export type WebLocation = Message$1<"switchboard.v1.WebLocation"> & {
   /**
-   * Its address. Absent: not given.
+   * URL of the page. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string url = 1;
    */
   url?: string | undefined;
 
   /**
-   * Its site. Absent: not given.
+   * Domain of the page. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string domain = 2;
    */
@@ -1336,27 +1355,27 @@ export const WebLocationSchema: GenMessage<WebLocation> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 32);
 
 /**
- * A range of characters of a document.
+ * Range of characters in a document.
  *
  * @generated from message switchboard.v1.DocumentCharLocation
  */
 export type DocumentCharLocation = Message$1<"switchboard.v1.DocumentCharLocation"> & {
   /**
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 document_index = 1;
    */
   documentIndex?: number | undefined;
 
   /**
-   * The first character, from 0. Absent: not given.
+   * Index of the first character, from 0. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 start = 2;
    */
   start?: number | undefined;
 
   /**
-   * The character after the last. Absent: not given.
+   * Index of the character after the last one. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 end = 3;
    */
@@ -1371,27 +1390,27 @@ export const DocumentCharLocationSchema: GenMessage<DocumentCharLocation> = /*@_
   messageDesc(file_switchboard_v1_content, 33);
 
 /**
- * A range of pages of a document.
+ * Range of pages in a document.
  *
  * @generated from message switchboard.v1.DocumentPageLocation
  */
 export type DocumentPageLocation = Message$1<"switchboard.v1.DocumentPageLocation"> & {
   /**
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 document_index = 1;
    */
   documentIndex?: number | undefined;
 
   /**
-   * The first page. Absent: not given.
+   * First page. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 start = 2;
    */
   start?: number | undefined;
 
   /**
-   * The last page. Absent: not given.
+   * Last page. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 end = 3;
    */
@@ -1406,27 +1425,27 @@ export const DocumentPageLocationSchema: GenMessage<DocumentPageLocation> = /*@_
   messageDesc(file_switchboard_v1_content, 34);
 
 /**
- * A range of chunks of a document.
+ * Range of chunks in a document.
  *
  * @generated from message switchboard.v1.DocumentChunkLocation
  */
 export type DocumentChunkLocation = Message$1<"switchboard.v1.DocumentChunkLocation"> & {
   /**
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 document_index = 1;
    */
   documentIndex?: number | undefined;
 
   /**
-   * The first chunk. Absent: not given.
+   * First chunk. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 start = 2;
    */
   start?: number | undefined;
 
   /**
-   * The last chunk. Absent: not given.
+   * Last chunk. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 end = 3;
    */
@@ -1441,27 +1460,27 @@ export const DocumentChunkLocationSchema: GenMessage<DocumentChunkLocation> = /*
   messageDesc(file_switchboard_v1_content, 35);
 
 /**
- * A range of chunks of a search result.
+ * Range of chunks in a search result.
  *
  * @generated from message switchboard.v1.SearchResultLocation
  */
 export type SearchResultLocation = Message$1<"switchboard.v1.SearchResultLocation"> & {
   /**
-   * Which search result of the request, from 0. Absent: not given.
+   * Index of the search result in the request, from 0. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 search_result_index = 1;
    */
   searchResultIndex?: number | undefined;
 
   /**
-   * The first chunk. Absent: not given.
+   * First chunk. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 start = 2;
    */
   start?: number | undefined;
 
   /**
-   * The last chunk. Absent: not given.
+   * Last chunk. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 end = 3;
    */
@@ -1476,13 +1495,13 @@ export const SearchResultLocationSchema: GenMessage<SearchResultLocation> = /*@_
   messageDesc(file_switchboard_v1_content, 36);
 
 /**
- * Makes a declared tool available from here on.
+ * Makes a declared tool available from this turn on.
  *
  * @generated from message switchboard.v1.ToolAdditionBlock
  */
 export type ToolAdditionBlock = Message$1<"switchboard.v1.ToolAdditionBlock"> & {
   /**
-   * Which tool.
+   * The tool.
    *
    * @generated from field: switchboard.v1.ToolReference tool = 1;
    */
@@ -1497,13 +1516,13 @@ export const ToolAdditionBlockSchema: GenMessage<ToolAdditionBlock> = /*@__PURE_
   messageDesc(file_switchboard_v1_content, 37);
 
 /**
- * Takes a tool away from here on.
+ * Makes a tool unavailable from this turn on.
  *
  * @generated from message switchboard.v1.ToolRemovalBlock
  */
 export type ToolRemovalBlock = Message$1<"switchboard.v1.ToolRemovalBlock"> & {
   /**
-   * Which tool.
+   * The tool.
    *
    * @generated from field: switchboard.v1.ToolReference tool = 1;
    */
@@ -1518,27 +1537,27 @@ export const ToolRemovalBlockSchema: GenMessage<ToolRemovalBlock> = /*@__PURE__*
   messageDesc(file_switchboard_v1_content, 38);
 
 /**
- * Names a declared tool.
+ * Reference to a declared tool.
  *
  * @generated from message switchboard.v1.ToolReference
  */
 export type ToolReference = Message$1<"switchboard.v1.ToolReference"> & {
   /**
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    *
    * @generated from field: optional string type = 1;
    */
   type?: string | undefined;
 
   /**
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    *
    * @generated from field: optional string name = 2;
    */
   name?: string | undefined;
 
   /**
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    *
    * @generated from field: optional string server_name = 3;
    */
@@ -1553,20 +1572,20 @@ export const ToolReferenceSchema: GenMessage<ToolReference> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 39);
 
 /**
- * The tools that the model may ask for.
+ * Tools that the model may use.
  *
  * @generated from message switchboard.v1.ToolConfiguration
  */
 export type ToolConfiguration = Message$1<"switchboard.v1.ToolConfiguration"> & {
   /**
-   * At least one.
+   * The tools; at least one.
    *
    * @generated from field: repeated switchboard.v1.Tool tools = 1;
    */
   tools: Tool[];
 
   /**
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    *
    * @generated from field: switchboard.v1.ToolChoice tool_choice = 2;
    */
@@ -1587,13 +1606,13 @@ export const ToolConfigurationSchema: GenMessage<ToolConfiguration> = /*@__PURE_
  */
 export type Tool = Message$1<"switchboard.v1.Tool"> & {
   /**
-   * The kind of entry.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.Tool.tool
    */
   tool: {
     /**
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      *
      * @generated from field: switchboard.v1.ToolSpecification tool_spec = 1;
      */
@@ -1601,7 +1620,7 @@ export type Tool = Message$1<"switchboard.v1.Tool"> & {
     case: "toolSpec";
   } | {
     /**
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      *
      * @generated from field: switchboard.v1.SystemTool system_tool = 2;
      */
@@ -1609,7 +1628,7 @@ export type Tool = Message$1<"switchboard.v1.Tool"> & {
     case: "systemTool";
   } | {
     /**
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      *
      * @generated from field: switchboard.v1.CachePointBlock cache_point = 3;
      */
@@ -1626,34 +1645,34 @@ export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 41);
 
 /**
- * A tool of the caller's.
+ * Declaration of a tool of the caller.
  *
  * @generated from message switchboard.v1.ToolSpecification
  */
 export type ToolSpecification = Message$1<"switchboard.v1.ToolSpecification"> & {
   /**
-   * 1 to 64 of [a-zA-Z0-9_-].
+   * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    *
    * @generated from field: optional string description = 2;
    */
   description?: string | undefined;
 
   /**
-   * What it takes.
+   * Schema of the tool's arguments.
    *
    * @generated from field: switchboard.v1.ToolInputSchema input_schema = 3;
    */
   inputSchema?: ToolInputSchema | undefined;
 
   /**
-   * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+   * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
    *
    * @generated from field: optional bool strict = 4;
    */
@@ -1668,19 +1687,19 @@ export const ToolSpecificationSchema: GenMessage<ToolSpecification> = /*@__PURE_
   messageDesc(file_switchboard_v1_content, 42);
 
 /**
- * What a tool takes, as JSON Schema.
+ * JSON Schema of a tool's arguments. Free JSON has two forms, as described in Message.
  *
  * @generated from message switchboard.v1.ToolInputSchema
  */
 export type ToolInputSchema = Message$1<"switchboard.v1.ToolInputSchema"> & {
   /**
-   * The schema, an object at the top.
+   * Exactly one of these is set. The top level of the schema is an object.
    *
    * @generated from oneof switchboard.v1.ToolInputSchema.schema
    */
   schema: {
     /**
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      *
      * @generated from field: google.protobuf.Struct json = 1;
      */
@@ -1688,8 +1707,8 @@ export type ToolInputSchema = Message$1<"switchboard.v1.ToolInputSchema"> & {
     case: "json";
   } | {
     /**
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      *
      * @generated from field: string json_text = 2;
      */
@@ -1706,13 +1725,13 @@ export const ToolInputSchemaSchema: GenMessage<ToolInputSchema> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 43);
 
 /**
- * A tool that runs at Bedrock.
+ * Tool that runs at Bedrock.
  *
  * @generated from message switchboard.v1.SystemTool
  */
 export type SystemTool = Message$1<"switchboard.v1.SystemTool"> & {
   /**
-   * Its name, 1 to 64 characters, such as "nova_grounding".
+   * Name of the tool, 1 to 64 characters, such as "nova_grounding".
    *
    * @generated from field: string name = 1;
    */
@@ -1727,13 +1746,13 @@ export const SystemToolSchema: GenMessage<SystemTool> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 44);
 
 /**
- * Whether the model must ask for a tool.
+ * Whether the model must use a tool.
  *
  * @generated from message switchboard.v1.ToolChoice
  */
 export type ToolChoice = Message$1<"switchboard.v1.ToolChoice"> & {
   /**
-   * The rule.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ToolChoice.choice
    */
@@ -1747,7 +1766,7 @@ export type ToolChoice = Message$1<"switchboard.v1.ToolChoice"> & {
     case: "auto";
   } | {
     /**
-     * It must ask for one of them.
+     * The model must use at least one tool.
      *
      * @generated from field: switchboard.v1.AnyToolChoice any = 2;
      */
@@ -1755,7 +1774,7 @@ export type ToolChoice = Message$1<"switchboard.v1.ToolChoice"> & {
     case: "any";
   } | {
     /**
-     * It must ask for this one.
+     * The model must use the given tool.
      *
      * @generated from field: switchboard.v1.SpecificToolChoice tool = 3;
      */
@@ -1772,7 +1791,7 @@ export const ToolChoiceSchema: GenMessage<ToolChoice> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 45);
 
 /**
- * The model decides.
+ * The model decides whether to use a tool.
  *
  * @generated from message switchboard.v1.AutoToolChoice
  */
@@ -1787,7 +1806,7 @@ export const AutoToolChoiceSchema: GenMessage<AutoToolChoice> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 46);
 
 /**
- * The model must ask for a tool.
+ * The model must use at least one tool.
  *
  * @generated from message switchboard.v1.AnyToolChoice
  */
@@ -1802,13 +1821,13 @@ export const AnyToolChoiceSchema: GenMessage<AnyToolChoice> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_content, 47);
 
 /**
- * The model must ask for one certain tool.
+ * The model must use the given tool.
  *
  * @generated from message switchboard.v1.SpecificToolChoice
  */
 export type SpecificToolChoice = Message$1<"switchboard.v1.SpecificToolChoice"> & {
   /**
-   * The tool's name.
+   * Name of the tool.
    *
    * @generated from field: string name = 1;
    */

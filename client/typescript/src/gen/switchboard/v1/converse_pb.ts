@@ -4,13 +4,14 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import type { CitationLocation, ErrorBlock, ImageSource, Message as Message$1, SystemContentBlock, ToolConfiguration } from "./content_pb.js";
 import { file_switchboard_v1_content } from "./content_pb.js";
 import type { ConverseTrace } from "./guardrail_pb.js";
 import { file_switchboard_v1_guardrail } from "./guardrail_pb.js";
-import type { Route } from "./route_pb.js";
+import type { ErrorReason, Route } from "./route_pb.js";
 import { file_switchboard_v1_route } from "./route_pb.js";
 import type { Cost, TokenUsage } from "./usage_pb.js";
 import { file_switchboard_v1_usage } from "./usage_pb.js";
@@ -20,67 +21,67 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file switchboard/v1/converse.proto.
  */
 export const file_switchboard_v1_converse: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zd2l0Y2hib2FyZC92MS9jb252ZXJzZS5wcm90bxIOc3dpdGNoYm9hcmQudjEi8wcKD0NvbnZlcnNlUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSKQoIbWVzc2FnZXMYAiADKAsyFy5zd2l0Y2hib2FyZC52MS5NZXNzYWdlEjIKBnN5c3RlbRgDIAMoCzIiLnN3aXRjaGJvYXJkLnYxLlN5c3RlbUNvbnRlbnRCbG9jaxJAChBpbmZlcmVuY2VfY29uZmlnGAUgASgLMiYuc3dpdGNoYm9hcmQudjEuSW5mZXJlbmNlQ29uZmlndXJhdGlvbhI2Cgt0b29sX2NvbmZpZxgGIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xDb25maWd1cmF0aW9uEkAKEGd1YXJkcmFpbF9jb25maWcYByABKAsyJi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb25maWd1cmF0aW9uEkIKH2FkZGl0aW9uYWxfbW9kZWxfcmVxdWVzdF9maWVsZHMYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASLgokYWRkaXRpb25hbF9tb2RlbF9yZXF1ZXN0X2ZpZWxkc19qc29uGAkgASgJSAASTgoQcHJvbXB0X3ZhcmlhYmxlcxgKIAMoCzI0LnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlUmVxdWVzdC5Qcm9tcHRWYXJpYWJsZXNFbnRyeRItCiVhZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkX3BhdGhzGAsgAygJEk4KEHJlcXVlc3RfbWV0YWRhdGEYDCADKAsyNC5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QuUmVxdWVzdE1ldGFkYXRhRW50cnkSRAoScGVyZm9ybWFuY2VfY29uZmlnGA0gASgLMiguc3dpdGNoYm9hcmQudjEuUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEjEKDHNlcnZpY2VfdGllchgOIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlNlcnZpY2VUaWVyEjMKDW91dHB1dF9jb25maWcYDyABKAsyHC5zd2l0Y2hib2FyZC52MS5PdXRwdXRDb25maWcaXAoUUHJvbXB0VmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEjMKBXZhbHVlGAIgASgLMiQuc3dpdGNoYm9hcmQudjEuUHJvbXB0VmFyaWFibGVWYWx1ZXM6AjgBGjYKFFJlcXVlc3RNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCGwoZYWRkaXRpb25hbF9yZXF1ZXN0X2ZpZWxkc0oECAQQBVIIbW9kZWxfaWQioAEKFkluZmVyZW5jZUNvbmZpZ3VyYXRpb24SFwoKbWF4X3Rva2VucxgBIAEoBUgAiAEBEhgKC3RlbXBlcmF0dXJlGAIgASgBSAGIAQESEgoFdG9wX3AYAyABKAFIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCUINCgtfbWF4X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCCAoGX3RvcF9wIugBChZHdWFyZHJhaWxDb25maWd1cmF0aW9uEiEKFGd1YXJkcmFpbF9pZGVudGlmaWVyGAEgASgJSACIAQESHgoRZ3VhcmRyYWlsX3ZlcnNpb24YAiABKAlIAYgBARISCgV0cmFjZRgDIAEoCUgCiAEBEiMKFnN0cmVhbV9wcm9jZXNzaW5nX21vZGUYBCABKAlIA4gBAUIXChVfZ3VhcmRyYWlsX2lkZW50aWZpZXJCFAoSX2d1YXJkcmFpbF92ZXJzaW9uQggKBl90cmFjZUIZChdfc3RyZWFtX3Byb2Nlc3NpbmdfbW9kZSIvChRQcm9tcHRWYXJpYWJsZVZhbHVlcxIOCgR0ZXh0GAEgASgJSABCBwoFdmFsdWUiPAoYUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEhQKB2xhdGVuY3kYASABKAlIAIgBAUIKCghfbGF0ZW5jeSIbCgtTZXJ2aWNlVGllchIMCgR0eXBlGAEgASgJImEKDE91dHB1dENvbmZpZxIxCgt0ZXh0X2Zvcm1hdBgBIAEoCzIcLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdBITCgZlZmZvcnQYAiABKAlIAIgBAUIJCgdfZWZmb3J0IlYKDE91dHB1dEZvcm1hdBIMCgR0eXBlGAEgASgJEjgKCXN0cnVjdHVyZRgCIAEoCzIlLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdFN0cnVjdHVyZSJhChVPdXRwdXRGb3JtYXRTdHJ1Y3R1cmUSOwoLanNvbl9zY2hlbWEYASABKAsyJC5zd2l0Y2hib2FyZC52MS5Kc29uU2NoZW1hRGVmaW5pdGlvbkgAQgsKCXN0cnVjdHVyZSJsChRKc29uU2NoZW1hRGVmaW5pdGlvbhIOCgZzY2hlbWEYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEhgKC2Rlc2NyaXB0aW9uGAMgASgJSAGIAQFCBwoFX25hbWVCDgoMX2Rlc2NyaXB0aW9uIuIEChBDb252ZXJzZVJlc3BvbnNlEi4KBm91dHB1dBgBIAEoCzIeLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlT3V0cHV0Ei8KC3N0b3BfcmVhc29uGAIgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAyABKAkSKQoFdXNhZ2UYBCABKAsyGi5zd2l0Y2hib2FyZC52MS5Ub2tlblVzYWdlEjAKB21ldHJpY3MYBSABKAsyHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZU1ldHJpY3MSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgGIAEoCUgAiAEBEiwKBXRyYWNlGAcgASgLMh0uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUcmFjZRJEChJwZXJmb3JtYW5jZV9jb25maWcYCCABKAsyKC5zd2l0Y2hib2FyZC52MS5QZXJmb3JtYW5jZUNvbmZpZ3VyYXRpb24SMQoMc2VydmljZV90aWVyGAkgASgLMhsuc3dpdGNoYm9hcmQudjEuU2VydmljZVRpZXISJAoFcm91dGUYCiABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZRIoCgdsYXRlbmN5GAsgASgLMhcuc3dpdGNoYm9hcmQudjEuTGF0ZW5jeRIiCgRjb3N0GAwgASgLMhQuc3dpdGNoYm9hcmQudjEuQ29zdEIoCiZfYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbiJGCg5Db252ZXJzZU91dHB1dBIqCgdtZXNzYWdlGAEgASgLMhcuc3dpdGNoYm9hcmQudjEuTWVzc2FnZUgAQggKBm91dHB1dCIlCg9Db252ZXJzZU1ldHJpY3MSEgoKbGF0ZW5jeV9tcxgBIAEoAyKTAQoHTGF0ZW5jeRIuCgtmaXJzdF90b2tlbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtzd2l0Y2hib2FyZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1BAoWQ29udmVyc2VTdHJlYW1SZXNwb25zZRImCgVyb3V0ZRgBIAEoCzIVLnN3aXRjaGJvYXJkLnYxLlJvdXRlSAASOgoNbWVzc2FnZV9zdGFydBgCIAEoCzIhLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2VTdGFydEV2ZW50SAASRQoTY29udGVudF9ibG9ja19zdGFydBgDIAEoCzImLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0YXJ0RXZlbnRIABJFChNjb250ZW50X2Jsb2NrX2RlbHRhGAQgASgLMiYuc3dpdGNoYm9hcmQudjEuQ29udGVudEJsb2NrRGVsdGFFdmVudEgAEkMKEmNvbnRlbnRfYmxvY2tfc3RvcBgFIAEoCzIlLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0b3BFdmVudEgAEjgKDG1lc3NhZ2Vfc3RvcBgGIAEoCzIgLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2VTdG9wRXZlbnRIABIvCgdyZXN0YXJ0GAcgASgLMhwuc3dpdGNoYm9hcmQudjEuUmVzdGFydEV2ZW50SAASPwoIbWV0YWRhdGEYCCABKAsyKy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVN0cmVhbU1ldGFkYXRhRXZlbnRIABIvCgd1bmtub3duGAkgASgLMhwuc3dpdGNoYm9hcmQudjEuVW5rbm93bkV2ZW50SABCBwoFZXZlbnQiIQoRTWVzc2FnZVN0YXJ0RXZlbnQSDAoEcm9sZRgBIAEoCSJnChZDb250ZW50QmxvY2tTdGFydEV2ZW50EjAKBXN0YXJ0GAEgASgLMiEuc3dpdGNoYm9hcmQudjEuQ29udGVudEJsb2NrU3RhcnQSGwoTY29udGVudF9ibG9ja19pbmRleBgCIAEoBSLaAQoRQ29udGVudEJsb2NrU3RhcnQSNQoIdG9vbF91c2UYASABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sVXNlQmxvY2tTdGFydEgAEjsKC3Rvb2xfcmVzdWx0GAIgASgLMiQuc3dpdGNoYm9hcmQudjEuVG9vbFJlc3VsdEJsb2NrU3RhcnRIABIwCgVpbWFnZRgDIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkltYWdlQmxvY2tTdGFydEgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBXN0YXJ0IlIKEVRvb2xVc2VCbG9ja1N0YXJ0EhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoEdHlwZRgDIAEoCUgAiAEBQgcKBV90eXBlImcKFFRvb2xSZXN1bHRCbG9ja1N0YXJ0EhMKC3Rvb2xfdXNlX2lkGAEgASgJEhEKBHR5cGUYAiABKAlIAIgBARITCgZzdGF0dXMYAyABKAlIAYgBAUIHCgVfdHlwZUIJCgdfc3RhdHVzIiEKD0ltYWdlQmxvY2tTdGFydBIOCgZmb3JtYXQYASABKAkiZwoWQ29udGVudEJsb2NrRGVsdGFFdmVudBIwCgVkZWx0YRgBIAEoCzIhLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja0RlbHRhEhsKE2NvbnRlbnRfYmxvY2tfaW5kZXgYAiABKAUi4gIKEUNvbnRlbnRCbG9ja0RlbHRhEg4KBHRleHQYASABKAlIABI1Cgh0b29sX3VzZRgCIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xVc2VCbG9ja0RlbHRhSAASNgoLdG9vbF9yZXN1bHQYAyABKAsyHy5zd2l0Y2hib2FyZC52MS5Ub29sUmVzdWx0RGVsdGFIABJHChFyZWFzb25pbmdfY29udGVudBgEIAEoCzIqLnN3aXRjaGJvYXJkLnYxLlJlYXNvbmluZ0NvbnRlbnRCbG9ja0RlbHRhSAASMgoIY2l0YXRpb24YBSABKAsyHi5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbnNEZWx0YUgAEjAKBWltYWdlGAYgASgLMh8uc3dpdGNoYm9hcmQudjEuSW1hZ2VCbG9ja0RlbHRhSAASFgoMdW5rbm93bl9qc29uGGQgASgJSABCBwoFZGVsdGEiIgoRVG9vbFVzZUJsb2NrRGVsdGESDQoFaW5wdXQYASABKAkiRwoPVG9vbFJlc3VsdERlbHRhEjQKBmJsb2NrcxgBIAMoCzIkLnN3aXRjaGJvYXJkLnYxLlRvb2xSZXN1bHRCbG9ja0RlbHRhIlwKFFRvb2xSZXN1bHRCbG9ja0RlbHRhEg4KBHRleHQYASABKAlIABITCglqc29uX3RleHQYAiABKAlIABIWCgx1bmtub3duX2pzb24YZCABKAlIAEIHCgVibG9jayJ+ChpSZWFzb25pbmdDb250ZW50QmxvY2tEZWx0YRIOCgR0ZXh0GAEgASgJSAASGgoQcmVkYWN0ZWRfY29udGVudBgCIAEoDEgAEhMKCXNpZ25hdHVyZRgDIAEoCUgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBWRlbHRhIsYBCg5DaXRhdGlvbnNEZWx0YRISCgV0aXRsZRgBIAEoCUgAiAEBEhMKBnNvdXJjZRgCIAEoCUgBiAEBEkIKDnNvdXJjZV9jb250ZW50GAMgAygLMiouc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25Tb3VyY2VDb250ZW50RGVsdGESMgoIbG9jYXRpb24YBCABKAsyIC5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbkxvY2F0aW9uQggKBl90aXRsZUIJCgdfc291cmNlIjgKGkNpdGF0aW9uU291cmNlQ29udGVudERlbHRhEhEKBHRleHQYASABKAlIAIgBAUIHCgVfdGV4dCJpCg9JbWFnZUJsb2NrRGVsdGESKwoGc291cmNlGAEgASgLMhsuc3dpdGNoYm9hcmQudjEuSW1hZ2VTb3VyY2USKQoFZXJyb3IYAiABKAsyGi5zd2l0Y2hib2FyZC52MS5FcnJvckJsb2NrIjQKFUNvbnRlbnRCbG9ja1N0b3BFdmVudBIbChNjb250ZW50X2Jsb2NrX2luZGV4GAEgASgFIroBChBNZXNzYWdlU3RvcEV2ZW50Ei8KC3N0b3BfcmVhc29uGAEgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAiABKAkSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgDIAEoCUgAiAEBQigKJl9hZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkc19qc29uIh4KDFJlc3RhcnRFdmVudBIOCgZyZWFzb24YASABKAki7wIKG0NvbnZlcnNlU3RyZWFtTWV0YWRhdGFFdmVudBIpCgV1c2FnZRgBIAEoCzIaLnN3aXRjaGJvYXJkLnYxLlRva2VuVXNhZ2USMAoHbWV0cmljcxgCIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlTWV0cmljcxIsCgV0cmFjZRgDIAEoCzIdLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlVHJhY2USRAoScGVyZm9ybWFuY2VfY29uZmlnGAQgASgLMiguc3dpdGNoYm9hcmQudjEuUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEjEKDHNlcnZpY2VfdGllchgFIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlNlcnZpY2VUaWVyEigKB2xhdGVuY3kYBiABKAsyFy5zd2l0Y2hib2FyZC52MS5MYXRlbmN5EiIKBGNvc3QYCSABKAsyFC5zd2l0Y2hib2FyZC52MS5Db3N0IjAKDFVua25vd25FdmVudBISCgpldmVudF90eXBlGAEgASgJEgwKBGpzb24YAiABKAkiWAoSQ291bnRUb2tlbnNSZXF1ZXN0EhEKCXRhc2tfdHlwZRgBIAEoCRIvCgVpbnB1dBgCIAEoCzIgLnN3aXRjaGJvYXJkLnYxLkNvdW50VG9rZW5zSW5wdXQimAEKEENvdW50VG9rZW5zSW5wdXQSQAoMaW52b2tlX21vZGVsGAEgASgLMiguc3dpdGNoYm9hcmQudjEuSW52b2tlTW9kZWxUb2tlbnNSZXF1ZXN0SAASOQoIY29udmVyc2UYAiABKAsyJS5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVRva2Vuc1JlcXVlc3RIAEIHCgVpbnB1dCIoChhJbnZva2VNb2RlbFRva2Vuc1JlcXVlc3QSDAoEYm9keRgBIAEoDCK/AgoVQ29udmVyc2VUb2tlbnNSZXF1ZXN0EikKCG1lc3NhZ2VzGAEgAygLMhcuc3dpdGNoYm9hcmQudjEuTWVzc2FnZRIyCgZzeXN0ZW0YAiADKAsyIi5zd2l0Y2hib2FyZC52MS5TeXN0ZW1Db250ZW50QmxvY2sSNgoLdG9vbF9jb25maWcYAyABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sQ29uZmlndXJhdGlvbhJCCh9hZGRpdGlvbmFsX21vZGVsX3JlcXVlc3RfZmllbGRzGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEgAEi4KJGFkZGl0aW9uYWxfbW9kZWxfcmVxdWVzdF9maWVsZHNfanNvbhgFIAEoCUgAQhsKGWFkZGl0aW9uYWxfcmVxdWVzdF9maWVsZHMiUQoTQ291bnRUb2tlbnNSZXNwb25zZRIUCgxpbnB1dF90b2tlbnMYASABKAUSJAoFcm91dGUYAiABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZSrbAgoKU3RvcFJlYXNvbhIbChdTVE9QX1JFQVNPTl9VTlNQRUNJRklFRBAAEhgKFFNUT1BfUkVBU09OX0VORF9UVVJOEAESGAoUU1RPUF9SRUFTT05fVE9PTF9VU0UQAhIaChZTVE9QX1JFQVNPTl9NQVhfVE9LRU5TEAMSHQoZU1RPUF9SRUFTT05fU1RPUF9TRVFVRU5DRRAEEiQKIFNUT1BfUkVBU09OX0dVQVJEUkFJTF9JTlRFUlZFTkVEEAUSIAocU1RPUF9SRUFTT05fQ09OVEVOVF9GSUxURVJFRBAGEiYKIlNUT1BfUkVBU09OX01BTEZPUk1FRF9NT0RFTF9PVVRQVVQQBxIiCh5TVE9QX1JFQVNPTl9NQUxGT1JNRURfVE9PTF9VU0UQCBItCilTVE9QX1JFQVNPTl9NT0RFTF9DT05URVhUX1dJTkRPV19FWENFRURFRBAJMpUCCg9Db252ZXJzZVNlcnZpY2USTQoIQ29udmVyc2USHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QaIC5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlc3BvbnNlElsKDkNvbnZlcnNlU3RyZWFtEh8uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VSZXF1ZXN0GiYuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VTdHJlYW1SZXNwb25zZTABElYKC0NvdW50VG9rZW5zEiIuc3dpdGNoYm9hcmQudjEuQ291bnRUb2tlbnNSZXF1ZXN0GiMuc3dpdGNoYm9hcmQudjEuQ291bnRUb2tlbnNSZXNwb25zZUJjChFhaS5zd2l0Y2hib2FyZC52MVABWkxnaXRodWIuY29tL3N3aXRjaGJvYXJkLWFpL3N3aXRjaGJvYXJkL2NsaWVudC9nby9zd2l0Y2hib2FyZC92MTtzd2l0Y2hib2FyZHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_struct, file_switchboard_v1_content, file_switchboard_v1_guardrail, file_switchboard_v1_route, file_switchboard_v1_usage]);
+  fileDesc("Ch1zd2l0Y2hib2FyZC92MS9jb252ZXJzZS5wcm90bxIOc3dpdGNoYm9hcmQudjEi8wcKD0NvbnZlcnNlUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSKQoIbWVzc2FnZXMYAiADKAsyFy5zd2l0Y2hib2FyZC52MS5NZXNzYWdlEjIKBnN5c3RlbRgDIAMoCzIiLnN3aXRjaGJvYXJkLnYxLlN5c3RlbUNvbnRlbnRCbG9jaxJAChBpbmZlcmVuY2VfY29uZmlnGAUgASgLMiYuc3dpdGNoYm9hcmQudjEuSW5mZXJlbmNlQ29uZmlndXJhdGlvbhI2Cgt0b29sX2NvbmZpZxgGIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xDb25maWd1cmF0aW9uEkAKEGd1YXJkcmFpbF9jb25maWcYByABKAsyJi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb25maWd1cmF0aW9uEkIKH2FkZGl0aW9uYWxfbW9kZWxfcmVxdWVzdF9maWVsZHMYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASLgokYWRkaXRpb25hbF9tb2RlbF9yZXF1ZXN0X2ZpZWxkc19qc29uGAkgASgJSAASTgoQcHJvbXB0X3ZhcmlhYmxlcxgKIAMoCzI0LnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlUmVxdWVzdC5Qcm9tcHRWYXJpYWJsZXNFbnRyeRItCiVhZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkX3BhdGhzGAsgAygJEk4KEHJlcXVlc3RfbWV0YWRhdGEYDCADKAsyNC5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QuUmVxdWVzdE1ldGFkYXRhRW50cnkSRAoScGVyZm9ybWFuY2VfY29uZmlnGA0gASgLMiguc3dpdGNoYm9hcmQudjEuUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEjEKDHNlcnZpY2VfdGllchgOIAEoCzIbLnN3aXRjaGJvYXJkLnYxLlNlcnZpY2VUaWVyEjMKDW91dHB1dF9jb25maWcYDyABKAsyHC5zd2l0Y2hib2FyZC52MS5PdXRwdXRDb25maWcaXAoUUHJvbXB0VmFyaWFibGVzRW50cnkSCwoDa2V5GAEgASgJEjMKBXZhbHVlGAIgASgLMiQuc3dpdGNoYm9hcmQudjEuUHJvbXB0VmFyaWFibGVWYWx1ZXM6AjgBGjYKFFJlcXVlc3RNZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCGwoZYWRkaXRpb25hbF9yZXF1ZXN0X2ZpZWxkc0oECAQQBVIIbW9kZWxfaWQioAEKFkluZmVyZW5jZUNvbmZpZ3VyYXRpb24SFwoKbWF4X3Rva2VucxgBIAEoBUgAiAEBEhgKC3RlbXBlcmF0dXJlGAIgASgBSAGIAQESEgoFdG9wX3AYAyABKAFIAogBARIWCg5zdG9wX3NlcXVlbmNlcxgEIAMoCUINCgtfbWF4X3Rva2Vuc0IOCgxfdGVtcGVyYXR1cmVCCAoGX3RvcF9wIugBChZHdWFyZHJhaWxDb25maWd1cmF0aW9uEiEKFGd1YXJkcmFpbF9pZGVudGlmaWVyGAEgASgJSACIAQESHgoRZ3VhcmRyYWlsX3ZlcnNpb24YAiABKAlIAYgBARISCgV0cmFjZRgDIAEoCUgCiAEBEiMKFnN0cmVhbV9wcm9jZXNzaW5nX21vZGUYBCABKAlIA4gBAUIXChVfZ3VhcmRyYWlsX2lkZW50aWZpZXJCFAoSX2d1YXJkcmFpbF92ZXJzaW9uQggKBl90cmFjZUIZChdfc3RyZWFtX3Byb2Nlc3NpbmdfbW9kZSIvChRQcm9tcHRWYXJpYWJsZVZhbHVlcxIOCgR0ZXh0GAEgASgJSABCBwoFdmFsdWUiPAoYUGVyZm9ybWFuY2VDb25maWd1cmF0aW9uEhQKB2xhdGVuY3kYASABKAlIAIgBAUIKCghfbGF0ZW5jeSIbCgtTZXJ2aWNlVGllchIMCgR0eXBlGAEgASgJImEKDE91dHB1dENvbmZpZxIxCgt0ZXh0X2Zvcm1hdBgBIAEoCzIcLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdBITCgZlZmZvcnQYAiABKAlIAIgBAUIJCgdfZWZmb3J0IlYKDE91dHB1dEZvcm1hdBIMCgR0eXBlGAEgASgJEjgKCXN0cnVjdHVyZRgCIAEoCzIlLnN3aXRjaGJvYXJkLnYxLk91dHB1dEZvcm1hdFN0cnVjdHVyZSJhChVPdXRwdXRGb3JtYXRTdHJ1Y3R1cmUSOwoLanNvbl9zY2hlbWEYASABKAsyJC5zd2l0Y2hib2FyZC52MS5Kc29uU2NoZW1hRGVmaW5pdGlvbkgAQgsKCXN0cnVjdHVyZSJsChRKc29uU2NoZW1hRGVmaW5pdGlvbhIOCgZzY2hlbWEYASABKAkSEQoEbmFtZRgCIAEoCUgAiAEBEhgKC2Rlc2NyaXB0aW9uGAMgASgJSAGIAQFCBwoFX25hbWVCDgoMX2Rlc2NyaXB0aW9uIuIEChBDb252ZXJzZVJlc3BvbnNlEi4KBm91dHB1dBgBIAEoCzIeLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlT3V0cHV0Ei8KC3N0b3BfcmVhc29uGAIgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAyABKAkSKQoFdXNhZ2UYBCABKAsyGi5zd2l0Y2hib2FyZC52MS5Ub2tlblVzYWdlEjAKB21ldHJpY3MYBSABKAsyHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZU1ldHJpY3MSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgGIAEoCUgAiAEBEiwKBXRyYWNlGAcgASgLMh0uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUcmFjZRJEChJwZXJmb3JtYW5jZV9jb25maWcYCCABKAsyKC5zd2l0Y2hib2FyZC52MS5QZXJmb3JtYW5jZUNvbmZpZ3VyYXRpb24SMQoMc2VydmljZV90aWVyGAkgASgLMhsuc3dpdGNoYm9hcmQudjEuU2VydmljZVRpZXISJAoFcm91dGUYCiABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZRIoCgdsYXRlbmN5GAsgASgLMhcuc3dpdGNoYm9hcmQudjEuTGF0ZW5jeRIiCgRjb3N0GAwgASgLMhQuc3dpdGNoYm9hcmQudjEuQ29zdEIoCiZfYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbiJGCg5Db252ZXJzZU91dHB1dBIqCgdtZXNzYWdlGAEgASgLMhcuc3dpdGNoYm9hcmQudjEuTWVzc2FnZUgAQggKBm91dHB1dCIlCg9Db252ZXJzZU1ldHJpY3MSEgoKbGF0ZW5jeV9tcxgBIAEoAyKTAQoHTGF0ZW5jeRIuCgtmaXJzdF90b2tlbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgV0b3RhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtzd2l0Y2hib2FyZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiK1BAoWQ29udmVyc2VTdHJlYW1SZXNwb25zZRImCgVyb3V0ZRgBIAEoCzIVLnN3aXRjaGJvYXJkLnYxLlJvdXRlSAASOgoNbWVzc2FnZV9zdGFydBgCIAEoCzIhLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2VTdGFydEV2ZW50SAASRQoTY29udGVudF9ibG9ja19zdGFydBgDIAEoCzImLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0YXJ0RXZlbnRIABJFChNjb250ZW50X2Jsb2NrX2RlbHRhGAQgASgLMiYuc3dpdGNoYm9hcmQudjEuQ29udGVudEJsb2NrRGVsdGFFdmVudEgAEkMKEmNvbnRlbnRfYmxvY2tfc3RvcBgFIAEoCzIlLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja1N0b3BFdmVudEgAEjgKDG1lc3NhZ2Vfc3RvcBgGIAEoCzIgLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2VTdG9wRXZlbnRIABIvCgdyZXN0YXJ0GAcgASgLMhwuc3dpdGNoYm9hcmQudjEuUmVzdGFydEV2ZW50SAASPwoIbWV0YWRhdGEYCCABKAsyKy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVN0cmVhbU1ldGFkYXRhRXZlbnRIABIvCgd1bmtub3duGAkgASgLMhwuc3dpdGNoYm9hcmQudjEuVW5rbm93bkV2ZW50SABCBwoFZXZlbnQiIQoRTWVzc2FnZVN0YXJ0RXZlbnQSDAoEcm9sZRgBIAEoCSJnChZDb250ZW50QmxvY2tTdGFydEV2ZW50EjAKBXN0YXJ0GAEgASgLMiEuc3dpdGNoYm9hcmQudjEuQ29udGVudEJsb2NrU3RhcnQSGwoTY29udGVudF9ibG9ja19pbmRleBgCIAEoBSLaAQoRQ29udGVudEJsb2NrU3RhcnQSNQoIdG9vbF91c2UYASABKAsyIS5zd2l0Y2hib2FyZC52MS5Ub29sVXNlQmxvY2tTdGFydEgAEjsKC3Rvb2xfcmVzdWx0GAIgASgLMiQuc3dpdGNoYm9hcmQudjEuVG9vbFJlc3VsdEJsb2NrU3RhcnRIABIwCgVpbWFnZRgDIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkltYWdlQmxvY2tTdGFydEgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBXN0YXJ0IlIKEVRvb2xVc2VCbG9ja1N0YXJ0EhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEQoEdHlwZRgDIAEoCUgAiAEBQgcKBV90eXBlImcKFFRvb2xSZXN1bHRCbG9ja1N0YXJ0EhMKC3Rvb2xfdXNlX2lkGAEgASgJEhEKBHR5cGUYAiABKAlIAIgBARITCgZzdGF0dXMYAyABKAlIAYgBAUIHCgVfdHlwZUIJCgdfc3RhdHVzIiEKD0ltYWdlQmxvY2tTdGFydBIOCgZmb3JtYXQYASABKAkiZwoWQ29udGVudEJsb2NrRGVsdGFFdmVudBIwCgVkZWx0YRgBIAEoCzIhLnN3aXRjaGJvYXJkLnYxLkNvbnRlbnRCbG9ja0RlbHRhEhsKE2NvbnRlbnRfYmxvY2tfaW5kZXgYAiABKAUi4gIKEUNvbnRlbnRCbG9ja0RlbHRhEg4KBHRleHQYASABKAlIABI1Cgh0b29sX3VzZRgCIAEoCzIhLnN3aXRjaGJvYXJkLnYxLlRvb2xVc2VCbG9ja0RlbHRhSAASNgoLdG9vbF9yZXN1bHQYAyABKAsyHy5zd2l0Y2hib2FyZC52MS5Ub29sUmVzdWx0RGVsdGFIABJHChFyZWFzb25pbmdfY29udGVudBgEIAEoCzIqLnN3aXRjaGJvYXJkLnYxLlJlYXNvbmluZ0NvbnRlbnRCbG9ja0RlbHRhSAASMgoIY2l0YXRpb24YBSABKAsyHi5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbnNEZWx0YUgAEjAKBWltYWdlGAYgASgLMh8uc3dpdGNoYm9hcmQudjEuSW1hZ2VCbG9ja0RlbHRhSAASFgoMdW5rbm93bl9qc29uGGQgASgJSABCBwoFZGVsdGEiIgoRVG9vbFVzZUJsb2NrRGVsdGESDQoFaW5wdXQYASABKAkiRwoPVG9vbFJlc3VsdERlbHRhEjQKBmJsb2NrcxgBIAMoCzIkLnN3aXRjaGJvYXJkLnYxLlRvb2xSZXN1bHRCbG9ja0RlbHRhIlwKFFRvb2xSZXN1bHRCbG9ja0RlbHRhEg4KBHRleHQYASABKAlIABITCglqc29uX3RleHQYAiABKAlIABIWCgx1bmtub3duX2pzb24YZCABKAlIAEIHCgVibG9jayJ+ChpSZWFzb25pbmdDb250ZW50QmxvY2tEZWx0YRIOCgR0ZXh0GAEgASgJSAASGgoQcmVkYWN0ZWRfY29udGVudBgCIAEoDEgAEhMKCXNpZ25hdHVyZRgDIAEoCUgAEhYKDHVua25vd25fanNvbhhkIAEoCUgAQgcKBWRlbHRhIsYBCg5DaXRhdGlvbnNEZWx0YRISCgV0aXRsZRgBIAEoCUgAiAEBEhMKBnNvdXJjZRgCIAEoCUgBiAEBEkIKDnNvdXJjZV9jb250ZW50GAMgAygLMiouc3dpdGNoYm9hcmQudjEuQ2l0YXRpb25Tb3VyY2VDb250ZW50RGVsdGESMgoIbG9jYXRpb24YBCABKAsyIC5zd2l0Y2hib2FyZC52MS5DaXRhdGlvbkxvY2F0aW9uQggKBl90aXRsZUIJCgdfc291cmNlIjgKGkNpdGF0aW9uU291cmNlQ29udGVudERlbHRhEhEKBHRleHQYASABKAlIAIgBAUIHCgVfdGV4dCJpCg9JbWFnZUJsb2NrRGVsdGESKwoGc291cmNlGAEgASgLMhsuc3dpdGNoYm9hcmQudjEuSW1hZ2VTb3VyY2USKQoFZXJyb3IYAiABKAsyGi5zd2l0Y2hib2FyZC52MS5FcnJvckJsb2NrIjQKFUNvbnRlbnRCbG9ja1N0b3BFdmVudBIbChNjb250ZW50X2Jsb2NrX2luZGV4GAEgASgFIroBChBNZXNzYWdlU3RvcEV2ZW50Ei8KC3N0b3BfcmVhc29uGAEgASgOMhouc3dpdGNoYm9hcmQudjEuU3RvcFJlYXNvbhIXCg9yYXdfc3RvcF9yZWFzb24YAiABKAkSMgolYWRkaXRpb25hbF9tb2RlbF9yZXNwb25zZV9maWVsZHNfanNvbhgDIAEoCUgAiAEBQigKJl9hZGRpdGlvbmFsX21vZGVsX3Jlc3BvbnNlX2ZpZWxkc19qc29uIjsKDFJlc3RhcnRFdmVudBIrCgZyZWFzb24YASABKA4yGy5zd2l0Y2hib2FyZC52MS5FcnJvclJlYXNvbiKbAwobQ29udmVyc2VTdHJlYW1NZXRhZGF0YUV2ZW50EikKBXVzYWdlGAEgASgLMhouc3dpdGNoYm9hcmQudjEuVG9rZW5Vc2FnZRIwCgdtZXRyaWNzGAIgASgLMh8uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VNZXRyaWNzEiwKBXRyYWNlGAMgASgLMh0uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUcmFjZRJEChJwZXJmb3JtYW5jZV9jb25maWcYBCABKAsyKC5zd2l0Y2hib2FyZC52MS5QZXJmb3JtYW5jZUNvbmZpZ3VyYXRpb24SMQoMc2VydmljZV90aWVyGAUgASgLMhsuc3dpdGNoYm9hcmQudjEuU2VydmljZVRpZXISKAoHbGF0ZW5jeRgGIAEoCzIXLnN3aXRjaGJvYXJkLnYxLkxhdGVuY3kSJAoFcm91dGUYByABKAsyFS5zd2l0Y2hib2FyZC52MS5Sb3V0ZRIiCgRjb3N0GAkgASgLMhQuc3dpdGNoYm9hcmQudjEuQ29zdEoECAgQCSIwCgxVbmtub3duRXZlbnQSEgoKZXZlbnRfdHlwZRgBIAEoCRIMCgRqc29uGAIgASgJIlgKEkNvdW50VG9rZW5zUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSLwoFaW5wdXQYAiABKAsyIC5zd2l0Y2hib2FyZC52MS5Db3VudFRva2Vuc0lucHV0IpgBChBDb3VudFRva2Vuc0lucHV0EkAKDGludm9rZV9tb2RlbBgBIAEoCzIoLnN3aXRjaGJvYXJkLnYxLkludm9rZU1vZGVsVG9rZW5zUmVxdWVzdEgAEjkKCGNvbnZlcnNlGAIgASgLMiUuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VUb2tlbnNSZXF1ZXN0SABCBwoFaW5wdXQiKAoYSW52b2tlTW9kZWxUb2tlbnNSZXF1ZXN0EgwKBGJvZHkYASABKAwivwIKFUNvbnZlcnNlVG9rZW5zUmVxdWVzdBIpCghtZXNzYWdlcxgBIAMoCzIXLnN3aXRjaGJvYXJkLnYxLk1lc3NhZ2USMgoGc3lzdGVtGAIgAygLMiIuc3dpdGNoYm9hcmQudjEuU3lzdGVtQ29udGVudEJsb2NrEjYKC3Rvb2xfY29uZmlnGAMgASgLMiEuc3dpdGNoYm9hcmQudjEuVG9vbENvbmZpZ3VyYXRpb24SQgofYWRkaXRpb25hbF9tb2RlbF9yZXF1ZXN0X2ZpZWxkcxgEIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RIABIuCiRhZGRpdGlvbmFsX21vZGVsX3JlcXVlc3RfZmllbGRzX2pzb24YBSABKAlIAEIbChlhZGRpdGlvbmFsX3JlcXVlc3RfZmllbGRzIlEKE0NvdW50VG9rZW5zUmVzcG9uc2USFAoMaW5wdXRfdG9rZW5zGAEgASgFEiQKBXJvdXRlGAIgASgLMhUuc3dpdGNoYm9hcmQudjEuUm91dGUq2wIKClN0b3BSZWFzb24SGwoXU1RPUF9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRTVE9QX1JFQVNPTl9FTkRfVFVSThABEhgKFFNUT1BfUkVBU09OX1RPT0xfVVNFEAISGgoWU1RPUF9SRUFTT05fTUFYX1RPS0VOUxADEh0KGVNUT1BfUkVBU09OX1NUT1BfU0VRVUVOQ0UQBBIkCiBTVE9QX1JFQVNPTl9HVUFSRFJBSUxfSU5URVJWRU5FRBAFEiAKHFNUT1BfUkVBU09OX0NPTlRFTlRfRklMVEVSRUQQBhImCiJTVE9QX1JFQVNPTl9NQUxGT1JNRURfTU9ERUxfT1VUUFVUEAcSIgoeU1RPUF9SRUFTT05fTUFMRk9STUVEX1RPT0xfVVNFEAgSLQopU1RPUF9SRUFTT05fTU9ERUxfQ09OVEVYVF9XSU5ET1dfRVhDRUVERUQQCTLrAgoPQ29udmVyc2VTZXJ2aWNlEmYKCENvbnZlcnNlEh8uc3dpdGNoYm9hcmQudjEuQ29udmVyc2VSZXF1ZXN0GiAuc3dpdGNoYm9hcmQudjEuQ29udmVyc2VSZXNwb25zZSIXgtPkkwIROgEqIgwvdjEvY29udmVyc2USewoOQ29udmVyc2VTdHJlYW0SHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3QaJi5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVN0cmVhbVJlc3BvbnNlIh6C0+STAhg6ASoiEy92MS9jb252ZXJzZTpzdHJlYW0wARJzCgtDb3VudFRva2VucxIiLnN3aXRjaGJvYXJkLnYxLkNvdW50VG9rZW5zUmVxdWVzdBojLnN3aXRjaGJvYXJkLnYxLkNvdW50VG9rZW5zUmVzcG9uc2UiG4LT5JMCFToBKiIQL3YxL3Rva2Vuczpjb3VudEJjChFhaS5zd2l0Y2hib2FyZC52MVABWkxnaXRodWIuY29tL3N3aXRjaGJvYXJkLWFpL3N3aXRjaGJvYXJkL2NsaWVudC9nby9zd2l0Y2hib2FyZC92MTtzd2l0Y2hib2FyZHYxYgZwcm90bzM", [file_google_api_annotations, file_google_protobuf_duration, file_google_protobuf_struct, file_switchboard_v1_content, file_switchboard_v1_guardrail, file_switchboard_v1_route, file_switchboard_v1_usage]);
 
 /**
- * Asks for an answer, whole or as it is generated. The protobuf JSON of this message is the body of a Bedrock Converse
- * call, with `taskType` in place of the model id.
+ * Request of Converse and ConverseStream. The protobuf JSON of this message is the body of a Bedrock Converse
+ * call, with `taskType` in place of the model id. Free JSON has two forms, as described in Message.
  *
  * @generated from message switchboard.v1.ConverseRequest
  */
 export type ConverseRequest = Message<"switchboard.v1.ConverseRequest"> & {
   /**
-   * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-   * the configuration names. Absent or empty: the task "default".
+   * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+   * the configuration. Absent or empty: the task "default".
    *
    * @generated from field: string task_type = 1;
    */
   taskType: string;
 
   /**
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    *
    * @generated from field: repeated switchboard.v1.Message messages = 2;
    */
   messages: Message$1[];
 
   /**
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    *
    * @generated from field: repeated switchboard.v1.SystemContentBlock system = 3;
    */
   system: SystemContentBlock[];
 
   /**
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    *
    * @generated from field: switchboard.v1.InferenceConfiguration inference_config = 5;
    */
   inferenceConfig?: InferenceConfiguration | undefined;
 
   /**
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    *
    * @generated from field: switchboard.v1.ToolConfiguration tool_config = 6;
    */
   toolConfig?: ToolConfiguration | undefined;
 
   /**
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    *
    * @generated from field: switchboard.v1.GuardrailConfiguration guardrail_config = 7;
    */
   guardrailConfig?: GuardrailConfiguration | undefined;
 
   /**
-   * What only one family of models understands, such as "top_k" or "thinking".
+   * Parameters that only one family of models supports, such as "top_k" or "thinking".
    *
    * @generated from oneof switchboard.v1.ConverseRequest.additional_request_fields
    */
   additionalRequestFields: {
     /**
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      *
      * @generated from field: google.protobuf.Struct additional_model_request_fields = 8;
      */
@@ -88,7 +89,7 @@ export type ConverseRequest = Message<"switchboard.v1.ConverseRequest"> & {
     case: "additionalModelRequestFields";
   } | {
     /**
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      *
      * @generated from field: string additional_model_request_fields_json = 9;
      */
@@ -97,43 +98,44 @@ export type ConverseRequest = Message<"switchboard.v1.ConverseRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    *
    * @generated from field: map<string, switchboard.v1.PromptVariableValues> prompt_variables = 10;
    */
   promptVariables: { [key: string]: PromptVariableValues };
 
   /**
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    *
    * @generated from field: repeated string additional_model_response_field_paths = 11;
    */
   additionalModelResponseFieldPaths: string[];
 
   /**
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9\s:_@$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9\s:_@$#=/+,-.]. Empty: none.
    *
    * @generated from field: map<string, string> request_metadata = 12;
    */
   requestMetadata: { [key: string]: string };
 
   /**
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    *
    * @generated from field: switchboard.v1.PerformanceConfiguration performance_config = 13;
    */
   performanceConfig?: PerformanceConfiguration | undefined;
 
   /**
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    *
    * @generated from field: switchboard.v1.ServiceTier service_tier = 14;
    */
   serviceTier?: ServiceTier | undefined;
 
   /**
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    *
    * @generated from field: switchboard.v1.OutputConfig output_config = 15;
    */
@@ -148,34 +150,36 @@ export const ConverseRequestSchema: GenMessage<ConverseRequest> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 0);
 
 /**
- * How to generate.
+ * Sampling parameters and length limit.
  *
  * @generated from message switchboard.v1.InferenceConfiguration
  */
 export type InferenceConfiguration = Message<"switchboard.v1.InferenceConfiguration"> & {
   /**
-   * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+   * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+   * Absent: the task's default.
    *
    * @generated from field: optional int32 max_tokens = 1;
    */
   maxTokens?: number | undefined;
 
   /**
-   * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+   * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
    *
    * @generated from field: optional double temperature = 2;
    */
   temperature?: number | undefined;
 
   /**
-   * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+   * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+   * default.
    *
    * @generated from field: optional double top_p = 3;
    */
   topP?: number | undefined;
 
   /**
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    *
    * @generated from field: repeated string stop_sequences = 4;
    */
@@ -190,35 +194,36 @@ export const InferenceConfigurationSchema: GenMessage<InferenceConfiguration> = 
   messageDesc(file_switchboard_v1_converse, 1);
 
 /**
- * The guardrail to apply.
+ * Guardrail to apply to the request and the answer.
  *
  * @generated from message switchboard.v1.GuardrailConfiguration
  */
 export type GuardrailConfiguration = Message<"switchboard.v1.GuardrailConfiguration"> & {
   /**
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    *
    * @generated from field: optional string guardrail_identifier = 1;
    */
   guardrailIdentifier?: string | undefined;
 
   /**
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    *
    * @generated from field: optional string guardrail_version = 2;
    */
   guardrailVersion?: string | undefined;
 
   /**
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    *
    * @generated from field: optional string trace = 3;
    */
   trace?: string | undefined;
 
   /**
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    *
    * @generated from field: optional string stream_processing_mode = 4;
    */
@@ -233,19 +238,19 @@ export const GuardrailConfigurationSchema: GenMessage<GuardrailConfiguration> = 
   messageDesc(file_switchboard_v1_converse, 2);
 
 /**
- * The value of a prompt's variable.
+ * Value of one variable of a managed prompt.
  *
  * @generated from message switchboard.v1.PromptVariableValues
  */
 export type PromptVariableValues = Message<"switchboard.v1.PromptVariableValues"> & {
   /**
-   * The kind of value.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.PromptVariableValues.value
    */
   value: {
     /**
-     * Words.
+     * Text that replaces the variable.
      *
      * @generated from field: string text = 1;
      */
@@ -262,7 +267,7 @@ export const PromptVariableValuesSchema: GenMessage<PromptVariableValues> = /*@_
   messageDesc(file_switchboard_v1_converse, 3);
 
 /**
- * Which form of the model serves.
+ * Latency optimization of the model.
  *
  * @generated from message switchboard.v1.PerformanceConfiguration
  */
@@ -283,7 +288,7 @@ export const PerformanceConfigurationSchema: GenMessage<PerformanceConfiguration
   messageDesc(file_switchboard_v1_converse, 4);
 
 /**
- * The tier that a call is billed and queued under.
+ * Service tier, which determines priority and price of a call.
  *
  * @generated from message switchboard.v1.ServiceTier
  */
@@ -304,13 +309,13 @@ export const ServiceTierSchema: GenMessage<ServiceTier> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 5);
 
 /**
- * The form of the answer and the effort spent on it.
+ * Format of the answer and effort spent on it.
  *
  * @generated from message switchboard.v1.OutputConfig
  */
 export type OutputConfig = Message<"switchboard.v1.OutputConfig"> & {
   /**
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    *
    * @generated from field: switchboard.v1.OutputFormat text_format = 1;
    */
@@ -332,7 +337,7 @@ export const OutputConfigSchema: GenMessage<OutputConfig> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 6);
 
 /**
- * The form of the answer.
+ * Format of the answer.
  *
  * @generated from message switchboard.v1.OutputFormat
  */
@@ -345,7 +350,7 @@ export type OutputFormat = Message<"switchboard.v1.OutputFormat"> & {
   type: string;
 
   /**
-   * The schema.
+   * Definition of the format.
    *
    * @generated from field: switchboard.v1.OutputFormatStructure structure = 2;
    */
@@ -360,19 +365,19 @@ export const OutputFormatSchema: GenMessage<OutputFormat> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 7);
 
 /**
- * What the answer must match.
+ * Structure that the answer must match.
  *
  * @generated from message switchboard.v1.OutputFormatStructure
  */
 export type OutputFormatStructure = Message<"switchboard.v1.OutputFormatStructure"> & {
   /**
-   * The kind of structure.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.OutputFormatStructure.structure
    */
   structure: {
     /**
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      *
      * @generated from field: switchboard.v1.JsonSchemaDefinition json_schema = 1;
      */
@@ -389,27 +394,27 @@ export const OutputFormatStructureSchema: GenMessage<OutputFormatStructure> = /*
   messageDesc(file_switchboard_v1_converse, 8);
 
 /**
- * A JSON Schema.
+ * JSON Schema of a structured answer.
  *
  * @generated from message switchboard.v1.JsonSchemaDefinition
  */
 export type JsonSchemaDefinition = Message<"switchboard.v1.JsonSchemaDefinition"> & {
   /**
-   * The schema as JSON text, as Bedrock wants it.
+   * The schema as JSON text, which is the form that Bedrock requires.
    *
    * @generated from field: string schema = 1;
    */
   schema: string;
 
   /**
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    *
    * @generated from field: optional string name = 2;
    */
   name?: string | undefined;
 
   /**
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    *
    * @generated from field: optional string description = 3;
    */
@@ -424,91 +429,93 @@ export const JsonSchemaDefinitionSchema: GenMessage<JsonSchemaDefinition> = /*@_
   messageDesc(file_switchboard_v1_converse, 9);
 
 /**
- * An answer, whole.
+ * Response of Converse: the complete answer.
  *
  * @generated from message switchboard.v1.ConverseResponse
  */
 export type ConverseResponse = Message<"switchboard.v1.ConverseResponse"> & {
   /**
-   * What the model said.
+   * The generated answer.
    *
    * @generated from field: switchboard.v1.ConverseOutput output = 1;
    */
   output?: ConverseOutput | undefined;
 
   /**
-   * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    *
    * @generated from field: switchboard.v1.StopReason stop_reason = 2;
    */
   stopReason: StopReason;
 
   /**
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    *
    * @generated from field: string raw_stop_reason = 3;
    */
   rawStopReason: string;
 
   /**
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    *
    * @generated from field: switchboard.v1.TokenUsage usage = 4;
    */
   usage?: TokenUsage | undefined;
 
   /**
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.ConverseMetrics metrics = 5;
    */
   metrics?: ConverseMetrics | undefined;
 
   /**
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    *
    * @generated from field: optional string additional_model_response_fields_json = 6;
    */
   additionalModelResponseFieldsJson?: string | undefined;
 
   /**
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    *
    * @generated from field: switchboard.v1.ConverseTrace trace = 7;
    */
   trace?: ConverseTrace | undefined;
 
   /**
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.PerformanceConfiguration performance_config = 8;
    */
   performanceConfig?: PerformanceConfiguration | undefined;
 
   /**
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.ServiceTier service_tier = 9;
    */
   serviceTier?: ServiceTier | undefined;
 
   /**
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    *
    * @generated from field: switchboard.v1.Route route = 10;
    */
   route?: Route | undefined;
 
   /**
-   * Where the time went.
+   * Duration of the call and of its parts.
    *
    * @generated from field: switchboard.v1.Latency latency = 11;
    */
   latency?: Latency | undefined;
 
   /**
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    *
    * @generated from field: switchboard.v1.Cost cost = 12;
    */
@@ -523,19 +530,19 @@ export const ConverseResponseSchema: GenMessage<ConverseResponse> = /*@__PURE__*
   messageDesc(file_switchboard_v1_converse, 10);
 
 /**
- * What the model said.
+ * The generated answer.
  *
  * @generated from message switchboard.v1.ConverseOutput
  */
 export type ConverseOutput = Message<"switchboard.v1.ConverseOutput"> & {
   /**
-   * The kind of output.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ConverseOutput.output
    */
   output: {
     /**
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      *
      * @generated from field: switchboard.v1.Message message = 1;
      */
@@ -552,13 +559,13 @@ export const ConverseOutputSchema: GenMessage<ConverseOutput> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 11);
 
 /**
- * Bedrock's own measure.
+ * Latency measured by Bedrock.
  *
  * @generated from message switchboard.v1.ConverseMetrics
  */
 export type ConverseMetrics = Message<"switchboard.v1.ConverseMetrics"> & {
   /**
-   * From the request's arrival at Bedrock to its last token, in milliseconds.
+   * Time from the arrival of the request at Bedrock to the last token, in milliseconds.
    *
    * @generated from field: int64 latency_ms = 1;
    */
@@ -573,28 +580,29 @@ export const ConverseMetricsSchema: GenMessage<ConverseMetrics> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 12);
 
 /**
- * Where the time went, on Switchboard's clock.
+ * Duration of a call and of its parts, measured by Switchboard.
  *
  * @generated from message switchboard.v1.Latency
  */
 export type Latency = Message<"switchboard.v1.Latency"> & {
   /**
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    *
    * @generated from field: google.protobuf.Duration first_token = 1;
    */
   firstToken?: Duration | undefined;
 
   /**
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    *
    * @generated from field: google.protobuf.Duration total = 2;
    */
   total?: Duration | undefined;
 
   /**
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    *
    * @generated from field: google.protobuf.Duration switchboard = 3;
    */
@@ -609,19 +617,19 @@ export const LatencySchema: GenMessage<Latency> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 13);
 
 /**
- * One event of an answer that is being generated.
+ * One event of a streamed answer.
  *
  * @generated from message switchboard.v1.ConverseStreamResponse
  */
 export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamResponse"> & {
   /**
-   * What happened.
+   * Exactly one of these is set. Ignore an event without a known kind: a newer server sent it.
    *
    * @generated from oneof switchboard.v1.ConverseStreamResponse.event
    */
   event: {
     /**
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      *
      * @generated from field: switchboard.v1.Route route = 1;
      */
@@ -629,7 +637,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "route";
   } | {
     /**
-     * A turn begins.
+     * The assistant's turn starts.
      *
      * @generated from field: switchboard.v1.MessageStartEvent message_start = 2;
      */
@@ -637,7 +645,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "messageStart";
   } | {
     /**
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      *
      * @generated from field: switchboard.v1.ContentBlockStartEvent content_block_start = 3;
      */
@@ -645,7 +653,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "contentBlockStart";
   } | {
     /**
-     * A piece of a block.
+     * Part of a content block.
      *
      * @generated from field: switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;
      */
@@ -653,7 +661,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "contentBlockDelta";
   } | {
     /**
-     * A block ends.
+     * A content block is complete.
      *
      * @generated from field: switchboard.v1.ContentBlockStopEvent content_block_stop = 5;
      */
@@ -661,7 +669,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "contentBlockStop";
   } | {
     /**
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      *
      * @generated from field: switchboard.v1.MessageStopEvent message_stop = 6;
      */
@@ -669,7 +677,8 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "messageStop";
   } | {
     /**
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      *
      * @generated from field: switchboard.v1.RestartEvent restart = 7;
      */
@@ -677,7 +686,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "restart";
   } | {
     /**
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      *
      * @generated from field: switchboard.v1.ConverseStreamMetadataEvent metadata = 8;
      */
@@ -685,7 +694,7 @@ export type ConverseStreamResponse = Message<"switchboard.v1.ConverseStreamRespo
     case: "metadata";
   } | {
     /**
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      *
      * @generated from field: switchboard.v1.UnknownEvent unknown = 9;
      */
@@ -702,13 +711,13 @@ export const ConverseStreamResponseSchema: GenMessage<ConverseStreamResponse> = 
   messageDesc(file_switchboard_v1_converse, 14);
 
 /**
- * A turn begins.
+ * The assistant's turn starts.
  *
  * @generated from message switchboard.v1.MessageStartEvent
  */
 export type MessageStartEvent = Message<"switchboard.v1.MessageStartEvent"> & {
   /**
-   * Who speaks: "assistant".
+   * Role of the turn: "assistant".
    *
    * @generated from field: string role = 1;
    */
@@ -723,20 +732,20 @@ export const MessageStartEventSchema: GenMessage<MessageStartEvent> = /*@__PURE_
   messageDesc(file_switchboard_v1_converse, 15);
 
 /**
- * A block begins.
+ * A content block starts.
  *
  * @generated from message switchboard.v1.ContentBlockStartEvent
  */
 export type ContentBlockStartEvent = Message<"switchboard.v1.ContentBlockStartEvent"> & {
   /**
-   * What kind of block.
+   * Kind of the block.
    *
    * @generated from field: switchboard.v1.ContentBlockStart start = 1;
    */
   start?: ContentBlockStart | undefined;
 
   /**
-   * Which block of the turn, from 0.
+   * Index of the block in the turn, from 0.
    *
    * @generated from field: int32 content_block_index = 2;
    */
@@ -751,19 +760,19 @@ export const ContentBlockStartEventSchema: GenMessage<ContentBlockStartEvent> = 
   messageDesc(file_switchboard_v1_converse, 16);
 
 /**
- * How a block begins.
+ * Start of a content block.
  *
  * @generated from message switchboard.v1.ContentBlockStart
  */
 export type ContentBlockStart = Message<"switchboard.v1.ContentBlockStart"> & {
   /**
-   * The kind of block.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ContentBlockStart.start
    */
   start: {
     /**
-     * The model asks for a tool.
+     * The model requests a tool call.
      *
      * @generated from field: switchboard.v1.ToolUseBlockStart tool_use = 1;
      */
@@ -771,7 +780,7 @@ export type ContentBlockStart = Message<"switchboard.v1.ContentBlockStart"> & {
     case: "toolUse";
   } | {
     /**
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      *
      * @generated from field: switchboard.v1.ToolResultBlockStart tool_result = 2;
      */
@@ -779,7 +788,7 @@ export type ContentBlockStart = Message<"switchboard.v1.ContentBlockStart"> & {
     case: "toolResult";
   } | {
     /**
-     * A picture.
+     * An image.
      *
      * @generated from field: switchboard.v1.ImageBlockStart image = 3;
      */
@@ -787,7 +796,7 @@ export type ContentBlockStart = Message<"switchboard.v1.ContentBlockStart"> & {
     case: "image";
   } | {
     /**
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -804,27 +813,28 @@ export const ContentBlockStartSchema: GenMessage<ContentBlockStart> = /*@__PURE_
   messageDesc(file_switchboard_v1_converse, 17);
 
 /**
- * The model asks for a tool; its arguments follow as deltas.
+ * Start of a tool call that the model requests. Its arguments follow as deltas.
  *
  * @generated from message switchboard.v1.ToolUseBlockStart
  */
 export type ToolUseBlockStart = Message<"switchboard.v1.ToolUseBlockStart"> & {
   /**
-   * Joins the request to its result.
+   * Id of the tool use. Set it in the tool result.
    *
    * @generated from field: string tool_use_id = 1;
    */
   toolUseId: string;
 
   /**
-   * The tool's name.
+   * Name of the tool.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    *
    * @generated from field: optional string type = 3;
    */
@@ -839,20 +849,20 @@ export const ToolUseBlockStartSchema: GenMessage<ToolUseBlockStart> = /*@__PURE_
   messageDesc(file_switchboard_v1_converse, 18);
 
 /**
- * A tool that runs at Bedrock answers; its content follows as deltas.
+ * Start of the result of a tool that runs at Bedrock. Its content follows as deltas.
  *
  * @generated from message switchboard.v1.ToolResultBlockStart
  */
 export type ToolResultBlockStart = Message<"switchboard.v1.ToolResultBlockStart"> & {
   /**
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    *
    * @generated from field: string tool_use_id = 1;
    */
   toolUseId: string;
 
   /**
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string type = 2;
    */
@@ -874,7 +884,7 @@ export const ToolResultBlockStartSchema: GenMessage<ToolResultBlockStart> = /*@_
   messageDesc(file_switchboard_v1_converse, 19);
 
 /**
- * A picture begins.
+ * Start of an image.
  *
  * @generated from message switchboard.v1.ImageBlockStart
  */
@@ -895,20 +905,20 @@ export const ImageBlockStartSchema: GenMessage<ImageBlockStart> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 20);
 
 /**
- * A piece of a block.
+ * Part of a content block.
  *
  * @generated from message switchboard.v1.ContentBlockDeltaEvent
  */
 export type ContentBlockDeltaEvent = Message<"switchboard.v1.ContentBlockDeltaEvent"> & {
   /**
-   * The piece.
+   * The part.
    *
    * @generated from field: switchboard.v1.ContentBlockDelta delta = 1;
    */
   delta?: ContentBlockDelta | undefined;
 
   /**
-   * Which block of the turn, from 0. Pieces of several blocks may come in turns.
+   * Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
    *
    * @generated from field: int32 content_block_index = 2;
    */
@@ -923,19 +933,19 @@ export const ContentBlockDeltaEventSchema: GenMessage<ContentBlockDeltaEvent> = 
   messageDesc(file_switchboard_v1_converse, 21);
 
 /**
- * A piece of a block, to be appended to the pieces before.
+ * Part of a content block, to be appended to the block's earlier parts.
  *
  * @generated from message switchboard.v1.ContentBlockDelta
  */
 export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
   /**
-   * The kind of piece.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ContentBlockDelta.delta
    */
   delta: {
     /**
-     * Words; may be empty.
+     * Text; may be empty.
      *
      * @generated from field: string text = 1;
      */
@@ -943,7 +953,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
     case: "text";
   } | {
     /**
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      *
      * @generated from field: switchboard.v1.ToolUseBlockDelta tool_use = 2;
      */
@@ -951,7 +961,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
     case: "toolUse";
   } | {
     /**
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      *
      * @generated from field: switchboard.v1.ToolResultDelta tool_result = 3;
      */
@@ -959,7 +969,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
     case: "toolResult";
   } | {
     /**
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      *
      * @generated from field: switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;
      */
@@ -967,7 +977,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
     case: "reasoningContent";
   } | {
     /**
-     * A citation, whole.
+     * One complete citation.
      *
      * @generated from field: switchboard.v1.CitationsDelta citation = 5;
      */
@@ -975,7 +985,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
     case: "citation";
   } | {
     /**
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      *
      * @generated from field: switchboard.v1.ImageBlockDelta image = 6;
      */
@@ -983,7 +993,7 @@ export type ContentBlockDelta = Message<"switchboard.v1.ContentBlockDelta"> & {
     case: "image";
   } | {
     /**
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -1000,13 +1010,13 @@ export const ContentBlockDeltaSchema: GenMessage<ContentBlockDelta> = /*@__PURE_
   messageDesc(file_switchboard_v1_converse, 22);
 
 /**
- * A piece of a tool's arguments.
+ * Part of the arguments of a tool use.
  *
  * @generated from message switchboard.v1.ToolUseBlockDelta
  */
 export type ToolUseBlockDelta = Message<"switchboard.v1.ToolUseBlockDelta"> & {
   /**
-   * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+   * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
    *
    * @generated from field: string input = 1;
    */
@@ -1021,13 +1031,13 @@ export const ToolUseBlockDeltaSchema: GenMessage<ToolUseBlockDelta> = /*@__PURE_
   messageDesc(file_switchboard_v1_converse, 23);
 
 /**
- * A piece of what a tool at Bedrock answered: a list, which a oneof cannot hold bare.
+ * Part of the result of a tool that runs at Bedrock. A message of its own because a oneof cannot hold a list.
  *
  * @generated from message switchboard.v1.ToolResultDelta
  */
 export type ToolResultDelta = Message<"switchboard.v1.ToolResultDelta"> & {
   /**
-   * The parts, in order.
+   * Parts of the result, in order.
    *
    * @generated from field: repeated switchboard.v1.ToolResultBlockDelta blocks = 1;
    */
@@ -1042,19 +1052,19 @@ export const ToolResultDeltaSchema: GenMessage<ToolResultDelta> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 24);
 
 /**
- * A part of what a tool at Bedrock answered.
+ * One part of the result of a tool that runs at Bedrock.
  *
  * @generated from message switchboard.v1.ToolResultBlockDelta
  */
 export type ToolResultBlockDelta = Message<"switchboard.v1.ToolResultBlockDelta"> & {
   /**
-   * The kind of content.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ToolResultBlockDelta.block
    */
   block: {
     /**
-     * Words.
+     * Text.
      *
      * @generated from field: string text = 1;
      */
@@ -1070,7 +1080,7 @@ export type ToolResultBlockDelta = Message<"switchboard.v1.ToolResultBlockDelta"
     case: "jsonText";
   } | {
     /**
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -1087,19 +1097,19 @@ export const ToolResultBlockDeltaSchema: GenMessage<ToolResultBlockDelta> = /*@_
   messageDesc(file_switchboard_v1_converse, 25);
 
 /**
- * A piece of reasoning.
+ * Part of the model's reasoning.
  *
  * @generated from message switchboard.v1.ReasoningContentBlockDelta
  */
 export type ReasoningContentBlockDelta = Message<"switchboard.v1.ReasoningContentBlockDelta"> & {
   /**
-   * The kind of piece.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.ReasoningContentBlockDelta.delta
    */
   delta: {
     /**
-     * Words; may be empty.
+     * Plain text; may be empty.
      *
      * @generated from field: string text = 1;
      */
@@ -1107,7 +1117,7 @@ export type ReasoningContentBlockDelta = Message<"switchboard.v1.ReasoningConten
     case: "text";
   } | {
     /**
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      *
      * @generated from field: bytes redacted_content = 2;
      */
@@ -1115,7 +1125,7 @@ export type ReasoningContentBlockDelta = Message<"switchboard.v1.ReasoningConten
     case: "redactedContent";
   } | {
     /**
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      *
      * @generated from field: string signature = 3;
      */
@@ -1123,7 +1133,7 @@ export type ReasoningContentBlockDelta = Message<"switchboard.v1.ReasoningConten
     case: "signature";
   } | {
     /**
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -1140,34 +1150,34 @@ export const ReasoningContentBlockDeltaSchema: GenMessage<ReasoningContentBlockD
   messageDesc(file_switchboard_v1_converse, 26);
 
 /**
- * A citation of the block's words.
+ * Citation for the text of the block.
  *
  * @generated from message switchboard.v1.CitationsDelta
  */
 export type CitationsDelta = Message<"switchboard.v1.CitationsDelta"> & {
   /**
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    *
    * @generated from field: optional string title = 1;
    */
   title?: string | undefined;
 
   /**
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    *
    * @generated from field: optional string source = 2;
    */
   source?: string | undefined;
 
   /**
-   * The words cited.
+   * Cited text.
    *
    * @generated from field: repeated switchboard.v1.CitationSourceContentDelta source_content = 3;
    */
   sourceContent: CitationSourceContentDelta[];
 
   /**
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    *
    * @generated from field: switchboard.v1.CitationLocation location = 4;
    */
@@ -1182,13 +1192,13 @@ export const CitationsDeltaSchema: GenMessage<CitationsDelta> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 27);
 
 /**
- * Words cited from a source.
+ * Text cited from a source.
  *
  * @generated from message switchboard.v1.CitationSourceContentDelta
  */
 export type CitationSourceContentDelta = Message<"switchboard.v1.CitationSourceContentDelta"> & {
   /**
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    *
    * @generated from field: optional string text = 1;
    */
@@ -1203,20 +1213,20 @@ export const CitationSourceContentDeltaSchema: GenMessage<CitationSourceContentD
   messageDesc(file_switchboard_v1_converse, 28);
 
 /**
- * A picture, or why there is none.
+ * An image, or the error that prevented it.
  *
  * @generated from message switchboard.v1.ImageBlockDelta
  */
 export type ImageBlockDelta = Message<"switchboard.v1.ImageBlockDelta"> & {
   /**
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    *
    * @generated from field: switchboard.v1.ImageSource source = 1;
    */
   source?: ImageSource | undefined;
 
   /**
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    *
    * @generated from field: switchboard.v1.ErrorBlock error = 2;
    */
@@ -1231,13 +1241,13 @@ export const ImageBlockDeltaSchema: GenMessage<ImageBlockDelta> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 29);
 
 /**
- * A block ends.
+ * A content block is complete.
  *
  * @generated from message switchboard.v1.ContentBlockStopEvent
  */
 export type ContentBlockStopEvent = Message<"switchboard.v1.ContentBlockStopEvent"> & {
   /**
-   * Which block of the turn, from 0.
+   * Index of the block in the turn, from 0.
    *
    * @generated from field: int32 content_block_index = 1;
    */
@@ -1252,27 +1262,28 @@ export const ContentBlockStopEventSchema: GenMessage<ContentBlockStopEvent> = /*
   messageDesc(file_switchboard_v1_converse, 30);
 
 /**
- * The turn ends.
+ * The turn is complete.
  *
  * @generated from message switchboard.v1.MessageStopEvent
  */
 export type MessageStopEvent = Message<"switchboard.v1.MessageStopEvent"> & {
   /**
-   * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    *
    * @generated from field: switchboard.v1.StopReason stop_reason = 1;
    */
   stopReason: StopReason;
 
   /**
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    *
    * @generated from field: string raw_stop_reason = 2;
    */
   rawStopReason: string;
 
   /**
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    *
    * @generated from field: optional string additional_model_response_fields_json = 3;
    */
@@ -1287,17 +1298,17 @@ export const MessageStopEventSchema: GenMessage<MessageStopEvent> = /*@__PURE__*
   messageDesc(file_switchboard_v1_converse, 31);
 
 /**
- * Forget what you received: another model starts over.
+ * Tells the caller to discard everything received so far: another model starts from the beginning.
  *
  * @generated from message switchboard.v1.RestartEvent
  */
 export type RestartEvent = Message<"switchboard.v1.RestartEvent"> & {
   /**
-   * Why the first model's answer was given up: an ErrorReason without its prefix.
+   * Why the previous model's answer was abandoned.
    *
-   * @generated from field: string reason = 1;
+   * @generated from field: switchboard.v1.ErrorReason reason = 1;
    */
-  reason: string;
+  reason: ErrorReason;
 };
 
 /**
@@ -1308,56 +1319,65 @@ export const RestartEventSchema: GenMessage<RestartEvent> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 32);
 
 /**
- * What the answer took.
+ * Usage, cost and final route of a streamed answer.
  *
  * @generated from message switchboard.v1.ConverseStreamMetadataEvent
  */
 export type ConverseStreamMetadataEvent = Message<"switchboard.v1.ConverseStreamMetadataEvent"> & {
   /**
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    *
    * @generated from field: switchboard.v1.TokenUsage usage = 1;
    */
   usage?: TokenUsage | undefined;
 
   /**
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.ConverseMetrics metrics = 2;
    */
   metrics?: ConverseMetrics | undefined;
 
   /**
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    *
    * @generated from field: switchboard.v1.ConverseTrace trace = 3;
    */
   trace?: ConverseTrace | undefined;
 
   /**
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.PerformanceConfiguration performance_config = 4;
    */
   performanceConfig?: PerformanceConfiguration | undefined;
 
   /**
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.ServiceTier service_tier = 5;
    */
   serviceTier?: ServiceTier | undefined;
 
   /**
-   * Where the time went.
+   * Duration of the call and of its parts.
    *
    * @generated from field: switchboard.v1.Latency latency = 6;
    */
   latency?: Latency | undefined;
 
   /**
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   *
+   * @generated from field: switchboard.v1.Route route = 7;
+   */
+  route?: Route | undefined;
+
+  /**
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    *
    * @generated from field: switchboard.v1.Cost cost = 9;
    */
@@ -1372,20 +1392,20 @@ export const ConverseStreamMetadataEventSchema: GenMessage<ConverseStreamMetadat
   messageDesc(file_switchboard_v1_converse, 33);
 
 /**
- * An event of Bedrock's that this contract does not know yet.
+ * Event from Bedrock that this contract does not define.
  *
  * @generated from message switchboard.v1.UnknownEvent
  */
 export type UnknownEvent = Message<"switchboard.v1.UnknownEvent"> & {
   /**
-   * Its name at Bedrock.
+   * Bedrock's name of the event.
    *
    * @generated from field: string event_type = 1;
    */
   eventType: string;
 
   /**
-   * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+   * Payload of the event as exact text, usually JSON.
    *
    * @generated from field: string json = 2;
    */
@@ -1400,21 +1420,21 @@ export const UnknownEventSchema: GenMessage<UnknownEvent> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_converse, 34);
 
 /**
- * Asks how many tokens a request has. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
- * `taskType` in the place of the model id.
+ * Request of CountTokens. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
+ * `taskType` in place of the model id.
  *
  * @generated from message switchboard.v1.CountTokensRequest
  */
 export type CountTokensRequest = Message<"switchboard.v1.CountTokensRequest"> & {
   /**
-   * The task whose model counts, as in ConverseRequest.
+   * Task whose model counts the tokens, as in ConverseRequest.
    *
    * @generated from field: string task_type = 1;
    */
   taskType: string;
 
   /**
-   * What to count.
+   * Input to count.
    *
    * @generated from field: switchboard.v1.CountTokensInput input = 2;
    */
@@ -1429,19 +1449,19 @@ export const CountTokensRequestSchema: GenMessage<CountTokensRequest> = /*@__PUR
   messageDesc(file_switchboard_v1_converse, 35);
 
 /**
- * What to count.
+ * Input to count.
  *
  * @generated from message switchboard.v1.CountTokensInput
  */
 export type CountTokensInput = Message<"switchboard.v1.CountTokensInput"> & {
   /**
-   * Its form.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.CountTokensInput.input
    */
   input: {
     /**
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      *
      * @generated from field: switchboard.v1.InvokeModelTokensRequest invoke_model = 1;
      */
@@ -1449,7 +1469,7 @@ export type CountTokensInput = Message<"switchboard.v1.CountTokensInput"> & {
     case: "invokeModel";
   } | {
     /**
-     * A conversation.
+     * Conversation in Converse format.
      *
      * @generated from field: switchboard.v1.ConverseTokensRequest converse = 2;
      */
@@ -1466,13 +1486,14 @@ export const CountTokensInputSchema: GenMessage<CountTokensInput> = /*@__PURE__*
   messageDesc(file_switchboard_v1_converse, 36);
 
 /**
- * A body of InvokeModel.
+ * Body of an InvokeModel call.
  *
  * @generated from message switchboard.v1.InvokeModelTokensRequest
  */
 export type InvokeModelTokensRequest = Message<"switchboard.v1.InvokeModelTokensRequest"> & {
   /**
-   * The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+   * The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+   * of the task is called.
    *
    * @generated from field: bytes body = 1;
    */
@@ -1487,7 +1508,7 @@ export const InvokeModelTokensRequestSchema: GenMessage<InvokeModelTokensRequest
   messageDesc(file_switchboard_v1_converse, 37);
 
 /**
- * A conversation to count. Each field is the one of the same name of ConverseRequest.
+ * Conversation to count. Each field has the meaning of the ConverseRequest field with the same name.
  *
  * @generated from message switchboard.v1.ConverseTokensRequest
  */
@@ -1500,27 +1521,27 @@ export type ConverseTokensRequest = Message<"switchboard.v1.ConverseTokensReques
   messages: Message$1[];
 
   /**
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    *
    * @generated from field: repeated switchboard.v1.SystemContentBlock system = 2;
    */
   system: SystemContentBlock[];
 
   /**
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    *
    * @generated from field: switchboard.v1.ToolConfiguration tool_config = 3;
    */
   toolConfig?: ToolConfiguration | undefined;
 
   /**
-   * What only one family of models understands.
+   * Parameters that only one family of models supports.
    *
    * @generated from oneof switchboard.v1.ConverseTokensRequest.additional_request_fields
    */
   additionalRequestFields: {
     /**
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      *
      * @generated from field: google.protobuf.Struct additional_model_request_fields = 4;
      */
@@ -1528,7 +1549,7 @@ export type ConverseTokensRequest = Message<"switchboard.v1.ConverseTokensReques
     case: "additionalModelRequestFields";
   } | {
     /**
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      *
      * @generated from field: string additional_model_request_fields_json = 5;
      */
@@ -1545,20 +1566,20 @@ export const ConverseTokensRequestSchema: GenMessage<ConverseTokensRequest> = /*
   messageDesc(file_switchboard_v1_converse, 38);
 
 /**
- * How many tokens a request has.
+ * Response of CountTokens.
  *
  * @generated from message switchboard.v1.CountTokensResponse
  */
 export type CountTokensResponse = Message<"switchboard.v1.CountTokensResponse"> & {
   /**
-   * In tokens of the model that counted.
+   * Number of input tokens, as the model that counted them defines tokens.
    *
    * @generated from field: int32 input_tokens = 1;
    */
   inputTokens: number;
 
   /**
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    *
    * @generated from field: switchboard.v1.Route route = 2;
    */
@@ -1573,76 +1594,77 @@ export const CountTokensResponseSchema: GenMessage<CountTokensResponse> = /*@__P
   messageDesc(file_switchboard_v1_converse, 39);
 
 /**
- * Why a model stopped. In Bedrock's JSON: the lower-case word without the prefix.
+ * Why a model stopped generating. Bedrock's name of a reason is the lower-case name without the prefix.
  *
  * @generated from enum switchboard.v1.StopReason
  */
 export enum StopReason {
   /**
-   * Newer than this contract: the raw reason says which.
+   * Not set: Bedrock sent no reason, or one that this contract has no value for. Enums are open: a newer
+   * server can send a number that an older client has no name for. Treat such a number as this value.
    *
    * @generated from enum value: STOP_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It had finished.
+   * The model finished its answer.
    *
    * @generated from enum value: STOP_REASON_END_TURN = 1;
    */
   END_TURN = 1,
 
   /**
-   * It waits for a tool's result.
+   * The model is waiting for a tool result.
    *
    * @generated from enum value: STOP_REASON_TOOL_USE = 2;
    */
   TOOL_USE = 2,
 
   /**
-   * max_tokens was reached: the answer is cut.
+   * The answer was cut off at max_tokens.
    *
    * @generated from enum value: STOP_REASON_MAX_TOKENS = 3;
    */
   MAX_TOKENS = 3,
 
   /**
-   * It wrote one of the stop sequences.
+   * The model generated one of the stop sequences.
    *
    * @generated from enum value: STOP_REASON_STOP_SEQUENCE = 4;
    */
   STOP_SEQUENCE = 4,
 
   /**
-   * A guardrail replaced or masked the answer. Never a reason to try another model.
+   * A guardrail replaced or masked the answer. Switchboard never falls back to another model for this reason.
    *
    * @generated from enum value: STOP_REASON_GUARDRAIL_INTERVENED = 5;
    */
   GUARDRAIL_INTERVENED = 5,
 
   /**
-   * The model's own filter stopped it. Never a reason to try another model.
+   * The model's own content filter stopped it. Switchboard never falls back to another model for this reason.
    *
    * @generated from enum value: STOP_REASON_CONTENT_FILTERED = 6;
    */
   CONTENT_FILTERED = 6,
 
   /**
-   * What it wrote could not be read.
+   * Bedrock could not parse the model's output.
    *
    * @generated from enum value: STOP_REASON_MALFORMED_MODEL_OUTPUT = 7;
    */
   MALFORMED_MODEL_OUTPUT = 7,
 
   /**
-   * The tool use that it wrote could not be read.
+   * Bedrock could not parse the tool use that the model generated.
    *
    * @generated from enum value: STOP_REASON_MALFORMED_TOOL_USE = 8;
    */
   MALFORMED_TOOL_USE = 8,
 
   /**
-   * Question and answer together filled the model's context.
+   * Input and answer together reached the size of the model's context window.
    *
    * @generated from enum value: STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED = 9;
    */
@@ -1656,17 +1678,19 @@ export const StopReasonSchema: GenEnum<StopReason> = /*@__PURE__*/
   enumDesc(file_switchboard_v1_converse, 0);
 
 /**
- * Asks models for answers. Callers name a task, never a model.
+ * Calls models on Amazon Bedrock. Callers name a task, never a model.
  *
- * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
- * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
- * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+ * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+ * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+ * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+ * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
  *
  * @generated from service switchboard.v1.ConverseService
  */
 export const ConverseService: GenService<{
   /**
-   * Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+   * Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+   * Bedrock, not only the one that answered.
    *
    * @generated from rpc switchboard.v1.ConverseService.Converse
    */
@@ -1676,9 +1700,9 @@ export const ConverseService: GenService<{
     output: typeof ConverseResponseSchema;
   },
   /**
-   * Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-   * ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-   * unseen but for the route.
+   * Generates an answer and streams it. The first event is always the route and the last is always the
+   * metadata; a stream that ends without metadata ends with an error status. Before the first content is
+   * sent, another model can take over; only the route shows it.
    *
    * @generated from rpc switchboard.v1.ConverseService.ConverseStream
    */
@@ -1688,7 +1712,8 @@ export const ConverseService: GenService<{
     output: typeof ConverseStreamResponseSchema;
   },
   /**
-   * Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+   * Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+   * free of charge. Not every model supports it.
    *
    * @generated from rpc switchboard.v1.ConverseService.CountTokens
    */

@@ -2,74 +2,77 @@
 // @generated from file switchboard/v1/feedback.proto (package switchboard.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file switchboard/v1/feedback.proto.
  */
 export const file_switchboard_v1_feedback: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zd2l0Y2hib2FyZC92MS9mZWVkYmFjay5wcm90bxIOc3dpdGNoYm9hcmQudjEipwIKFVJlY29yZEZlZWRiYWNrUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiQKBWp1ZGdlGAIgASgLMhUuc3dpdGNoYm9hcmQudjEuSnVkZ2USFgoJY3JpdGVyaW9uGAMgASgJSACIAQESEgoFdGh1bWIYBCABKAlIAYgBARIkCgVzY29yZRgFIAEoCzIVLnN3aXRjaGJvYXJkLnYxLlNjb3JlEhIKBWxhYmVsGAYgASgJSAKIAQESFAoHY29tbWVudBgHIAEoCUgDiAEBEhkKDHRhc2tfc3VjY2VzcxgIIAEoCEgEiAEBQgwKCl9jcml0ZXJpb25CCAoGX3RodW1iQggKBl9sYWJlbEIKCghfY29tbWVudEIPCg1fdGFza19zdWNjZXNzIiEKBUp1ZGdlEgwKBGtpbmQYASABKAkSCgoCaWQYAiABKAkiMAoFU2NvcmUSDQoFdmFsdWUYASABKAESCwoDbWluGAIgASgBEgsKA21heBgDIAEoASJgChZSZWNvcmRGZWVkYmFja1Jlc3BvbnNlEhAKCHJlcGxhY2VkGAEgASgIEhEKCXRhc2tfdHlwZRgCIAEoCRIQCghtb2RlbF9pZBgDIAEoCRIPCgd2YXJpYW50GAQgASgJMnIKD0ZlZWRiYWNrU2VydmljZRJfCg5SZWNvcmRGZWVkYmFjaxIlLnN3aXRjaGJvYXJkLnYxLlJlY29yZEZlZWRiYWNrUmVxdWVzdBomLnN3aXRjaGJvYXJkLnYxLlJlY29yZEZlZWRiYWNrUmVzcG9uc2VCYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z");
+  fileDesc("Ch1zd2l0Y2hib2FyZC92MS9mZWVkYmFjay5wcm90bxIOc3dpdGNoYm9hcmQudjEirwIKFVJlY29yZEZlZWRiYWNrUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiQKBWp1ZGdlGAIgASgLMhUuc3dpdGNoYm9hcmQudjEuSnVkZ2USFgoJY3JpdGVyaW9uGAMgASgJSACIAQESJAoFdGh1bWIYBCABKA4yFS5zd2l0Y2hib2FyZC52MS5UaHVtYhIkCgVzY29yZRgFIAEoCzIVLnN3aXRjaGJvYXJkLnYxLlNjb3JlEhIKBWxhYmVsGAYgASgJSAGIAQESFAoHY29tbWVudBgHIAEoCUgCiAEBEhkKDHRhc2tfc3VjY2VzcxgIIAEoCEgDiAEBQgwKCl9jcml0ZXJpb25CCAoGX2xhYmVsQgoKCF9jb21tZW50Qg8KDV90YXNrX3N1Y2Nlc3MiPAoFSnVkZ2USJwoEa2luZBgBIAEoDjIZLnN3aXRjaGJvYXJkLnYxLkp1ZGdlS2luZBIKCgJpZBgCIAEoCSIwCgVTY29yZRINCgV2YWx1ZRgBIAEoARILCgNtaW4YAiABKAESCwoDbWF4GAMgASgBImAKFlJlY29yZEZlZWRiYWNrUmVzcG9uc2USEAoIcmVwbGFjZWQYASABKAgSEQoJdGFza190eXBlGAIgASgJEhAKCG1vZGVsX2lkGAMgASgJEg8KB3ZhcmlhbnQYBCABKAkqPAoFVGh1bWISFQoRVEhVTUJfVU5TUEVDSUZJRUQQABIMCghUSFVNQl9VUBABEg4KClRIVU1CX0RPV04QAippCglKdWRnZUtpbmQSGgoWSlVER0VfS0lORF9VTlNQRUNJRklFRBAAEhQKEEpVREdFX0tJTkRfSFVNQU4QARIUChBKVURHRV9LSU5EX01PREVMEAISFAoQSlVER0VfS0lORF9DSEVDSxADMosBCg9GZWVkYmFja1NlcnZpY2USeAoOUmVjb3JkRmVlZGJhY2sSJS5zd2l0Y2hib2FyZC52MS5SZWNvcmRGZWVkYmFja1JlcXVlc3QaJi5zd2l0Y2hib2FyZC52MS5SZWNvcmRGZWVkYmFja1Jlc3BvbnNlIheC0+STAhE6ASoiDC92MS9mZWVkYmFja0JjChFhaS5zd2l0Y2hib2FyZC52MVABWkxnaXRodWIuY29tL3N3aXRjaGJvYXJkLWFpL3N3aXRjaGJvYXJkL2NsaWVudC9nby9zd2l0Y2hib2FyZC92MTtzd2l0Y2hib2FyZHYxYgZwcm90bzM", [file_google_api_annotations]);
 
 /**
- * One judgement of one answer. At least one of thumb, score, label, comment and task_success is set.
+ * One judgement of one answer. At least one of thumb, score, label, comment and task_success must be set.
  *
  * @generated from message switchboard.v1.RecordFeedbackRequest
  */
 export type RecordFeedbackRequest = Message<"switchboard.v1.RecordFeedbackRequest"> & {
   /**
-   * Whose answer: the request id of its Route.
+   * The judged answer: the request id of its Route.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * Who judges.
+   * Source of the judgement.
    *
    * @generated from field: switchboard.v1.Judge judge = 2;
    */
   judge?: Judge | undefined;
 
   /**
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    *
    * @generated from field: optional string criterion = 3;
    */
   criterion?: string | undefined;
 
   /**
-   * "up" or "down". Absent: none was given.
+   * Thumb up or down. THUMB_UNSPECIFIED: not given.
    *
-   * @generated from field: optional string thumb = 4;
+   * @generated from field: switchboard.v1.Thumb thumb = 4;
    */
-  thumb?: string | undefined;
+  thumb: Thumb;
 
   /**
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    *
    * @generated from field: switchboard.v1.Score score = 5;
    */
   score?: Score | undefined;
 
   /**
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    *
    * @generated from field: optional string label = 6;
    */
   label?: string | undefined;
 
   /**
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    *
    * @generated from field: optional string comment = 7;
    */
   comment?: string | undefined;
 
   /**
-   * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+   * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+   * ticket was closed. Absent: not known.
    *
    * @generated from field: optional bool task_success = 8;
    */
@@ -84,20 +87,21 @@ export const RecordFeedbackRequestSchema: GenMessage<RecordFeedbackRequest> = /*
   messageDesc(file_switchboard_v1_feedback, 0);
 
 /**
- * Who judges. Kind and id together are the source.
+ * Source of a judgement. Kind and id together identify it.
  *
  * @generated from message switchboard.v1.Judge
  */
 export type Judge = Message<"switchboard.v1.Judge"> & {
   /**
-   * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+   * Kind of judge; must be set.
    *
-   * @generated from field: string kind = 1;
+   * @generated from field: switchboard.v1.JudgeKind kind = 1;
    */
-  kind: string;
+  kind: JudgeKind;
 
   /**
-   * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+   * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+   * pseudonym is enough.
    *
    * @generated from field: string id = 2;
    */
@@ -112,27 +116,27 @@ export const JudgeSchema: GenMessage<Judge> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_feedback, 1);
 
 /**
- * Points on a scale.
+ * Score on a scale.
  *
  * @generated from message switchboard.v1.Score
  */
 export type Score = Message<"switchboard.v1.Score"> & {
   /**
-   * From min to max.
+   * The score, from min to max.
    *
    * @generated from field: double value = 1;
    */
   value: number;
 
   /**
-   * The worst that can be given.
+   * Lowest (worst) possible score.
    *
    * @generated from field: double min = 2;
    */
   min: number;
 
   /**
-   * The best that can be given; more than min.
+   * Highest (best) possible score; greater than min.
    *
    * @generated from field: double max = 3;
    */
@@ -147,34 +151,34 @@ export const ScoreSchema: GenMessage<Score> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_feedback, 2);
 
 /**
- * What was recorded.
+ * Confirmation of recorded feedback.
  *
  * @generated from message switchboard.v1.RecordFeedbackResponse
  */
 export type RecordFeedbackResponse = Message<"switchboard.v1.RecordFeedbackResponse"> & {
   /**
-   * True: this judge had judged this criterion before, which is gone now.
+   * True if the judgement replaced an earlier one by the same judge for the same criterion.
    *
    * @generated from field: bool replaced = 1;
    */
   replaced: boolean;
 
   /**
-   * The task of the call, as resolved.
+   * Resolved task of the call.
    *
    * @generated from field: string task_type = 2;
    */
   taskType: string;
 
   /**
-   * The model id that answered.
+   * Id of the model that answered.
    *
    * @generated from field: string model_id = 3;
    */
   modelId: string;
 
   /**
-   * The rollout variant. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants.
    *
    * @generated from field: string variant = 4;
    */
@@ -189,18 +193,95 @@ export const RecordFeedbackResponseSchema: GenMessage<RecordFeedbackResponse> = 
   messageDesc(file_switchboard_v1_feedback, 3);
 
 /**
- * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
- * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+ * Thumb up or down.
+ *
+ * @generated from enum switchboard.v1.Thumb
+ */
+export enum Thumb {
+  /**
+   * Not set: no thumb was given.
+   *
+   * @generated from enum value: THUMB_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The answer was good.
+   *
+   * @generated from enum value: THUMB_UP = 1;
+   */
+  UP = 1,
+
+  /**
+   * The answer was bad.
+   *
+   * @generated from enum value: THUMB_DOWN = 2;
+   */
+  DOWN = 2,
+}
+
+/**
+ * Describes the enum switchboard.v1.Thumb.
+ */
+export const ThumbSchema: GenEnum<Thumb> = /*@__PURE__*/
+  enumDesc(file_switchboard_v1_feedback, 0);
+
+/**
+ * Kind of judge.
+ *
+ * @generated from enum switchboard.v1.JudgeKind
+ */
+export enum JudgeKind {
+  /**
+   * Not set. The server rejects feedback with this value.
+   *
+   * @generated from enum value: JUDGE_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A person.
+   *
+   * @generated from enum value: JUDGE_KIND_HUMAN = 1;
+   */
+  HUMAN = 1,
+
+  /**
+   * A model used as a judge.
+   *
+   * @generated from enum value: JUDGE_KIND_MODEL = 2;
+   */
+  MODEL = 2,
+
+  /**
+   * An automated check, such as a test run.
+   *
+   * @generated from enum value: JUDGE_KIND_CHECK = 3;
+   */
+  CHECK = 3,
+}
+
+/**
+ * Describes the enum switchboard.v1.JudgeKind.
+ */
+export const JudgeKindSchema: GenEnum<JudgeKind> = /*@__PURE__*/
+  enumDesc(file_switchboard_v1_feedback, 1);
+
+/**
+ * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+ * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+ * days).
  *
  * @generated from service switchboard.v1.FeedbackService
  */
 export const FeedbackService: GenService<{
   /**
-   * Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-   * criterion, takes the place of what it said before, as a whole.
+   * Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+   * for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
    *
-   * Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-   * long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+   * Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+   * known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+   * every wrong field.
    *
    * @generated from rpc switchboard.v1.FeedbackService.RecordFeedback
    */

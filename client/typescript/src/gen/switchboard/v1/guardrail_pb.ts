@@ -13,20 +13,22 @@ export const file_switchboard_v1_guardrail: GenFile = /*@__PURE__*/
   fileDesc("Ch5zd2l0Y2hib2FyZC92MS9ndWFyZHJhaWwucHJvdG8SDnN3aXRjaGJvYXJkLnYxIoYBCg1Db252ZXJzZVRyYWNlEjsKCWd1YXJkcmFpbBgBIAEoCzIoLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbFRyYWNlQXNzZXNzbWVudBI4Cg1wcm9tcHRfcm91dGVyGAIgASgLMiEuc3dpdGNoYm9hcmQudjEuUHJvbXB0Um91dGVyVHJhY2UiRwoRUHJvbXB0Um91dGVyVHJhY2USHQoQaW52b2tlZF9tb2RlbF9pZBgBIAEoCUgAiAEBQhMKEV9pbnZva2VkX21vZGVsX2lkItEDChhHdWFyZHJhaWxUcmFjZUFzc2Vzc21lbnQSFAoMbW9kZWxfb3V0cHV0GAEgAygJElcKEGlucHV0X2Fzc2Vzc21lbnQYAiADKAsyPS5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxUcmFjZUFzc2Vzc21lbnQuSW5wdXRBc3Nlc3NtZW50RW50cnkSWwoSb3V0cHV0X2Fzc2Vzc21lbnRzGAMgAygLMj8uc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsVHJhY2VBc3Nlc3NtZW50Lk91dHB1dEFzc2Vzc21lbnRzRW50cnkSGgoNYWN0aW9uX3JlYXNvbhgEIAEoCUgAiAEBGlsKFElucHV0QXNzZXNzbWVudEVudHJ5EgsKA2tleRgBIAEoCRIyCgV2YWx1ZRgCIAEoCzIjLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEFzc2Vzc21lbnQ6AjgBGl4KFk91dHB1dEFzc2Vzc21lbnRzRW50cnkSCwoDa2V5GAEgASgJEjMKBXZhbHVlGAIgASgLMiQuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXNzZXNzbWVudHM6AjgBQhAKDl9hY3Rpb25fcmVhc29uIlAKFEd1YXJkcmFpbEFzc2Vzc21lbnRzEjgKC2Fzc2Vzc21lbnRzGAEgAygLMiMuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXNzZXNzbWVudCKmBQoTR3VhcmRyYWlsQXNzZXNzbWVudBJECgx0b3BpY19wb2xpY3kYASABKAsyLi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxUb3BpY1BvbGljeUFzc2Vzc21lbnQSSAoOY29udGVudF9wb2xpY3kYAiABKAsyMC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb250ZW50UG9saWN5QXNzZXNzbWVudBJCCgt3b3JkX3BvbGljeRgDIAEoCzItLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbFdvcmRQb2xpY3lBc3Nlc3NtZW50EmMKHHNlbnNpdGl2ZV9pbmZvcm1hdGlvbl9wb2xpY3kYBCABKAsyPS5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxTZW5zaXRpdmVJbmZvcm1hdGlvblBvbGljeUFzc2Vzc21lbnQSYQobY29udGV4dHVhbF9ncm91bmRpbmdfcG9saWN5GAUgASgLMjwuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQ29udGV4dHVhbEdyb3VuZGluZ1BvbGljeUFzc2Vzc21lbnQSXwoaYXV0b21hdGVkX3JlYXNvbmluZ19wb2xpY3kYBiABKAsyOy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdQb2xpY3lBc3Nlc3NtZW50EkYKEmludm9jYXRpb25fbWV0cmljcxgHIAEoCzIqLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEludm9jYXRpb25NZXRyaWNzEkoKGWFwcGxpZWRfZ3VhcmRyYWlsX2RldGFpbHMYCCABKAsyJy5zd2l0Y2hib2FyZC52MS5BcHBsaWVkR3VhcmRyYWlsRGV0YWlscyJQCh5HdWFyZHJhaWxUb3BpY1BvbGljeUFzc2Vzc21lbnQSLgoGdG9waWNzGAEgAygLMh4uc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsVG9waWMiYAoOR3VhcmRyYWlsVG9waWMSDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIVCghkZXRlY3RlZBgEIAEoCEgAiAEBQgsKCV9kZXRlY3RlZCJbCiBHdWFyZHJhaWxDb250ZW50UG9saWN5QXNzZXNzbWVudBI3CgdmaWx0ZXJzGAEgAygLMiYuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQ29udGVudEZpbHRlciKgAQoWR3VhcmRyYWlsQ29udGVudEZpbHRlchIMCgR0eXBlGAEgASgJEhIKCmNvbmZpZGVuY2UYAiABKAkSHAoPZmlsdGVyX3N0cmVuZ3RoGAMgASgJSACIAQESDgoGYWN0aW9uGAQgASgJEhUKCGRldGVjdGVkGAUgASgISAGIAQFCEgoQX2ZpbHRlcl9zdHJlbmd0aEILCglfZGV0ZWN0ZWQinAEKHUd1YXJkcmFpbFdvcmRQb2xpY3lBc3Nlc3NtZW50EjkKDGN1c3RvbV93b3JkcxgBIAMoCzIjLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEN1c3RvbVdvcmQSQAoSbWFuYWdlZF93b3JkX2xpc3RzGAIgAygLMiQuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsTWFuYWdlZFdvcmQiWAoTR3VhcmRyYWlsQ3VzdG9tV29yZBINCgVtYXRjaBgBIAEoCRIOCgZhY3Rpb24YAiABKAkSFQoIZGV0ZWN0ZWQYAyABKAhIAIgBAUILCglfZGV0ZWN0ZWQiZwoUR3VhcmRyYWlsTWFuYWdlZFdvcmQSDQoFbWF0Y2gYASABKAkSDAoEdHlwZRgCIAEoCRIOCgZhY3Rpb24YAyABKAkSFQoIZGV0ZWN0ZWQYBCABKAhIAIgBAUILCglfZGV0ZWN0ZWQipgEKLUd1YXJkcmFpbFNlbnNpdGl2ZUluZm9ybWF0aW9uUG9saWN5QXNzZXNzbWVudBI+CgxwaWlfZW50aXRpZXMYASADKAsyKC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxQaWlFbnRpdHlGaWx0ZXISNQoHcmVnZXhlcxgCIAMoCzIkLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbFJlZ2V4RmlsdGVyImsKGEd1YXJkcmFpbFBpaUVudGl0eUZpbHRlchINCgVtYXRjaBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIVCghkZXRlY3RlZBgEIAEoCEgAiAEBQgsKCV9kZXRlY3RlZCKiAQoUR3VhcmRyYWlsUmVnZXhGaWx0ZXISEQoEbmFtZRgBIAEoCUgAiAEBEhIKBW1hdGNoGAIgASgJSAGIAQESEgoFcmVnZXgYAyABKAlIAogBARIOCgZhY3Rpb24YBCABKAkSFQoIZGV0ZWN0ZWQYBSABKAhIA4gBAUIHCgVfbmFtZUIICgZfbWF0Y2hCCAoGX3JlZ2V4QgsKCV9kZXRlY3RlZCJzCixHdWFyZHJhaWxDb250ZXh0dWFsR3JvdW5kaW5nUG9saWN5QXNzZXNzbWVudBJDCgdmaWx0ZXJzGAEgAygLMjIuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQ29udGV4dHVhbEdyb3VuZGluZ0ZpbHRlciKIAQoiR3VhcmRyYWlsQ29udGV4dHVhbEdyb3VuZGluZ0ZpbHRlchIMCgR0eXBlGAEgASgJEhEKCXRocmVzaG9sZBgCIAEoARINCgVzY29yZRgDIAEoARIOCgZhY3Rpb24YBCABKAkSFQoIZGV0ZWN0ZWQYBSABKAhIAIgBAUILCglfZGV0ZWN0ZWQicworR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nUG9saWN5QXNzZXNzbWVudBJECghmaW5kaW5ncxgBIAMoCzIyLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ0ZpbmRpbmcipAUKIkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ0ZpbmRpbmcSSAoFdmFsaWQYASABKAsyNy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdWYWxpZEZpbmRpbmdIABJMCgdpbnZhbGlkGAIgASgLMjkuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nSW52YWxpZEZpbmRpbmdIABJUCgtzYXRpc2ZpYWJsZRgDIAEoCzI9LnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1NhdGlzZmlhYmxlRmluZGluZ0gAElIKCmltcG9zc2libGUYBCABKAsyPC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdJbXBvc3NpYmxlRmluZGluZ0gAEmcKFXRyYW5zbGF0aW9uX2FtYmlndW91cxgFIAEoCzJGLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1RyYW5zbGF0aW9uQW1iaWd1b3VzRmluZGluZ0gAElMKC3Rvb19jb21wbGV4GAYgASgLMjwuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nVG9vQ29tcGxleEZpbmRpbmdIABJbCg9ub190cmFuc2xhdGlvbnMYByABKAsyQC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdOb1RyYW5zbGF0aW9uc0ZpbmRpbmdIABIWCgx1bmtub3duX2pzb24YZCABKAlIAEIJCgdmaW5kaW5nIuQCCidHdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdWYWxpZEZpbmRpbmcSSwoLdHJhbnNsYXRpb24YASABKAsyNi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdUcmFuc2xhdGlvbhJRChRjbGFpbXNfdHJ1ZV9zY2VuYXJpbxgCIAEoCzIzLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1NjZW5hcmlvEkkKEHN1cHBvcnRpbmdfcnVsZXMYAyADKAsyLy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdSdWxlEk4KDWxvZ2ljX3dhcm5pbmcYBCABKAsyNy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdMb2dpY1dhcm5pbmcilgIKKUd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ0ludmFsaWRGaW5kaW5nEksKC3RyYW5zbGF0aW9uGAEgASgLMjYuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nVHJhbnNsYXRpb24STAoTY29udHJhZGljdGluZ19ydWxlcxgCIAMoCzIvLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1J1bGUSTgoNbG9naWNfd2FybmluZxgDIAEoCzI3LnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ0xvZ2ljV2FybmluZyLzAgotR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nU2F0aXNmaWFibGVGaW5kaW5nEksKC3RyYW5zbGF0aW9uGAEgASgLMjYuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nVHJhbnNsYXRpb24SUQoUY2xhaW1zX3RydWVfc2NlbmFyaW8YAiABKAsyMy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdTY2VuYXJpbxJSChVjbGFpbXNfZmFsc2Vfc2NlbmFyaW8YAyABKAsyMy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdTY2VuYXJpbxJOCg1sb2dpY193YXJuaW5nGAQgASgLMjcuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nTG9naWNXYXJuaW5nIpkCCixHdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdJbXBvc3NpYmxlRmluZGluZxJLCgt0cmFuc2xhdGlvbhgBIAEoCzI2LnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1RyYW5zbGF0aW9uEkwKE2NvbnRyYWRpY3RpbmdfcnVsZXMYAiADKAsyLy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdSdWxlEk4KDWxvZ2ljX3dhcm5pbmcYAyABKAsyNy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdMb2dpY1dhcm5pbmci2gEKNkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1RyYW5zbGF0aW9uQW1iaWd1b3VzRmluZGluZxJNCgdvcHRpb25zGAEgAygLMjwuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nVHJhbnNsYXRpb25PcHRpb24SUQoUZGlmZmVyZW5jZV9zY2VuYXJpb3MYAiADKAsyMy5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdTY2VuYXJpbyIuCixHdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdUb29Db21wbGV4RmluZGluZyIyCjBHdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdOb1RyYW5zbGF0aW9uc0ZpbmRpbmcifAosR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nVHJhbnNsYXRpb25PcHRpb24STAoMdHJhbnNsYXRpb25zGAEgAygLMjYuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nVHJhbnNsYXRpb24imAMKJkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1RyYW5zbGF0aW9uEkYKCHByZW1pc2VzGAEgAygLMjQuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nU3RhdGVtZW50EkQKBmNsYWltcxgCIAMoCzI0LnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1N0YXRlbWVudBJcChV1bnRyYW5zbGF0ZWRfcHJlbWlzZXMYAyADKAsyPS5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdJbnB1dFRleHRSZWZlcmVuY2USWgoTdW50cmFuc2xhdGVkX2NsYWltcxgEIAMoCzI9LnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ0lucHV0VGV4dFJlZmVyZW5jZRIXCgpjb25maWRlbmNlGAUgASgBSACIAQFCDQoLX2NvbmZpZGVuY2UieAokR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nU3RhdGVtZW50EhIKBWxvZ2ljGAEgASgJSACIAQESHQoQbmF0dXJhbF9sYW5ndWFnZRgCIAEoCUgBiAEBQggKBl9sb2dpY0ITChFfbmF0dXJhbF9sYW5ndWFnZSJLCi1HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdJbnB1dFRleHRSZWZlcmVuY2USEQoEdGV4dBgBIAEoCUgAiAEBQgcKBV90ZXh0Im8KI0d1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1NjZW5hcmlvEkgKCnN0YXRlbWVudHMYASADKAsyNC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdTdGF0ZW1lbnQigQEKH0d1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ1J1bGUSFwoKaWRlbnRpZmllchgBIAEoCUgAiAEBEh8KEnBvbGljeV92ZXJzaW9uX2FybhgCIAEoCUgBiAEBQg0KC19pZGVudGlmaWVyQhUKE19wb2xpY3lfdmVyc2lvbl9hcm4i0wEKJ0d1YXJkcmFpbEF1dG9tYXRlZFJlYXNvbmluZ0xvZ2ljV2FybmluZxIRCgR0eXBlGAEgASgJSACIAQESRgoIcHJlbWlzZXMYAiADKAsyNC5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxBdXRvbWF0ZWRSZWFzb25pbmdTdGF0ZW1lbnQSRAoGY2xhaW1zGAMgAygLMjQuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsQXV0b21hdGVkUmVhc29uaW5nU3RhdGVtZW50QgcKBV90eXBlItYBChpHdWFyZHJhaWxJbnZvY2F0aW9uTWV0cmljcxIpChxndWFyZHJhaWxfcHJvY2Vzc2luZ19sYXRlbmN5GAEgASgDSACIAQESLQoFdXNhZ2UYAiABKAsyHi5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxVc2FnZRI9ChJndWFyZHJhaWxfY292ZXJhZ2UYAyABKAsyIS5zd2l0Y2hib2FyZC52MS5HdWFyZHJhaWxDb3ZlcmFnZUIfCh1fZ3VhcmRyYWlsX3Byb2Nlc3NpbmdfbGF0ZW5jeSLVAwoOR3VhcmRyYWlsVXNhZ2USGgoSdG9waWNfcG9saWN5X3VuaXRzGAEgASgFEhwKFGNvbnRlbnRfcG9saWN5X3VuaXRzGAIgASgFEhkKEXdvcmRfcG9saWN5X3VuaXRzGAMgASgFEioKInNlbnNpdGl2ZV9pbmZvcm1hdGlvbl9wb2xpY3lfdW5pdHMYBCABKAUSLwonc2Vuc2l0aXZlX2luZm9ybWF0aW9uX3BvbGljeV9mcmVlX3VuaXRzGAUgASgFEikKIWNvbnRleHR1YWxfZ3JvdW5kaW5nX3BvbGljeV91bml0cxgGIAEoBRInChpjb250ZW50X3BvbGljeV9pbWFnZV91bml0cxgHIAEoBUgAiAEBEi0KIGF1dG9tYXRlZF9yZWFzb25pbmdfcG9saWN5X3VuaXRzGAggASgFSAGIAQESKQocYXV0b21hdGVkX3JlYXNvbmluZ19wb2xpY2llcxgJIAEoBUgCiAEBQh0KG19jb250ZW50X3BvbGljeV9pbWFnZV91bml0c0IjCiFfYXV0b21hdGVkX3JlYXNvbmluZ19wb2xpY3lfdW5pdHNCHwodX2F1dG9tYXRlZF9yZWFzb25pbmdfcG9saWNpZXMilQEKEUd1YXJkcmFpbENvdmVyYWdlEkgKD3RleHRfY2hhcmFjdGVycxgBIAEoCzIvLnN3aXRjaGJvYXJkLnYxLkd1YXJkcmFpbFRleHRDaGFyYWN0ZXJzQ292ZXJhZ2USNgoGaW1hZ2VzGAIgASgLMiYuc3dpdGNoYm9hcmQudjEuR3VhcmRyYWlsSW1hZ2VDb3ZlcmFnZSJhCh9HdWFyZHJhaWxUZXh0Q2hhcmFjdGVyc0NvdmVyYWdlEhQKB2d1YXJkZWQYASABKAVIAIgBARISCgV0b3RhbBgCIAEoBUgBiAEBQgoKCF9ndWFyZGVkQggKBl90b3RhbCJYChZHdWFyZHJhaWxJbWFnZUNvdmVyYWdlEhQKB2d1YXJkZWQYASABKAVIAIgBARISCgV0b3RhbBgCIAEoBUgBiAEBQgoKCF9ndWFyZGVkQggKBl90b3RhbCL9AQoXQXBwbGllZEd1YXJkcmFpbERldGFpbHMSGQoMZ3VhcmRyYWlsX2lkGAEgASgJSACIAQESHgoRZ3VhcmRyYWlsX3ZlcnNpb24YAiABKAlIAYgBARIaCg1ndWFyZHJhaWxfYXJuGAMgASgJSAKIAQESGAoQZ3VhcmRyYWlsX29yaWdpbhgEIAMoCRIgChNndWFyZHJhaWxfb3duZXJzaGlwGAUgASgJSAOIAQFCDwoNX2d1YXJkcmFpbF9pZEIUChJfZ3VhcmRyYWlsX3ZlcnNpb25CEAoOX2d1YXJkcmFpbF9hcm5CFgoUX2d1YXJkcmFpbF9vd25lcnNoaXBCYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z");
 
 /**
- * What a guardrail or a prompt router did.
+ * Actions of guardrails and of a prompt router in a call. The guardrail part repeats matched text: treat it
+ * as sensitive. Values that Bedrock defines (actions, types, strengths) are strings, because an account can
+ * receive values that are newer than this contract.
  *
  * @generated from message switchboard.v1.ConverseTrace
  */
 export type ConverseTrace = Message<"switchboard.v1.ConverseTrace"> & {
   /**
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    *
    * @generated from field: switchboard.v1.GuardrailTraceAssessment guardrail = 1;
    */
   guardrail?: GuardrailTraceAssessment | undefined;
 
   /**
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    *
    * @generated from field: switchboard.v1.PromptRouterTrace prompt_router = 2;
    */
@@ -41,13 +43,13 @@ export const ConverseTraceSchema: GenMessage<ConverseTrace> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_guardrail, 0);
 
 /**
- * What a prompt router chose.
+ * Choice of a prompt router.
  *
  * @generated from message switchboard.v1.PromptRouterTrace
  */
 export type PromptRouterTrace = Message<"switchboard.v1.PromptRouterTrace"> & {
   /**
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string invoked_model_id = 1;
    */
@@ -62,13 +64,13 @@ export const PromptRouterTraceSchema: GenMessage<PromptRouterTrace> = /*@__PURE_
   messageDesc(file_switchboard_v1_guardrail, 1);
 
 /**
- * What a guardrail found.
+ * Findings of the guardrails of a call.
  *
  * @generated from message switchboard.v1.GuardrailTraceAssessment
  */
 export type GuardrailTraceAssessment = Message<"switchboard.v1.GuardrailTraceAssessment"> & {
   /**
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    *
    * @generated from field: repeated string model_output = 1;
    */
@@ -89,7 +91,7 @@ export type GuardrailTraceAssessment = Message<"switchboard.v1.GuardrailTraceAss
   outputAssessments: { [key: string]: GuardrailAssessments };
 
   /**
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    *
    * @generated from field: optional string action_reason = 4;
    */
@@ -104,7 +106,7 @@ export const GuardrailTraceAssessmentSchema: GenMessage<GuardrailTraceAssessment
   messageDesc(file_switchboard_v1_guardrail, 2);
 
 /**
- * Several findings: a list, which a map cannot hold bare.
+ * List of findings. A message of its own because a map cannot hold lists.
  *
  * @generated from message switchboard.v1.GuardrailAssessments
  */
@@ -125,62 +127,62 @@ export const GuardrailAssessmentsSchema: GenMessage<GuardrailAssessments> = /*@_
   messageDesc(file_switchboard_v1_guardrail, 3);
 
 /**
- * What a guardrail's policies found.
+ * Findings of a guardrail, by policy.
  *
  * @generated from message switchboard.v1.GuardrailAssessment
  */
 export type GuardrailAssessment = Message<"switchboard.v1.GuardrailAssessment"> & {
   /**
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    *
    * @generated from field: switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;
    */
   topicPolicy?: GuardrailTopicPolicyAssessment | undefined;
 
   /**
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    *
    * @generated from field: switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;
    */
   contentPolicy?: GuardrailContentPolicyAssessment | undefined;
 
   /**
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    *
    * @generated from field: switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;
    */
   wordPolicy?: GuardrailWordPolicyAssessment | undefined;
 
   /**
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    *
    * @generated from field: switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;
    */
   sensitiveInformationPolicy?: GuardrailSensitiveInformationPolicyAssessment | undefined;
 
   /**
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    *
    * @generated from field: switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;
    */
   contextualGroundingPolicy?: GuardrailContextualGroundingPolicyAssessment | undefined;
 
   /**
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;
    */
   automatedReasoningPolicy?: GuardrailAutomatedReasoningPolicyAssessment | undefined;
 
   /**
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;
    */
   invocationMetrics?: GuardrailInvocationMetrics | undefined;
 
   /**
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;
    */
@@ -195,13 +197,13 @@ export const GuardrailAssessmentSchema: GenMessage<GuardrailAssessment> = /*@__P
   messageDesc(file_switchboard_v1_guardrail, 4);
 
 /**
- * Denied topics found.
+ * Findings about denied topics.
  *
  * @generated from message switchboard.v1.GuardrailTopicPolicyAssessment
  */
 export type GuardrailTopicPolicyAssessment = Message<"switchboard.v1.GuardrailTopicPolicyAssessment"> & {
   /**
-   * The topics.
+   * Topics that were evaluated.
    *
    * @generated from field: repeated switchboard.v1.GuardrailTopic topics = 1;
    */
@@ -216,34 +218,34 @@ export const GuardrailTopicPolicyAssessmentSchema: GenMessage<GuardrailTopicPoli
   messageDesc(file_switchboard_v1_guardrail, 5);
 
 /**
- * A denied topic.
+ * Result for one denied topic.
  *
  * @generated from message switchboard.v1.GuardrailTopic
  */
 export type GuardrailTopic = Message<"switchboard.v1.GuardrailTopic"> & {
   /**
-   * Its name.
+   * Name of the topic.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * "DENY".
+   * Kind of topic: "DENY".
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 3;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 4;
    */
@@ -258,13 +260,13 @@ export const GuardrailTopicSchema: GenMessage<GuardrailTopic> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_guardrail, 6);
 
 /**
- * Harmful content found.
+ * Findings about harmful content.
  *
  * @generated from message switchboard.v1.GuardrailContentPolicyAssessment
  */
 export type GuardrailContentPolicyAssessment = Message<"switchboard.v1.GuardrailContentPolicyAssessment"> & {
   /**
-   * The filters that looked.
+   * Filters that were applied.
    *
    * @generated from field: repeated switchboard.v1.GuardrailContentFilter filters = 1;
    */
@@ -279,41 +281,41 @@ export const GuardrailContentPolicyAssessmentSchema: GenMessage<GuardrailContent
   messageDesc(file_switchboard_v1_guardrail, 7);
 
 /**
- * A filter for harmful content.
+ * Result of one filter for harmful content.
  *
  * @generated from message switchboard.v1.GuardrailContentFilter
  */
 export type GuardrailContentFilter = Message<"switchboard.v1.GuardrailContentFilter"> & {
   /**
-   * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+   * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
    *
    * @generated from field: string type = 1;
    */
   type: string;
 
   /**
-   * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+   * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
    *
    * @generated from field: string confidence = 2;
    */
   confidence: string;
 
   /**
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    *
    * @generated from field: optional string filter_strength = 3;
    */
   filterStrength?: string | undefined;
 
   /**
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 4;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 5;
    */
@@ -328,7 +330,7 @@ export const GuardrailContentFilterSchema: GenMessage<GuardrailContentFilter> = 
   messageDesc(file_switchboard_v1_guardrail, 8);
 
 /**
- * Denied words found.
+ * Findings about denied words.
  *
  * @generated from message switchboard.v1.GuardrailWordPolicyAssessment
  */
@@ -341,7 +343,7 @@ export type GuardrailWordPolicyAssessment = Message<"switchboard.v1.GuardrailWor
   customWords: GuardrailCustomWord[];
 
   /**
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    *
    * @generated from field: repeated switchboard.v1.GuardrailManagedWord managed_word_lists = 2;
    */
@@ -356,27 +358,27 @@ export const GuardrailWordPolicyAssessmentSchema: GenMessage<GuardrailWordPolicy
   messageDesc(file_switchboard_v1_guardrail, 9);
 
 /**
- * A word of the account's own list.
+ * Word of the account's own list.
  *
  * @generated from message switchboard.v1.GuardrailCustomWord
  */
 export type GuardrailCustomWord = Message<"switchboard.v1.GuardrailCustomWord"> & {
   /**
-   * The word.
+   * The word found.
    *
    * @generated from field: string match = 1;
    */
   match: string;
 
   /**
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 2;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 3;
    */
@@ -391,34 +393,34 @@ export const GuardrailCustomWordSchema: GenMessage<GuardrailCustomWord> = /*@__P
   messageDesc(file_switchboard_v1_guardrail, 10);
 
 /**
- * A word of Bedrock's lists.
+ * Word of one of Bedrock's managed lists.
  *
  * @generated from message switchboard.v1.GuardrailManagedWord
  */
 export type GuardrailManagedWord = Message<"switchboard.v1.GuardrailManagedWord"> & {
   /**
-   * The word.
+   * The word found.
    *
    * @generated from field: string match = 1;
    */
   match: string;
 
   /**
-   * "PROFANITY".
+   * Name of the list: "PROFANITY".
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 3;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 4;
    */
@@ -433,20 +435,20 @@ export const GuardrailManagedWordSchema: GenMessage<GuardrailManagedWord> = /*@_
   messageDesc(file_switchboard_v1_guardrail, 11);
 
 /**
- * Personal data found.
+ * Findings about personal data.
  *
  * @generated from message switchboard.v1.GuardrailSensitiveInformationPolicyAssessment
  */
 export type GuardrailSensitiveInformationPolicyAssessment = Message<"switchboard.v1.GuardrailSensitiveInformationPolicyAssessment"> & {
   /**
-   * By kind.
+   * Personal data of predefined kinds.
    *
    * @generated from field: repeated switchboard.v1.GuardrailPiiEntityFilter pii_entities = 1;
    */
   piiEntities: GuardrailPiiEntityFilter[];
 
   /**
-   * By pattern.
+   * Matches of the account's regular expressions.
    *
    * @generated from field: repeated switchboard.v1.GuardrailRegexFilter regexes = 2;
    */
@@ -461,7 +463,7 @@ export const GuardrailSensitiveInformationPolicyAssessmentSchema: GenMessage<Gua
   messageDesc(file_switchboard_v1_guardrail, 12);
 
 /**
- * Personal data of one kind.
+ * Personal data of a predefined kind.
  *
  * @generated from message switchboard.v1.GuardrailPiiEntityFilter
  */
@@ -474,21 +476,21 @@ export type GuardrailPiiEntityFilter = Message<"switchboard.v1.GuardrailPiiEntit
   match: string;
 
   /**
-   * The kind, such as "EMAIL".
+   * Kind of personal data, such as "EMAIL".
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 3;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 4;
    */
@@ -503,13 +505,13 @@ export const GuardrailPiiEntityFilterSchema: GenMessage<GuardrailPiiEntityFilter
   messageDesc(file_switchboard_v1_guardrail, 13);
 
 /**
- * Personal data by pattern.
+ * Personal data that matches a regular expression of the account.
  *
  * @generated from message switchboard.v1.GuardrailRegexFilter
  */
 export type GuardrailRegexFilter = Message<"switchboard.v1.GuardrailRegexFilter"> & {
   /**
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    *
    * @generated from field: optional string name = 1;
    */
@@ -523,21 +525,21 @@ export type GuardrailRegexFilter = Message<"switchboard.v1.GuardrailRegexFilter"
   match?: string | undefined;
 
   /**
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string regex = 3;
    */
   regex?: string | undefined;
 
   /**
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 4;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 5;
    */
@@ -552,13 +554,13 @@ export const GuardrailRegexFilterSchema: GenMessage<GuardrailRegexFilter> = /*@_
   messageDesc(file_switchboard_v1_guardrail, 14);
 
 /**
- * Whether the answer keeps to its source.
+ * Results of the contextual grounding policy: whether the answer is supported by its source.
  *
  * @generated from message switchboard.v1.GuardrailContextualGroundingPolicyAssessment
  */
 export type GuardrailContextualGroundingPolicyAssessment = Message<"switchboard.v1.GuardrailContextualGroundingPolicyAssessment"> & {
   /**
-   * The filters that looked.
+   * Filters that were applied.
    *
    * @generated from field: repeated switchboard.v1.GuardrailContextualGroundingFilter filters = 1;
    */
@@ -573,20 +575,20 @@ export const GuardrailContextualGroundingPolicyAssessmentSchema: GenMessage<Guar
   messageDesc(file_switchboard_v1_guardrail, 15);
 
 /**
- * A filter for grounding.
+ * Result of one contextual grounding filter.
  *
  * @generated from message switchboard.v1.GuardrailContextualGroundingFilter
  */
 export type GuardrailContextualGroundingFilter = Message<"switchboard.v1.GuardrailContextualGroundingFilter"> & {
   /**
-   * "GROUNDING" or "RELEVANCE".
+   * Kind of check: "GROUNDING" or "RELEVANCE".
    *
    * @generated from field: string type = 1;
    */
   type: string;
 
   /**
-   * The score below which it acts, from 0 to 1.
+   * Score below which the filter acts, from 0 to 1.
    *
    * @generated from field: double threshold = 2;
    */
@@ -600,14 +602,14 @@ export type GuardrailContextualGroundingFilter = Message<"switchboard.v1.Guardra
   score: number;
 
   /**
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    *
    * @generated from field: string action = 4;
    */
   action: string;
 
   /**
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    *
    * @generated from field: optional bool detected = 5;
    */
@@ -622,7 +624,7 @@ export const GuardrailContextualGroundingFilterSchema: GenMessage<GuardrailConte
   messageDesc(file_switchboard_v1_guardrail, 16);
 
 /**
- * Whether the answer follows from the rules.
+ * Results of the automated reasoning policy: whether the answer follows from the rules.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment
  */
@@ -643,13 +645,13 @@ export const GuardrailAutomatedReasoningPolicyAssessmentSchema: GenMessage<Guard
   messageDesc(file_switchboard_v1_guardrail, 17);
 
 /**
- * A finding of automated reasoning: exactly one kind.
+ * Finding of an automated reasoning policy.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningFinding
  */
 export type GuardrailAutomatedReasoningFinding = Message<"switchboard.v1.GuardrailAutomatedReasoningFinding"> & {
   /**
-   * The kind of finding.
+   * Exactly one of these is set.
    *
    * @generated from oneof switchboard.v1.GuardrailAutomatedReasoningFinding.finding
    */
@@ -671,7 +673,7 @@ export type GuardrailAutomatedReasoningFinding = Message<"switchboard.v1.Guardra
     case: "invalid";
   } | {
     /**
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      *
      * @generated from field: switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;
      */
@@ -687,7 +689,7 @@ export type GuardrailAutomatedReasoningFinding = Message<"switchboard.v1.Guardra
     case: "impossible";
   } | {
     /**
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      *
      * @generated from field: switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;
      */
@@ -695,7 +697,7 @@ export type GuardrailAutomatedReasoningFinding = Message<"switchboard.v1.Guardra
     case: "translationAmbiguous";
   } | {
     /**
-     * It was too much to decide.
+     * The text is too complex to check.
      *
      * @generated from field: switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;
      */
@@ -703,7 +705,7 @@ export type GuardrailAutomatedReasoningFinding = Message<"switchboard.v1.Guardra
     case: "tooComplex";
   } | {
     /**
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      *
      * @generated from field: switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;
      */
@@ -711,7 +713,7 @@ export type GuardrailAutomatedReasoningFinding = Message<"switchboard.v1.Guardra
     case: "noTranslations";
   } | {
     /**
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      *
      * @generated from field: string unknown_json = 100;
      */
@@ -734,28 +736,28 @@ export const GuardrailAutomatedReasoningFindingSchema: GenMessage<GuardrailAutom
  */
 export type GuardrailAutomatedReasoningValidFinding = Message<"switchboard.v1.GuardrailAutomatedReasoningValidFinding"> & {
   /**
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;
    */
   translation?: GuardrailAutomatedReasoningTranslation | undefined;
 
   /**
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;
    */
   claimsTrueScenario?: GuardrailAutomatedReasoningScenario | undefined;
 
   /**
-   * The rules they follow from.
+   * Rules that the claims follow from.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;
    */
   supportingRules: GuardrailAutomatedReasoningRule[];
 
   /**
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;
    */
@@ -776,21 +778,21 @@ export const GuardrailAutomatedReasoningValidFindingSchema: GenMessage<Guardrail
  */
 export type GuardrailAutomatedReasoningInvalidFinding = Message<"switchboard.v1.GuardrailAutomatedReasoningInvalidFinding"> & {
   /**
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;
    */
   translation?: GuardrailAutomatedReasoningTranslation | undefined;
 
   /**
-   * The rules they contradict.
+   * Rules that the claims contradict.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;
    */
   contradictingRules: GuardrailAutomatedReasoningRule[];
 
   /**
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;
    */
@@ -805,34 +807,34 @@ export const GuardrailAutomatedReasoningInvalidFindingSchema: GenMessage<Guardra
   messageDesc(file_switchboard_v1_guardrail, 20);
 
 /**
- * The claims may be true or false.
+ * The claims can be true or false under the rules.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding
  */
 export type GuardrailAutomatedReasoningSatisfiableFinding = Message<"switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding"> & {
   /**
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;
    */
   translation?: GuardrailAutomatedReasoningTranslation | undefined;
 
   /**
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;
    */
   claimsTrueScenario?: GuardrailAutomatedReasoningScenario | undefined;
 
   /**
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;
    */
   claimsFalseScenario?: GuardrailAutomatedReasoningScenario | undefined;
 
   /**
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;
    */
@@ -853,21 +855,21 @@ export const GuardrailAutomatedReasoningSatisfiableFindingSchema: GenMessage<Gua
  */
 export type GuardrailAutomatedReasoningImpossibleFinding = Message<"switchboard.v1.GuardrailAutomatedReasoningImpossibleFinding"> & {
   /**
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;
    */
   translation?: GuardrailAutomatedReasoningTranslation | undefined;
 
   /**
-   * The rules they contradict.
+   * Rules that the claims contradict.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;
    */
   contradictingRules: GuardrailAutomatedReasoningRule[];
 
   /**
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    *
    * @generated from field: switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;
    */
@@ -882,20 +884,20 @@ export const GuardrailAutomatedReasoningImpossibleFindingSchema: GenMessage<Guar
   messageDesc(file_switchboard_v1_guardrail, 22);
 
 /**
- * The words can be read in several ways.
+ * The text is ambiguous: it has several translations to logic.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding
  */
 export type GuardrailAutomatedReasoningTranslationAmbiguousFinding = Message<"switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding"> & {
   /**
-   * The ways.
+   * Possible translations.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;
    */
   options: GuardrailAutomatedReasoningTranslationOption[];
 
   /**
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;
    */
@@ -910,7 +912,7 @@ export const GuardrailAutomatedReasoningTranslationAmbiguousFindingSchema: GenMe
   messageDesc(file_switchboard_v1_guardrail, 23);
 
 /**
- * It was too much to decide.
+ * The text is too complex to check.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding
  */
@@ -925,7 +927,7 @@ export const GuardrailAutomatedReasoningTooComplexFindingSchema: GenMessage<Guar
   messageDesc(file_switchboard_v1_guardrail, 24);
 
 /**
- * Nothing in it is about the rules.
+ * The text has nothing to do with the rules.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding
  */
@@ -940,13 +942,13 @@ export const GuardrailAutomatedReasoningNoTranslationsFindingSchema: GenMessage<
   messageDesc(file_switchboard_v1_guardrail, 25);
 
 /**
- * One way to read the words.
+ * One possible translation of an ambiguous text.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningTranslationOption
  */
 export type GuardrailAutomatedReasoningTranslationOption = Message<"switchboard.v1.GuardrailAutomatedReasoningTranslationOption"> & {
   /**
-   * The words as logic.
+   * The text translated to logic.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningTranslation translations = 1;
    */
@@ -961,41 +963,41 @@ export const GuardrailAutomatedReasoningTranslationOptionSchema: GenMessage<Guar
   messageDesc(file_switchboard_v1_guardrail, 26);
 
 /**
- * Words as logic.
+ * Text translated to logic.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningTranslation
  */
 export type GuardrailAutomatedReasoningTranslation = Message<"switchboard.v1.GuardrailAutomatedReasoningTranslation"> & {
   /**
-   * What is given.
+   * Premises of the text.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;
    */
   premises: GuardrailAutomatedReasoningStatement[];
 
   /**
-   * What is claimed.
+   * Claims of the text.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;
    */
   claims: GuardrailAutomatedReasoningStatement[];
 
   /**
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;
    */
   untranslatedPremises: GuardrailAutomatedReasoningInputTextReference[];
 
   /**
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;
    */
   untranslatedClaims: GuardrailAutomatedReasoningInputTextReference[];
 
   /**
-   * How sure the reading is, from 0 to 1. Absent: not told.
+   * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
    *
    * @generated from field: optional double confidence = 5;
    */
@@ -1010,20 +1012,20 @@ export const GuardrailAutomatedReasoningTranslationSchema: GenMessage<GuardrailA
   messageDesc(file_switchboard_v1_guardrail, 27);
 
 /**
- * A statement.
+ * A logical statement.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningStatement
  */
 export type GuardrailAutomatedReasoningStatement = Message<"switchboard.v1.GuardrailAutomatedReasoningStatement"> & {
   /**
-   * As logic. Absent: not told.
+   * The statement as logic. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string logic = 1;
    */
   logic?: string | undefined;
 
   /**
-   * In words. Absent: not told.
+   * The statement in natural language. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string natural_language = 2;
    */
@@ -1038,13 +1040,13 @@ export const GuardrailAutomatedReasoningStatementSchema: GenMessage<GuardrailAut
   messageDesc(file_switchboard_v1_guardrail, 28);
 
 /**
- * A piece of the text.
+ * Reference to a part of the text.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningInputTextReference
  */
 export type GuardrailAutomatedReasoningInputTextReference = Message<"switchboard.v1.GuardrailAutomatedReasoningInputTextReference"> & {
   /**
-   * The piece. Absent: not told.
+   * The text. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string text = 1;
    */
@@ -1059,13 +1061,13 @@ export const GuardrailAutomatedReasoningInputTextReferenceSchema: GenMessage<Gua
   messageDesc(file_switchboard_v1_guardrail, 29);
 
 /**
- * A case.
+ * Example that satisfies a set of statements.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningScenario
  */
 export type GuardrailAutomatedReasoningScenario = Message<"switchboard.v1.GuardrailAutomatedReasoningScenario"> & {
   /**
-   * What holds in it.
+   * Statements that hold in the example.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;
    */
@@ -1080,20 +1082,20 @@ export const GuardrailAutomatedReasoningScenarioSchema: GenMessage<GuardrailAuto
   messageDesc(file_switchboard_v1_guardrail, 30);
 
 /**
- * A rule of the policy.
+ * Rule of an automated reasoning policy.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningRule
  */
 export type GuardrailAutomatedReasoningRule = Message<"switchboard.v1.GuardrailAutomatedReasoningRule"> & {
   /**
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string identifier = 1;
    */
   identifier?: string | undefined;
 
   /**
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string policy_version_arn = 2;
    */
@@ -1108,27 +1110,27 @@ export const GuardrailAutomatedReasoningRuleSchema: GenMessage<GuardrailAutomate
   messageDesc(file_switchboard_v1_guardrail, 31);
 
 /**
- * What is odd about the logic.
+ * Warning about the logic of a text.
  *
  * @generated from message switchboard.v1.GuardrailAutomatedReasoningLogicWarning
  */
 export type GuardrailAutomatedReasoningLogicWarning = Message<"switchboard.v1.GuardrailAutomatedReasoningLogicWarning"> & {
   /**
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    *
    * @generated from field: optional string type = 1;
    */
   type?: string | undefined;
 
   /**
-   * The premises concerned.
+   * Premises that the warning refers to.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;
    */
   premises: GuardrailAutomatedReasoningStatement[];
 
   /**
-   * The claims concerned.
+   * Claims that the warning refers to.
    *
    * @generated from field: repeated switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;
    */
@@ -1143,27 +1145,27 @@ export const GuardrailAutomatedReasoningLogicWarningSchema: GenMessage<Guardrail
   messageDesc(file_switchboard_v1_guardrail, 32);
 
 /**
- * What a guardrail took.
+ * Processing time and usage of a guardrail.
  *
  * @generated from message switchboard.v1.GuardrailInvocationMetrics
  */
 export type GuardrailInvocationMetrics = Message<"switchboard.v1.GuardrailInvocationMetrics"> & {
   /**
-   * Its time, in milliseconds. Absent: not told.
+   * Processing time, in milliseconds. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int64 guardrail_processing_latency = 1;
    */
   guardrailProcessingLatency?: bigint | undefined;
 
   /**
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailUsage usage = 2;
    */
   usage?: GuardrailUsage | undefined;
 
   /**
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailCoverage guardrail_coverage = 3;
    */
@@ -1178,7 +1180,7 @@ export const GuardrailInvocationMetricsSchema: GenMessage<GuardrailInvocationMet
   messageDesc(file_switchboard_v1_guardrail, 33);
 
 /**
- * What a guardrail is billed by, in units of Bedrock's price list.
+ * Billed units of a guardrail, as defined by Bedrock's price list.
  *
  * @generated from message switchboard.v1.GuardrailUsage
  */
@@ -1212,7 +1214,7 @@ export type GuardrailUsage = Message<"switchboard.v1.GuardrailUsage"> & {
   sensitiveInformationPolicyUnits: number;
 
   /**
-   * Text units of patterns for personal data, which are free.
+   * Text units of regular expressions for personal data, which are free of charge.
    *
    * @generated from field: int32 sensitive_information_policy_free_units = 5;
    */
@@ -1226,21 +1228,21 @@ export type GuardrailUsage = Message<"switchboard.v1.GuardrailUsage"> & {
   contextualGroundingPolicyUnits: number;
 
   /**
-   * Pictures looked at by the content policy. Absent: not told.
+   * Images evaluated by the content policy. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 content_policy_image_units = 7;
    */
   contentPolicyImageUnits?: number | undefined;
 
   /**
-   * Text units of automated reasoning. Absent: not told.
+   * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 automated_reasoning_policy_units = 8;
    */
   automatedReasoningPolicyUnits?: number | undefined;
 
   /**
-   * Policies of automated reasoning. Absent: not told.
+   * Number of automated reasoning policies. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 automated_reasoning_policies = 9;
    */
@@ -1255,20 +1257,20 @@ export const GuardrailUsageSchema: GenMessage<GuardrailUsage> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_guardrail, 34);
 
 /**
- * What a guardrail looked at.
+ * Amount of content that a guardrail evaluated.
  *
  * @generated from message switchboard.v1.GuardrailCoverage
  */
 export type GuardrailCoverage = Message<"switchboard.v1.GuardrailCoverage"> & {
   /**
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;
    */
   textCharacters?: GuardrailTextCharactersCoverage | undefined;
 
   /**
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    *
    * @generated from field: switchboard.v1.GuardrailImageCoverage images = 2;
    */
@@ -1283,20 +1285,20 @@ export const GuardrailCoverageSchema: GenMessage<GuardrailCoverage> = /*@__PURE_
   messageDesc(file_switchboard_v1_guardrail, 35);
 
 /**
- * How much text a guardrail looked at.
+ * Amount of text that a guardrail evaluated.
  *
  * @generated from message switchboard.v1.GuardrailTextCharactersCoverage
  */
 export type GuardrailTextCharactersCoverage = Message<"switchboard.v1.GuardrailTextCharactersCoverage"> & {
   /**
-   * Characters looked at. Absent: not told.
+   * Number of characters that were evaluated. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 guarded = 1;
    */
   guarded?: number | undefined;
 
   /**
-   * Characters there were. Absent: not told.
+   * Total number of characters. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 total = 2;
    */
@@ -1311,20 +1313,20 @@ export const GuardrailTextCharactersCoverageSchema: GenMessage<GuardrailTextChar
   messageDesc(file_switchboard_v1_guardrail, 36);
 
 /**
- * How many pictures a guardrail looked at.
+ * Number of images that a guardrail evaluated.
  *
  * @generated from message switchboard.v1.GuardrailImageCoverage
  */
 export type GuardrailImageCoverage = Message<"switchboard.v1.GuardrailImageCoverage"> & {
   /**
-   * Pictures looked at. Absent: not told.
+   * Number of images that were evaluated. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 guarded = 1;
    */
   guarded?: number | undefined;
 
   /**
-   * Pictures there were. Absent: not told.
+   * Total number of images. Absent: Bedrock did not report it.
    *
    * @generated from field: optional int32 total = 2;
    */
@@ -1339,41 +1341,41 @@ export const GuardrailImageCoverageSchema: GenMessage<GuardrailImageCoverage> = 
   messageDesc(file_switchboard_v1_guardrail, 37);
 
 /**
- * Which guardrail it was.
+ * Guardrail that was applied.
  *
  * @generated from message switchboard.v1.AppliedGuardrailDetails
  */
 export type AppliedGuardrailDetails = Message<"switchboard.v1.AppliedGuardrailDetails"> & {
   /**
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string guardrail_id = 1;
    */
   guardrailId?: string | undefined;
 
   /**
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string guardrail_version = 2;
    */
   guardrailVersion?: string | undefined;
 
   /**
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string guardrail_arn = 3;
    */
   guardrailArn?: string | undefined;
 
   /**
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    *
    * @generated from field: repeated string guardrail_origin = 4;
    */
   guardrailOrigin: string[];
 
   /**
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    *
    * @generated from field: optional string guardrail_ownership = 5;
    */

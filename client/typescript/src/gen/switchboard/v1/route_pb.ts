@@ -14,72 +14,88 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file switchboard/v1/route.proto.
  */
 export const file_switchboard_v1_route: GenFile = /*@__PURE__*/
-  fileDesc("Chpzd2l0Y2hib2FyZC92MS9yb3V0ZS5wcm90bxIOc3dpdGNoYm9hcmQudjEiuwEKBVJvdXRlEhIKCnJlcXVlc3RfaWQYASABKAkSEQoJdGFza190eXBlGAIgASgJEhAKCG1vZGVsX2lkGAMgASgJEg4KBnJlZ2lvbhgEIAEoCRIPCgd2YXJpYW50GAUgASgJEhYKDmNvbmZpZ192ZXJzaW9uGAYgASgJEhUKDWZhbGxiYWNrX3VzZWQYByABKAgSKQoIYXR0ZW1wdHMYCCADKAsyFy5zd2l0Y2hib2FyZC52MS5BdHRlbXB0Iu4CCgdBdHRlbXB0EhAKCG1vZGVsX2lkGAEgASgJEg4KBnJlZ2lvbhgCIAEoCRIoCgdvdXRjb21lGAMgASgOMhcuc3dpdGNoYm9hcmQudjEuT3V0Y29tZRIOCgZyZWFzb24YBCABKAkSGgoSYmVkcm9ja19yZXF1ZXN0X2lkGAUgASgJEisKCGR1cmF0aW9uGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KC2FkanVzdG1lbnRzGAcgAygLMhouc3dpdGNoYm9hcmQudjEuQWRqdXN0bWVudBIZChF1bm1ldF9yZXF1aXJlbWVudBgIIAEoCRIpCgV1c2FnZRgJIAEoCzIaLnN3aXRjaGJvYXJkLnYxLlRva2VuVXNhZ2USIgoEY29zdBgKIAEoCzIULnN3aXRjaGJvYXJkLnYxLkNvc3QSFAoMc2VydmljZV90aWVyGAsgASgJEg0KBWhlZGdlGAwgASgIIkgKCkFkanVzdG1lbnQSDAoEcGF0aBgBIAEoCRIOCgZhY3Rpb24YAiABKAkSCwoDd2h5GAMgASgJEg8KB2xlYXJuZWQYBCABKAgiXwoIUmVjZWl2ZWQSFgoOY29udGVudF9ibG9ja3MYASABKAUSDgoGZGVsdGFzGAIgASgDEhIKCnRleHRfYnl0ZXMYAyABKAMSFwoPcmF3X3N0b3BfcmVhc29uGAQgASgJKu0BCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIOCgpPVVRDT01FX09LEAESFQoRT1VUQ09NRV9USFJPVFRMRUQQAhITCg9PVVRDT01FX1RJTUVPVVQQAxIXChNPVVRDT01FX1VOQVZBSUxBQkxFEAQSFwoTT1VUQ09NRV9NT0RFTF9FUlJPUhAFEhkKFU9VVENPTUVfTUlTQ09ORklHVVJFRBAGEhQKEE9VVENPTUVfUkVKRUNURUQQBxITCg9PVVRDT01FX1NLSVBQRUQQCBIVChFPVVRDT01FX0NBTkNFTExFRBAJKrAGCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpFUlJPUl9SRUFTT05fSU5WQUxJRF9GSUVMRBABEh0KGUVSUk9SX1JFQVNPTl9VTktOT1dOX1RBU0sQAhIfChtFUlJPUl9SRUFTT05fTU9ERUxfUkVKRUNURUQQAxIhCh1FUlJPUl9SRUFTT05fQ09OVEVYVF9UT09fTE9ORxAEEiIKHkVSUk9SX1JFQVNPTl9CRURST0NLX1RIUk9UVExFRBAFEh4KGkVSUk9SX1JFQVNPTl9CRURST0NLX1FVT1RBEAYSJAogRVJST1JfUkVBU09OX0JFRFJPQ0tfVU5BVkFJTEFCTEUQBxIcChhFUlJPUl9SRUFTT05fTU9ERUxfRVJST1IQCBIgChxFUlJPUl9SRUFTT05fTU9ERUxfTk9UX1JFQURZEAkSHgoaRVJST1JfUkVBU09OX01PREVMX1RJTUVPVVQQChIiCh5FUlJPUl9SRUFTT05fREVBRExJTkVfRVhDRUVERUQQCxIkCiBFUlJPUl9SRUFTT05fQkVEUk9DS19VTlJFQUNIQUJMRRAMEiEKHUVSUk9SX1JFQVNPTl9CRURST0NLX1BST1RPQ09MEA0SIwofRVJST1JfUkVBU09OX1NUUkVBTV9JTlRFUlJVUFRFRBAOEiQKIEVSUk9SX1JFQVNPTl9NT0RFTF9BQ0NFU1NfREVOSUVEEA8SIAocRVJST1JfUkVBU09OX01PREVMX05PVF9GT1VORBAQEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAREiIKHkVSUk9SX1JFQVNPTl9OT19FTElHSUJMRV9NT0RFTBASEhUKEUVSUk9SX1JFQVNPTl9TSEVEEBMSIQodRVJST1JfUkVBU09OX05PX0hFQUxUSFlfTU9ERUwQFBIgChxFUlJPUl9SRUFTT05fVU5LTk9XTl9SRVFVRVNUEBUSHwobRVJST1JfUkVBU09OX1JFQURFUl9TVEFMTEVEEBYSIAocRVJST1JfUkVBU09OX0ZBTExCQUNLX0NBUFBFRBAXQmMKEWFpLnN3aXRjaGJvYXJkLnYxUAFaTGdpdGh1Yi5jb20vc3dpdGNoYm9hcmQtYWkvc3dpdGNoYm9hcmQvY2xpZW50L2dvL3N3aXRjaGJvYXJkL3YxO3N3aXRjaGJvYXJkdjFiBnByb3RvMw", [file_google_protobuf_duration, file_switchboard_v1_usage]);
+  fileDesc("Chpzd2l0Y2hib2FyZC92MS9yb3V0ZS5wcm90bxIOc3dpdGNoYm9hcmQudjEiiAIKBVJvdXRlEhIKCnJlcXVlc3RfaWQYASABKAkSEQoJdGFza190eXBlGAIgASgJEhAKCG1vZGVsX2lkGAMgASgJEg4KBnJlZ2lvbhgEIAEoCRIPCgd2YXJpYW50GAUgASgJEhYKDmNvbmZpZ192ZXJzaW9uGAYgASgJEhUKDWZhbGxiYWNrX3VzZWQYByABKAgSKQoIYXR0ZW1wdHMYCCADKAsyFy5zd2l0Y2hib2FyZC52MS5BdHRlbXB0EhsKE3JlcXVlc3RlZF90YXNrX3R5cGUYCSABKAkSLgoKcmVzb2x1dGlvbhgKIAEoDjIaLnN3aXRjaGJvYXJkLnYxLlJlc29sdXRpb24iiwMKB0F0dGVtcHQSEAoIbW9kZWxfaWQYASABKAkSDgoGcmVnaW9uGAIgASgJEigKB291dGNvbWUYAyABKA4yFy5zd2l0Y2hib2FyZC52MS5PdXRjb21lEisKBnJlYXNvbhgEIAEoDjIbLnN3aXRjaGJvYXJkLnYxLkVycm9yUmVhc29uEhoKEmJlZHJvY2tfcmVxdWVzdF9pZBgFIAEoCRIrCghkdXJhdGlvbhgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgthZGp1c3RtZW50cxgHIAMoCzIaLnN3aXRjaGJvYXJkLnYxLkFkanVzdG1lbnQSGQoRdW5tZXRfcmVxdWlyZW1lbnQYCCABKAkSKQoFdXNhZ2UYCSABKAsyGi5zd2l0Y2hib2FyZC52MS5Ub2tlblVzYWdlEiIKBGNvc3QYCiABKAsyFC5zd2l0Y2hib2FyZC52MS5Db3N0EhQKDHNlcnZpY2VfdGllchgLIAEoCRINCgVoZWRnZRgMIAEoCCJqCgpBZGp1c3RtZW50EgwKBHBhdGgYASABKAkSMAoGYWN0aW9uGAIgASgOMiAuc3dpdGNoYm9hcmQudjEuQWRqdXN0bWVudEFjdGlvbhILCgN3aHkYAyABKAkSDwoHbGVhcm5lZBgEIAEoCCJfCghSZWNlaXZlZBIWCg5jb250ZW50X2Jsb2NrcxgBIAEoBRIOCgZkZWx0YXMYAiABKAMSEgoKdGV4dF9ieXRlcxgDIAEoAxIXCg9yYXdfc3RvcF9yZWFzb24YBCABKAkqsAEKEEFkanVzdG1lbnRBY3Rpb24SIQodQURKVVNUTUVOVF9BQ1RJT05fVU5TUEVDSUZJRUQQABIbChdBREpVU1RNRU5UX0FDVElPTl9BRERFRBABEh0KGUFESlVTVE1FTlRfQUNUSU9OX1JFTU9WRUQQAhIdChlBREpVU1RNRU5UX0FDVElPTl9MT1dFUkVEEAMSHgoaQURKVVNUTUVOVF9BQ1RJT05fUkVQTEFDRUQQBCptCgpSZXNvbHV0aW9uEhoKFlJFU09MVVRJT05fVU5TUEVDSUZJRUQQABIUChBSRVNPTFVUSU9OX05BTUVEEAESFQoRUkVTT0xVVElPTl9BQlNFTlQQAhIWChJSRVNPTFVUSU9OX1VOS05PV04QAyrtAQoHT3V0Y29tZRIXChNPVVRDT01FX1VOU1BFQ0lGSUVEEAASDgoKT1VUQ09NRV9PSxABEhUKEU9VVENPTUVfVEhST1RUTEVEEAISEwoPT1VUQ09NRV9USU1FT1VUEAMSFwoTT1VUQ09NRV9VTkFWQUlMQUJMRRAEEhcKE09VVENPTUVfTU9ERUxfRVJST1IQBRIZChVPVVRDT01FX01JU0NPTkZJR1VSRUQQBhIUChBPVVRDT01FX1JFSkVDVEVEEAcSEwoPT1VUQ09NRV9TS0lQUEVEEAgSFQoRT1VUQ09NRV9DQU5DRUxMRUQQCSrPBgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASHgoaRVJST1JfUkVBU09OX0lOVkFMSURfRklFTEQQARIdChlFUlJPUl9SRUFTT05fVU5LTk9XTl9UQVNLEAISHwobRVJST1JfUkVBU09OX01PREVMX1JFSkVDVEVEEAMSIQodRVJST1JfUkVBU09OX0NPTlRFWFRfVE9PX0xPTkcQBBIiCh5FUlJPUl9SRUFTT05fQkVEUk9DS19USFJPVFRMRUQQBRIeChpFUlJPUl9SRUFTT05fQkVEUk9DS19RVU9UQRAGEiQKIEVSUk9SX1JFQVNPTl9CRURST0NLX1VOQVZBSUxBQkxFEAcSHAoYRVJST1JfUkVBU09OX01PREVMX0VSUk9SEAgSIAocRVJST1JfUkVBU09OX01PREVMX05PVF9SRUFEWRAJEh4KGkVSUk9SX1JFQVNPTl9NT0RFTF9USU1FT1VUEAoSIgoeRVJST1JfUkVBU09OX0RFQURMSU5FX0VYQ0VFREVEEAsSJAogRVJST1JfUkVBU09OX0JFRFJPQ0tfVU5SRUFDSEFCTEUQDBIhCh1FUlJPUl9SRUFTT05fQkVEUk9DS19QUk9UT0NPTBANEiMKH0VSUk9SX1JFQVNPTl9TVFJFQU1fSU5URVJSVVBURUQQDhIkCiBFUlJPUl9SRUFTT05fTU9ERUxfQUNDRVNTX0RFTklFRBAPEiAKHEVSUk9SX1JFQVNPTl9NT0RFTF9OT1RfRk9VTkQQEBIZChVFUlJPUl9SRUFTT05fSU5URVJOQUwQERIiCh5FUlJPUl9SRUFTT05fTk9fRUxJR0lCTEVfTU9ERUwQEhIVChFFUlJPUl9SRUFTT05fU0hFRBATEiEKHUVSUk9SX1JFQVNPTl9OT19IRUFMVEhZX01PREVMEBQSIAocRVJST1JfUkVBU09OX1VOS05PV05fUkVRVUVTVBAVEh8KG0VSUk9SX1JFQVNPTl9SRUFERVJfU1RBTExFRBAWEiAKHEVSUk9SX1JFQVNPTl9GQUxMQkFDS19DQVBQRUQQFxIdChlFUlJPUl9SRUFTT05fQ09PTElOR19ET1dOEBhCYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z", [file_google_protobuf_duration, file_switchboard_v1_usage]);
 
 /**
- * Who served a call, and why: in every reply, first in every stream, and among the details of every error that came
- * after a task was resolved.
+ * How a call was routed: which model answered, and every attempt. Part of every reply, the first event of
+ * every stream, and a detail of every error that occurs after the task was resolved.
  *
  * @generated from message switchboard.v1.Route
  */
 export type Route = Message<"switchboard.v1.Route"> & {
   /**
-   * Names this call, in logs and to support; a UUID.
+   * Id of this call, for logs, support and feedback; a UUID.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+   * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+   * does not have.
    *
    * @generated from field: string task_type = 2;
    */
   taskType: string;
 
   /**
-   * The model id that Bedrock was asked for. Empty: no model answered.
+   * Model id that was sent to Bedrock. Empty: no model answered.
    *
    * @generated from field: string model_id = 3;
    */
   modelId: string;
 
   /**
-   * The AWS region that was asked. Empty: no model answered.
+   * AWS region of the model that answered. Empty: no model answered.
    *
    * @generated from field: string region = 4;
    */
   region: string;
 
   /**
-   * The rollout variant that chose the candidates. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
    *
    * @generated from field: string variant = 5;
    */
   variant: string;
 
   /**
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    *
    * @generated from field: string config_version = 6;
    */
   configVersion: string;
 
   /**
-   * True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-   * none.
+   * True if a model other than the first model of the task answered. Using another region of the same model
+   * does not count as a fallback.
    *
    * @generated from field: bool fallback_used = 7;
    */
   fallbackUsed: boolean;
 
   /**
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    *
    * @generated from field: repeated switchboard.v1.Attempt attempts = 8;
    */
   attempts: Attempt[];
+
+  /**
+   * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+   *
+   * @generated from field: string requested_task_type = 9;
+   */
+  requestedTaskType: string;
+
+  /**
+   * How task_type was chosen.
+   *
+   * @generated from field: switchboard.v1.Resolution resolution = 10;
+   */
+  resolution: Resolution;
 };
 
 /**
@@ -90,93 +106,95 @@ export const RouteSchema: GenMessage<Route> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_route, 0);
 
 /**
- * One try of one model.
+ * One attempt to call one model, or a model that was skipped.
  *
  * @generated from message switchboard.v1.Attempt
  */
 export type Attempt = Message<"switchboard.v1.Attempt"> & {
   /**
-   * The model id that Bedrock was asked for.
+   * Model id that was sent to Bedrock.
    *
    * @generated from field: string model_id = 1;
    */
   modelId: string;
 
   /**
-   * The AWS region that was asked.
+   * AWS region that was called.
    *
    * @generated from field: string region = 2;
    */
   region: string;
 
   /**
-   * How it ended.
+   * Result of the attempt.
    *
    * @generated from field: switchboard.v1.Outcome outcome = 3;
    */
   outcome: Outcome;
 
   /**
-   * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+   * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
    *
-   * @generated from field: string reason = 4;
+   * @generated from field: switchboard.v1.ErrorReason reason = 4;
    */
-  reason: string;
+  reason: ErrorReason;
 
   /**
-   * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+   * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
    *
    * @generated from field: string bedrock_request_id = 5;
    */
   bedrockRequestId: string;
 
   /**
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    *
    * @generated from field: google.protobuf.Duration duration = 6;
    */
   duration?: Duration | undefined;
 
   /**
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    *
    * @generated from field: repeated switchboard.v1.Adjustment adjustments = 7;
    */
   adjustments: Adjustment[];
 
   /**
-   * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-   * what is known of its health. Empty: it was asked.
+   * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+   * support, or the state of its health. Empty: the model was called.
    *
    * @generated from field: string unmet_requirement = 8;
    */
   unmetRequirement: string;
 
   /**
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    *
    * @generated from field: switchboard.v1.TokenUsage usage = 9;
    */
   usage?: TokenUsage | undefined;
 
   /**
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    *
    * @generated from field: switchboard.v1.Cost cost = 10;
    */
   cost?: Cost | undefined;
 
   /**
-   * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+   * default.
    *
    * @generated from field: string service_tier = 11;
    */
   serviceTier: string;
 
   /**
-   * True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+   * True if this was a hedge: started in parallel because the previous attempt was slow.
    *
    * @generated from field: bool hedge = 12;
    */
@@ -191,34 +209,35 @@ export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_route, 1);
 
 /**
- * A change of the request, for one model. What is not listed went to the model as the caller sent it.
+ * Change of the request for one model. Fields that are not listed were sent as received.
  *
  * @generated from message switchboard.v1.Adjustment
  */
 export type Adjustment = Message<"switchboard.v1.Adjustment"> & {
   /**
-   * The field, in the contract's names: "inference_config.temperature".
+   * Path of the field with the names of this contract, such as "inference_config.temperature".
    *
    * @generated from field: string path = 1;
    */
   path: string;
 
   /**
-   * What was done: "added", "removed", "lowered" or "replaced".
+   * Kind of change.
    *
-   * @generated from field: string action = 2;
+   * @generated from field: switchboard.v1.AdjustmentAction action = 2;
    */
-  action: string;
+  action: AdjustmentAction;
 
   /**
-   * Why, in words.
+   * Reason for the change, as text.
    *
    * @generated from field: string why = 3;
    */
   why: string;
 
   /**
-   * True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+   * True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+   * which is listed too.
    *
    * @generated from field: bool learned = 4;
    */
@@ -233,35 +252,35 @@ export const AdjustmentSchema: GenMessage<Adjustment> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_route, 2);
 
 /**
- * What had been sent to the caller when a stream broke off: among the details of its status.
+ * What the caller had been sent when a stream broke. A detail of the error status.
  *
  * @generated from message switchboard.v1.Received
  */
 export type Received = Message<"switchboard.v1.Received"> & {
   /**
-   * Blocks that had begun.
+   * Number of content blocks that had started.
    *
    * @generated from field: int32 content_blocks = 1;
    */
   contentBlocks: number;
 
   /**
-   * Pieces of blocks.
+   * Number of content deltas.
    *
    * @generated from field: int64 deltas = 2;
    */
   deltas: bigint;
 
   /**
-   * Words, reasoning and tools' arguments, as UTF-8, in bytes.
+   * Size of all text, reasoning and tool arguments, in bytes of UTF-8.
    *
    * @generated from field: int64 text_bytes = 3;
    */
   textBytes: bigint;
 
   /**
-   * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-   * stopped.
+   * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+   * missing. Empty: the model had not stopped.
    *
    * @generated from field: string raw_stop_reason = 4;
    */
@@ -276,13 +295,103 @@ export const ReceivedSchema: GenMessage<Received> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_route, 3);
 
 /**
- * How an attempt ended.
+ * Kind of change of a request field.
+ *
+ * @generated from enum switchboard.v1.AdjustmentAction
+ */
+export enum AdjustmentAction {
+  /**
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
+   *
+   * @generated from enum value: ADJUSTMENT_ACTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A value was added.
+   *
+   * @generated from enum value: ADJUSTMENT_ACTION_ADDED = 1;
+   */
+  ADDED = 1,
+
+  /**
+   * The value was removed.
+   *
+   * @generated from enum value: ADJUSTMENT_ACTION_REMOVED = 2;
+   */
+  REMOVED = 2,
+
+  /**
+   * A number was lowered to a limit.
+   *
+   * @generated from enum value: ADJUSTMENT_ACTION_LOWERED = 3;
+   */
+  LOWERED = 3,
+
+  /**
+   * The value was replaced with another one.
+   *
+   * @generated from enum value: ADJUSTMENT_ACTION_REPLACED = 4;
+   */
+  REPLACED = 4,
+}
+
+/**
+ * Describes the enum switchboard.v1.AdjustmentAction.
+ */
+export const AdjustmentActionSchema: GenEnum<AdjustmentAction> = /*@__PURE__*/
+  enumDesc(file_switchboard_v1_route, 0);
+
+/**
+ * How the task of a call was chosen.
+ *
+ * @generated from enum switchboard.v1.Resolution
+ */
+export enum Resolution {
+  /**
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
+   *
+   * @generated from enum value: RESOLUTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The caller named a task of the configuration.
+   *
+   * @generated from enum value: RESOLUTION_NAMED = 1;
+   */
+  NAMED = 1,
+
+  /**
+   * The caller named no task, so the call was served as "default".
+   *
+   * @generated from enum value: RESOLUTION_ABSENT = 2;
+   */
+  ABSENT = 2,
+
+  /**
+   * The caller named a task that the configuration does not have, so the call was served as "default". Often
+   * a misspelling: clients should warn.
+   *
+   * @generated from enum value: RESOLUTION_UNKNOWN = 3;
+   */
+  UNKNOWN = 3,
+}
+
+/**
+ * Describes the enum switchboard.v1.Resolution.
+ */
+export const ResolutionSchema: GenEnum<Resolution> = /*@__PURE__*/
+  enumDesc(file_switchboard_v1_route, 1);
+
+/**
+ * Result of an attempt.
  *
  * @generated from enum switchboard.v1.Outcome
  */
 export enum Outcome {
   /**
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
    *
    * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
    */
@@ -296,56 +405,57 @@ export enum Outcome {
   OK = 1,
 
   /**
-   * Bedrock said slow down, or a quota is used up.
+   * Bedrock throttled the request, or a quota is exhausted.
    *
    * @generated from enum value: OUTCOME_THROTTLED = 2;
    */
   THROTTLED = 2,
 
   /**
-   * A clock ran out: Bedrock's, the model's or one of ours.
+   * A timeout expired: Bedrock's, the model's or Switchboard's.
    *
    * @generated from enum value: OUTCOME_TIMEOUT = 3;
    */
   TIMEOUT = 3,
 
   /**
-   * Bedrock could not be reached or could not serve.
+   * Bedrock could not be reached or could not serve the request.
    *
    * @generated from enum value: OUTCOME_UNAVAILABLE = 4;
    */
   UNAVAILABLE = 4,
 
   /**
-   * The model failed while it worked.
+   * The model failed while it generated the answer.
    *
    * @generated from enum value: OUTCOME_MODEL_ERROR = 5;
    */
   MODEL_ERROR = 5,
 
   /**
-   * Bedrock may not or cannot serve this model to us: access, name, credentials. Someone must mend the configuration.
+   * The model cannot be called with this configuration (access, id or credentials). An operator must fix it.
    *
    * @generated from enum value: OUTCOME_MISCONFIGURED = 6;
    */
   MISCONFIGURED = 6,
 
   /**
-   * Bedrock refused the request itself; any model would.
+   * Bedrock rejected the request itself. Any model would reject it.
    *
    * @generated from enum value: OUTCOME_REJECTED = 7;
    */
   REJECTED = 7,
 
   /**
-   * The model was not asked: it lacks what the request needs, or the reason says why it was passed over.
+   * The model was not called. The reason and unmet_requirement say why.
    *
    * @generated from enum value: OUTCOME_SKIPPED = 8;
    */
   SKIPPED = 8,
 
   /**
-   * It was given up, through no fault of the model's: another one answered first, or the caller left.
+   * The attempt was abandoned through no fault of the model: another attempt answered first, or the caller
+   * cancelled.
    *
    * @generated from enum value: OUTCOME_CANCELLED = 9;
    */
@@ -356,94 +466,97 @@ export enum Outcome {
  * Describes the enum switchboard.v1.Outcome.
  */
 export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
-  enumDesc(file_switchboard_v1_route, 0);
+  enumDesc(file_switchboard_v1_route, 2);
 
 /**
- * Why a call failed. ErrorInfo.reason carries the name without its prefix; the gRPC code is in brackets. Callers branch
- * on these, never on messages.
+ * Why a call failed. ErrorInfo.reason is the name without the prefix; the gRPC status code is in brackets.
+ * Branch on the reason, never on an error message.
  *
  * @generated from enum switchboard.v1.ErrorReason
  */
 export enum ErrorReason {
   /**
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, or an ErrorInfo.reason without a name here, as this value:
+   * a newer server sent it. The gRPC status code still applies.
    *
    * @generated from enum value: ERROR_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * [INVALID_ARGUMENT] A field of the request is wrong; BadRequest names it and says how to mend it.
+   * [INVALID_ARGUMENT] A field of the request is invalid. BadRequest names the field and the fix.
    *
    * @generated from enum value: ERROR_REASON_INVALID_FIELD = 1;
    */
   INVALID_FIELD = 1,
 
   /**
-   * [INVALID_ARGUMENT] The configuration has no such task and does not send unknown tasks to "default".
+   * [INVALID_ARGUMENT] The configuration does not have this task and refuses unknown tasks.
    *
    * @generated from enum value: ERROR_REASON_UNKNOWN_TASK = 2;
    */
   UNKNOWN_TASK = 2,
 
   /**
-   * [INVALID_ARGUMENT] The model refused the request, for a reason other than those below.
+   * [INVALID_ARGUMENT] The model rejected the request for a reason that has no value of its own here.
    *
    * @generated from enum value: ERROR_REASON_MODEL_REJECTED = 3;
    */
   MODEL_REJECTED = 3,
 
   /**
-   * [INVALID_ARGUMENT] The request does not fit the model's context.
+   * [INVALID_ARGUMENT] The request does not fit into the model's context window.
    *
    * @generated from enum value: ERROR_REASON_CONTEXT_TOO_LONG = 4;
    */
   CONTEXT_TOO_LONG = 4,
 
   /**
-   * [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo says how long to wait at least.
+   * [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo has the minimum time to wait.
    *
    * @generated from enum value: ERROR_REASON_BEDROCK_THROTTLED = 5;
    */
   BEDROCK_THROTTLED = 5,
 
   /**
-   * [RESOURCE_EXHAUSTED] A quota of the account at Bedrock is used up; waiting seconds does not help.
+   * [RESOURCE_EXHAUSTED] A Bedrock quota of the AWS account is exhausted. Waiting a few seconds does not
+   * help.
    *
    * @generated from enum value: ERROR_REASON_BEDROCK_QUOTA = 6;
    */
   BEDROCK_QUOTA = 6,
 
   /**
-   * [UNAVAILABLE] Bedrock has no capacity for the model just now. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] Bedrock has no capacity for the model at the moment. RetryInfo has the minimum time to
+   * wait.
    *
    * @generated from enum value: ERROR_REASON_BEDROCK_UNAVAILABLE = 7;
    */
   BEDROCK_UNAVAILABLE = 7,
 
   /**
-   * [UNAVAILABLE] The model failed while it worked. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The model failed while it generated the answer. RetryInfo has the minimum time to wait.
    *
    * @generated from enum value: ERROR_REASON_MODEL_ERROR = 8;
    */
   MODEL_ERROR = 8,
 
   /**
-   * [UNAVAILABLE] The model is not ready yet. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The model is not ready yet. RetryInfo has the minimum time to wait.
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_READY = 9;
    */
   MODEL_NOT_READY = 9,
 
   /**
-   * [DEADLINE_EXCEEDED] No model answered in the time that the configuration gives it.
+   * [DEADLINE_EXCEEDED] No model answered within the timeouts of the configuration.
    *
    * @generated from enum value: ERROR_REASON_MODEL_TIMEOUT = 10;
    */
   MODEL_TIMEOUT = 10,
 
   /**
-   * [DEADLINE_EXCEEDED] The caller's own deadline, or the task's, ran out.
+   * [DEADLINE_EXCEEDED] The deadline of the caller or of the task expired.
    *
    * @generated from enum value: ERROR_REASON_DEADLINE_EXCEEDED = 11;
    */
@@ -457,89 +570,102 @@ export enum ErrorReason {
   BEDROCK_UNREACHABLE = 12,
 
   /**
-   * [UNAVAILABLE] What Bedrock sent could not be read.
+   * [UNAVAILABLE] Bedrock's response could not be parsed.
    *
    * @generated from enum value: ERROR_REASON_BEDROCK_PROTOCOL = 13;
    */
   BEDROCK_PROTOCOL = 13,
 
   /**
-   * [UNAVAILABLE] The stream broke after content had been sent; what was received is not the whole answer.
+   * [UNAVAILABLE] The stream broke after content had been sent. The received content is not a complete
+   * answer.
    *
    * @generated from enum value: ERROR_REASON_STREAM_INTERRUPTED = 14;
    */
   STREAM_INTERRUPTED = 14,
 
   /**
-   * [FAILED_PRECONDITION] Switchboard itself may not use the model: its credentials or permissions need mending.
+   * [FAILED_PRECONDITION] Switchboard is not allowed to call the model. An operator must fix its credentials
+   * or permissions.
    *
    * @generated from enum value: ERROR_REASON_MODEL_ACCESS_DENIED = 15;
    */
   MODEL_ACCESS_DENIED = 15,
 
   /**
-   * [FAILED_PRECONDITION] The configured model does not exist at Bedrock, or not in this form or region.
+   * [FAILED_PRECONDITION] The configured model id does not exist at Bedrock, or does not exist in this
+   * region. An operator must fix it.
    *
    * @generated from enum value: ERROR_REASON_MODEL_NOT_FOUND = 16;
    */
   MODEL_NOT_FOUND = 16,
 
   /**
-   * [INTERNAL] A fault of Switchboard's own.
+   * [INTERNAL] An internal error of Switchboard.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 17;
    */
   INTERNAL = 17,
 
   /**
-   * [INVALID_ARGUMENT] No model of the task can serve the request; BadRequest says what each of them lacks.
+   * [INVALID_ARGUMENT] No model of the task supports the request. BadRequest says what each model does not
+   * support.
    *
    * @generated from enum value: ERROR_REASON_NO_ELIGIBLE_MODEL = 18;
    */
   NO_ELIGIBLE_MODEL = 18,
 
   /**
-   * [UNAVAILABLE] Switchboard is at capacity. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] Switchboard is overloaded and rejected the call. RetryInfo has the minimum time to wait.
    *
    * @generated from enum value: ERROR_REASON_SHED = 19;
    */
   SHED = 19,
 
   /**
-   * [UNAVAILABLE] Every model of the task has failed so often of late that none is asked just now. RetryInfo says when
-   * the next one will be.
+   * [UNAVAILABLE] All models of the task are temporarily disabled by their circuit breakers. RetryInfo has
+   * the time until the next one is probed.
    *
    * @generated from enum value: ERROR_REASON_NO_HEALTHY_MODEL = 20;
    */
   NO_HEALTHY_MODEL = 20,
 
   /**
-   * [NOT_FOUND] No answer has this request id, or it is older than feedback is taken for.
+   * [NOT_FOUND] Unknown request id: no answer has it, it is older than the retention time of feedback, or
+   * another instance served the call.
    *
    * @generated from enum value: ERROR_REASON_UNKNOWN_REQUEST = 21;
    */
   UNKNOWN_REQUEST = 21,
 
   /**
-   * [DEADLINE_EXCEEDED] The answer was ready, and the caller took nothing of it for longer than the task allows; what was
-   * received is not all of it.
+   * [DEADLINE_EXCEEDED] The caller was a slow consumer: it did not read a response that was ready for longer
+   * than the task allows. The received content is not a complete answer.
    *
    * @generated from enum value: ERROR_REASON_READER_STALLED = 22;
    */
   READER_STALLED = 22,
 
   /**
-   * [UNAVAILABLE] The task's first model fails, and so many calls have gone to the others that no more are let through.
-   * RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The first model of the task fails, and the fallback cap is reached: no more calls may go to
+   * the other models. RetryInfo has the minimum time to wait.
    *
    * @generated from enum value: ERROR_REASON_FALLBACK_CAPPED = 23;
    */
   FALLBACK_CAPPED = 23,
+
+  /**
+   * [RESOURCE_EXHAUSTED] Only in attempts, never in ErrorInfo: the model was skipped because Bedrock
+   * throttled it recently. During its cool-down it is called only after the other models of the task.
+   *
+   * @generated from enum value: ERROR_REASON_COOLING_DOWN = 24;
+   */
+  COOLING_DOWN = 24,
 }
 
 /**
  * Describes the enum switchboard.v1.ErrorReason.
  */
 export const ErrorReasonSchema: GenEnum<ErrorReason> = /*@__PURE__*/
-  enumDesc(file_switchboard_v1_route, 1);
+  enumDesc(file_switchboard_v1_route, 3);
 

@@ -4,11 +4,12 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_google_api_annotations } from "../../google/api/annotations_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { ConverseRequest } from "./converse_pb.js";
 import { file_switchboard_v1_converse } from "./converse_pb.js";
-import type { Adjustment } from "./route_pb.js";
+import type { Adjustment, Resolution } from "./route_pb.js";
 import { file_switchboard_v1_route } from "./route_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,10 +17,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file switchboard/v1/routing.proto.
  */
 export const file_switchboard_v1_routing: GenFile = /*@__PURE__*/
-  fileDesc("Chxzd2l0Y2hib2FyZC92MS9yb3V0aW5nLnByb3RvEg5zd2l0Y2hib2FyZC52MSISChBMaXN0VGFza3NSZXF1ZXN0ImcKEUxpc3RUYXNrc1Jlc3BvbnNlEiMKBXRhc2tzGAEgAygLMhQuc3dpdGNoYm9hcmQudjEuVGFzaxIVCg11bmtub3duX3Rhc2tzGAIgASgJEhYKDmNvbmZpZ192ZXJzaW9uGAMgASgJInEKBFRhc2sSEQoJdGFza190eXBlGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEi0KCmNhbmRpZGF0ZXMYAyADKAsyGS5zd2l0Y2hib2FyZC52MS5DYW5kaWRhdGUSEgoKbWF4X3Rva2VucxgEIAEoBSKtAgoJQ2FuZGlkYXRlEgwKBG5hbWUYASABKAkSEAoIbW9kZWxfaWQYAiABKAkSDgoGcmVnaW9uGAMgASgJEhIKCm1heF90b2tlbnMYBCABKAUSFwoPY2F0YWxvZ3VlX2VudHJ5GAUgASgJEi8KC2FkanVzdG1lbnRzGAYgAygLMhouc3dpdGNoYm9hcmQudjEuQWRqdXN0bWVudBIZChF1bm1ldF9yZXF1aXJlbWVudBgHIAEoCRIUCgxzZXJ2aWNlX3RpZXIYCCABKAkSLwoGaGVhbHRoGAkgASgLMh8uc3dpdGNoYm9hcmQudjEuQ2FuZGlkYXRlSGVhbHRoEjAKCWRlYWRsaW5lcxgKIAEoCzIdLnN3aXRjaGJvYXJkLnYxLlRhc2tEZWFkbGluZXMiuwIKD0NhbmRpZGF0ZUhlYWx0aBItCgdicmVha2VyGAEgASgOMhwuc3dpdGNoYm9hcmQudjEuQnJlYWtlclN0YXRlEi0KCnJlb3BlbnNfaW4YAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoOY29vbHNfZG93bl9mb3IYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIYXR0ZW1wdHMYBCABKAUSDgoGZmFpbGVkGAUgASgFEgwKBHNsb3cYBiABKAUSNgoTdXN1YWxfZmlyc3RfY29udGVudBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgx1c3VhbF9hbnN3ZXIYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iWgoTRXhwbGFpblJvdXRlUmVxdWVzdBIRCgl0YXNrX3R5cGUYASABKAkSMAoHcmVxdWVzdBgCIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkNvbnZlcnNlUmVxdWVzdCKZAgoURXhwbGFpblJvdXRlUmVzcG9uc2USEQoJdGFza190eXBlGAEgASgJEhIKCnJlc29sdXRpb24YAiABKAkSLQoKY2FuZGlkYXRlcxgDIAMoCzIZLnN3aXRjaGJvYXJkLnYxLkNhbmRpZGF0ZRIwCglkZWFkbGluZXMYBCABKAsyHS5zd2l0Y2hib2FyZC52MS5UYXNrRGVhZGxpbmVzEhYKDmNvbmZpZ192ZXJzaW9uGAUgASgJEi4KC2hlZGdlX2FmdGVyGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDWFmdGVyX2NvbnRlbnQYByABKAkSGgoSbWF4X2ZhbGxiYWNrX3NoYXJlGAggASgBItgCCg1UYXNrRGVhZGxpbmVzEjAKDWZpcnN0X2NvbnRlbnQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEaWRsZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdhdHRlbXB0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBGNhbGwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHaGVhZGVycxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIpCgZyZWFkZXIYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJAoXZmxvb3JfdG9rZW5zX3Blcl9zZWNvbmQYByABKAFIAIgBAUIaChhfZmxvb3JfdG9rZW5zX3Blcl9zZWNvbmQqvAEKDEJyZWFrZXJTdGF0ZRIdChlCUkVBS0VSX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQlJFQUtFUl9TVEFURV9DTE9TRUQQARIWChJCUkVBS0VSX1NUQVRFX09QRU4QAhIbChdCUkVBS0VSX1NUQVRFX0hBTEZfT1BFThADEh8KG0JSRUFLRVJfU1RBVEVfRk9SQ0VEX0NMT1NFRBAEEh0KGUJSRUFLRVJfU1RBVEVfRk9SQ0VEX09QRU4QBTK9AQoOUm91dGluZ1NlcnZpY2USUAoJTGlzdFRhc2tzEiAuc3dpdGNoYm9hcmQudjEuTGlzdFRhc2tzUmVxdWVzdBohLnN3aXRjaGJvYXJkLnYxLkxpc3RUYXNrc1Jlc3BvbnNlElkKDEV4cGxhaW5Sb3V0ZRIjLnN3aXRjaGJvYXJkLnYxLkV4cGxhaW5Sb3V0ZVJlcXVlc3QaJC5zd2l0Y2hib2FyZC52MS5FeHBsYWluUm91dGVSZXNwb25zZUJjChFhaS5zd2l0Y2hib2FyZC52MVABWkxnaXRodWIuY29tL3N3aXRjaGJvYXJkLWFpL3N3aXRjaGJvYXJkL2NsaWVudC9nby9zd2l0Y2hib2FyZC92MTtzd2l0Y2hib2FyZHYxYgZwcm90bzM", [file_google_protobuf_duration, file_switchboard_v1_converse, file_switchboard_v1_route]);
+  fileDesc("Chxzd2l0Y2hib2FyZC92MS9yb3V0aW5nLnByb3RvEg5zd2l0Y2hib2FyZC52MSISChBMaXN0VGFza3NSZXF1ZXN0IoUBChFMaXN0VGFza3NSZXNwb25zZRIjCgV0YXNrcxgBIAMoCzIULnN3aXRjaGJvYXJkLnYxLlRhc2sSMwoNdW5rbm93bl90YXNrcxgCIAEoDjIcLnN3aXRjaGJvYXJkLnYxLlVua25vd25UYXNrcxIWCg5jb25maWdfdmVyc2lvbhgDIAEoCSJxCgRUYXNrEhEKCXRhc2tfdHlwZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRItCgpjYW5kaWRhdGVzGAMgAygLMhkuc3dpdGNoYm9hcmQudjEuQ2FuZGlkYXRlEhIKCm1heF90b2tlbnMYBCABKAUirQIKCUNhbmRpZGF0ZRIMCgRuYW1lGAEgASgJEhAKCG1vZGVsX2lkGAIgASgJEg4KBnJlZ2lvbhgDIAEoCRISCgptYXhfdG9rZW5zGAQgASgFEhcKD2NhdGFsb2d1ZV9lbnRyeRgFIAEoCRIvCgthZGp1c3RtZW50cxgGIAMoCzIaLnN3aXRjaGJvYXJkLnYxLkFkanVzdG1lbnQSGQoRdW5tZXRfcmVxdWlyZW1lbnQYByABKAkSFAoMc2VydmljZV90aWVyGAggASgJEi8KBmhlYWx0aBgJIAEoCzIfLnN3aXRjaGJvYXJkLnYxLkNhbmRpZGF0ZUhlYWx0aBIwCglkZWFkbGluZXMYCiABKAsyHS5zd2l0Y2hib2FyZC52MS5UYXNrRGVhZGxpbmVzIrsCCg9DYW5kaWRhdGVIZWFsdGgSLQoHYnJlYWtlchgBIAEoDjIcLnN3aXRjaGJvYXJkLnYxLkJyZWFrZXJTdGF0ZRItCgpyZW9wZW5zX2luGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDmNvb2xzX2Rvd25fZm9yGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCGF0dGVtcHRzGAQgASgFEg4KBmZhaWxlZBgFIAEoBRIMCgRzbG93GAYgASgFEjYKE3VzdWFsX2ZpcnN0X2NvbnRlbnQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoMdXN1YWxfYW5zd2VyGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIloKE0V4cGxhaW5Sb3V0ZVJlcXVlc3QSEQoJdGFza190eXBlGAEgASgJEjAKB3JlcXVlc3QYAiABKAsyHy5zd2l0Y2hib2FyZC52MS5Db252ZXJzZVJlcXVlc3Qi0wIKFEV4cGxhaW5Sb3V0ZVJlc3BvbnNlEhEKCXRhc2tfdHlwZRgBIAEoCRIuCgpyZXNvbHV0aW9uGAIgASgOMhouc3dpdGNoYm9hcmQudjEuUmVzb2x1dGlvbhItCgpjYW5kaWRhdGVzGAMgAygLMhkuc3dpdGNoYm9hcmQudjEuQ2FuZGlkYXRlEjAKCWRlYWRsaW5lcxgEIAEoCzIdLnN3aXRjaGJvYXJkLnYxLlRhc2tEZWFkbGluZXMSFgoOY29uZmlnX3ZlcnNpb24YBSABKAkSLgoLaGVkZ2VfYWZ0ZXIYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoNYWZ0ZXJfY29udGVudBgHIAEoDjIcLnN3aXRjaGJvYXJkLnYxLkFmdGVyQ29udGVudBIaChJtYXhfZmFsbGJhY2tfc2hhcmUYCCABKAEi2AIKDVRhc2tEZWFkbGluZXMSMAoNZmlyc3RfY29udGVudBgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgRpZGxlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEioKB2F0dGVtcHQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoEY2FsbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIqCgdoZWFkZXJzGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEikKBnJlYWRlchgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIkChdmbG9vcl90b2tlbnNfcGVyX3NlY29uZBgHIAEoAUgAiAEBQhoKGF9mbG9vcl90b2tlbnNfcGVyX3NlY29uZCq8AQoMQnJlYWtlclN0YXRlEh0KGUJSRUFLRVJfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRCUkVBS0VSX1NUQVRFX0NMT1NFRBABEhYKEkJSRUFLRVJfU1RBVEVfT1BFThACEhsKF0JSRUFLRVJfU1RBVEVfSEFMRl9PUEVOEAMSHwobQlJFQUtFUl9TVEFURV9GT1JDRURfQ0xPU0VEEAQSHQoZQlJFQUtFUl9TVEFURV9GT1JDRURfT1BFThAFKmIKDFVua25vd25UYXNrcxIdChlVTktOT1dOX1RBU0tTX1VOU1BFQ0lGSUVEEAASGQoVVU5LTk9XTl9UQVNLU19ERUZBVUxUEAESGAoUVU5LTk9XTl9UQVNLU19SRUZVU0UQAipgCgxBZnRlckNvbnRlbnQSHQoZQUZURVJfQ09OVEVOVF9VTlNQRUNJRklFRBAAEhYKEkFGVEVSX0NPTlRFTlRfRkFJTBABEhkKFUFGVEVSX0NPTlRFTlRfUkVTVEFSVBACMu8BCg5Sb3V0aW5nU2VydmljZRJjCglMaXN0VGFza3MSIC5zd2l0Y2hib2FyZC52MS5MaXN0VGFza3NSZXF1ZXN0GiEuc3dpdGNoYm9hcmQudjEuTGlzdFRhc2tzUmVzcG9uc2UiEYLT5JMCCxIJL3YxL3Rhc2tzEngKDEV4cGxhaW5Sb3V0ZRIjLnN3aXRjaGJvYXJkLnYxLkV4cGxhaW5Sb3V0ZVJlcXVlc3QaJC5zd2l0Y2hib2FyZC52MS5FeHBsYWluUm91dGVSZXNwb25zZSIdgtPkkwIXOgEqIhIvdjEvcm91dGVzOmV4cGxhaW5CYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z", [file_google_api_annotations, file_google_protobuf_duration, file_switchboard_v1_converse, file_switchboard_v1_route]);
 
 /**
- * Asks for the tasks.
+ * Request of ListTasks.
  *
  * @generated from message switchboard.v1.ListTasksRequest
  */
@@ -34,27 +35,27 @@ export const ListTasksRequestSchema: GenMessage<ListTasksRequest> = /*@__PURE__*
   messageDesc(file_switchboard_v1_routing, 0);
 
 /**
- * The tasks, by name.
+ * Response of ListTasks.
  *
  * @generated from message switchboard.v1.ListTasksResponse
  */
 export type ListTasksResponse = Message<"switchboard.v1.ListTasksResponse"> & {
   /**
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    *
    * @generated from field: repeated switchboard.v1.Task tasks = 1;
    */
   tasks: Task[];
 
   /**
-   * What happens to a task that is not named here: "default" or "refuse".
+   * How a call with a task that is not listed here is handled.
    *
-   * @generated from field: string unknown_tasks = 2;
+   * @generated from field: switchboard.v1.UnknownTasks unknown_tasks = 2;
    */
-  unknownTasks: string;
+  unknownTasks: UnknownTasks;
 
   /**
-   * Which configuration this is: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    *
    * @generated from field: string config_version = 3;
    */
@@ -75,28 +76,28 @@ export const ListTasksResponseSchema: GenMessage<ListTasksResponse> = /*@__PURE_
  */
 export type Task = Message<"switchboard.v1.Task"> & {
   /**
-   * What a caller puts into task_type.
+   * Name of the task, for the field task_type of requests.
    *
    * @generated from field: string task_type = 1;
    */
   taskType: string;
 
   /**
-   * What it is for, in the configuration's words. Empty: it says nothing.
+   * Description from the configuration. Empty: it has none.
    *
    * @generated from field: string description = 2;
    */
   description: string;
 
   /**
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    *
    * @generated from field: repeated switchboard.v1.Candidate candidates = 3;
    */
   candidates: Candidate[];
 
   /**
-   * Most tokens generated when the caller sets no max_tokens.
+   * Maximum number of tokens to generate if the caller does not set max_tokens.
    *
    * @generated from field: int32 max_tokens = 4;
    */
@@ -111,76 +112,80 @@ export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_routing, 2);
 
 /**
- * A model that may serve a task.
+ * Model that may serve a task.
  *
  * @generated from message switchboard.v1.Candidate
  */
 export type Candidate = Message<"switchboard.v1.Candidate"> & {
   /**
-   * Its name in the configuration.
+   * Name of the model in the configuration.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * The model id that Bedrock is asked for.
+   * Model id that is sent to Bedrock.
    *
    * @generated from field: string model_id = 2;
    */
   modelId: string;
 
   /**
-   * The AWS region that is asked.
+   * AWS region that is called.
    *
    * @generated from field: string region = 3;
    */
   region: string;
 
   /**
-   * The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+   * Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+   * limit.
    *
    * @generated from field: int32 max_tokens = 4;
    */
   maxTokens: number;
 
   /**
-   * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+   * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+   * apply.
    *
    * @generated from field: string catalogue_entry = 5;
    */
   catalogueEntry: string;
 
   /**
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    *
    * @generated from field: repeated switchboard.v1.Adjustment adjustments = 6;
    */
   adjustments: Adjustment[];
 
   /**
-   * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+   * What the request needs and the model does not support, as text. If set, the model would be skipped.
+   * Empty: nothing.
    *
    * @generated from field: string unmet_requirement = 7;
    */
   unmetRequirement: string;
 
   /**
-   * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+   * default.
    *
    * @generated from field: string service_tier = 8;
    */
   serviceTier: string;
 
   /**
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    *
    * @generated from field: switchboard.v1.CandidateHealth health = 9;
    */
   health?: CandidateHealth | undefined;
 
   /**
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    *
    * @generated from field: switchboard.v1.TaskDeadlines deadlines = 10;
    */
@@ -195,62 +200,66 @@ export const CandidateSchema: GenMessage<Candidate> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_routing, 3);
 
 /**
- * How a model in its region has answered of late, as this process has seen it.
+ * Recent health of a model in its region, as observed by this server process.
  *
  * @generated from message switchboard.v1.CandidateHealth
  */
 export type CandidateHealth = Message<"switchboard.v1.CandidateHealth"> & {
   /**
-   * Whether it is asked.
+   * State of the circuit breaker.
    *
    * @generated from field: switchboard.v1.BreakerState breaker = 1;
    */
   breaker: BreakerState;
 
   /**
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    *
    * @generated from field: google.protobuf.Duration reopens_in = 2;
    */
   reopensIn?: Duration | undefined;
 
   /**
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    *
    * @generated from field: google.protobuf.Duration cools_down_for = 3;
    */
   coolsDownFor?: Duration | undefined;
 
   /**
-   * Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+   * Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+   * not count.
    *
    * @generated from field: int32 attempts = 4;
    */
   attempts: number;
 
   /**
-   * How many of them failed.
+   * Number of these attempts that failed.
    *
    * @generated from field: int32 failed = 5;
    */
   failed: number;
 
   /**
-   * How many of them answered slowly.
+   * Number of these attempts that were slow.
    *
    * @generated from field: int32 slow = 6;
    */
   slow: number;
 
   /**
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    *
    * @generated from field: google.protobuf.Duration usual_first_content = 7;
    */
   usualFirstContent?: Duration | undefined;
 
   /**
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    *
    * @generated from field: google.protobuf.Duration usual_answer = 8;
    */
@@ -265,20 +274,20 @@ export const CandidateHealthSchema: GenMessage<CandidateHealth> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_routing, 4);
 
 /**
- * Asks what a call would do.
+ * Request of ExplainRoute.
  *
  * @generated from message switchboard.v1.ExplainRouteRequest
  */
 export type ExplainRouteRequest = Message<"switchboard.v1.ExplainRouteRequest"> & {
   /**
-   * The task, as in ConverseRequest; ignored when a request is given.
+   * Task, as in ConverseRequest. Ignored if a request is given.
    *
    * @generated from field: string task_type = 1;
    */
   taskType: string;
 
   /**
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    *
    * @generated from field: switchboard.v1.ConverseRequest request = 2;
    */
@@ -293,63 +302,63 @@ export const ExplainRouteRequestSchema: GenMessage<ExplainRouteRequest> = /*@__P
   messageDesc(file_switchboard_v1_routing, 5);
 
 /**
- * What a call would do.
+ * Response of ExplainRoute.
  *
  * @generated from message switchboard.v1.ExplainRouteResponse
  */
 export type ExplainRouteResponse = Message<"switchboard.v1.ExplainRouteResponse"> & {
   /**
-   * The task as resolved.
+   * Resolved task.
    *
    * @generated from field: string task_type = 1;
    */
   taskType: string;
 
   /**
-   * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+   * How the task was chosen.
    *
-   * @generated from field: string resolution = 2;
+   * @generated from field: switchboard.v1.Resolution resolution = 2;
    */
-  resolution: string;
+  resolution: Resolution;
 
   /**
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    *
    * @generated from field: repeated switchboard.v1.Candidate candidates = 3;
    */
   candidates: Candidate[];
 
   /**
-   * The clocks of this task.
+   * Timeouts of the task.
    *
    * @generated from field: switchboard.v1.TaskDeadlines deadlines = 4;
    */
   deadlines?: TaskDeadlines | undefined;
 
   /**
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    *
    * @generated from field: string config_version = 5;
    */
   configVersion: string;
 
   /**
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    *
    * @generated from field: google.protobuf.Duration hedge_after = 6;
    */
   hedgeAfter?: Duration | undefined;
 
   /**
-   * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-   * begin anew.
+   * How a failure of a model after its first content was sent is handled.
    *
-   * @generated from field: string after_content = 7;
+   * @generated from field: switchboard.v1.AfterContent after_content = 7;
    */
-  afterContent: string;
+  afterContent: AfterContent;
 
   /**
-   * The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+   * Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+   * to 1.
    *
    * @generated from field: double max_fallback_share = 8;
    */
@@ -364,56 +373,57 @@ export const ExplainRouteResponseSchema: GenMessage<ExplainRouteResponse> = /*@_
   messageDesc(file_switchboard_v1_routing, 6);
 
 /**
- * How long a task may take. A caller's own deadline bounds them all.
+ * Timeouts of a task. The caller's own deadline limits them all.
  *
  * @generated from message switchboard.v1.TaskDeadlines
  */
 export type TaskDeadlines = Message<"switchboard.v1.TaskDeadlines"> & {
   /**
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    *
    * @generated from field: google.protobuf.Duration first_content = 1;
    */
   firstContent?: Duration | undefined;
 
   /**
-   * Between two events of a stream.
+   * Time between two events of a stream.
    *
    * @generated from field: google.protobuf.Duration idle = 2;
    */
   idle?: Duration | undefined;
 
   /**
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    *
    * @generated from field: google.protobuf.Duration attempt = 3;
    */
   attempt?: Duration | undefined;
 
   /**
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    *
    * @generated from field: google.protobuf.Duration call = 4;
    */
   call?: Duration | undefined;
 
   /**
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    *
    * @generated from field: google.protobuf.Duration headers = 5;
    */
   headers?: Duration | undefined;
 
   /**
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    *
    * @generated from field: google.protobuf.Duration reader = 6;
    */
   reader?: Duration | undefined;
 
   /**
-   * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-   * sent. Absent: any.
+   * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+   * content is sent. Absent: no minimum.
    *
    * @generated from field: optional double floor_tokens_per_second = 7;
    */
@@ -428,48 +438,48 @@ export const TaskDeadlinesSchema: GenMessage<TaskDeadlines> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_routing, 7);
 
 /**
- * Whether a model is asked.
+ * State of a circuit breaker.
  *
  * @generated from enum switchboard.v1.BreakerState
  */
 export enum BreakerState {
   /**
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
    *
    * @generated from enum value: BREAKER_STATE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It is asked.
+   * The model is healthy and is called.
    *
    * @generated from enum value: BREAKER_STATE_CLOSED = 1;
    */
   CLOSED = 1,
 
   /**
-   * It is not asked: it failed too often.
+   * The model failed too often and is not called.
    *
    * @generated from enum value: BREAKER_STATE_OPEN = 2;
    */
   OPEN = 2,
 
   /**
-   * One call is let through, to see whether it is well again.
+   * One call at a time is let through as a probe, to see if the model is healthy again.
    *
    * @generated from enum value: BREAKER_STATE_HALF_OPEN = 3;
    */
   HALF_OPEN = 3,
 
   /**
-   * It is asked whatever it answers: the configuration says so.
+   * The configuration keeps the breaker closed: the model is called even if it fails.
    *
    * @generated from enum value: BREAKER_STATE_FORCED_CLOSED = 4;
    */
   FORCED_CLOSED = 4,
 
   /**
-   * It is not asked: the configuration says so.
+   * The configuration keeps the breaker open: the model is not called.
    *
    * @generated from enum value: BREAKER_STATE_FORCED_OPEN = 5;
    */
@@ -483,13 +493,81 @@ export const BreakerStateSchema: GenEnum<BreakerState> = /*@__PURE__*/
   enumDesc(file_switchboard_v1_routing, 0);
 
 /**
- * Says which models serve which task, without calling any.
+ * How a call with a task that the configuration does not have is handled.
+ *
+ * @generated from enum switchboard.v1.UnknownTasks
+ */
+export enum UnknownTasks {
+  /**
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
+   *
+   * @generated from enum value: UNKNOWN_TASKS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The call is served as the task "default".
+   *
+   * @generated from enum value: UNKNOWN_TASKS_DEFAULT = 1;
+   */
+  DEFAULT = 1,
+
+  /**
+   * The call is refused with UNKNOWN_TASK.
+   *
+   * @generated from enum value: UNKNOWN_TASKS_REFUSE = 2;
+   */
+  REFUSE = 2,
+}
+
+/**
+ * Describes the enum switchboard.v1.UnknownTasks.
+ */
+export const UnknownTasksSchema: GenEnum<UnknownTasks> = /*@__PURE__*/
+  enumDesc(file_switchboard_v1_routing, 1);
+
+/**
+ * How a failure of a model after its first content was sent is handled.
+ *
+ * @generated from enum switchboard.v1.AfterContent
+ */
+export enum AfterContent {
+  /**
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
+   *
+   * @generated from enum value: AFTER_CONTENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The call fails with STREAM_INTERRUPTED.
+   *
+   * @generated from enum value: AFTER_CONTENT_FAIL = 1;
+   */
+  FAIL = 1,
+
+  /**
+   * A RestartEvent is sent, and another model starts from the beginning.
+   *
+   * @generated from enum value: AFTER_CONTENT_RESTART = 2;
+   */
+  RESTART = 2,
+}
+
+/**
+ * Describes the enum switchboard.v1.AfterContent.
+ */
+export const AfterContentSchema: GenEnum<AfterContent> = /*@__PURE__*/
+  enumDesc(file_switchboard_v1_routing, 2);
+
+/**
+ * Describes tasks and routes without calling a model.
  *
  * @generated from service switchboard.v1.RoutingService
  */
 export const RoutingService: GenService<{
   /**
-   * Lists every task that the configuration names.
+   * Lists every task of the configuration.
    *
    * @generated from rpc switchboard.v1.RoutingService.ListTasks
    */
@@ -499,7 +577,8 @@ export const RoutingService: GenService<{
     output: typeof ListTasksResponseSchema;
   },
   /**
-   * Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+   * Describes what a call would do now: which models it would call, in which order, with which limits. Free
+   * of charge; calls no model.
    *
    * @generated from rpc switchboard.v1.RoutingService.ExplainRoute
    */

@@ -10,59 +10,60 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file switchboard/v1/usage.proto.
  */
 export const file_switchboard_v1_usage: GenFile = /*@__PURE__*/
-  fileDesc("Chpzd2l0Y2hib2FyZC92MS91c2FnZS5wcm90bxIOc3dpdGNoYm9hcmQudjEiyQIKClRva2VuVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgFEhUKDW91dHB1dF90b2tlbnMYAiABKAUSFAoMdG90YWxfdG9rZW5zGAMgASgFEiQKF2NhY2hlX3JlYWRfaW5wdXRfdG9rZW5zGAQgASgFSACIAQESJQoYY2FjaGVfd3JpdGVfaW5wdXRfdG9rZW5zGAUgASgFSAGIAQESMgoNY2FjaGVfZGV0YWlscxgGIAMoCzIbLnN3aXRjaGJvYXJkLnYxLkNhY2hlRGV0YWlsEiMKFnNlcnZlcl90b29sX3VzYWdlX2pzb24YByABKAlIAogBAUIaChhfY2FjaGVfcmVhZF9pbnB1dF90b2tlbnNCGwoZX2NhY2hlX3dyaXRlX2lucHV0X3Rva2Vuc0IZChdfc2VydmVyX3Rvb2xfdXNhZ2VfanNvbiIwCgtDYWNoZURldGFpbBILCgN0dGwYASABKAkSFAoMaW5wdXRfdG9rZW5zGAIgASgFIrsBCgRDb3N0EhAKCHBpY29fdXNkGAEgASgDEhEKCWVzdGltYXRlZBgCIAEoCBIWCg5pbnB1dF9waWNvX3VzZBgDIAEoAxIXCg9vdXRwdXRfcGljb191c2QYBCABKAMSGwoTY2FjaGVfcmVhZF9waWNvX3VzZBgFIAEoAxIfChdjYWNoZV93cml0ZV81bV9waWNvX3VzZBgGIAEoAxIfChdjYWNoZV93cml0ZV8xaF9waWNvX3VzZBgHIAEoA0JjChFhaS5zd2l0Y2hib2FyZC52MVABWkxnaXRodWIuY29tL3N3aXRjaGJvYXJkLWFpL3N3aXRjaGJvYXJkL2NsaWVudC9nby9zd2l0Y2hib2FyZC92MTtzd2l0Y2hib2FyZHYxYgZwcm90bzM");
+  fileDesc("Chpzd2l0Y2hib2FyZC92MS91c2FnZS5wcm90bxIOc3dpdGNoYm9hcmQudjEiyQIKClRva2VuVXNhZ2USFAoMaW5wdXRfdG9rZW5zGAEgASgFEhUKDW91dHB1dF90b2tlbnMYAiABKAUSFAoMdG90YWxfdG9rZW5zGAMgASgFEiQKF2NhY2hlX3JlYWRfaW5wdXRfdG9rZW5zGAQgASgFSACIAQESJQoYY2FjaGVfd3JpdGVfaW5wdXRfdG9rZW5zGAUgASgFSAGIAQESMgoNY2FjaGVfZGV0YWlscxgGIAMoCzIbLnN3aXRjaGJvYXJkLnYxLkNhY2hlRGV0YWlsEiMKFnNlcnZlcl90b29sX3VzYWdlX2pzb24YByABKAlIAogBAUIaChhfY2FjaGVfcmVhZF9pbnB1dF90b2tlbnNCGwoZX2NhY2hlX3dyaXRlX2lucHV0X3Rva2Vuc0IZChdfc2VydmVyX3Rvb2xfdXNhZ2VfanNvbiIwCgtDYWNoZURldGFpbBILCgN0dGwYASABKAkSFAoMaW5wdXRfdG9rZW5zGAIgASgFIsgBCgRDb3N0EhAKCHBpY29fdXNkGAEgASgDEhEKCWVzdGltYXRlZBgCIAEoCBIWCg5pbnB1dF9waWNvX3VzZBgDIAEoAxIXCg9vdXRwdXRfcGljb191c2QYBCABKAMSGwoTY2FjaGVfcmVhZF9waWNvX3VzZBgFIAEoAxIfChdjYWNoZV93cml0ZV81bV9waWNvX3VzZBgGIAEoAxIfChdjYWNoZV93cml0ZV8xaF9waWNvX3VzZBgHIAEoAxILCgN1c2QYCCABKAFCYwoRYWkuc3dpdGNoYm9hcmQudjFQAVpMZ2l0aHViLmNvbS9zd2l0Y2hib2FyZC1haS9zd2l0Y2hib2FyZC9jbGllbnQvZ28vc3dpdGNoYm9hcmQvdjE7c3dpdGNoYm9hcmR2MWIGcHJvdG8z");
 
 /**
- * What was read and written, in tokens as the serving model counts them. Bedrock's input_tokens leaves out what was read
- * from or written to the prompt cache: all input is input_tokens + cache_read_input_tokens + cache_write_input_tokens.
+ * Number of tokens that a call used, as the model that answered counts them. Bedrock's input_tokens excludes
+ * tokens that were read from or written to the prompt cache. The total input is input_tokens +
+ * cache_read_input_tokens + cache_write_input_tokens.
  *
  * @generated from message switchboard.v1.TokenUsage
  */
 export type TokenUsage = Message<"switchboard.v1.TokenUsage"> & {
   /**
-   * Input, without the cached part.
+   * Input tokens, without those of the prompt cache.
    *
    * @generated from field: int32 input_tokens = 1;
    */
   inputTokens: number;
 
   /**
-   * Output, reasoning included.
+   * Output tokens, including reasoning.
    *
    * @generated from field: int32 output_tokens = 2;
    */
   outputTokens: number;
 
   /**
-   * The sum that Bedrock gives.
+   * Total as reported by Bedrock.
    *
    * @generated from field: int32 total_tokens = 3;
    */
   totalTokens: number;
 
   /**
-   * Input read from the prompt cache. Absent: the model does not say.
+   * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
    *
    * @generated from field: optional int32 cache_read_input_tokens = 4;
    */
   cacheReadInputTokens?: number | undefined;
 
   /**
-   * Input written to the prompt cache. Absent: the model does not say.
+   * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
    *
    * @generated from field: optional int32 cache_write_input_tokens = 5;
    */
   cacheWriteInputTokens?: number | undefined;
 
   /**
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    *
    * @generated from field: repeated switchboard.v1.CacheDetail cache_details = 6;
    */
   cacheDetails: CacheDetail[];
 
   /**
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    *
    * @generated from field: optional string server_tool_usage_json = 7;
    */
@@ -77,20 +78,20 @@ export const TokenUsageSchema: GenMessage<TokenUsage> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_usage, 0);
 
 /**
- * Input written to the prompt cache for one lifetime.
+ * Input tokens written to the prompt cache with one lifetime.
  *
  * @generated from message switchboard.v1.CacheDetail
  */
 export type CacheDetail = Message<"switchboard.v1.CacheDetail"> & {
   /**
-   * "5m" or "1h".
+   * Lifetime: "5m" or "1h".
    *
    * @generated from field: string ttl = 1;
    */
   ttl: string;
 
   /**
-   * In tokens.
+   * Number of tokens.
    *
    * @generated from field: int32 input_tokens = 2;
    */
@@ -105,67 +106,79 @@ export const CacheDetailSchema: GenMessage<CacheDetail> = /*@__PURE__*/
   messageDesc(file_switchboard_v1_usage, 1);
 
 /**
- * What tokens cost, by the prices of the catalogue for the id that was called, the tier that served and the length of
- * the prompt. Not in it: guardrails, which Bedrock bills apart, and taxes and discounts, which only a bill knows.
+ * Cost of tokens, computed from the price list in the model catalogue. The price depends on the model id that
+ * was called, the service tier that was used and the length of the prompt. Guardrails (which Bedrock bills
+ * separately), taxes and discounts are not included.
  *
- * Amounts are integers of picodollars, 10^-12 US dollars. Price lists say dollars for a million tokens with up to six
- * decimals, so one token costs a whole number of picodollars: nothing is ever rounded, and sums of costs are exact. In
- * micro- or nanodollars a single cached token of a small model would already be rounded. 64 bits hold nine million
- * dollars of them; a cost beyond is absent. In JSON an int64 is a string.
+ * Amounts are integers in picodollars (10^-12 US dollars). Price lists give dollars per million tokens with
+ * up to six decimals, so the price of one token is a whole number of picodollars: nothing is rounded, and
+ * sums are exact. In micro- or nanodollars, the price of a single cached token of a small model would have to
+ * be rounded. A 64-bit integer holds up to nine million dollars; a larger cost is absent. In JSON, an int64
+ * is a string.
  *
  * @generated from message switchboard.v1.Cost
  */
 export type Cost = Message<"switchboard.v1.Cost"> & {
   /**
-   * The sum of the parts, from 0.
+   * Sum of the parts, from 0, in picodollars.
    *
    * @generated from field: int64 pico_usd = 1;
    */
   picoUsd: bigint;
 
   /**
-   * True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-   * amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-   * was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+   * True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+   * or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+   * sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+   * or less.
    *
    * @generated from field: bool estimated = 2;
    */
   estimated: boolean;
 
   /**
-   * For input that has nothing to do with the cache.
+   * Cost of input that does not involve the prompt cache, in picodollars.
    *
    * @generated from field: int64 input_pico_usd = 3;
    */
   inputPicoUsd: bigint;
 
   /**
-   * For output, reasoning included.
+   * Cost of output, including reasoning, in picodollars.
    *
    * @generated from field: int64 output_pico_usd = 4;
    */
   outputPicoUsd: bigint;
 
   /**
-   * For input read from the prompt cache.
+   * Cost of input read from the prompt cache, in picodollars.
    *
    * @generated from field: int64 cache_read_pico_usd = 5;
    */
   cacheReadPicoUsd: bigint;
 
   /**
-   * For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+   * Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+   * report, in picodollars.
    *
    * @generated from field: int64 cache_write_5m_pico_usd = 6;
    */
   cacheWrite5mPicoUsd: bigint;
 
   /**
-   * For input written to the prompt cache for an hour.
+   * Cost of input written to the prompt cache for one hour, in picodollars.
    *
    * @generated from field: int64 cache_write_1h_pico_usd = 7;
    */
   cacheWrite1hPicoUsd: bigint;
+
+  /**
+   * The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+   * arithmetic.
+   *
+   * @generated from field: double usd = 8;
+   */
+  usd: number;
 };
 
 /**

@@ -4,10 +4,11 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 
 /**
  * <pre>
- * Asks models for answers. Callers name a task, never a model.
- * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
- * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
- * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+ * Calls models on Amazon Bedrock. Callers name a task, never a model.
+ * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+ * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+ * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+ * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -172,17 +173,19 @@ public final class ConverseServiceGrpc {
 
   /**
    * <pre>
-   * Asks models for answers. Callers name a task, never a model.
-   * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-   * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-   * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+   * Calls models on Amazon Bedrock. Callers name a task, never a model.
+   * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+   * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+   * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+   * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
    * </pre>
    */
   public interface AsyncService {
 
     /**
      * <pre>
-     * Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+     * Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+     * Bedrock, not only the one that answered.
      * </pre>
      */
     default void converse(ai.switchboard.v1.ConverseRequest request,
@@ -192,9 +195,9 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-     * ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-     * unseen but for the route.
+     * Generates an answer and streams it. The first event is always the route and the last is always the
+     * metadata; a stream that ends without metadata ends with an error status. Before the first content is
+     * sent, another model can take over; only the route shows it.
      * </pre>
      */
     default void converseStream(ai.switchboard.v1.ConverseRequest request,
@@ -204,7 +207,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+     * Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+     * free of charge. Not every model supports it.
      * </pre>
      */
     default void countTokens(ai.switchboard.v1.CountTokensRequest request,
@@ -216,10 +220,11 @@ public final class ConverseServiceGrpc {
   /**
    * Base class for the server implementation of the service ConverseService.
    * <pre>
-   * Asks models for answers. Callers name a task, never a model.
-   * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-   * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-   * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+   * Calls models on Amazon Bedrock. Callers name a task, never a model.
+   * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+   * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+   * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+   * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
    * </pre>
    */
   public static abstract class ConverseServiceImplBase
@@ -233,10 +238,11 @@ public final class ConverseServiceGrpc {
   /**
    * A stub to allow clients to do asynchronous rpc calls to service ConverseService.
    * <pre>
-   * Asks models for answers. Callers name a task, never a model.
-   * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-   * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-   * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+   * Calls models on Amazon Bedrock. Callers name a task, never a model.
+   * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+   * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+   * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+   * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
    * </pre>
    */
   public static final class ConverseServiceStub
@@ -254,7 +260,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+     * Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+     * Bedrock, not only the one that answered.
      * </pre>
      */
     public void converse(ai.switchboard.v1.ConverseRequest request,
@@ -265,9 +272,9 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-     * ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-     * unseen but for the route.
+     * Generates an answer and streams it. The first event is always the route and the last is always the
+     * metadata; a stream that ends without metadata ends with an error status. Before the first content is
+     * sent, another model can take over; only the route shows it.
      * </pre>
      */
     public void converseStream(ai.switchboard.v1.ConverseRequest request,
@@ -278,7 +285,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+     * Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+     * free of charge. Not every model supports it.
      * </pre>
      */
     public void countTokens(ai.switchboard.v1.CountTokensRequest request,
@@ -291,10 +299,11 @@ public final class ConverseServiceGrpc {
   /**
    * A stub to allow clients to do synchronous rpc calls to service ConverseService.
    * <pre>
-   * Asks models for answers. Callers name a task, never a model.
-   * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-   * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-   * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+   * Calls models on Amazon Bedrock. Callers name a task, never a model.
+   * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+   * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+   * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+   * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
    * </pre>
    */
   public static final class ConverseServiceBlockingV2Stub
@@ -312,7 +321,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+     * Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+     * Bedrock, not only the one that answered.
      * </pre>
      */
     public ai.switchboard.v1.ConverseResponse converse(ai.switchboard.v1.ConverseRequest request) throws io.grpc.StatusException {
@@ -322,9 +332,9 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-     * ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-     * unseen but for the route.
+     * Generates an answer and streams it. The first event is always the route and the last is always the
+     * metadata; a stream that ends without metadata ends with an error status. Before the first content is
+     * sent, another model can take over; only the route shows it.
      * </pre>
      */
     @io.grpc.ExperimentalApi("https://github.com/grpc/grpc-java/issues/10918")
@@ -336,7 +346,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+     * Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+     * free of charge. Not every model supports it.
      * </pre>
      */
     public ai.switchboard.v1.CountTokensResponse countTokens(ai.switchboard.v1.CountTokensRequest request) throws io.grpc.StatusException {
@@ -348,10 +359,11 @@ public final class ConverseServiceGrpc {
   /**
    * A stub to allow clients to do limited synchronous rpc calls to service ConverseService.
    * <pre>
-   * Asks models for answers. Callers name a task, never a model.
-   * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-   * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-   * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+   * Calls models on Amazon Bedrock. Callers name a task, never a model.
+   * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+   * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+   * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+   * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
    * </pre>
    */
   public static final class ConverseServiceBlockingStub
@@ -369,7 +381,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+     * Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+     * Bedrock, not only the one that answered.
      * </pre>
      */
     public ai.switchboard.v1.ConverseResponse converse(ai.switchboard.v1.ConverseRequest request) {
@@ -379,9 +392,9 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers while the model generates. The first event is always the route, the last always the metadata; a stream that
-     * ends otherwise ends with an error status. Until the first content has been sent another model may still take over,
-     * unseen but for the route.
+     * Generates an answer and streams it. The first event is always the route and the last is always the
+     * metadata; a stream that ends without metadata ends with an error status. Before the first content is
+     * sent, another model can take over; only the route shows it.
      * </pre>
      */
     public java.util.Iterator<ai.switchboard.v1.ConverseStreamResponse> converseStream(
@@ -392,7 +405,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+     * Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+     * free of charge. Not every model supports it.
      * </pre>
      */
     public ai.switchboard.v1.CountTokensResponse countTokens(ai.switchboard.v1.CountTokensRequest request) {
@@ -404,10 +418,11 @@ public final class ConverseServiceGrpc {
   /**
    * A stub to allow clients to do ListenableFuture-style rpc calls to service ConverseService.
    * <pre>
-   * Asks models for answers. Callers name a task, never a model.
-   * Errors are gRPC statuses with google.rpc details: always an ErrorInfo of the domain "switchboard" whose reason is one
-   * of ErrorReason without its prefix, a RequestInfo with the request id, and, once a task was resolved, the Route with
-   * every attempt; a BadRequest with the field's path, a RetryInfo when waiting helps and a QuotaFailure where they apply.
+   * Calls models on Amazon Bedrock. Callers name a task, never a model.
+   * Errors are gRPC statuses with google.rpc details. Every error has an ErrorInfo with the domain
+   * "switchboard", whose reason is an ErrorReason without its prefix, and a RequestInfo with the request id.
+   * Errors that occur after the task was resolved also have the Route with every attempt. Where they apply, an
+   * error has a BadRequest that names the wrong fields, a RetryInfo if waiting helps, and a QuotaFailure.
    * </pre>
    */
   public static final class ConverseServiceFutureStub
@@ -425,7 +440,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Answers once the model has finished. Costs what Bedrock charges for every attempt in the route.
+     * Generates an answer and returns it when it is complete. Every attempt in the route can be billed by
+     * Bedrock, not only the one that answered.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<ai.switchboard.v1.ConverseResponse> converse(
@@ -436,7 +452,8 @@ public final class ConverseServiceGrpc {
 
     /**
      * <pre>
-     * Counts the tokens of a request as its model would, without an answer and free of charge. Not every model can.
+     * Counts the input tokens of a request as the task's model would count them. Generates no answer and is
+     * free of charge. Not every model supports it.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<ai.switchboard.v1.CountTokensResponse> countTokens(

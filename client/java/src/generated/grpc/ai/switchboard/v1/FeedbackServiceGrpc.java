@@ -4,8 +4,9 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 
 /**
  * <pre>
- * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
- * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+ * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+ * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+ * days).
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -108,18 +109,20 @@ public final class FeedbackServiceGrpc {
 
   /**
    * <pre>
-   * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-   * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+   * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+   * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+   * days).
    * </pre>
    */
   public interface AsyncService {
 
     /**
      * <pre>
-     * Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-     * criterion, takes the place of what it said before, as a whole.
-     * Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-     * long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+     * Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+     * for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
+     * Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+     * known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+     * every wrong field.
      * </pre>
      */
     default void recordFeedback(ai.switchboard.v1.RecordFeedbackRequest request,
@@ -131,8 +134,9 @@ public final class FeedbackServiceGrpc {
   /**
    * Base class for the server implementation of the service FeedbackService.
    * <pre>
-   * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-   * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+   * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+   * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+   * days).
    * </pre>
    */
   public static abstract class FeedbackServiceImplBase
@@ -146,8 +150,9 @@ public final class FeedbackServiceGrpc {
   /**
    * A stub to allow clients to do asynchronous rpc calls to service FeedbackService.
    * <pre>
-   * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-   * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+   * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+   * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+   * days).
    * </pre>
    */
   public static final class FeedbackServiceStub
@@ -165,10 +170,11 @@ public final class FeedbackServiceGrpc {
 
     /**
      * <pre>
-     * Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-     * criterion, takes the place of what it said before, as a whole.
-     * Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-     * long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+     * Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+     * for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
+     * Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+     * known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+     * every wrong field.
      * </pre>
      */
     public void recordFeedback(ai.switchboard.v1.RecordFeedbackRequest request,
@@ -181,8 +187,9 @@ public final class FeedbackServiceGrpc {
   /**
    * A stub to allow clients to do synchronous rpc calls to service FeedbackService.
    * <pre>
-   * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-   * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+   * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+   * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+   * days).
    * </pre>
    */
   public static final class FeedbackServiceBlockingV2Stub
@@ -200,10 +207,11 @@ public final class FeedbackServiceGrpc {
 
     /**
      * <pre>
-     * Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-     * criterion, takes the place of what it said before, as a whole.
-     * Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-     * long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+     * Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+     * for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
+     * Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+     * known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+     * every wrong field.
      * </pre>
      */
     public ai.switchboard.v1.RecordFeedbackResponse recordFeedback(ai.switchboard.v1.RecordFeedbackRequest request) throws io.grpc.StatusException {
@@ -215,8 +223,9 @@ public final class FeedbackServiceGrpc {
   /**
    * A stub to allow clients to do limited synchronous rpc calls to service FeedbackService.
    * <pre>
-   * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-   * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+   * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+   * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+   * days).
    * </pre>
    */
   public static final class FeedbackServiceBlockingStub
@@ -234,10 +243,11 @@ public final class FeedbackServiceGrpc {
 
     /**
      * <pre>
-     * Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-     * criterion, takes the place of what it said before, as a whole.
-     * Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-     * long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+     * Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+     * for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
+     * Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+     * known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+     * every wrong field.
      * </pre>
      */
     public ai.switchboard.v1.RecordFeedbackResponse recordFeedback(ai.switchboard.v1.RecordFeedbackRequest request) {
@@ -249,8 +259,9 @@ public final class FeedbackServiceGrpc {
   /**
    * A stub to allow clients to do ListenableFuture-style rpc calls to service FeedbackService.
    * <pre>
-   * Takes back what became of an answer, so that quality is known by task, model and variant. Each call is remembered for a
-   * time that the configuration sets, seven days unless it says otherwise, and by the instance that served it.
+   * Collects feedback on answers, so that quality can be measured by task, model and variant. Feedback is
+   * accepted by the instance that served the call, for the retention time of the configuration (default: seven
+   * days).
    * </pre>
    */
   public static final class FeedbackServiceFutureStub
@@ -268,10 +279,11 @@ public final class FeedbackServiceGrpc {
 
     /**
      * <pre>
-     * Records one judgement of one answer. Costs nothing; calls no model. What the same judge says again, of the same
-     * criterion, takes the place of what it said before, as a whole.
-     * Errors are as in ConverseService: NOT_FOUND with UNKNOWN_REQUEST for a request id that no answer has or had for too
-     * long ago; INVALID_ARGUMENT with INVALID_FIELD names every field that is wrong.
+     * Records one judgement of one answer. Free of charge; calls no model. A later judgement by the same judge
+     * for the same criterion replaces the earlier one completely: fields that it does not set are cleared.
+     * Errors are as in ConverseService. NOT_FOUND with UNKNOWN_REQUEST: no answer with this request id is
+     * known, or it is older than the retention time. INVALID_ARGUMENT with INVALID_FIELD: BadRequest names
+     * every wrong field.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<ai.switchboard.v1.RecordFeedbackResponse> recordFeedback(

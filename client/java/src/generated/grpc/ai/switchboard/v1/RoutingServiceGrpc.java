@@ -4,7 +4,7 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 
 /**
  * <pre>
- * Says which models serve which task, without calling any.
+ * Describes tasks and routes without calling a model.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -138,14 +138,14 @@ public final class RoutingServiceGrpc {
 
   /**
    * <pre>
-   * Says which models serve which task, without calling any.
+   * Describes tasks and routes without calling a model.
    * </pre>
    */
   public interface AsyncService {
 
     /**
      * <pre>
-     * Lists every task that the configuration names.
+     * Lists every task of the configuration.
      * </pre>
      */
     default void listTasks(ai.switchboard.v1.ListTasksRequest request,
@@ -155,7 +155,8 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+     * Describes what a call would do now: which models it would call, in which order, with which limits. Free
+     * of charge; calls no model.
      * </pre>
      */
     default void explainRoute(ai.switchboard.v1.ExplainRouteRequest request,
@@ -167,7 +168,7 @@ public final class RoutingServiceGrpc {
   /**
    * Base class for the server implementation of the service RoutingService.
    * <pre>
-   * Says which models serve which task, without calling any.
+   * Describes tasks and routes without calling a model.
    * </pre>
    */
   public static abstract class RoutingServiceImplBase
@@ -181,7 +182,7 @@ public final class RoutingServiceGrpc {
   /**
    * A stub to allow clients to do asynchronous rpc calls to service RoutingService.
    * <pre>
-   * Says which models serve which task, without calling any.
+   * Describes tasks and routes without calling a model.
    * </pre>
    */
   public static final class RoutingServiceStub
@@ -199,7 +200,7 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Lists every task that the configuration names.
+     * Lists every task of the configuration.
      * </pre>
      */
     public void listTasks(ai.switchboard.v1.ListTasksRequest request,
@@ -210,7 +211,8 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+     * Describes what a call would do now: which models it would call, in which order, with which limits. Free
+     * of charge; calls no model.
      * </pre>
      */
     public void explainRoute(ai.switchboard.v1.ExplainRouteRequest request,
@@ -223,7 +225,7 @@ public final class RoutingServiceGrpc {
   /**
    * A stub to allow clients to do synchronous rpc calls to service RoutingService.
    * <pre>
-   * Says which models serve which task, without calling any.
+   * Describes tasks and routes without calling a model.
    * </pre>
    */
   public static final class RoutingServiceBlockingV2Stub
@@ -241,7 +243,7 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Lists every task that the configuration names.
+     * Lists every task of the configuration.
      * </pre>
      */
     public ai.switchboard.v1.ListTasksResponse listTasks(ai.switchboard.v1.ListTasksRequest request) throws io.grpc.StatusException {
@@ -251,7 +253,8 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+     * Describes what a call would do now: which models it would call, in which order, with which limits. Free
+     * of charge; calls no model.
      * </pre>
      */
     public ai.switchboard.v1.ExplainRouteResponse explainRoute(ai.switchboard.v1.ExplainRouteRequest request) throws io.grpc.StatusException {
@@ -263,7 +266,7 @@ public final class RoutingServiceGrpc {
   /**
    * A stub to allow clients to do limited synchronous rpc calls to service RoutingService.
    * <pre>
-   * Says which models serve which task, without calling any.
+   * Describes tasks and routes without calling a model.
    * </pre>
    */
   public static final class RoutingServiceBlockingStub
@@ -281,7 +284,7 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Lists every task that the configuration names.
+     * Lists every task of the configuration.
      * </pre>
      */
     public ai.switchboard.v1.ListTasksResponse listTasks(ai.switchboard.v1.ListTasksRequest request) {
@@ -291,7 +294,8 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+     * Describes what a call would do now: which models it would call, in which order, with which limits. Free
+     * of charge; calls no model.
      * </pre>
      */
     public ai.switchboard.v1.ExplainRouteResponse explainRoute(ai.switchboard.v1.ExplainRouteRequest request) {
@@ -303,7 +307,7 @@ public final class RoutingServiceGrpc {
   /**
    * A stub to allow clients to do ListenableFuture-style rpc calls to service RoutingService.
    * <pre>
-   * Says which models serve which task, without calling any.
+   * Describes tasks and routes without calling a model.
    * </pre>
    */
   public static final class RoutingServiceFutureStub
@@ -321,7 +325,7 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Lists every task that the configuration names.
+     * Lists every task of the configuration.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<ai.switchboard.v1.ListTasksResponse> listTasks(
@@ -332,7 +336,8 @@ public final class RoutingServiceGrpc {
 
     /**
      * <pre>
-     * Says what a call would do now: which models, in which order, with which limits. Costs nothing; calls no model.
+     * Describes what a call would do now: which models it would call, in which order, with which limits. Free
+     * of charge; calls no model.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<ai.switchboard.v1.ExplainRouteResponse> explainRoute(

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A change of the request, for one model. What is not listed went to the model as the caller sent it.
+ * Change of the request for one model. Fields that are not listed were sent as received.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Adjustment}
@@ -33,7 +33,7 @@ private static final long serialVersionUID = 0L;
   }
   private Adjustment() {
     path_ = "";
-    action_ = "";
+    action_ = 0;
     why_ = "";
   }
 
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object path_ = "";
   /**
    * <pre>
-   * The field, in the contract's names: "inference_config.temperature".
+   * Path of the field with the names of this contract, such as "inference_config.temperature".
    * </pre>
    *
    * <code>string path = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The field, in the contract's names: "inference_config.temperature".
+   * Path of the field with the names of this contract, such as "inference_config.temperature".
    * </pre>
    *
    * <code>string path = 1;</code>
@@ -103,50 +103,29 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int ACTION_FIELD_NUMBER = 2;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object action_ = "";
+  private int action_ = 0;
   /**
    * <pre>
-   * What was done: "added", "removed", "lowered" or "replaced".
+   * Kind of change.
    * </pre>
    *
-   * <code>string action = 2;</code>
-   * @return The action.
+   * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+   * @return The enum numeric value on the wire for action.
    */
-  @java.lang.Override
-  public java.lang.String getAction() {
-    java.lang.Object ref = action_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      action_ = s;
-      return s;
-    }
+  @java.lang.Override public int getActionValue() {
+    return action_;
   }
   /**
    * <pre>
-   * What was done: "added", "removed", "lowered" or "replaced".
+   * Kind of change.
    * </pre>
    *
-   * <code>string action = 2;</code>
-   * @return The bytes for action.
+   * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+   * @return The action.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getActionBytes() {
-    java.lang.Object ref = action_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      action_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.AdjustmentAction getAction() {
+    ai.switchboard.v1.AdjustmentAction result = ai.switchboard.v1.AdjustmentAction.forNumber(action_);
+    return result == null ? ai.switchboard.v1.AdjustmentAction.UNRECOGNIZED : result;
   }
 
   public static final int WHY_FIELD_NUMBER = 3;
@@ -154,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object why_ = "";
   /**
    * <pre>
-   * Why, in words.
+   * Reason for the change, as text.
    * </pre>
    *
    * <code>string why = 3;</code>
@@ -175,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, in words.
+   * Reason for the change, as text.
    * </pre>
    *
    * <code>string why = 3;</code>
@@ -200,7 +179,8 @@ private static final long serialVersionUID = 0L;
   private boolean learned_ = false;
   /**
    * <pre>
-   * True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+   * True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+   * which is listed too.
    * </pre>
    *
    * <code>bool learned = 4;</code>
@@ -228,8 +208,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(path_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 1, path_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(action_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 2, action_);
+    if (action_ != ai.switchboard.v1.AdjustmentAction.ADJUSTMENT_ACTION_UNSPECIFIED.getNumber()) {
+      output.writeEnum(2, action_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(why_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 3, why_);
@@ -244,8 +224,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(path_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(1, path_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(action_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, action_);
+    if (action_ != ai.switchboard.v1.AdjustmentAction.ADJUSTMENT_ACTION_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(2, action_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(why_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(3, why_);
@@ -280,8 +261,7 @@ private static final long serialVersionUID = 0L;
 
     if (!getPath()
         .equals(other.getPath())) return false;
-    if (!getAction()
-        .equals(other.getAction())) return false;
+    if (action_ != other.action_) return false;
     if (!getWhy()
         .equals(other.getWhy())) return false;
     if (getLearned()
@@ -300,7 +280,7 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + PATH_FIELD_NUMBER;
     hash = (53 * hash) + getPath().hashCode();
     hash = (37 * hash) + ACTION_FIELD_NUMBER;
-    hash = (53 * hash) + getAction().hashCode();
+    hash = (53 * hash) + action_;
     hash = (37 * hash) + WHY_FIELD_NUMBER;
     hash = (53 * hash) + getWhy().hashCode();
     hash = (37 * hash) + LEARNED_FIELD_NUMBER;
@@ -405,7 +385,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A change of the request, for one model. What is not listed went to the model as the caller sent it.
+   * Change of the request for one model. Fields that are not listed were sent as received.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Adjustment}
@@ -442,7 +422,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       path_ = "";
-      action_ = "";
+      action_ = 0;
       why_ = "";
       learned_ = false;
       return this;
@@ -509,10 +489,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000001;
         onChanged();
       }
-      if (!other.getAction().isEmpty()) {
-        action_ = other.action_;
-        bitField0_ |= 0x00000002;
-        onChanged();
+      if (other.action_ != 0) {
+        setActionValue(other.getActionValue());
       }
       if (!other.getWhy().isEmpty()) {
         why_ = other.why_;
@@ -551,11 +529,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000001;
               break;
             } // case 10
-            case 18: {
-              action_ = input.readStringRequireUtf8();
+            case 16: {
+              action_ = input.readEnum();
               bitField0_ |= 0x00000002;
               break;
-            } // case 18
+            } // case 16
             case 26: {
               why_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000004;
@@ -586,7 +564,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object path_ = "";
     /**
      * <pre>
-     * The field, in the contract's names: "inference_config.temperature".
+     * Path of the field with the names of this contract, such as "inference_config.temperature".
      * </pre>
      *
      * <code>string path = 1;</code>
@@ -606,7 +584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The field, in the contract's names: "inference_config.temperature".
+     * Path of the field with the names of this contract, such as "inference_config.temperature".
      * </pre>
      *
      * <code>string path = 1;</code>
@@ -627,7 +605,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The field, in the contract's names: "inference_config.temperature".
+     * Path of the field with the names of this contract, such as "inference_config.temperature".
      * </pre>
      *
      * <code>string path = 1;</code>
@@ -644,7 +622,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The field, in the contract's names: "inference_config.temperature".
+     * Path of the field with the names of this contract, such as "inference_config.temperature".
      * </pre>
      *
      * <code>string path = 1;</code>
@@ -658,7 +636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The field, in the contract's names: "inference_config.temperature".
+     * Path of the field with the names of this contract, such as "inference_config.temperature".
      * </pre>
      *
      * <code>string path = 1;</code>
@@ -675,60 +653,28 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object action_ = "";
+    private int action_ = 0;
     /**
      * <pre>
-     * What was done: "added", "removed", "lowered" or "replaced".
+     * Kind of change.
      * </pre>
      *
-     * <code>string action = 2;</code>
-     * @return The action.
+     * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+     * @return The enum numeric value on the wire for action.
      */
-    public java.lang.String getAction() {
-      java.lang.Object ref = action_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        action_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getActionValue() {
+      return action_;
     }
     /**
      * <pre>
-     * What was done: "added", "removed", "lowered" or "replaced".
+     * Kind of change.
      * </pre>
      *
-     * <code>string action = 2;</code>
-     * @return The bytes for action.
-     */
-    public com.google.protobuf.ByteString
-        getActionBytes() {
-      java.lang.Object ref = action_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        action_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * What was done: "added", "removed", "lowered" or "replaced".
-     * </pre>
-     *
-     * <code>string action = 2;</code>
-     * @param value The action to set.
+     * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+     * @param value The enum numeric value on the wire for action to set.
      * @return This builder for chaining.
      */
-    public Builder setAction(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setActionValue(int value) {
       action_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
@@ -736,33 +682,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "added", "removed", "lowered" or "replaced".
+     * Kind of change.
      * </pre>
      *
-     * <code>string action = 2;</code>
+     * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+     * @return The action.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.AdjustmentAction getAction() {
+      ai.switchboard.v1.AdjustmentAction result = ai.switchboard.v1.AdjustmentAction.forNumber(action_);
+      return result == null ? ai.switchboard.v1.AdjustmentAction.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Kind of change.
+     * </pre>
+     *
+     * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+     * @param value The action to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setAction(ai.switchboard.v1.AdjustmentAction value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000002;
+      action_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Kind of change.
+     * </pre>
+     *
+     * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
      * @return This builder for chaining.
      */
     public Builder clearAction() {
-      action_ = getDefaultInstance().getAction();
       bitField0_ = (bitField0_ & ~0x00000002);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * What was done: "added", "removed", "lowered" or "replaced".
-     * </pre>
-     *
-     * <code>string action = 2;</code>
-     * @param value The bytes for action to set.
-     * @return This builder for chaining.
-     */
-    public Builder setActionBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      action_ = value;
-      bitField0_ |= 0x00000002;
+      action_ = 0;
       onChanged();
       return this;
     }
@@ -770,7 +728,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object why_ = "";
     /**
      * <pre>
-     * Why, in words.
+     * Reason for the change, as text.
      * </pre>
      *
      * <code>string why = 3;</code>
@@ -790,7 +748,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words.
+     * Reason for the change, as text.
      * </pre>
      *
      * <code>string why = 3;</code>
@@ -811,7 +769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words.
+     * Reason for the change, as text.
      * </pre>
      *
      * <code>string why = 3;</code>
@@ -828,7 +786,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words.
+     * Reason for the change, as text.
      * </pre>
      *
      * <code>string why = 3;</code>
@@ -842,7 +800,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words.
+     * Reason for the change, as text.
      * </pre>
      *
      * <code>string why = 3;</code>
@@ -862,7 +820,8 @@ private static final long serialVersionUID = 0L;
     private boolean learned_ ;
     /**
      * <pre>
-     * True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+     * True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+     * which is listed too.
      * </pre>
      *
      * <code>bool learned = 4;</code>
@@ -874,7 +833,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+     * True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+     * which is listed too.
      * </pre>
      *
      * <code>bool learned = 4;</code>
@@ -890,7 +850,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+     * True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+     * which is listed too.
      * </pre>
      *
      * <code>bool learned = 4;</code>

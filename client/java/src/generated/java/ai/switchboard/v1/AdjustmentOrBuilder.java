@@ -12,7 +12,7 @@ public interface AdjustmentOrBuilder extends
 
   /**
    * <pre>
-   * The field, in the contract's names: "inference_config.temperature".
+   * Path of the field with the names of this contract, such as "inference_config.temperature".
    * </pre>
    *
    * <code>string path = 1;</code>
@@ -21,7 +21,7 @@ public interface AdjustmentOrBuilder extends
   java.lang.String getPath();
   /**
    * <pre>
-   * The field, in the contract's names: "inference_config.temperature".
+   * Path of the field with the names of this contract, such as "inference_config.temperature".
    * </pre>
    *
    * <code>string path = 1;</code>
@@ -32,27 +32,26 @@ public interface AdjustmentOrBuilder extends
 
   /**
    * <pre>
-   * What was done: "added", "removed", "lowered" or "replaced".
+   * Kind of change.
    * </pre>
    *
-   * <code>string action = 2;</code>
-   * @return The action.
+   * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+   * @return The enum numeric value on the wire for action.
    */
-  java.lang.String getAction();
+  int getActionValue();
   /**
    * <pre>
-   * What was done: "added", "removed", "lowered" or "replaced".
+   * Kind of change.
    * </pre>
    *
-   * <code>string action = 2;</code>
-   * @return The bytes for action.
+   * <code>.switchboard.v1.AdjustmentAction action = 2;</code>
+   * @return The action.
    */
-  com.google.protobuf.ByteString
-      getActionBytes();
+  ai.switchboard.v1.AdjustmentAction getAction();
 
   /**
    * <pre>
-   * Why, in words.
+   * Reason for the change, as text.
    * </pre>
    *
    * <code>string why = 3;</code>
@@ -61,7 +60,7 @@ public interface AdjustmentOrBuilder extends
   java.lang.String getWhy();
   /**
    * <pre>
-   * Why, in words.
+   * Reason for the change, as text.
    * </pre>
    *
    * <code>string why = 3;</code>
@@ -72,7 +71,8 @@ public interface AdjustmentOrBuilder extends
 
   /**
    * <pre>
-   * True: the catalogue did not know; Bedrock refused the request first, in an attempt of its own.
+   * True if the catalogue did not have this restriction: Bedrock rejected the request in an earlier attempt,
+   * which is listed too.
    * </pre>
    *
    * <code>bool learned = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The model must ask for a tool.
+ * The model must use at least one tool.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.AnyToolChoice}
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model must ask for a tool.
+   * The model must use at least one tool.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.AnyToolChoice}

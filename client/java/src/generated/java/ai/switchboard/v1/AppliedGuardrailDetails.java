@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Which guardrail it was.
+ * Guardrail that was applied.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.AppliedGuardrailDetails}
@@ -64,7 +64,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object guardrailId_ = "";
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_id = 1;</code>
@@ -76,7 +76,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_id = 1;</code>
@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_id = 1;</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object guardrailVersion_ = "";
   /**
    * <pre>
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -135,7 +135,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -156,7 +156,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -182,7 +182,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object guardrailArn_ = "";
   /**
    * <pre>
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_arn = 3;</code>
@@ -194,7 +194,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_arn = 3;</code>
@@ -215,7 +215,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_arn = 3;</code>
@@ -242,7 +242,7 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -254,7 +254,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -265,7 +265,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -277,7 +277,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -294,7 +294,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object guardrailOwnership_ = "";
   /**
    * <pre>
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_ownership = 5;</code>
@@ -306,7 +306,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_ownership = 5;</code>
@@ -327,7 +327,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_ownership = 5;</code>
@@ -577,7 +577,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which guardrail it was.
+   * Guardrail that was applied.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.AppliedGuardrailDetails}
@@ -787,7 +787,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object guardrailId_ = "";
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_id = 1;</code>
@@ -798,7 +798,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_id = 1;</code>
@@ -818,7 +818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_id = 1;</code>
@@ -839,7 +839,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_id = 1;</code>
@@ -856,7 +856,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_id = 1;</code>
@@ -870,7 +870,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_id = 1;</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object guardrailVersion_ = "";
     /**
      * <pre>
-     * Its version. Absent: not told.
+     * Version of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -901,7 +901,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its version. Absent: not told.
+     * Version of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -921,7 +921,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its version. Absent: not told.
+     * Version of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -942,7 +942,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its version. Absent: not told.
+     * Version of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -959,7 +959,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its version. Absent: not told.
+     * Version of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -973,7 +973,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its version. Absent: not told.
+     * Version of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -993,7 +993,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object guardrailArn_ = "";
     /**
      * <pre>
-     * Its ARN. Absent: not told.
+     * ARN of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_arn = 3;</code>
@@ -1004,7 +1004,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its ARN. Absent: not told.
+     * ARN of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_arn = 3;</code>
@@ -1024,7 +1024,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its ARN. Absent: not told.
+     * ARN of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_arn = 3;</code>
@@ -1045,7 +1045,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its ARN. Absent: not told.
+     * ARN of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_arn = 3;</code>
@@ -1062,7 +1062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its ARN. Absent: not told.
+     * ARN of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_arn = 3;</code>
@@ -1076,7 +1076,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its ARN. Absent: not told.
+     * ARN of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_arn = 3;</code>
@@ -1103,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1116,7 +1116,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1127,7 +1127,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1139,7 +1139,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1152,7 +1152,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1171,7 +1171,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1189,7 +1189,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1207,7 +1207,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1222,7 +1222,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+     * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
      * </pre>
      *
      * <code>repeated string guardrail_origin = 4;</code>
@@ -1243,7 +1243,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object guardrailOwnership_ = "";
     /**
      * <pre>
-     * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+     * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_ownership = 5;</code>
@@ -1254,7 +1254,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+     * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_ownership = 5;</code>
@@ -1274,7 +1274,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+     * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_ownership = 5;</code>
@@ -1295,7 +1295,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+     * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_ownership = 5;</code>
@@ -1312,7 +1312,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+     * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_ownership = 5;</code>
@@ -1326,7 +1326,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+     * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string guardrail_ownership = 5;</code>

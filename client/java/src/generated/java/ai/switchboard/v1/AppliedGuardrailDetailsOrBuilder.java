@@ -12,7 +12,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
 
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_id = 1;</code>
@@ -21,7 +21,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   boolean hasGuardrailId();
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_id = 1;</code>
@@ -30,7 +30,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   java.lang.String getGuardrailId();
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_id = 1;</code>
@@ -41,7 +41,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
 
   /**
    * <pre>
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -50,7 +50,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   boolean hasGuardrailVersion();
   /**
    * <pre>
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -59,7 +59,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   java.lang.String getGuardrailVersion();
   /**
    * <pre>
-   * Its version. Absent: not told.
+   * Version of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -70,7 +70,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
 
   /**
    * <pre>
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_arn = 3;</code>
@@ -79,7 +79,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   boolean hasGuardrailArn();
   /**
    * <pre>
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_arn = 3;</code>
@@ -88,7 +88,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   java.lang.String getGuardrailArn();
   /**
    * <pre>
-   * Its ARN. Absent: not told.
+   * ARN of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_arn = 3;</code>
@@ -99,7 +99,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
 
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -109,7 +109,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
       getGuardrailOriginList();
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -118,7 +118,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   int getGuardrailOriginCount();
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -128,7 +128,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   java.lang.String getGuardrailOrigin(int index);
   /**
    * <pre>
-   * Who asked for it: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
+   * Why the guardrail was applied: "REQUEST", "ACCOUNT_ENFORCED" or "ORGANIZATION_ENFORCED".
    * </pre>
    *
    * <code>repeated string guardrail_origin = 4;</code>
@@ -140,7 +140,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
 
   /**
    * <pre>
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_ownership = 5;</code>
@@ -149,7 +149,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   boolean hasGuardrailOwnership();
   /**
    * <pre>
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_ownership = 5;</code>
@@ -158,7 +158,7 @@ public interface AppliedGuardrailDetailsOrBuilder extends
   java.lang.String getGuardrailOwnership();
   /**
    * <pre>
-   * "SELF" or "CROSS_ACCOUNT". Absent: not told.
+   * Owner of the guardrail: "SELF" or "CROSS_ACCOUNT". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string guardrail_ownership = 5;</code>

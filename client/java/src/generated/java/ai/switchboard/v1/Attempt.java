@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * One try of one model.
+ * One attempt to call one model, or a model that was skipped.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Attempt}
@@ -35,7 +35,7 @@ private static final long serialVersionUID = 0L;
     modelId_ = "";
     region_ = "";
     outcome_ = 0;
-    reason_ = "";
+    reason_ = 0;
     bedrockRequestId_ = "";
     adjustments_ = java.util.Collections.emptyList();
     unmetRequirement_ = "";
@@ -66,7 +66,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object modelId_ = "";
   /**
    * <pre>
-   * The model id that Bedrock was asked for.
+   * Model id that was sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 1;</code>
@@ -87,7 +87,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model id that Bedrock was asked for.
+   * Model id that was sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 1;</code>
@@ -113,7 +113,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object region_ = "";
   /**
    * <pre>
-   * The AWS region that was asked.
+   * AWS region that was called.
    * </pre>
    *
    * <code>string region = 2;</code>
@@ -134,7 +134,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The AWS region that was asked.
+   * AWS region that was called.
    * </pre>
    *
    * <code>string region = 2;</code>
@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
   private int outcome_ = 0;
   /**
    * <pre>
-   * How it ended.
+   * Result of the attempt.
    * </pre>
    *
    * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -170,7 +170,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How it ended.
+   * Result of the attempt.
    * </pre>
    *
    * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -182,50 +182,29 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int REASON_FIELD_NUMBER = 4;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object reason_ = "";
+  private int reason_ = 0;
   /**
    * <pre>
-   * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+   * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
    * </pre>
    *
-   * <code>string reason = 4;</code>
-   * @return The reason.
+   * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+   * @return The enum numeric value on the wire for reason.
    */
-  @java.lang.Override
-  public java.lang.String getReason() {
-    java.lang.Object ref = reason_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      reason_ = s;
-      return s;
-    }
+  @java.lang.Override public int getReasonValue() {
+    return reason_;
   }
   /**
    * <pre>
-   * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+   * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
    * </pre>
    *
-   * <code>string reason = 4;</code>
-   * @return The bytes for reason.
+   * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+   * @return The reason.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getReasonBytes() {
-    java.lang.Object ref = reason_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      reason_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.ErrorReason getReason() {
+    ai.switchboard.v1.ErrorReason result = ai.switchboard.v1.ErrorReason.forNumber(reason_);
+    return result == null ? ai.switchboard.v1.ErrorReason.UNRECOGNIZED : result;
   }
 
   public static final int BEDROCK_REQUEST_ID_FIELD_NUMBER = 5;
@@ -233,7 +212,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object bedrockRequestId_ = "";
   /**
    * <pre>
-   * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+   * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
    * </pre>
    *
    * <code>string bedrock_request_id = 5;</code>
@@ -254,7 +233,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+   * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
    * </pre>
    *
    * <code>string bedrock_request_id = 5;</code>
@@ -279,7 +258,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration duration_;
   /**
    * <pre>
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 6;</code>
@@ -291,7 +270,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 6;</code>
@@ -303,7 +282,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 6;</code>
@@ -318,7 +297,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Adjustment> adjustments_;
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -329,7 +308,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -341,7 +320,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -352,7 +331,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -363,7 +342,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -379,8 +358,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object unmetRequirement_ = "";
   /**
    * <pre>
-   * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-   * what is known of its health. Empty: it was asked.
+   * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+   * support, or the state of its health. Empty: the model was called.
    * </pre>
    *
    * <code>string unmet_requirement = 8;</code>
@@ -401,8 +380,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-   * what is known of its health. Empty: it was asked.
+   * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+   * support, or the state of its health. Empty: the model was called.
    * </pre>
    *
    * <code>string unmet_requirement = 8;</code>
@@ -427,7 +406,8 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.TokenUsage usage_;
   /**
    * <pre>
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -439,7 +419,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -451,7 +432,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -465,9 +447,9 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Cost cost_;
   /**
    * <pre>
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -479,9 +461,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -493,9 +475,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -510,7 +492,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object serviceTier_ = "";
   /**
    * <pre>
-   * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 11;</code>
@@ -531,7 +514,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 11;</code>
@@ -556,7 +540,7 @@ private static final long serialVersionUID = 0L;
   private boolean hedge_ = false;
   /**
    * <pre>
-   * True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+   * True if this was a hedge: started in parallel because the previous attempt was slow.
    * </pre>
    *
    * <code>bool hedge = 12;</code>
@@ -590,8 +574,8 @@ private static final long serialVersionUID = 0L;
     if (outcome_ != ai.switchboard.v1.Outcome.OUTCOME_UNSPECIFIED.getNumber()) {
       output.writeEnum(3, outcome_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(reason_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 4, reason_);
+    if (reason_ != ai.switchboard.v1.ErrorReason.ERROR_REASON_UNSPECIFIED.getNumber()) {
+      output.writeEnum(4, reason_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(bedrockRequestId_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 5, bedrockRequestId_);
@@ -631,8 +615,9 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeEnumSize(3, outcome_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(reason_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(4, reason_);
+    if (reason_ != ai.switchboard.v1.ErrorReason.ERROR_REASON_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(4, reason_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(bedrockRequestId_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(5, bedrockRequestId_);
@@ -697,8 +682,7 @@ private static final long serialVersionUID = 0L;
     if (!getRegion()
         .equals(other.getRegion())) return false;
     if (outcome_ != other.outcome_) return false;
-    if (!getReason()
-        .equals(other.getReason())) return false;
+    if (reason_ != other.reason_) return false;
     if (!getBedrockRequestId()
         .equals(other.getBedrockRequestId())) return false;
     if (hasDuration() != other.hasDuration()) return false;
@@ -742,7 +726,7 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + OUTCOME_FIELD_NUMBER;
     hash = (53 * hash) + outcome_;
     hash = (37 * hash) + REASON_FIELD_NUMBER;
-    hash = (53 * hash) + getReason().hashCode();
+    hash = (53 * hash) + reason_;
     hash = (37 * hash) + BEDROCK_REQUEST_ID_FIELD_NUMBER;
     hash = (53 * hash) + getBedrockRequestId().hashCode();
     if (hasDuration()) {
@@ -867,7 +851,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One try of one model.
+   * One attempt to call one model, or a model that was skipped.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Attempt}
@@ -915,7 +899,7 @@ private static final long serialVersionUID = 0L;
       modelId_ = "";
       region_ = "";
       outcome_ = 0;
-      reason_ = "";
+      reason_ = 0;
       bedrockRequestId_ = "";
       duration_ = null;
       if (durationBuilder_ != null) {
@@ -1059,10 +1043,8 @@ private static final long serialVersionUID = 0L;
       if (other.outcome_ != 0) {
         setOutcomeValue(other.getOutcomeValue());
       }
-      if (!other.getReason().isEmpty()) {
-        reason_ = other.reason_;
-        bitField0_ |= 0x00000008;
-        onChanged();
+      if (other.reason_ != 0) {
+        setReasonValue(other.getReasonValue());
       }
       if (!other.getBedrockRequestId().isEmpty()) {
         bedrockRequestId_ = other.bedrockRequestId_;
@@ -1156,11 +1138,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 24
-            case 34: {
-              reason_ = input.readStringRequireUtf8();
+            case 32: {
+              reason_ = input.readEnum();
               bitField0_ |= 0x00000008;
               break;
-            } // case 34
+            } // case 32
             case 42: {
               bedrockRequestId_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000010;
@@ -1235,7 +1217,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object modelId_ = "";
     /**
      * <pre>
-     * The model id that Bedrock was asked for.
+     * Model id that was sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 1;</code>
@@ -1255,7 +1237,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for.
+     * Model id that was sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 1;</code>
@@ -1276,7 +1258,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for.
+     * Model id that was sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 1;</code>
@@ -1293,7 +1275,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for.
+     * Model id that was sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 1;</code>
@@ -1307,7 +1289,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for.
+     * Model id that was sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 1;</code>
@@ -1327,7 +1309,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object region_ = "";
     /**
      * <pre>
-     * The AWS region that was asked.
+     * AWS region that was called.
      * </pre>
      *
      * <code>string region = 2;</code>
@@ -1347,7 +1329,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked.
+     * AWS region that was called.
      * </pre>
      *
      * <code>string region = 2;</code>
@@ -1368,7 +1350,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked.
+     * AWS region that was called.
      * </pre>
      *
      * <code>string region = 2;</code>
@@ -1385,7 +1367,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked.
+     * AWS region that was called.
      * </pre>
      *
      * <code>string region = 2;</code>
@@ -1399,7 +1381,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked.
+     * AWS region that was called.
      * </pre>
      *
      * <code>string region = 2;</code>
@@ -1419,7 +1401,7 @@ private static final long serialVersionUID = 0L;
     private int outcome_ = 0;
     /**
      * <pre>
-     * How it ended.
+     * Result of the attempt.
      * </pre>
      *
      * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -1430,7 +1412,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it ended.
+     * Result of the attempt.
      * </pre>
      *
      * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -1445,7 +1427,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it ended.
+     * Result of the attempt.
      * </pre>
      *
      * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -1458,7 +1440,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it ended.
+     * Result of the attempt.
      * </pre>
      *
      * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -1475,7 +1457,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How it ended.
+     * Result of the attempt.
      * </pre>
      *
      * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -1488,60 +1470,28 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object reason_ = "";
+    private int reason_ = 0;
     /**
      * <pre>
-     * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+     * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
      * </pre>
      *
-     * <code>string reason = 4;</code>
-     * @return The reason.
+     * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+     * @return The enum numeric value on the wire for reason.
      */
-    public java.lang.String getReason() {
-      java.lang.Object ref = reason_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        reason_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getReasonValue() {
+      return reason_;
     }
     /**
      * <pre>
-     * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+     * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
      * </pre>
      *
-     * <code>string reason = 4;</code>
-     * @return The bytes for reason.
-     */
-    public com.google.protobuf.ByteString
-        getReasonBytes() {
-      java.lang.Object ref = reason_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        reason_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * Why it failed: an ErrorReason without its prefix. Empty: it did not.
-     * </pre>
-     *
-     * <code>string reason = 4;</code>
-     * @param value The reason to set.
+     * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+     * @param value The enum numeric value on the wire for reason to set.
      * @return This builder for chaining.
      */
-    public Builder setReason(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setReasonValue(int value) {
       reason_ = value;
       bitField0_ |= 0x00000008;
       onChanged();
@@ -1549,33 +1499,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+     * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
      * </pre>
      *
-     * <code>string reason = 4;</code>
+     * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+     * @return The reason.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.ErrorReason getReason() {
+      ai.switchboard.v1.ErrorReason result = ai.switchboard.v1.ErrorReason.forNumber(reason_);
+      return result == null ? ai.switchboard.v1.ErrorReason.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
+     * </pre>
+     *
+     * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+     * @param value The reason to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setReason(ai.switchboard.v1.ErrorReason value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000008;
+      reason_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
+     * </pre>
+     *
+     * <code>.switchboard.v1.ErrorReason reason = 4;</code>
      * @return This builder for chaining.
      */
     public Builder clearReason() {
-      reason_ = getDefaultInstance().getReason();
       bitField0_ = (bitField0_ & ~0x00000008);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Why it failed: an ErrorReason without its prefix. Empty: it did not.
-     * </pre>
-     *
-     * <code>string reason = 4;</code>
-     * @param value The bytes for reason to set.
-     * @return This builder for chaining.
-     */
-    public Builder setReasonBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      reason_ = value;
-      bitField0_ |= 0x00000008;
+      reason_ = 0;
       onChanged();
       return this;
     }
@@ -1583,7 +1545,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object bedrockRequestId_ = "";
     /**
      * <pre>
-     * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+     * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
      * </pre>
      *
      * <code>string bedrock_request_id = 5;</code>
@@ -1603,7 +1565,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+     * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
      * </pre>
      *
      * <code>string bedrock_request_id = 5;</code>
@@ -1624,7 +1586,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+     * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
      * </pre>
      *
      * <code>string bedrock_request_id = 5;</code>
@@ -1641,7 +1603,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+     * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
      * </pre>
      *
      * <code>string bedrock_request_id = 5;</code>
@@ -1655,7 +1617,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+     * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
      * </pre>
      *
      * <code>string bedrock_request_id = 5;</code>
@@ -1677,7 +1639,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> durationBuilder_;
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1688,7 +1650,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1703,7 +1665,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1721,7 +1683,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1739,7 +1701,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1764,7 +1726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1781,7 +1743,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1793,7 +1755,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1808,7 +1770,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From its start to its end. Absent: it was skipped.
+     * Time from the start to the end of the attempt. Absent: the model was skipped.
      * </pre>
      *
      * <code>.google.protobuf.Duration duration = 6;</code>
@@ -1841,7 +1803,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1855,7 +1817,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1869,7 +1831,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1883,7 +1845,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1902,7 +1864,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1920,7 +1882,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1938,7 +1900,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1957,7 +1919,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1975,7 +1937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -1993,7 +1955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2012,7 +1974,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2029,7 +1991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2046,7 +2008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2057,7 +2019,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2071,7 +2033,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2086,7 +2048,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2097,7 +2059,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2109,7 +2071,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was changed of the request, for this model. Empty: nothing.
+     * Changes of the request for this model. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -2136,8 +2098,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object unmetRequirement_ = "";
     /**
      * <pre>
-     * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-     * what is known of its health. Empty: it was asked.
+     * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+     * support, or the state of its health. Empty: the model was called.
      * </pre>
      *
      * <code>string unmet_requirement = 8;</code>
@@ -2157,8 +2119,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-     * what is known of its health. Empty: it was asked.
+     * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+     * support, or the state of its health. Empty: the model was called.
      * </pre>
      *
      * <code>string unmet_requirement = 8;</code>
@@ -2179,8 +2141,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-     * what is known of its health. Empty: it was asked.
+     * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+     * support, or the state of its health. Empty: the model was called.
      * </pre>
      *
      * <code>string unmet_requirement = 8;</code>
@@ -2197,8 +2159,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-     * what is known of its health. Empty: it was asked.
+     * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+     * support, or the state of its health. Empty: the model was called.
      * </pre>
      *
      * <code>string unmet_requirement = 8;</code>
@@ -2212,8 +2174,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-     * what is known of its health. Empty: it was asked.
+     * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+     * support, or the state of its health. Empty: the model was called.
      * </pre>
      *
      * <code>string unmet_requirement = 8;</code>
@@ -2235,7 +2197,8 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.TokenUsage, ai.switchboard.v1.TokenUsage.Builder, ai.switchboard.v1.TokenUsageOrBuilder> usageBuilder_;
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2246,7 +2209,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2261,7 +2225,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2279,7 +2244,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2297,7 +2263,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2322,7 +2289,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2339,7 +2307,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2351,7 +2320,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2366,7 +2336,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+     * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+     * do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -2390,9 +2361,9 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Cost, ai.switchboard.v1.Cost.Builder, ai.switchboard.v1.CostOrBuilder> costBuilder_;
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2403,9 +2374,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2420,9 +2391,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2440,9 +2411,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2460,9 +2431,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2487,9 +2458,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2506,9 +2477,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2520,9 +2491,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2537,9 +2508,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-     * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-     * refused.
+     * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+     * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+     * throttled or rejected.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -2561,7 +2532,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object serviceTier_ = "";
     /**
      * <pre>
-     * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 11;</code>
@@ -2581,7 +2553,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 11;</code>
@@ -2602,7 +2575,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 11;</code>
@@ -2619,7 +2593,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 11;</code>
@@ -2633,7 +2608,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 11;</code>
@@ -2653,7 +2629,7 @@ private static final long serialVersionUID = 0L;
     private boolean hedge_ ;
     /**
      * <pre>
-     * True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+     * True if this was a hedge: started in parallel because the previous attempt was slow.
      * </pre>
      *
      * <code>bool hedge = 12;</code>
@@ -2665,7 +2641,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+     * True if this was a hedge: started in parallel because the previous attempt was slow.
      * </pre>
      *
      * <code>bool hedge = 12;</code>
@@ -2681,7 +2657,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+     * True if this was a hedge: started in parallel because the previous attempt was slow.
      * </pre>
      *
      * <code>bool hedge = 12;</code>

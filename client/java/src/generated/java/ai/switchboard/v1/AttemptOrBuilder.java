@@ -12,7 +12,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * The model id that Bedrock was asked for.
+   * Model id that was sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 1;</code>
@@ -21,7 +21,7 @@ public interface AttemptOrBuilder extends
   java.lang.String getModelId();
   /**
    * <pre>
-   * The model id that Bedrock was asked for.
+   * Model id that was sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 1;</code>
@@ -32,7 +32,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * The AWS region that was asked.
+   * AWS region that was called.
    * </pre>
    *
    * <code>string region = 2;</code>
@@ -41,7 +41,7 @@ public interface AttemptOrBuilder extends
   java.lang.String getRegion();
   /**
    * <pre>
-   * The AWS region that was asked.
+   * AWS region that was called.
    * </pre>
    *
    * <code>string region = 2;</code>
@@ -52,7 +52,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * How it ended.
+   * Result of the attempt.
    * </pre>
    *
    * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -61,7 +61,7 @@ public interface AttemptOrBuilder extends
   int getOutcomeValue();
   /**
    * <pre>
-   * How it ended.
+   * Result of the attempt.
    * </pre>
    *
    * <code>.switchboard.v1.Outcome outcome = 3;</code>
@@ -71,27 +71,26 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+   * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
    * </pre>
    *
-   * <code>string reason = 4;</code>
-   * @return The reason.
+   * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+   * @return The enum numeric value on the wire for reason.
    */
-  java.lang.String getReason();
+  int getReasonValue();
   /**
    * <pre>
-   * Why it failed: an ErrorReason without its prefix. Empty: it did not.
+   * Why the attempt failed or the model was skipped. ERROR_REASON_UNSPECIFIED: neither.
    * </pre>
    *
-   * <code>string reason = 4;</code>
-   * @return The bytes for reason.
+   * <code>.switchboard.v1.ErrorReason reason = 4;</code>
+   * @return The reason.
    */
-  com.google.protobuf.ByteString
-      getReasonBytes();
+  ai.switchboard.v1.ErrorReason getReason();
 
   /**
    * <pre>
-   * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+   * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
    * </pre>
    *
    * <code>string bedrock_request_id = 5;</code>
@@ -100,7 +99,7 @@ public interface AttemptOrBuilder extends
   java.lang.String getBedrockRequestId();
   /**
    * <pre>
-   * Bedrock's id of the request, for AWS support. Empty: Bedrock did not answer.
+   * Bedrock's request id, for AWS support. Empty: Bedrock did not answer.
    * </pre>
    *
    * <code>string bedrock_request_id = 5;</code>
@@ -111,7 +110,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 6;</code>
@@ -120,7 +119,7 @@ public interface AttemptOrBuilder extends
   boolean hasDuration();
   /**
    * <pre>
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 6;</code>
@@ -129,7 +128,7 @@ public interface AttemptOrBuilder extends
   com.google.protobuf.Duration getDuration();
   /**
    * <pre>
-   * From its start to its end. Absent: it was skipped.
+   * Time from the start to the end of the attempt. Absent: the model was skipped.
    * </pre>
    *
    * <code>.google.protobuf.Duration duration = 6;</code>
@@ -138,7 +137,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -147,7 +146,7 @@ public interface AttemptOrBuilder extends
       getAdjustmentsList();
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -155,7 +154,7 @@ public interface AttemptOrBuilder extends
   ai.switchboard.v1.Adjustment getAdjustments(int index);
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -163,7 +162,7 @@ public interface AttemptOrBuilder extends
   int getAdjustmentsCount();
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -172,7 +171,7 @@ public interface AttemptOrBuilder extends
       getAdjustmentsOrBuilderList();
   /**
    * <pre>
-   * What was changed of the request, for this model. Empty: nothing.
+   * Changes of the request for this model. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 7;</code>
@@ -182,8 +181,8 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-   * what is known of its health. Empty: it was asked.
+   * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+   * support, or the state of its health. Empty: the model was called.
    * </pre>
    *
    * <code>string unmet_requirement = 8;</code>
@@ -192,8 +191,8 @@ public interface AttemptOrBuilder extends
   java.lang.String getUnmetRequirement();
   /**
    * <pre>
-   * Why it was not asked, in words, where the outcome is OUTCOME_SKIPPED: what the request needs and the model lacks, or
-   * what is known of its health. Empty: it was asked.
+   * Why the model was skipped (OUTCOME_SKIPPED), as text: what the request needs and the model does not
+   * support, or the state of its health. Empty: the model was called.
    * </pre>
    *
    * <code>string unmet_requirement = 8;</code>
@@ -204,7 +203,8 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -213,7 +213,8 @@ public interface AttemptOrBuilder extends
   boolean hasUsage();
   /**
    * <pre>
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -222,7 +223,8 @@ public interface AttemptOrBuilder extends
   ai.switchboard.v1.TokenUsage getUsage();
   /**
    * <pre>
-   * What this attempt read and wrote, as Bedrock counts it. Absent: Bedrock did not say, or not yet; it is not zero.
+   * Tokens that this attempt used, as Bedrock counts them. Absent: Bedrock did not report usage, or not yet;
+   * do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 9;</code>
@@ -231,9 +233,9 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -242,9 +244,9 @@ public interface AttemptOrBuilder extends
   boolean hasCost();
   /**
    * <pre>
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -253,9 +255,9 @@ public interface AttemptOrBuilder extends
   ai.switchboard.v1.Cost getCost();
   /**
    * <pre>
-   * What this attempt cost; an estimate where the model worked and Bedrock did not say how much. Absent: the price is
-   * unknown, or Bedrock has not said yet, or there is nothing to pay, as for attempts that were skipped, throttled or
-   * refused.
+   * Cost of this attempt. It is an estimate if the model worked and Bedrock did not report usage. Absent: the
+   * price is unknown, the usage is not known yet, or nothing is billed, as for attempts that were skipped,
+   * throttled or rejected.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 10;</code>
@@ -264,7 +266,8 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 11;</code>
@@ -273,7 +276,8 @@ public interface AttemptOrBuilder extends
   java.lang.String getServiceTier();
   /**
    * <pre>
-   * The service tier that was asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this attempt. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 11;</code>
@@ -284,7 +288,7 @@ public interface AttemptOrBuilder extends
 
   /**
    * <pre>
-   * True: it was begun beside the attempt before it, which had not answered for long, and not after it.
+   * True if this was a hedge: started in parallel because the previous attempt was slow.
    * </pre>
    *
    * <code>bool hedge = 12;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A sound recording.
+ * Audio.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.AudioBlock}
@@ -59,7 +59,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object format_ = "";
   /**
    * <pre>
-   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+   * "webm".
    * </pre>
    *
    * <code>string format = 1;</code>
@@ -80,7 +81,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+   * "webm".
    * </pre>
    *
    * <code>string format = 1;</code>
@@ -105,7 +107,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.AudioSource source_;
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -117,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -129,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -143,7 +145,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ErrorBlock error_;
   /**
    * <pre>
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -155,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -167,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -371,7 +373,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.AudioBlock}
@@ -563,7 +565,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object format_ = "";
     /**
      * <pre>
-     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+     * "webm".
      * </pre>
      *
      * <code>string format = 1;</code>
@@ -583,7 +586,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+     * "webm".
      * </pre>
      *
      * <code>string format = 1;</code>
@@ -604,7 +608,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+     * "webm".
      * </pre>
      *
      * <code>string format = 1;</code>
@@ -621,7 +626,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+     * "webm".
      * </pre>
      *
      * <code>string format = 1;</code>
@@ -635,7 +641,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+     * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+     * "webm".
      * </pre>
      *
      * <code>string format = 1;</code>
@@ -657,7 +664,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.AudioSource, ai.switchboard.v1.AudioSource.Builder, ai.switchboard.v1.AudioSourceOrBuilder> sourceBuilder_;
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -668,7 +675,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -683,7 +690,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -701,7 +708,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -719,7 +726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -744,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -761,7 +768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -773,7 +780,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -788,7 +795,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -812,7 +819,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ErrorBlock, ai.switchboard.v1.ErrorBlock.Builder, ai.switchboard.v1.ErrorBlockOrBuilder> errorBuilder_;
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -823,7 +830,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -838,7 +845,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -856,7 +863,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -874,7 +881,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -899,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -916,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -928,7 +935,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -943,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no recording, in replies. Absent: there is one.
+     * In replies: why there is no audio. Absent: there is some.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>

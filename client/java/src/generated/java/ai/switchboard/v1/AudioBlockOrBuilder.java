@@ -12,7 +12,8 @@ public interface AudioBlockOrBuilder extends
 
   /**
    * <pre>
-   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+   * "webm".
    * </pre>
    *
    * <code>string format = 1;</code>
@@ -21,7 +22,8 @@ public interface AudioBlockOrBuilder extends
   java.lang.String getFormat();
   /**
    * <pre>
-   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or "webm".
+   * "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm" or
+   * "webm".
    * </pre>
    *
    * <code>string format = 1;</code>
@@ -32,7 +34,7 @@ public interface AudioBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -41,7 +43,7 @@ public interface AudioBlockOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -50,7 +52,7 @@ public interface AudioBlockOrBuilder extends
   ai.switchboard.v1.AudioSource getSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioSource source = 2;</code>
@@ -59,7 +61,7 @@ public interface AudioBlockOrBuilder extends
 
   /**
    * <pre>
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -68,7 +70,7 @@ public interface AudioBlockOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -77,7 +79,7 @@ public interface AudioBlockOrBuilder extends
   ai.switchboard.v1.ErrorBlock getError();
   /**
    * <pre>
-   * Why there is no recording, in replies. Absent: there is one.
+   * In replies: why there is no audio. Absent: there is some.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>

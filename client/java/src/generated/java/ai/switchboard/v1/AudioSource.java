@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Where a recording's bytes are.
+ * Data of audio.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.AudioSource}
@@ -126,7 +126,7 @@ private static final long serialVersionUID = 0L;
   public static final int S3_LOCATION_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -138,7 +138,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -153,7 +153,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -359,7 +359,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where a recording's bytes are.
+   * Data of audio.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.AudioSource}
@@ -600,7 +600,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.S3Location, ai.switchboard.v1.S3Location.Builder, ai.switchboard.v1.S3LocationOrBuilder> s3LocationBuilder_;
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -612,7 +612,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -634,7 +634,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -652,7 +652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -670,7 +670,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -720,7 +720,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -730,7 +730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -748,7 +748,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>

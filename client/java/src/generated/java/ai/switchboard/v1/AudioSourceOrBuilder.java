@@ -31,7 +31,7 @@ public interface AudioSourceOrBuilder extends
 
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -40,7 +40,7 @@ public interface AudioSourceOrBuilder extends
   boolean hasS3Location();
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -49,7 +49,7 @@ public interface AudioSourceOrBuilder extends
   ai.switchboard.v1.S3Location getS3Location();
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The model decides.
+ * The model decides whether to use a tool.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.AutoToolChoice}
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model decides.
+   * The model decides whether to use a tool.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.AutoToolChoice}

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Whether a model is asked.
+ * State of a circuit breaker.
  * </pre>
  *
  * Protobuf enum {@code switchboard.v1.BreakerState}
@@ -17,7 +17,7 @@ public enum BreakerState
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
    * </pre>
    *
    * <code>BREAKER_STATE_UNSPECIFIED = 0;</code>
@@ -25,7 +25,7 @@ public enum BreakerState
   BREAKER_STATE_UNSPECIFIED(0),
   /**
    * <pre>
-   * It is asked.
+   * The model is healthy and is called.
    * </pre>
    *
    * <code>BREAKER_STATE_CLOSED = 1;</code>
@@ -33,7 +33,7 @@ public enum BreakerState
   BREAKER_STATE_CLOSED(1),
   /**
    * <pre>
-   * It is not asked: it failed too often.
+   * The model failed too often and is not called.
    * </pre>
    *
    * <code>BREAKER_STATE_OPEN = 2;</code>
@@ -41,7 +41,7 @@ public enum BreakerState
   BREAKER_STATE_OPEN(2),
   /**
    * <pre>
-   * One call is let through, to see whether it is well again.
+   * One call at a time is let through as a probe, to see if the model is healthy again.
    * </pre>
    *
    * <code>BREAKER_STATE_HALF_OPEN = 3;</code>
@@ -49,7 +49,7 @@ public enum BreakerState
   BREAKER_STATE_HALF_OPEN(3),
   /**
    * <pre>
-   * It is asked whatever it answers: the configuration says so.
+   * The configuration keeps the breaker closed: the model is called even if it fails.
    * </pre>
    *
    * <code>BREAKER_STATE_FORCED_CLOSED = 4;</code>
@@ -57,7 +57,7 @@ public enum BreakerState
   BREAKER_STATE_FORCED_CLOSED(4),
   /**
    * <pre>
-   * It is not asked: the configuration says so.
+   * The configuration keeps the breaker open: the model is not called.
    * </pre>
    *
    * <code>BREAKER_STATE_FORCED_OPEN = 5;</code>
@@ -77,7 +77,7 @@ public enum BreakerState
   }
   /**
    * <pre>
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
    * </pre>
    *
    * <code>BREAKER_STATE_UNSPECIFIED = 0;</code>
@@ -85,7 +85,7 @@ public enum BreakerState
   public static final int BREAKER_STATE_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * It is asked.
+   * The model is healthy and is called.
    * </pre>
    *
    * <code>BREAKER_STATE_CLOSED = 1;</code>
@@ -93,7 +93,7 @@ public enum BreakerState
   public static final int BREAKER_STATE_CLOSED_VALUE = 1;
   /**
    * <pre>
-   * It is not asked: it failed too often.
+   * The model failed too often and is not called.
    * </pre>
    *
    * <code>BREAKER_STATE_OPEN = 2;</code>
@@ -101,7 +101,7 @@ public enum BreakerState
   public static final int BREAKER_STATE_OPEN_VALUE = 2;
   /**
    * <pre>
-   * One call is let through, to see whether it is well again.
+   * One call at a time is let through as a probe, to see if the model is healthy again.
    * </pre>
    *
    * <code>BREAKER_STATE_HALF_OPEN = 3;</code>
@@ -109,7 +109,7 @@ public enum BreakerState
   public static final int BREAKER_STATE_HALF_OPEN_VALUE = 3;
   /**
    * <pre>
-   * It is asked whatever it answers: the configuration says so.
+   * The configuration keeps the breaker closed: the model is called even if it fails.
    * </pre>
    *
    * <code>BREAKER_STATE_FORCED_CLOSED = 4;</code>
@@ -117,7 +117,7 @@ public enum BreakerState
   public static final int BREAKER_STATE_FORCED_CLOSED_VALUE = 4;
   /**
    * <pre>
-   * It is not asked: the configuration says so.
+   * The configuration keeps the breaker open: the model is not called.
    * </pre>
    *
    * <code>BREAKER_STATE_FORCED_OPEN = 5;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Input written to the prompt cache for one lifetime.
+ * Input tokens written to the prompt cache with one lifetime.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CacheDetail}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ttl_ = "";
   /**
    * <pre>
-   * "5m" or "1h".
+   * Lifetime: "5m" or "1h".
    * </pre>
    *
    * <code>string ttl = 1;</code>
@@ -79,7 +79,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "5m" or "1h".
+   * Lifetime: "5m" or "1h".
    * </pre>
    *
    * <code>string ttl = 1;</code>
@@ -104,7 +104,7 @@ private static final long serialVersionUID = 0L;
   private int inputTokens_ = 0;
   /**
    * <pre>
-   * In tokens.
+   * Number of tokens.
    * </pre>
    *
    * <code>int32 input_tokens = 2;</code>
@@ -288,7 +288,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Input written to the prompt cache for one lifetime.
+   * Input tokens written to the prompt cache with one lifetime.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CacheDetail}
@@ -441,7 +441,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ttl_ = "";
     /**
      * <pre>
-     * "5m" or "1h".
+     * Lifetime: "5m" or "1h".
      * </pre>
      *
      * <code>string ttl = 1;</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "5m" or "1h".
+     * Lifetime: "5m" or "1h".
      * </pre>
      *
      * <code>string ttl = 1;</code>
@@ -482,7 +482,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "5m" or "1h".
+     * Lifetime: "5m" or "1h".
      * </pre>
      *
      * <code>string ttl = 1;</code>
@@ -499,7 +499,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "5m" or "1h".
+     * Lifetime: "5m" or "1h".
      * </pre>
      *
      * <code>string ttl = 1;</code>
@@ -513,7 +513,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "5m" or "1h".
+     * Lifetime: "5m" or "1h".
      * </pre>
      *
      * <code>string ttl = 1;</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     private int inputTokens_ ;
     /**
      * <pre>
-     * In tokens.
+     * Number of tokens.
      * </pre>
      *
      * <code>int32 input_tokens = 2;</code>
@@ -545,7 +545,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * In tokens.
+     * Number of tokens.
      * </pre>
      *
      * <code>int32 input_tokens = 2;</code>
@@ -561,7 +561,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * In tokens.
+     * Number of tokens.
      * </pre>
      *
      * <code>int32 input_tokens = 2;</code>

@@ -12,7 +12,7 @@ public interface CacheDetailOrBuilder extends
 
   /**
    * <pre>
-   * "5m" or "1h".
+   * Lifetime: "5m" or "1h".
    * </pre>
    *
    * <code>string ttl = 1;</code>
@@ -21,7 +21,7 @@ public interface CacheDetailOrBuilder extends
   java.lang.String getTtl();
   /**
    * <pre>
-   * "5m" or "1h".
+   * Lifetime: "5m" or "1h".
    * </pre>
    *
    * <code>string ttl = 1;</code>
@@ -32,7 +32,7 @@ public interface CacheDetailOrBuilder extends
 
   /**
    * <pre>
-   * In tokens.
+   * Number of tokens.
    * </pre>
    *
    * <code>int32 input_tokens = 2;</code>

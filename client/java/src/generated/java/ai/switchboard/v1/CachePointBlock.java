@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Ends a prefix that the model may cache.
+ * End of a prefix that the model may cache.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CachePointBlock}
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object ttl_ = "";
   /**
    * <pre>
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    * </pre>
    *
    * <code>optional string ttl = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    * </pre>
    *
    * <code>optional string ttl = 2;</code>
@@ -140,7 +140,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    * </pre>
    *
    * <code>optional string ttl = 2;</code>
@@ -338,7 +338,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CachePointBlock}
@@ -588,7 +588,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object ttl_ = "";
     /**
      * <pre>
-     * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+     * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
      * </pre>
      *
      * <code>optional string ttl = 2;</code>
@@ -599,7 +599,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+     * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
      * </pre>
      *
      * <code>optional string ttl = 2;</code>
@@ -619,7 +619,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+     * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
      * </pre>
      *
      * <code>optional string ttl = 2;</code>
@@ -640,7 +640,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+     * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
      * </pre>
      *
      * <code>optional string ttl = 2;</code>
@@ -657,7 +657,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+     * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
      * </pre>
      *
      * <code>optional string ttl = 2;</code>
@@ -671,7 +671,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+     * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
      * </pre>
      *
      * <code>optional string ttl = 2;</code>

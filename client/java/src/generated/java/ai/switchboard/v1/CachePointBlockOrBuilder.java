@@ -32,7 +32,7 @@ public interface CachePointBlockOrBuilder extends
 
   /**
    * <pre>
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    * </pre>
    *
    * <code>optional string ttl = 2;</code>
@@ -41,7 +41,7 @@ public interface CachePointBlockOrBuilder extends
   boolean hasTtl();
   /**
    * <pre>
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    * </pre>
    *
    * <code>optional string ttl = 2;</code>
@@ -50,7 +50,7 @@ public interface CachePointBlockOrBuilder extends
   java.lang.String getTtl();
   /**
    * <pre>
-   * How long the prefix is kept: "5m" or "1h". Absent: five minutes.
+   * Lifetime of the cached prefix: "5m" or "1h". Absent: five minutes.
    * </pre>
    *
    * <code>optional string ttl = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A model that may serve a task.
+ * Model that may serve a task.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Candidate}
@@ -65,7 +65,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Its name in the configuration.
+   * Name of the model in the configuration.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -86,7 +86,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its name in the configuration.
+   * Name of the model in the configuration.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object modelId_ = "";
   /**
    * <pre>
-   * The model id that Bedrock is asked for.
+   * Model id that is sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 2;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model id that Bedrock is asked for.
+   * Model id that is sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 2;</code>
@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object region_ = "";
   /**
    * <pre>
-   * The AWS region that is asked.
+   * AWS region that is called.
    * </pre>
    *
    * <code>string region = 3;</code>
@@ -180,7 +180,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The AWS region that is asked.
+   * AWS region that is called.
    * </pre>
    *
    * <code>string region = 3;</code>
@@ -205,7 +205,8 @@ private static final long serialVersionUID = 0L;
   private int maxTokens_ = 0;
   /**
    * <pre>
-   * The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+   * Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+   * limit.
    * </pre>
    *
    * <code>int32 max_tokens = 4;</code>
@@ -221,7 +222,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object catalogueEntry_ = "";
   /**
    * <pre>
-   * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+   * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+   * apply.
    * </pre>
    *
    * <code>string catalogue_entry = 5;</code>
@@ -242,7 +244,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+   * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+   * apply.
    * </pre>
    *
    * <code>string catalogue_entry = 5;</code>
@@ -268,7 +271,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Adjustment> adjustments_;
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -279,7 +282,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -291,7 +294,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -302,7 +305,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -313,7 +316,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -329,7 +332,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object unmetRequirement_ = "";
   /**
    * <pre>
-   * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+   * What the request needs and the model does not support, as text. If set, the model would be skipped.
+   * Empty: nothing.
    * </pre>
    *
    * <code>string unmet_requirement = 7;</code>
@@ -350,7 +354,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+   * What the request needs and the model does not support, as text. If set, the model would be skipped.
+   * Empty: nothing.
    * </pre>
    *
    * <code>string unmet_requirement = 7;</code>
@@ -376,7 +381,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object serviceTier_ = "";
   /**
    * <pre>
-   * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 8;</code>
@@ -397,7 +403,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 8;</code>
@@ -422,7 +429,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.CandidateHealth health_;
   /**
    * <pre>
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    * </pre>
    *
    * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -434,7 +441,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    * </pre>
    *
    * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -446,7 +453,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    * </pre>
    *
    * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -460,7 +467,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.TaskDeadlines deadlines_;
   /**
    * <pre>
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -472,7 +479,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -484,7 +491,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -767,7 +774,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A model that may serve a task.
+   * Model that may serve a task.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Candidate}
@@ -1101,7 +1108,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Its name in the configuration.
+     * Name of the model in the configuration.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -1121,7 +1128,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name in the configuration.
+     * Name of the model in the configuration.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -1142,7 +1149,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name in the configuration.
+     * Name of the model in the configuration.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -1159,7 +1166,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name in the configuration.
+     * Name of the model in the configuration.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -1173,7 +1180,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name in the configuration.
+     * Name of the model in the configuration.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -1193,7 +1200,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object modelId_ = "";
     /**
      * <pre>
-     * The model id that Bedrock is asked for.
+     * Model id that is sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 2;</code>
@@ -1213,7 +1220,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock is asked for.
+     * Model id that is sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 2;</code>
@@ -1234,7 +1241,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock is asked for.
+     * Model id that is sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 2;</code>
@@ -1251,7 +1258,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock is asked for.
+     * Model id that is sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 2;</code>
@@ -1265,7 +1272,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock is asked for.
+     * Model id that is sent to Bedrock.
      * </pre>
      *
      * <code>string model_id = 2;</code>
@@ -1285,7 +1292,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object region_ = "";
     /**
      * <pre>
-     * The AWS region that is asked.
+     * AWS region that is called.
      * </pre>
      *
      * <code>string region = 3;</code>
@@ -1305,7 +1312,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that is asked.
+     * AWS region that is called.
      * </pre>
      *
      * <code>string region = 3;</code>
@@ -1326,7 +1333,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that is asked.
+     * AWS region that is called.
      * </pre>
      *
      * <code>string region = 3;</code>
@@ -1343,7 +1350,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that is asked.
+     * AWS region that is called.
      * </pre>
      *
      * <code>string region = 3;</code>
@@ -1357,7 +1364,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that is asked.
+     * AWS region that is called.
      * </pre>
      *
      * <code>string region = 3;</code>
@@ -1377,7 +1384,8 @@ private static final long serialVersionUID = 0L;
     private int maxTokens_ ;
     /**
      * <pre>
-     * The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+     * Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+     * limit.
      * </pre>
      *
      * <code>int32 max_tokens = 4;</code>
@@ -1389,7 +1397,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+     * Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+     * limit.
      * </pre>
      *
      * <code>int32 max_tokens = 4;</code>
@@ -1405,7 +1414,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+     * Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+     * limit.
      * </pre>
      *
      * <code>int32 max_tokens = 4;</code>
@@ -1421,7 +1431,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object catalogueEntry_ = "";
     /**
      * <pre>
-     * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+     * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+     * apply.
      * </pre>
      *
      * <code>string catalogue_entry = 5;</code>
@@ -1441,7 +1452,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+     * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+     * apply.
      * </pre>
      *
      * <code>string catalogue_entry = 5;</code>
@@ -1462,7 +1474,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+     * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+     * apply.
      * </pre>
      *
      * <code>string catalogue_entry = 5;</code>
@@ -1479,7 +1492,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+     * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+     * apply.
      * </pre>
      *
      * <code>string catalogue_entry = 5;</code>
@@ -1493,7 +1507,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+     * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+     * apply.
      * </pre>
      *
      * <code>string catalogue_entry = 5;</code>
@@ -1524,7 +1539,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1538,7 +1553,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1552,7 +1567,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1566,7 +1581,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1585,7 +1600,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1603,7 +1618,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1621,7 +1636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1640,7 +1655,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1658,7 +1673,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1676,7 +1691,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1695,7 +1710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1712,7 +1727,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1729,7 +1744,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1740,7 +1755,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1754,7 +1769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1769,7 +1784,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1780,7 +1795,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1792,7 +1807,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What would be changed of the request for this model. Empty: nothing, or no request was given.
+     * Changes of the request for this model. Empty: none, or no request was given.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -1819,7 +1834,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object unmetRequirement_ = "";
     /**
      * <pre>
-     * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+     * What the request needs and the model does not support, as text. If set, the model would be skipped.
+     * Empty: nothing.
      * </pre>
      *
      * <code>string unmet_requirement = 7;</code>
@@ -1839,7 +1855,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+     * What the request needs and the model does not support, as text. If set, the model would be skipped.
+     * Empty: nothing.
      * </pre>
      *
      * <code>string unmet_requirement = 7;</code>
@@ -1860,7 +1877,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+     * What the request needs and the model does not support, as text. If set, the model would be skipped.
+     * Empty: nothing.
      * </pre>
      *
      * <code>string unmet_requirement = 7;</code>
@@ -1877,7 +1895,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+     * What the request needs and the model does not support, as text. If set, the model would be skipped.
+     * Empty: nothing.
      * </pre>
      *
      * <code>string unmet_requirement = 7;</code>
@@ -1891,7 +1910,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+     * What the request needs and the model does not support, as text. If set, the model would be skipped.
+     * Empty: nothing.
      * </pre>
      *
      * <code>string unmet_requirement = 7;</code>
@@ -1911,7 +1931,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object serviceTier_ = "";
     /**
      * <pre>
-     * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 8;</code>
@@ -1931,7 +1952,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 8;</code>
@@ -1952,7 +1974,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 8;</code>
@@ -1969,7 +1992,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 8;</code>
@@ -1983,7 +2007,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+     * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+     * default.
      * </pre>
      *
      * <code>string service_tier = 8;</code>
@@ -2005,7 +2030,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CandidateHealth, ai.switchboard.v1.CandidateHealth.Builder, ai.switchboard.v1.CandidateHealthOrBuilder> healthBuilder_;
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2016,7 +2041,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2031,7 +2056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2049,7 +2074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2067,7 +2092,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2092,7 +2117,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2109,7 +2134,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2121,7 +2146,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2136,7 +2161,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What this process knows of its health.
+     * Health of the model as observed by this server process.
      * </pre>
      *
      * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -2160,7 +2185,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.TaskDeadlines, ai.switchboard.v1.TaskDeadlines.Builder, ai.switchboard.v1.TaskDeadlinesOrBuilder> deadlinesBuilder_;
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2171,7 +2196,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2186,7 +2211,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2204,7 +2229,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2222,7 +2247,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2247,7 +2272,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2264,7 +2289,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2276,7 +2301,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -2291,7 +2316,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of its attempts in this task.
+     * Timeouts of this model in this task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How a model in its region has answered of late, as this process has seen it.
+ * Recent health of a model in its region, as observed by this server process.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CandidateHealth}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private int breaker_ = 0;
   /**
    * <pre>
-   * Whether it is asked.
+   * State of the circuit breaker.
    * </pre>
    *
    * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it is asked.
+   * State of the circuit breaker.
    * </pre>
    *
    * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration reopensIn_;
   /**
    * <pre>
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    * </pre>
    *
    * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    * </pre>
    *
    * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    * </pre>
    *
    * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -122,7 +122,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration coolsDownFor_;
   /**
    * <pre>
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    * </pre>
    *
    * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -134,7 +135,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    * </pre>
    *
    * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -146,7 +148,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    * </pre>
    *
    * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -160,7 +163,8 @@ private static final long serialVersionUID = 0L;
   private int attempts_ = 0;
   /**
    * <pre>
-   * Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+   * Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+   * not count.
    * </pre>
    *
    * <code>int32 attempts = 4;</code>
@@ -175,7 +179,7 @@ private static final long serialVersionUID = 0L;
   private int failed_ = 0;
   /**
    * <pre>
-   * How many of them failed.
+   * Number of these attempts that failed.
    * </pre>
    *
    * <code>int32 failed = 5;</code>
@@ -190,7 +194,7 @@ private static final long serialVersionUID = 0L;
   private int slow_ = 0;
   /**
    * <pre>
-   * How many of them answered slowly.
+   * Number of these attempts that were slow.
    * </pre>
    *
    * <code>int32 slow = 6;</code>
@@ -205,7 +209,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration usualFirstContent_;
   /**
    * <pre>
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -217,7 +222,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -229,7 +235,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -243,7 +250,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration usualAnswer_;
   /**
    * <pre>
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -255,7 +263,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -267,7 +276,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -536,7 +546,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How a model in its region has answered of late, as this process has seen it.
+   * Recent health of a model in its region, as observed by this server process.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CandidateHealth}
@@ -806,7 +816,7 @@ private static final long serialVersionUID = 0L;
     private int breaker_ = 0;
     /**
      * <pre>
-     * Whether it is asked.
+     * State of the circuit breaker.
      * </pre>
      *
      * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -817,7 +827,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it is asked.
+     * State of the circuit breaker.
      * </pre>
      *
      * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -832,7 +842,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it is asked.
+     * State of the circuit breaker.
      * </pre>
      *
      * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -845,7 +855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it is asked.
+     * State of the circuit breaker.
      * </pre>
      *
      * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -862,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it is asked.
+     * State of the circuit breaker.
      * </pre>
      *
      * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -880,7 +890,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> reopensInBuilder_;
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -891,7 +901,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -906,7 +916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -924,7 +934,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -942,7 +952,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -967,7 +977,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -984,7 +994,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -996,7 +1006,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -1011,7 +1021,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is not asked at all. Absent: it is asked.
+     * Time until an open breaker allows a probe. Absent: the model can be called.
      * </pre>
      *
      * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -1035,7 +1045,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> coolsDownForBuilder_;
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1046,7 +1057,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1061,7 +1073,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1079,7 +1092,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1097,7 +1111,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1122,7 +1137,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1139,7 +1155,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1151,7 +1168,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1166,7 +1184,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+     * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+     * no cool-down.
      * </pre>
      *
      * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -1188,7 +1207,8 @@ private static final long serialVersionUID = 0L;
     private int attempts_ ;
     /**
      * <pre>
-     * Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+     * Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+     * not count.
      * </pre>
      *
      * <code>int32 attempts = 4;</code>
@@ -1200,7 +1220,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+     * Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+     * not count.
      * </pre>
      *
      * <code>int32 attempts = 4;</code>
@@ -1216,7 +1237,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+     * Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+     * not count.
      * </pre>
      *
      * <code>int32 attempts = 4;</code>
@@ -1232,7 +1254,7 @@ private static final long serialVersionUID = 0L;
     private int failed_ ;
     /**
      * <pre>
-     * How many of them failed.
+     * Number of these attempts that failed.
      * </pre>
      *
      * <code>int32 failed = 5;</code>
@@ -1244,7 +1266,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many of them failed.
+     * Number of these attempts that failed.
      * </pre>
      *
      * <code>int32 failed = 5;</code>
@@ -1260,7 +1282,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many of them failed.
+     * Number of these attempts that failed.
      * </pre>
      *
      * <code>int32 failed = 5;</code>
@@ -1276,7 +1298,7 @@ private static final long serialVersionUID = 0L;
     private int slow_ ;
     /**
      * <pre>
-     * How many of them answered slowly.
+     * Number of these attempts that were slow.
      * </pre>
      *
      * <code>int32 slow = 6;</code>
@@ -1288,7 +1310,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many of them answered slowly.
+     * Number of these attempts that were slow.
      * </pre>
      *
      * <code>int32 slow = 6;</code>
@@ -1304,7 +1326,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How many of them answered slowly.
+     * Number of these attempts that were slow.
      * </pre>
      *
      * <code>int32 slow = 6;</code>
@@ -1322,7 +1344,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> usualFirstContentBuilder_;
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1333,7 +1356,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1348,7 +1372,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1366,7 +1391,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1384,7 +1410,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1409,7 +1436,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1426,7 +1454,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1438,7 +1467,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1453,7 +1483,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to the first content of a stream. Absent: not known yet.
+     * Time within which most streams have their first content: the moving average plus twice the mean
+     * deviation. Absent: not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -1477,7 +1508,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> usualAnswerBuilder_;
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1488,7 +1520,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1503,7 +1536,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1521,7 +1555,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1539,7 +1574,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1564,7 +1600,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1581,7 +1618,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1593,7 +1631,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -1608,7 +1647,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long it usually takes to a whole answer. Absent: not known yet.
+     * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+     * not known yet.
      * </pre>
      *
      * <code>.google.protobuf.Duration usual_answer = 8;</code>

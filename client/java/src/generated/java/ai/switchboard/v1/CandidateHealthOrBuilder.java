@@ -12,7 +12,7 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * Whether it is asked.
+   * State of the circuit breaker.
    * </pre>
    *
    * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -21,7 +21,7 @@ public interface CandidateHealthOrBuilder extends
   int getBreakerValue();
   /**
    * <pre>
-   * Whether it is asked.
+   * State of the circuit breaker.
    * </pre>
    *
    * <code>.switchboard.v1.BreakerState breaker = 1;</code>
@@ -31,7 +31,7 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    * </pre>
    *
    * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -40,7 +40,7 @@ public interface CandidateHealthOrBuilder extends
   boolean hasReopensIn();
   /**
    * <pre>
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    * </pre>
    *
    * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -49,7 +49,7 @@ public interface CandidateHealthOrBuilder extends
   com.google.protobuf.Duration getReopensIn();
   /**
    * <pre>
-   * How long it is not asked at all. Absent: it is asked.
+   * Time until an open breaker allows a probe. Absent: the model can be called.
    * </pre>
    *
    * <code>.google.protobuf.Duration reopens_in = 2;</code>
@@ -58,7 +58,8 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    * </pre>
    *
    * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -67,7 +68,8 @@ public interface CandidateHealthOrBuilder extends
   boolean hasCoolsDownFor();
   /**
    * <pre>
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    * </pre>
    *
    * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -76,7 +78,8 @@ public interface CandidateHealthOrBuilder extends
   com.google.protobuf.Duration getCoolsDownFor();
   /**
    * <pre>
-   * How long it is asked only after the others, since Bedrock throttles it. Absent: it is not throttled.
+   * Rest of the cool-down after throttling, during which the model is called only after the others. Absent:
+   * no cool-down.
    * </pre>
    *
    * <code>.google.protobuf.Duration cools_down_for = 3;</code>
@@ -85,7 +88,8 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * Attempts that ended within the breaker's window. Those that fail by the caller's fault do not count.
+   * Number of attempts that ended within the breaker's window. Attempts that failed because of the request do
+   * not count.
    * </pre>
    *
    * <code>int32 attempts = 4;</code>
@@ -95,7 +99,7 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * How many of them failed.
+   * Number of these attempts that failed.
    * </pre>
    *
    * <code>int32 failed = 5;</code>
@@ -105,7 +109,7 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * How many of them answered slowly.
+   * Number of these attempts that were slow.
    * </pre>
    *
    * <code>int32 slow = 6;</code>
@@ -115,7 +119,8 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -124,7 +129,8 @@ public interface CandidateHealthOrBuilder extends
   boolean hasUsualFirstContent();
   /**
    * <pre>
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -133,7 +139,8 @@ public interface CandidateHealthOrBuilder extends
   com.google.protobuf.Duration getUsualFirstContent();
   /**
    * <pre>
-   * How long it usually takes to the first content of a stream. Absent: not known yet.
+   * Time within which most streams have their first content: the moving average plus twice the mean
+   * deviation. Absent: not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_first_content = 7;</code>
@@ -142,7 +149,8 @@ public interface CandidateHealthOrBuilder extends
 
   /**
    * <pre>
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -151,7 +159,8 @@ public interface CandidateHealthOrBuilder extends
   boolean hasUsualAnswer();
   /**
    * <pre>
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_answer = 8;</code>
@@ -160,7 +169,8 @@ public interface CandidateHealthOrBuilder extends
   com.google.protobuf.Duration getUsualAnswer();
   /**
    * <pre>
-   * How long it usually takes to a whole answer. Absent: not known yet.
+   * Time within which most complete answers arrive: the moving average plus twice the mean deviation. Absent:
+   * not known yet.
    * </pre>
    *
    * <code>.google.protobuf.Duration usual_answer = 8;</code>

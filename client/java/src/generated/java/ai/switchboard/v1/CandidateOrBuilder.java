@@ -12,7 +12,7 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * Its name in the configuration.
+   * Name of the model in the configuration.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -21,7 +21,7 @@ public interface CandidateOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Its name in the configuration.
+   * Name of the model in the configuration.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -32,7 +32,7 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * The model id that Bedrock is asked for.
+   * Model id that is sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 2;</code>
@@ -41,7 +41,7 @@ public interface CandidateOrBuilder extends
   java.lang.String getModelId();
   /**
    * <pre>
-   * The model id that Bedrock is asked for.
+   * Model id that is sent to Bedrock.
    * </pre>
    *
    * <code>string model_id = 2;</code>
@@ -52,7 +52,7 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * The AWS region that is asked.
+   * AWS region that is called.
    * </pre>
    *
    * <code>string region = 3;</code>
@@ -61,7 +61,7 @@ public interface CandidateOrBuilder extends
   java.lang.String getRegion();
   /**
    * <pre>
-   * The AWS region that is asked.
+   * AWS region that is called.
    * </pre>
    *
    * <code>string region = 3;</code>
@@ -72,7 +72,8 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * The max_tokens that it would be sent: the caller's or the task's, cut to the model's limit.
+   * Value of max_tokens that is sent to the model: the caller's or the task's value, lowered to the model's
+   * limit.
    * </pre>
    *
    * <code>int32 max_tokens = 4;</code>
@@ -82,7 +83,8 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+   * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+   * apply.
    * </pre>
    *
    * <code>string catalogue_entry = 5;</code>
@@ -91,7 +93,8 @@ public interface CandidateOrBuilder extends
   java.lang.String getCatalogueEntry();
   /**
    * <pre>
-   * What the catalogue calls the model. Empty: the catalogue does not know it, so it is treated with care.
+   * Name of the model in the catalogue. Empty: the catalogue does not have the model, so cautious defaults
+   * apply.
    * </pre>
    *
    * <code>string catalogue_entry = 5;</code>
@@ -102,7 +105,7 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -111,7 +114,7 @@ public interface CandidateOrBuilder extends
       getAdjustmentsList();
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -119,7 +122,7 @@ public interface CandidateOrBuilder extends
   ai.switchboard.v1.Adjustment getAdjustments(int index);
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -127,7 +130,7 @@ public interface CandidateOrBuilder extends
   int getAdjustmentsCount();
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -136,7 +139,7 @@ public interface CandidateOrBuilder extends
       getAdjustmentsOrBuilderList();
   /**
    * <pre>
-   * What would be changed of the request for this model. Empty: nothing, or no request was given.
+   * Changes of the request for this model. Empty: none, or no request was given.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Adjustment adjustments = 6;</code>
@@ -146,7 +149,8 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+   * What the request needs and the model does not support, as text. If set, the model would be skipped.
+   * Empty: nothing.
    * </pre>
    *
    * <code>string unmet_requirement = 7;</code>
@@ -155,7 +159,8 @@ public interface CandidateOrBuilder extends
   java.lang.String getUnmetRequirement();
   /**
    * <pre>
-   * What the request needs and the model lacks, in words: it would be skipped. Empty: nothing.
+   * What the request needs and the model does not support, as text. If set, the model would be skipped.
+   * Empty: nothing.
    * </pre>
    *
    * <code>string unmet_requirement = 7;</code>
@@ -166,7 +171,8 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 8;</code>
@@ -175,7 +181,8 @@ public interface CandidateOrBuilder extends
   java.lang.String getServiceTier();
   /**
    * <pre>
-   * The service tier that is asked for on the ladder of this model. Empty: the caller's, or Bedrock's default.
+   * Service tier that the task's configuration sets for this model. Empty: the caller's tier, or Bedrock's
+   * default.
    * </pre>
    *
    * <code>string service_tier = 8;</code>
@@ -186,7 +193,7 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    * </pre>
    *
    * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -195,7 +202,7 @@ public interface CandidateOrBuilder extends
   boolean hasHealth();
   /**
    * <pre>
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    * </pre>
    *
    * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -204,7 +211,7 @@ public interface CandidateOrBuilder extends
   ai.switchboard.v1.CandidateHealth getHealth();
   /**
    * <pre>
-   * What this process knows of its health.
+   * Health of the model as observed by this server process.
    * </pre>
    *
    * <code>.switchboard.v1.CandidateHealth health = 9;</code>
@@ -213,7 +220,7 @@ public interface CandidateOrBuilder extends
 
   /**
    * <pre>
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -222,7 +229,7 @@ public interface CandidateOrBuilder extends
   boolean hasDeadlines();
   /**
    * <pre>
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>
@@ -231,7 +238,7 @@ public interface CandidateOrBuilder extends
   ai.switchboard.v1.TaskDeadlines getDeadlines();
   /**
    * <pre>
-   * The clocks of its attempts in this task.
+   * Timeouts of this model in this task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 10;</code>

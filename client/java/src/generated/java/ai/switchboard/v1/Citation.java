@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Where the model has something from.
+ * Source of generated text.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Citation}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object title_ = "";
   /**
    * <pre>
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    * </pre>
    *
    * <code>optional string title = 1;</code>
@@ -73,7 +73,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    * </pre>
    *
    * <code>optional string title = 1;</code>
@@ -94,7 +94,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    * </pre>
    *
    * <code>optional string title = 1;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object source_ = "";
   /**
    * <pre>
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    * </pre>
    *
    * <code>optional string source = 2;</code>
@@ -132,7 +132,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    * </pre>
    *
    * <code>optional string source = 2;</code>
@@ -153,7 +153,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    * </pre>
    *
    * <code>optional string source = 2;</code>
@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.CitationSourceContent> sourceContent_;
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -190,7 +190,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -202,7 +202,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -213,7 +213,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -224,7 +224,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -239,7 +239,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.CitationLocation location_;
   /**
    * <pre>
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    * </pre>
    *
    * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -251,7 +251,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    * </pre>
    *
    * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -263,7 +263,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    * </pre>
    *
    * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -489,7 +489,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the model has something from.
+   * Source of generated text.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Citation}
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object title_ = "";
     /**
      * <pre>
-     * The source's title. Absent: it has none.
+     * Title of the source. Absent: the source has none.
      * </pre>
      *
      * <code>optional string title = 1;</code>
@@ -746,7 +746,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source's title. Absent: it has none.
+     * Title of the source. Absent: the source has none.
      * </pre>
      *
      * <code>optional string title = 1;</code>
@@ -766,7 +766,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source's title. Absent: it has none.
+     * Title of the source. Absent: the source has none.
      * </pre>
      *
      * <code>optional string title = 1;</code>
@@ -787,7 +787,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source's title. Absent: it has none.
+     * Title of the source. Absent: the source has none.
      * </pre>
      *
      * <code>optional string title = 1;</code>
@@ -804,7 +804,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source's title. Absent: it has none.
+     * Title of the source. Absent: the source has none.
      * </pre>
      *
      * <code>optional string title = 1;</code>
@@ -818,7 +818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source's title. Absent: it has none.
+     * Title of the source. Absent: the source has none.
      * </pre>
      *
      * <code>optional string title = 1;</code>
@@ -838,7 +838,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object source_ = "";
     /**
      * <pre>
-     * The source. Absent: only the location is known.
+     * Identifier of the source, such as a URL. Absent: only the location is known.
      * </pre>
      *
      * <code>optional string source = 2;</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source. Absent: only the location is known.
+     * Identifier of the source, such as a URL. Absent: only the location is known.
      * </pre>
      *
      * <code>optional string source = 2;</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source. Absent: only the location is known.
+     * Identifier of the source, such as a URL. Absent: only the location is known.
      * </pre>
      *
      * <code>optional string source = 2;</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source. Absent: only the location is known.
+     * Identifier of the source, such as a URL. Absent: only the location is known.
      * </pre>
      *
      * <code>optional string source = 2;</code>
@@ -907,7 +907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source. Absent: only the location is known.
+     * Identifier of the source, such as a URL. Absent: only the location is known.
      * </pre>
      *
      * <code>optional string source = 2;</code>
@@ -921,7 +921,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The source. Absent: only the location is known.
+     * Identifier of the source, such as a URL. Absent: only the location is known.
      * </pre>
      *
      * <code>optional string source = 2;</code>
@@ -952,7 +952,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -966,7 +966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -980,7 +980,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -994,7 +994,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1013,7 +1013,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1031,7 +1031,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1049,7 +1049,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1068,7 +1068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1086,7 +1086,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1104,7 +1104,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1123,7 +1123,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1140,7 +1140,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1157,7 +1157,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1168,7 +1168,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1182,7 +1182,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1197,7 +1197,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1208,7 +1208,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1220,7 +1220,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words cited.
+     * Cited text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -1249,7 +1249,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CitationLocation, ai.switchboard.v1.CitationLocation.Builder, ai.switchboard.v1.CitationLocationOrBuilder> locationBuilder_;
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1260,7 +1260,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1275,7 +1275,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1293,7 +1293,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1311,7 +1311,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1336,7 +1336,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1353,7 +1353,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1365,7 +1365,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -1380,7 +1380,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where in the source they stand. Absent: unknown.
+     * Position of the cited text in the source. Absent: unknown.
      * </pre>
      *
      * <code>.switchboard.v1.CitationLocation location = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Where cited words stand.
+ * Position of cited text in its source.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CitationLocation}
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   public static final int WEB_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * A page of the web.
+   * A web page.
    * </pre>
    *
    * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A page of the web.
+   * A web page.
    * </pre>
    *
    * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -132,7 +132,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A page of the web.
+   * A web page.
    * </pre>
    *
    * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -148,7 +148,7 @@ private static final long serialVersionUID = 0L;
   public static final int DOCUMENT_CHAR_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * Characters of a document.
+   * Range of characters in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -160,7 +160,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Characters of a document.
+   * Range of characters in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -175,7 +175,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Characters of a document.
+   * Range of characters in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -191,7 +191,7 @@ private static final long serialVersionUID = 0L;
   public static final int DOCUMENT_PAGE_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * Pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -203,7 +203,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -218,7 +218,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -234,7 +234,7 @@ private static final long serialVersionUID = 0L;
   public static final int DOCUMENT_CHUNK_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * Chunks of a document.
+   * Range of chunks in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -246,7 +246,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chunks of a document.
+   * Range of chunks in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chunks of a document.
+   * Range of chunks in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -277,7 +277,7 @@ private static final long serialVersionUID = 0L;
   public static final int SEARCH_RESULT_LOCATION_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * Chunks of a search result.
+   * Range of chunks in a search result.
    * </pre>
    *
    * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -289,7 +289,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chunks of a search result.
+   * Range of chunks in a search result.
    * </pre>
    *
    * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -304,7 +304,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Chunks of a search result.
+   * Range of chunks in a search result.
    * </pre>
    *
    * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -320,7 +320,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of place that this contract does not know yet: its exact JSON object.
+   * Kind of location that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -331,7 +331,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of place that this contract does not know yet: its exact JSON object.
+   * Kind of location that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -354,7 +354,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of place that this contract does not know yet: its exact JSON object.
+   * Kind of location that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where cited words stand.
+   * Position of cited text in its source.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CitationLocation}
@@ -884,7 +884,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.WebLocation, ai.switchboard.v1.WebLocation.Builder, ai.switchboard.v1.WebLocationOrBuilder> webBuilder_;
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -896,7 +896,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -918,7 +918,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -936,7 +936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -954,7 +954,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -981,7 +981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -1004,7 +1004,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -1014,7 +1014,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -1032,7 +1032,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A page of the web.
+     * A web page.
      * </pre>
      *
      * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -1060,7 +1060,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.DocumentCharLocation, ai.switchboard.v1.DocumentCharLocation.Builder, ai.switchboard.v1.DocumentCharLocationOrBuilder> documentCharBuilder_;
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1072,7 +1072,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1094,7 +1094,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1112,7 +1112,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1130,7 +1130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1157,7 +1157,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1180,7 +1180,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1190,7 +1190,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1208,7 +1208,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Characters of a document.
+     * Range of characters in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -1236,7 +1236,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.DocumentPageLocation, ai.switchboard.v1.DocumentPageLocation.Builder, ai.switchboard.v1.DocumentPageLocationOrBuilder> documentPageBuilder_;
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1248,7 +1248,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1270,7 +1270,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1288,7 +1288,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1306,7 +1306,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1333,7 +1333,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1356,7 +1356,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1366,7 +1366,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1384,7 +1384,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pages of a document.
+     * Range of pages in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -1412,7 +1412,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.DocumentChunkLocation, ai.switchboard.v1.DocumentChunkLocation.Builder, ai.switchboard.v1.DocumentChunkLocationOrBuilder> documentChunkBuilder_;
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1424,7 +1424,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1446,7 +1446,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1464,7 +1464,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1482,7 +1482,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1509,7 +1509,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1532,7 +1532,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1542,7 +1542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1560,7 +1560,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a document.
+     * Range of chunks in a document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -1588,7 +1588,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.SearchResultLocation, ai.switchboard.v1.SearchResultLocation.Builder, ai.switchboard.v1.SearchResultLocationOrBuilder> searchResultLocationBuilder_;
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1600,7 +1600,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1622,7 +1622,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1640,7 +1640,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1658,7 +1658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1685,7 +1685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1708,7 +1708,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1718,7 +1718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1736,7 +1736,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Chunks of a search result.
+     * Range of chunks in a search result.
      * </pre>
      *
      * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -1762,7 +1762,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1774,7 +1774,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1798,7 +1798,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1823,7 +1823,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1840,7 +1840,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1856,7 +1856,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of place that this contract does not know yet: its exact JSON object.
+     * Kind of location that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

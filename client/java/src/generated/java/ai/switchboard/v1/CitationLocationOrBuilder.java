@@ -12,7 +12,7 @@ public interface CitationLocationOrBuilder extends
 
   /**
    * <pre>
-   * A page of the web.
+   * A web page.
    * </pre>
    *
    * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -21,7 +21,7 @@ public interface CitationLocationOrBuilder extends
   boolean hasWeb();
   /**
    * <pre>
-   * A page of the web.
+   * A web page.
    * </pre>
    *
    * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -30,7 +30,7 @@ public interface CitationLocationOrBuilder extends
   ai.switchboard.v1.WebLocation getWeb();
   /**
    * <pre>
-   * A page of the web.
+   * A web page.
    * </pre>
    *
    * <code>.switchboard.v1.WebLocation web = 1;</code>
@@ -39,7 +39,7 @@ public interface CitationLocationOrBuilder extends
 
   /**
    * <pre>
-   * Characters of a document.
+   * Range of characters in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -48,7 +48,7 @@ public interface CitationLocationOrBuilder extends
   boolean hasDocumentChar();
   /**
    * <pre>
-   * Characters of a document.
+   * Range of characters in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -57,7 +57,7 @@ public interface CitationLocationOrBuilder extends
   ai.switchboard.v1.DocumentCharLocation getDocumentChar();
   /**
    * <pre>
-   * Characters of a document.
+   * Range of characters in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentCharLocation document_char = 2;</code>
@@ -66,7 +66,7 @@ public interface CitationLocationOrBuilder extends
 
   /**
    * <pre>
-   * Pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -75,7 +75,7 @@ public interface CitationLocationOrBuilder extends
   boolean hasDocumentPage();
   /**
    * <pre>
-   * Pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -84,7 +84,7 @@ public interface CitationLocationOrBuilder extends
   ai.switchboard.v1.DocumentPageLocation getDocumentPage();
   /**
    * <pre>
-   * Pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentPageLocation document_page = 3;</code>
@@ -93,7 +93,7 @@ public interface CitationLocationOrBuilder extends
 
   /**
    * <pre>
-   * Chunks of a document.
+   * Range of chunks in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -102,7 +102,7 @@ public interface CitationLocationOrBuilder extends
   boolean hasDocumentChunk();
   /**
    * <pre>
-   * Chunks of a document.
+   * Range of chunks in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -111,7 +111,7 @@ public interface CitationLocationOrBuilder extends
   ai.switchboard.v1.DocumentChunkLocation getDocumentChunk();
   /**
    * <pre>
-   * Chunks of a document.
+   * Range of chunks in a document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentChunkLocation document_chunk = 4;</code>
@@ -120,7 +120,7 @@ public interface CitationLocationOrBuilder extends
 
   /**
    * <pre>
-   * Chunks of a search result.
+   * Range of chunks in a search result.
    * </pre>
    *
    * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -129,7 +129,7 @@ public interface CitationLocationOrBuilder extends
   boolean hasSearchResultLocation();
   /**
    * <pre>
-   * Chunks of a search result.
+   * Range of chunks in a search result.
    * </pre>
    *
    * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -138,7 +138,7 @@ public interface CitationLocationOrBuilder extends
   ai.switchboard.v1.SearchResultLocation getSearchResultLocation();
   /**
    * <pre>
-   * Chunks of a search result.
+   * Range of chunks in a search result.
    * </pre>
    *
    * <code>.switchboard.v1.SearchResultLocation search_result_location = 5;</code>
@@ -147,7 +147,7 @@ public interface CitationLocationOrBuilder extends
 
   /**
    * <pre>
-   * A kind of place that this contract does not know yet: its exact JSON object.
+   * Kind of location that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -156,7 +156,7 @@ public interface CitationLocationOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of place that this contract does not know yet: its exact JSON object.
+   * Kind of location that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -165,7 +165,7 @@ public interface CitationLocationOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of place that this contract does not know yet: its exact JSON object.
+   * Kind of location that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

@@ -12,7 +12,7 @@ public interface CitationOrBuilder extends
 
   /**
    * <pre>
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    * </pre>
    *
    * <code>optional string title = 1;</code>
@@ -21,7 +21,7 @@ public interface CitationOrBuilder extends
   boolean hasTitle();
   /**
    * <pre>
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    * </pre>
    *
    * <code>optional string title = 1;</code>
@@ -30,7 +30,7 @@ public interface CitationOrBuilder extends
   java.lang.String getTitle();
   /**
    * <pre>
-   * The source's title. Absent: it has none.
+   * Title of the source. Absent: the source has none.
    * </pre>
    *
    * <code>optional string title = 1;</code>
@@ -41,7 +41,7 @@ public interface CitationOrBuilder extends
 
   /**
    * <pre>
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    * </pre>
    *
    * <code>optional string source = 2;</code>
@@ -50,7 +50,7 @@ public interface CitationOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    * </pre>
    *
    * <code>optional string source = 2;</code>
@@ -59,7 +59,7 @@ public interface CitationOrBuilder extends
   java.lang.String getSource();
   /**
    * <pre>
-   * The source. Absent: only the location is known.
+   * Identifier of the source, such as a URL. Absent: only the location is known.
    * </pre>
    *
    * <code>optional string source = 2;</code>
@@ -70,7 +70,7 @@ public interface CitationOrBuilder extends
 
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -79,7 +79,7 @@ public interface CitationOrBuilder extends
       getSourceContentList();
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -87,7 +87,7 @@ public interface CitationOrBuilder extends
   ai.switchboard.v1.CitationSourceContent getSourceContent(int index);
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -95,7 +95,7 @@ public interface CitationOrBuilder extends
   int getSourceContentCount();
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -104,7 +104,7 @@ public interface CitationOrBuilder extends
       getSourceContentOrBuilderList();
   /**
    * <pre>
-   * The words cited.
+   * Cited text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationSourceContent source_content = 3;</code>
@@ -114,7 +114,7 @@ public interface CitationOrBuilder extends
 
   /**
    * <pre>
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    * </pre>
    *
    * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -123,7 +123,7 @@ public interface CitationOrBuilder extends
   boolean hasLocation();
   /**
    * <pre>
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    * </pre>
    *
    * <code>.switchboard.v1.CitationLocation location = 4;</code>
@@ -132,7 +132,7 @@ public interface CitationOrBuilder extends
   ai.switchboard.v1.CitationLocation getLocation();
   /**
    * <pre>
-   * Where in the source they stand. Absent: unknown.
+   * Position of the cited text in the source. Absent: unknown.
    * </pre>
    *
    * <code>.switchboard.v1.CitationLocation location = 4;</code>

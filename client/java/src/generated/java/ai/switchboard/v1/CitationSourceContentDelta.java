@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Words cited from a source.
+ * Text cited from a source.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CitationSourceContentDelta}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object text_ = "";
   /**
    * <pre>
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -92,7 +92,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -280,7 +280,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words cited from a source.
+   * Text cited from a source.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CitationSourceContentDelta}
@@ -424,7 +424,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object text_ = "";
     /**
      * <pre>
-     * The words. Absent: none.
+     * The cited text. Absent: none.
      * </pre>
      *
      * <code>optional string text = 1;</code>
@@ -435,7 +435,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words. Absent: none.
+     * The cited text. Absent: none.
      * </pre>
      *
      * <code>optional string text = 1;</code>
@@ -455,7 +455,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words. Absent: none.
+     * The cited text. Absent: none.
      * </pre>
      *
      * <code>optional string text = 1;</code>
@@ -476,7 +476,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words. Absent: none.
+     * The cited text. Absent: none.
      * </pre>
      *
      * <code>optional string text = 1;</code>
@@ -493,7 +493,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words. Absent: none.
+     * The cited text. Absent: none.
      * </pre>
      *
      * <code>optional string text = 1;</code>
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words. Absent: none.
+     * The cited text. Absent: none.
      * </pre>
      *
      * <code>optional string text = 1;</code>

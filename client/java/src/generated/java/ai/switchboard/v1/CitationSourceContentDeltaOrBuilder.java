@@ -12,7 +12,7 @@ public interface CitationSourceContentDeltaOrBuilder extends
 
   /**
    * <pre>
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -21,7 +21,7 @@ public interface CitationSourceContentDeltaOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -30,7 +30,7 @@ public interface CitationSourceContentDeltaOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * The words. Absent: none.
+   * The cited text. Absent: none.
    * </pre>
    *
    * <code>optional string text = 1;</code>

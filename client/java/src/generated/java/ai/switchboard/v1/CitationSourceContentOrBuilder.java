@@ -12,7 +12,7 @@ public interface CitationSourceContentOrBuilder extends
 
   /**
    * <pre>
-   * The words.
+   * The cited text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface CitationSourceContentOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * The words.
+   * The cited text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface CitationSourceContentOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * The words.
+   * The cited text.
    * </pre>
    *
    * <code>string text = 1;</code>

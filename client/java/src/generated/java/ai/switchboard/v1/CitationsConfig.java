@@ -56,7 +56,7 @@ private static final long serialVersionUID = 0L;
   private boolean enabled_ = false;
   /**
    * <pre>
-   * True: it may.
+   * True if the model may cite the source.
    * </pre>
    *
    * <code>bool enabled = 1;</code>
@@ -370,7 +370,7 @@ private static final long serialVersionUID = 0L;
     private boolean enabled_ ;
     /**
      * <pre>
-     * True: it may.
+     * True if the model may cite the source.
      * </pre>
      *
      * <code>bool enabled = 1;</code>
@@ -382,7 +382,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: it may.
+     * True if the model may cite the source.
      * </pre>
      *
      * <code>bool enabled = 1;</code>
@@ -398,7 +398,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: it may.
+     * True if the model may cite the source.
      * </pre>
      *
      * <code>bool enabled = 1;</code>

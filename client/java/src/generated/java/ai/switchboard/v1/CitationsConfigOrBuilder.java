@@ -12,7 +12,7 @@ public interface CitationsConfigOrBuilder extends
 
   /**
    * <pre>
-   * True: it may.
+   * True if the model may cite the source.
    * </pre>
    *
    * <code>bool enabled = 1;</code>

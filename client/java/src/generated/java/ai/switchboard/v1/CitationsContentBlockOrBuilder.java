@@ -12,7 +12,7 @@ public interface CitationsContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * What the model says.
+   * Generated text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationGeneratedContent content = 1;</code>
@@ -21,7 +21,7 @@ public interface CitationsContentBlockOrBuilder extends
       getContentList();
   /**
    * <pre>
-   * What the model says.
+   * Generated text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationGeneratedContent content = 1;</code>
@@ -29,7 +29,7 @@ public interface CitationsContentBlockOrBuilder extends
   ai.switchboard.v1.CitationGeneratedContent getContent(int index);
   /**
    * <pre>
-   * What the model says.
+   * Generated text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationGeneratedContent content = 1;</code>
@@ -37,7 +37,7 @@ public interface CitationsContentBlockOrBuilder extends
   int getContentCount();
   /**
    * <pre>
-   * What the model says.
+   * Generated text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationGeneratedContent content = 1;</code>
@@ -46,7 +46,7 @@ public interface CitationsContentBlockOrBuilder extends
       getContentOrBuilderList();
   /**
    * <pre>
-   * What the model says.
+   * Generated text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CitationGeneratedContent content = 1;</code>
@@ -56,7 +56,7 @@ public interface CitationsContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where it has it from.
+   * Sources of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Citation citations = 2;</code>
@@ -65,7 +65,7 @@ public interface CitationsContentBlockOrBuilder extends
       getCitationsList();
   /**
    * <pre>
-   * Where it has it from.
+   * Sources of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Citation citations = 2;</code>
@@ -73,7 +73,7 @@ public interface CitationsContentBlockOrBuilder extends
   ai.switchboard.v1.Citation getCitations(int index);
   /**
    * <pre>
-   * Where it has it from.
+   * Sources of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Citation citations = 2;</code>
@@ -81,7 +81,7 @@ public interface CitationsContentBlockOrBuilder extends
   int getCitationsCount();
   /**
    * <pre>
-   * Where it has it from.
+   * Sources of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Citation citations = 2;</code>
@@ -90,7 +90,7 @@ public interface CitationsContentBlockOrBuilder extends
       getCitationsOrBuilderList();
   /**
    * <pre>
-   * Where it has it from.
+   * Sources of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Citation citations = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * One part of a turn: exactly one kind of content.
+ * One part of a turn.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ContentBlock}
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+   * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -134,7 +134,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+   * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+   * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -183,7 +183,7 @@ private static final long serialVersionUID = 0L;
   public static final int IMAGE_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A picture, in turns of the user.
+   * An image. Only in user turns.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture, in turns of the user.
+   * An image. Only in user turns.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -210,7 +210,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture, in turns of the user.
+   * An image. Only in user turns.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -226,7 +226,7 @@ private static final long serialVersionUID = 0L;
   public static final int DOCUMENT_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * A document, in turns of the user; a turn with a document needs a text block too.
+   * A document. Only in user turns; a turn with a document needs a text block too.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -238,7 +238,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A document, in turns of the user; a turn with a document needs a text block too.
+   * A document. Only in user turns; a turn with a document needs a text block too.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -253,7 +253,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A document, in turns of the user; a turn with a document needs a text block too.
+   * A document. Only in user turns; a turn with a document needs a text block too.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -269,7 +269,7 @@ private static final long serialVersionUID = 0L;
   public static final int VIDEO_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -281,7 +281,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -296,7 +296,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -312,7 +312,7 @@ private static final long serialVersionUID = 0L;
   public static final int AUDIO_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -324,7 +324,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -339,7 +339,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -355,7 +355,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_USE_FIELD_NUMBER = 6;
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -367,7 +367,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -382,7 +382,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -398,7 +398,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_RESULT_FIELD_NUMBER = 7;
   /**
    * <pre>
-   * What the tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -410,7 +410,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -425,7 +425,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -441,7 +441,8 @@ private static final long serialVersionUID = 0L;
   public static final int GUARD_CONTENT_FIELD_NUMBER = 8;
   /**
    * <pre>
-   * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+   * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+   * content.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -453,7 +454,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+   * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+   * content.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -468,7 +470,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+   * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+   * content.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -484,7 +487,7 @@ private static final long serialVersionUID = 0L;
   public static final int CACHE_POINT_FIELD_NUMBER = 9;
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -496,7 +499,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -511,7 +514,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -527,7 +530,7 @@ private static final long serialVersionUID = 0L;
   public static final int REASONING_CONTENT_FIELD_NUMBER = 10;
   /**
    * <pre>
-   * What the model thought before it answered. Send it back unmodified, or not at all.
+   * The model's reasoning. Send it back unmodified, or omit it.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -539,7 +542,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model thought before it answered. Send it back unmodified, or not at all.
+   * The model's reasoning. Send it back unmodified, or omit it.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -554,7 +557,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model thought before it answered. Send it back unmodified, or not at all.
+   * The model's reasoning. Send it back unmodified, or omit it.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -570,7 +573,7 @@ private static final long serialVersionUID = 0L;
   public static final int CITATIONS_CONTENT_FIELD_NUMBER = 11;
   /**
    * <pre>
-   * Words with their sources.
+   * Generated text with citations.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -582,7 +585,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words with their sources.
+   * Generated text with citations.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -597,7 +600,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words with their sources.
+   * Generated text with citations.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -656,7 +659,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_ADDITION_FIELD_NUMBER = 13;
   /**
    * <pre>
-   * Makes a declared tool available from here on; in "system" turns only.
+   * Makes a declared tool available from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -668,7 +671,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Makes a declared tool available from here on; in "system" turns only.
+   * Makes a declared tool available from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -683,7 +686,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Makes a declared tool available from here on; in "system" turns only.
+   * Makes a declared tool available from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -699,7 +702,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_REMOVAL_FIELD_NUMBER = 14;
   /**
    * <pre>
-   * Takes a tool away from here on; in "system" turns only.
+   * Makes a tool unavailable from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -711,7 +714,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Takes a tool away from here on; in "system" turns only.
+   * Makes a tool unavailable from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -726,7 +729,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Takes a tool away from here on; in "system" turns only.
+   * Makes a tool unavailable from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -742,8 +745,8 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-   * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+   * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+   * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -754,8 +757,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-   * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+   * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+   * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -778,8 +781,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-   * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+   * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+   * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -1186,7 +1189,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One part of a turn: exactly one kind of content.
+   * One part of a turn.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ContentBlock}
@@ -1596,7 +1599,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1608,7 +1611,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1632,7 +1635,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1657,7 +1660,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1674,7 +1677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1690,7 +1693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+     * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1711,7 +1714,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ImageBlock, ai.switchboard.v1.ImageBlock.Builder, ai.switchboard.v1.ImageBlockOrBuilder> imageBuilder_;
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1723,7 +1726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1745,7 +1748,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1763,7 +1766,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1781,7 +1784,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1808,7 +1811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1831,7 +1834,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1841,7 +1844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1859,7 +1862,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, in turns of the user.
+     * An image. Only in user turns.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -1887,7 +1890,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.DocumentBlock, ai.switchboard.v1.DocumentBlock.Builder, ai.switchboard.v1.DocumentBlockOrBuilder> documentBuilder_;
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -1899,7 +1902,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -1921,7 +1924,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -1939,7 +1942,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -1957,7 +1960,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -1984,7 +1987,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -2007,7 +2010,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -2017,7 +2020,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -2035,7 +2038,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A document, in turns of the user; a turn with a document needs a text block too.
+     * A document. Only in user turns; a turn with a document needs a text block too.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -2063,7 +2066,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.VideoBlock, ai.switchboard.v1.VideoBlock.Builder, ai.switchboard.v1.VideoBlockOrBuilder> videoBuilder_;
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2075,7 +2078,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2097,7 +2100,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2115,7 +2118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2133,7 +2136,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2160,7 +2163,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2183,7 +2186,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2193,7 +2196,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2211,7 +2214,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -2239,7 +2242,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.AudioBlock, ai.switchboard.v1.AudioBlock.Builder, ai.switchboard.v1.AudioBlockOrBuilder> audioBuilder_;
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2251,7 +2254,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2273,7 +2276,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2291,7 +2294,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2309,7 +2312,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2336,7 +2339,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2359,7 +2362,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2369,7 +2372,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2387,7 +2390,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A sound recording.
+     * Audio.
      * </pre>
      *
      * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -2415,7 +2418,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolUseBlock, ai.switchboard.v1.ToolUseBlock.Builder, ai.switchboard.v1.ToolUseBlockOrBuilder> toolUseBuilder_;
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2427,7 +2430,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2449,7 +2452,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2467,7 +2470,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2485,7 +2488,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2512,7 +2515,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2535,7 +2538,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2545,7 +2548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2563,7 +2566,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -2591,7 +2594,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolResultBlock, ai.switchboard.v1.ToolResultBlock.Builder, ai.switchboard.v1.ToolResultBlockOrBuilder> toolResultBuilder_;
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2603,7 +2606,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2625,7 +2628,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2643,7 +2646,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2661,7 +2664,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2688,7 +2691,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2711,7 +2714,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2721,7 +2724,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2739,7 +2742,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the tool answered.
+     * Result of a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -2767,7 +2770,8 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailConverseContentBlock, ai.switchboard.v1.GuardrailConverseContentBlock.Builder, ai.switchboard.v1.GuardrailConverseContentBlockOrBuilder> guardContentBuilder_;
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2779,7 +2783,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2801,7 +2806,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2819,7 +2825,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2837,7 +2844,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2864,7 +2872,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2887,7 +2896,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2897,7 +2907,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2915,7 +2926,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+     * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+     * content.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -2943,7 +2955,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CachePointBlock, ai.switchboard.v1.CachePointBlock.Builder, ai.switchboard.v1.CachePointBlockOrBuilder> cachePointBuilder_;
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -2955,7 +2967,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -2977,7 +2989,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -2995,7 +3007,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -3013,7 +3025,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -3040,7 +3052,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -3063,7 +3075,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -3073,7 +3085,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -3091,7 +3103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -3119,7 +3131,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ReasoningContentBlock, ai.switchboard.v1.ReasoningContentBlock.Builder, ai.switchboard.v1.ReasoningContentBlockOrBuilder> reasoningContentBuilder_;
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3131,7 +3143,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3153,7 +3165,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3171,7 +3183,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3189,7 +3201,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3216,7 +3228,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3239,7 +3251,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3249,7 +3261,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3267,7 +3279,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model thought before it answered. Send it back unmodified, or not at all.
+     * The model's reasoning. Send it back unmodified, or omit it.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -3295,7 +3307,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CitationsContentBlock, ai.switchboard.v1.CitationsContentBlock.Builder, ai.switchboard.v1.CitationsContentBlockOrBuilder> citationsContentBuilder_;
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3307,7 +3319,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3329,7 +3341,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3347,7 +3359,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3365,7 +3377,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3392,7 +3404,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3415,7 +3427,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3425,7 +3437,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3443,7 +3455,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words with their sources.
+     * Generated text with citations.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -3647,7 +3659,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolAdditionBlock, ai.switchboard.v1.ToolAdditionBlock.Builder, ai.switchboard.v1.ToolAdditionBlockOrBuilder> toolAdditionBuilder_;
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3659,7 +3671,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3681,7 +3693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3699,7 +3711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3717,7 +3729,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3744,7 +3756,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3767,7 +3779,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3777,7 +3789,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3795,7 +3807,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Makes a declared tool available from here on; in "system" turns only.
+     * Makes a declared tool available from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -3823,7 +3835,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolRemovalBlock, ai.switchboard.v1.ToolRemovalBlock.Builder, ai.switchboard.v1.ToolRemovalBlockOrBuilder> toolRemovalBuilder_;
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3835,7 +3847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3857,7 +3869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3875,7 +3887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3893,7 +3905,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3920,7 +3932,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3943,7 +3955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3953,7 +3965,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3971,7 +3983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Takes a tool away from here on; in "system" turns only.
+     * Makes a tool unavailable from this turn on. Only in "system" turns.
      * </pre>
      *
      * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -3997,8 +4009,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -4010,8 +4022,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -4035,8 +4047,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -4061,8 +4073,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -4079,8 +4091,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -4096,8 +4108,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-     * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+     * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+     * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

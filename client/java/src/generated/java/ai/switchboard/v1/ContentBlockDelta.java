@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A piece of a block, to be appended to the pieces before.
+ * Part of a content block, to be appended to the block's earlier parts.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ContentBlockDelta}
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Words; may be empty.
+   * Text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -118,7 +118,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words; may be empty.
+   * Text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -141,7 +141,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words; may be empty.
+   * Text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_USE_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -194,7 +194,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -210,7 +210,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_RESULT_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * A piece of what a tool at Bedrock answered.
+   * Part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -222,7 +222,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of what a tool at Bedrock answered.
+   * Part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -237,7 +237,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of what a tool at Bedrock answered.
+   * Part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -253,7 +253,7 @@ private static final long serialVersionUID = 0L;
   public static final int REASONING_CONTENT_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -265,7 +265,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -280,7 +280,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -296,7 +296,7 @@ private static final long serialVersionUID = 0L;
   public static final int CITATION_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * A citation, whole.
+   * One complete citation.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -308,7 +308,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A citation, whole.
+   * One complete citation.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -323,7 +323,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A citation, whole.
+   * One complete citation.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -339,7 +339,7 @@ private static final long serialVersionUID = 0L;
   public static final int IMAGE_FIELD_NUMBER = 6;
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -351,7 +351,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -366,7 +366,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -382,7 +382,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -393,7 +393,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -416,7 +416,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -703,7 +703,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a block, to be appended to the pieces before.
+   * Part of a content block, to be appended to the block's earlier parts.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ContentBlockDelta}
@@ -969,7 +969,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words; may be empty.
+     * Text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -981,7 +981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1005,7 +1005,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1030,7 +1030,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1047,7 +1047,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1063,7 +1063,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -1084,7 +1084,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolUseBlockDelta, ai.switchboard.v1.ToolUseBlockDelta.Builder, ai.switchboard.v1.ToolUseBlockDeltaOrBuilder> toolUseBuilder_;
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1096,7 +1096,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1118,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1136,7 +1136,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1154,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1181,7 +1181,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1204,7 +1204,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1214,7 +1214,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1232,7 +1232,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a tool's arguments.
+     * Part of the arguments of a tool use.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -1260,7 +1260,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolResultDelta, ai.switchboard.v1.ToolResultDelta.Builder, ai.switchboard.v1.ToolResultDeltaOrBuilder> toolResultBuilder_;
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1272,7 +1272,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1294,7 +1294,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1312,7 +1312,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1330,7 +1330,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1357,7 +1357,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1380,7 +1380,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1390,7 +1390,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1408,7 +1408,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of what a tool at Bedrock answered.
+     * Part of the result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -1436,7 +1436,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ReasoningContentBlockDelta, ai.switchboard.v1.ReasoningContentBlockDelta.Builder, ai.switchboard.v1.ReasoningContentBlockDeltaOrBuilder> reasoningContentBuilder_;
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1448,7 +1448,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1470,7 +1470,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1488,7 +1488,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1506,7 +1506,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1533,7 +1533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1556,7 +1556,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1566,7 +1566,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1584,7 +1584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of reasoning.
+     * Part of the model's reasoning.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -1612,7 +1612,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CitationsDelta, ai.switchboard.v1.CitationsDelta.Builder, ai.switchboard.v1.CitationsDeltaOrBuilder> citationBuilder_;
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1624,7 +1624,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1646,7 +1646,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1664,7 +1664,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1682,7 +1682,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1709,7 +1709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1732,7 +1732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1742,7 +1742,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1760,7 +1760,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A citation, whole.
+     * One complete citation.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -1788,7 +1788,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ImageBlockDelta, ai.switchboard.v1.ImageBlockDelta.Builder, ai.switchboard.v1.ImageBlockDeltaOrBuilder> imageBuilder_;
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1800,7 +1800,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1822,7 +1822,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1840,7 +1840,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1858,7 +1858,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1885,7 +1885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1908,7 +1908,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1918,7 +1918,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1936,7 +1936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture, or why there is none.
+     * An image, or the error that prevented it.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -1962,7 +1962,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1974,7 +1974,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1998,7 +1998,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2023,7 +2023,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2040,7 +2040,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2056,7 +2056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A piece of a block.
+ * Part of a content block.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ContentBlockDeltaEvent}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ContentBlockDelta delta_;
   /**
    * <pre>
-   * The piece.
+   * The part.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The piece.
+   * The part.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The piece.
+   * The part.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private int contentBlockIndex_ = 0;
   /**
    * <pre>
-   * Which block of the turn, from 0. Pieces of several blocks may come in turns.
+   * Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
    * </pre>
    *
    * <code>int32 content_block_index = 2;</code>
@@ -285,7 +285,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ContentBlockDeltaEvent}
@@ -455,7 +455,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ContentBlockDelta, ai.switchboard.v1.ContentBlockDelta.Builder, ai.switchboard.v1.ContentBlockDeltaOrBuilder> deltaBuilder_;
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -466,7 +466,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -481,7 +481,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -499,7 +499,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -517,7 +517,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -542,7 +542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -559,7 +559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -571,7 +571,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The piece.
+     * The part.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -608,7 +608,7 @@ private static final long serialVersionUID = 0L;
     private int contentBlockIndex_ ;
     /**
      * <pre>
-     * Which block of the turn, from 0. Pieces of several blocks may come in turns.
+     * Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
      * </pre>
      *
      * <code>int32 content_block_index = 2;</code>
@@ -620,7 +620,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which block of the turn, from 0. Pieces of several blocks may come in turns.
+     * Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
      * </pre>
      *
      * <code>int32 content_block_index = 2;</code>
@@ -636,7 +636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which block of the turn, from 0. Pieces of several blocks may come in turns.
+     * Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
      * </pre>
      *
      * <code>int32 content_block_index = 2;</code>

@@ -12,7 +12,7 @@ public interface ContentBlockDeltaEventOrBuilder extends
 
   /**
    * <pre>
-   * The piece.
+   * The part.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -21,7 +21,7 @@ public interface ContentBlockDeltaEventOrBuilder extends
   boolean hasDelta();
   /**
    * <pre>
-   * The piece.
+   * The part.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -30,7 +30,7 @@ public interface ContentBlockDeltaEventOrBuilder extends
   ai.switchboard.v1.ContentBlockDelta getDelta();
   /**
    * <pre>
-   * The piece.
+   * The part.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDelta delta = 1;</code>
@@ -39,7 +39,7 @@ public interface ContentBlockDeltaEventOrBuilder extends
 
   /**
    * <pre>
-   * Which block of the turn, from 0. Pieces of several blocks may come in turns.
+   * Index of the block in the turn, from 0. Deltas of different blocks can be interleaved.
    * </pre>
    *
    * <code>int32 content_block_index = 2;</code>

@@ -12,7 +12,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * Words; may be empty.
+   * Text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words; may be empty.
+   * Text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface ContentBlockDeltaOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Words; may be empty.
+   * Text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -41,7 +41,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -50,7 +50,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasToolUse();
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -59,7 +59,7 @@ public interface ContentBlockDeltaOrBuilder extends
   ai.switchboard.v1.ToolUseBlockDelta getToolUse();
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockDelta tool_use = 2;</code>
@@ -68,7 +68,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A piece of what a tool at Bedrock answered.
+   * Part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -77,7 +77,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasToolResult();
   /**
    * <pre>
-   * A piece of what a tool at Bedrock answered.
+   * Part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -86,7 +86,7 @@ public interface ContentBlockDeltaOrBuilder extends
   ai.switchboard.v1.ToolResultDelta getToolResult();
   /**
    * <pre>
-   * A piece of what a tool at Bedrock answered.
+   * Part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultDelta tool_result = 3;</code>
@@ -95,7 +95,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -104,7 +104,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasReasoningContent();
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -113,7 +113,7 @@ public interface ContentBlockDeltaOrBuilder extends
   ai.switchboard.v1.ReasoningContentBlockDelta getReasoningContent();
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlockDelta reasoning_content = 4;</code>
@@ -122,7 +122,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A citation, whole.
+   * One complete citation.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -131,7 +131,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasCitation();
   /**
    * <pre>
-   * A citation, whole.
+   * One complete citation.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -140,7 +140,7 @@ public interface ContentBlockDeltaOrBuilder extends
   ai.switchboard.v1.CitationsDelta getCitation();
   /**
    * <pre>
-   * A citation, whole.
+   * One complete citation.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsDelta citation = 5;</code>
@@ -149,7 +149,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -158,7 +158,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasImage();
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -167,7 +167,7 @@ public interface ContentBlockDeltaOrBuilder extends
   ai.switchboard.v1.ImageBlockDelta getImage();
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockDelta image = 6;</code>
@@ -176,7 +176,7 @@ public interface ContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -185,7 +185,7 @@ public interface ContentBlockDeltaOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -194,7 +194,7 @@ public interface ContentBlockDeltaOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

@@ -12,7 +12,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+   * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+   * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface ContentBlockOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Words. May be empty in a reply; Bedrock refuses blank text in a request.
+   * Text. Can be empty in a reply; Bedrock rejects blank text in a request.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -41,7 +41,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A picture, in turns of the user.
+   * An image. Only in user turns.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -50,7 +50,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasImage();
   /**
    * <pre>
-   * A picture, in turns of the user.
+   * An image. Only in user turns.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -59,7 +59,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.ImageBlock getImage();
   /**
    * <pre>
-   * A picture, in turns of the user.
+   * An image. Only in user turns.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 2;</code>
@@ -68,7 +68,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A document, in turns of the user; a turn with a document needs a text block too.
+   * A document. Only in user turns; a turn with a document needs a text block too.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -77,7 +77,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasDocument();
   /**
    * <pre>
-   * A document, in turns of the user; a turn with a document needs a text block too.
+   * A document. Only in user turns; a turn with a document needs a text block too.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -86,7 +86,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.DocumentBlock getDocument();
   /**
    * <pre>
-   * A document, in turns of the user; a turn with a document needs a text block too.
+   * A document. Only in user turns; a turn with a document needs a text block too.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentBlock document = 3;</code>
@@ -95,7 +95,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -104,7 +104,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasVideo();
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -113,7 +113,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.VideoBlock getVideo();
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 4;</code>
@@ -122,7 +122,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -131,7 +131,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasAudio();
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -140,7 +140,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.AudioBlock getAudio();
   /**
    * <pre>
-   * A sound recording.
+   * Audio.
    * </pre>
    *
    * <code>.switchboard.v1.AudioBlock audio = 5;</code>
@@ -149,7 +149,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -158,7 +158,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasToolUse();
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -167,7 +167,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.ToolUseBlock getToolUse();
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlock tool_use = 6;</code>
@@ -176,7 +176,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * What the tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -185,7 +185,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasToolResult();
   /**
    * <pre>
-   * What the tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -194,7 +194,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.ToolResultBlock getToolResult();
   /**
    * <pre>
-   * What the tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlock tool_result = 7;</code>
@@ -203,7 +203,8 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+   * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+   * content.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -212,7 +213,8 @@ public interface ContentBlockOrBuilder extends
   boolean hasGuardContent();
   /**
    * <pre>
-   * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+   * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+   * content.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -221,7 +223,8 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.GuardrailConverseContentBlock getGuardContent();
   /**
    * <pre>
-   * Content that a guardrail looks at. With one of these in a request, the guardrail looks at nothing else.
+   * Content for the guardrail to evaluate. If a request has such a block, the guardrail evaluates no other
+   * content.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 8;</code>
@@ -230,7 +233,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -239,7 +242,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasCachePoint();
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -248,7 +251,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.CachePointBlock getCachePoint();
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 9;</code>
@@ -257,7 +260,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * What the model thought before it answered. Send it back unmodified, or not at all.
+   * The model's reasoning. Send it back unmodified, or omit it.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -266,7 +269,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasReasoningContent();
   /**
    * <pre>
-   * What the model thought before it answered. Send it back unmodified, or not at all.
+   * The model's reasoning. Send it back unmodified, or omit it.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -275,7 +278,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.ReasoningContentBlock getReasoningContent();
   /**
    * <pre>
-   * What the model thought before it answered. Send it back unmodified, or not at all.
+   * The model's reasoning. Send it back unmodified, or omit it.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningContentBlock reasoning_content = 10;</code>
@@ -284,7 +287,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Words with their sources.
+   * Generated text with citations.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -293,7 +296,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasCitationsContent();
   /**
    * <pre>
-   * Words with their sources.
+   * Generated text with citations.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -302,7 +305,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.CitationsContentBlock getCitationsContent();
   /**
    * <pre>
-   * Words with their sources.
+   * Generated text with citations.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsContentBlock citations_content = 11;</code>
@@ -338,7 +341,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Makes a declared tool available from here on; in "system" turns only.
+   * Makes a declared tool available from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -347,7 +350,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasToolAddition();
   /**
    * <pre>
-   * Makes a declared tool available from here on; in "system" turns only.
+   * Makes a declared tool available from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -356,7 +359,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.ToolAdditionBlock getToolAddition();
   /**
    * <pre>
-   * Makes a declared tool available from here on; in "system" turns only.
+   * Makes a declared tool available from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolAdditionBlock tool_addition = 13;</code>
@@ -365,7 +368,7 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Takes a tool away from here on; in "system" turns only.
+   * Makes a tool unavailable from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -374,7 +377,7 @@ public interface ContentBlockOrBuilder extends
   boolean hasToolRemoval();
   /**
    * <pre>
-   * Takes a tool away from here on; in "system" turns only.
+   * Makes a tool unavailable from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -383,7 +386,7 @@ public interface ContentBlockOrBuilder extends
   ai.switchboard.v1.ToolRemovalBlock getToolRemoval();
   /**
    * <pre>
-   * Takes a tool away from here on; in "system" turns only.
+   * Makes a tool unavailable from this turn on. Only in "system" turns.
    * </pre>
    *
    * <code>.switchboard.v1.ToolRemovalBlock tool_removal = 14;</code>
@@ -392,8 +395,8 @@ public interface ContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-   * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+   * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+   * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -402,8 +405,8 @@ public interface ContentBlockOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-   * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+   * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+   * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -412,8 +415,8 @@ public interface ContentBlockOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of content that Bedrock sent and this contract does not know yet: the block's exact JSON object, such as
-   * {"newKind":{…}}. Sent back as the next turn, it reaches Bedrock unchanged.
+   * Kind of block that Bedrock sent and this contract does not define: the block's exact JSON object, such
+   * as {"newKind":{…}}. If it is sent back in a later turn, it reaches Bedrock unchanged.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

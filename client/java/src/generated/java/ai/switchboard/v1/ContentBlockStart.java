@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How a block begins.
+ * Start of a content block.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ContentBlockStart}
@@ -101,7 +101,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_USE_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -113,7 +113,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -128,7 +128,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -144,7 +144,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_RESULT_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A tool that runs at Bedrock answers.
+   * Result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -156,7 +156,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool that runs at Bedrock answers.
+   * Result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool that runs at Bedrock answers.
+   * Result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -187,7 +187,7 @@ private static final long serialVersionUID = 0L;
   public static final int IMAGE_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -214,7 +214,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -230,7 +230,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of block that this contract does not know yet: its exact JSON object.
+   * Kind of block that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -241,7 +241,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of block that this contract does not know yet: its exact JSON object.
+   * Kind of block that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -264,7 +264,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of block that this contract does not know yet: its exact JSON object.
+   * Kind of block that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How a block begins.
+   * Start of a content block.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ContentBlockStart}
@@ -728,7 +728,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolUseBlockStart, ai.switchboard.v1.ToolUseBlockStart.Builder, ai.switchboard.v1.ToolUseBlockStartOrBuilder> toolUseBuilder_;
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -740,7 +740,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -762,7 +762,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -780,7 +780,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -798,7 +798,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -825,7 +825,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -848,7 +848,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -858,7 +858,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -876,7 +876,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model asks for a tool.
+     * The model requests a tool call.
      * </pre>
      *
      * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -904,7 +904,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolResultBlockStart, ai.switchboard.v1.ToolResultBlockStart.Builder, ai.switchboard.v1.ToolResultBlockStartOrBuilder> toolResultBuilder_;
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -916,7 +916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -938,7 +938,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -956,7 +956,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -974,7 +974,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -1001,7 +1001,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -1024,7 +1024,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -1034,7 +1034,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -1052,7 +1052,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock answers.
+     * Result of a tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -1080,7 +1080,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ImageBlockStart, ai.switchboard.v1.ImageBlockStart.Builder, ai.switchboard.v1.ImageBlockStartOrBuilder> imageBuilder_;
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1092,7 +1092,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1114,7 +1114,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1132,7 +1132,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1150,7 +1150,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1177,7 +1177,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1200,7 +1200,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1210,7 +1210,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1228,7 +1228,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -1254,7 +1254,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1266,7 +1266,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1290,7 +1290,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1315,7 +1315,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1332,7 +1332,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1348,7 +1348,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of block that this contract does not know yet: its exact JSON object.
+     * Kind of block that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

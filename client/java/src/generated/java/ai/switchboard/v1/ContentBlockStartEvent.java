@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A block begins.
+ * A content block starts.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ContentBlockStartEvent}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ContentBlockStart start_;
   /**
    * <pre>
-   * What kind of block.
+   * Kind of the block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What kind of block.
+   * Kind of the block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What kind of block.
+   * Kind of the block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private int contentBlockIndex_ = 0;
   /**
    * <pre>
-   * Which block of the turn, from 0.
+   * Index of the block in the turn, from 0.
    * </pre>
    *
    * <code>int32 content_block_index = 2;</code>
@@ -285,7 +285,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A block begins.
+   * A content block starts.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ContentBlockStartEvent}
@@ -455,7 +455,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ContentBlockStart, ai.switchboard.v1.ContentBlockStart.Builder, ai.switchboard.v1.ContentBlockStartOrBuilder> startBuilder_;
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -466,7 +466,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -481,7 +481,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -499,7 +499,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -517,7 +517,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -542,7 +542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -559,7 +559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -571,7 +571,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What kind of block.
+     * Kind of the block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -608,7 +608,7 @@ private static final long serialVersionUID = 0L;
     private int contentBlockIndex_ ;
     /**
      * <pre>
-     * Which block of the turn, from 0.
+     * Index of the block in the turn, from 0.
      * </pre>
      *
      * <code>int32 content_block_index = 2;</code>
@@ -620,7 +620,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which block of the turn, from 0.
+     * Index of the block in the turn, from 0.
      * </pre>
      *
      * <code>int32 content_block_index = 2;</code>
@@ -636,7 +636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which block of the turn, from 0.
+     * Index of the block in the turn, from 0.
      * </pre>
      *
      * <code>int32 content_block_index = 2;</code>

@@ -12,7 +12,7 @@ public interface ContentBlockStartEventOrBuilder extends
 
   /**
    * <pre>
-   * What kind of block.
+   * Kind of the block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -21,7 +21,7 @@ public interface ContentBlockStartEventOrBuilder extends
   boolean hasStart();
   /**
    * <pre>
-   * What kind of block.
+   * Kind of the block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -30,7 +30,7 @@ public interface ContentBlockStartEventOrBuilder extends
   ai.switchboard.v1.ContentBlockStart getStart();
   /**
    * <pre>
-   * What kind of block.
+   * Kind of the block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStart start = 1;</code>
@@ -39,7 +39,7 @@ public interface ContentBlockStartEventOrBuilder extends
 
   /**
    * <pre>
-   * Which block of the turn, from 0.
+   * Index of the block in the turn, from 0.
    * </pre>
    *
    * <code>int32 content_block_index = 2;</code>

@@ -12,7 +12,7 @@ public interface ContentBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -21,7 +21,7 @@ public interface ContentBlockStartOrBuilder extends
   boolean hasToolUse();
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -30,7 +30,7 @@ public interface ContentBlockStartOrBuilder extends
   ai.switchboard.v1.ToolUseBlockStart getToolUse();
   /**
    * <pre>
-   * The model asks for a tool.
+   * The model requests a tool call.
    * </pre>
    *
    * <code>.switchboard.v1.ToolUseBlockStart tool_use = 1;</code>
@@ -39,7 +39,7 @@ public interface ContentBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * A tool that runs at Bedrock answers.
+   * Result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -48,7 +48,7 @@ public interface ContentBlockStartOrBuilder extends
   boolean hasToolResult();
   /**
    * <pre>
-   * A tool that runs at Bedrock answers.
+   * Result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -57,7 +57,7 @@ public interface ContentBlockStartOrBuilder extends
   ai.switchboard.v1.ToolResultBlockStart getToolResult();
   /**
    * <pre>
-   * A tool that runs at Bedrock answers.
+   * Result of a tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.ToolResultBlockStart tool_result = 2;</code>
@@ -66,7 +66,7 @@ public interface ContentBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -75,7 +75,7 @@ public interface ContentBlockStartOrBuilder extends
   boolean hasImage();
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -84,7 +84,7 @@ public interface ContentBlockStartOrBuilder extends
   ai.switchboard.v1.ImageBlockStart getImage();
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlockStart image = 3;</code>
@@ -93,7 +93,7 @@ public interface ContentBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * A kind of block that this contract does not know yet: its exact JSON object.
+   * Kind of block that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -102,7 +102,7 @@ public interface ContentBlockStartOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of block that this contract does not know yet: its exact JSON object.
+   * Kind of block that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -111,7 +111,7 @@ public interface ContentBlockStartOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of block that this contract does not know yet: its exact JSON object.
+   * Kind of block that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

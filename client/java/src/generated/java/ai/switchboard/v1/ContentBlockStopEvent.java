@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A block ends.
+ * A content block is complete.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ContentBlockStopEvent}
@@ -56,7 +56,7 @@ private static final long serialVersionUID = 0L;
   private int contentBlockIndex_ = 0;
   /**
    * <pre>
-   * Which block of the turn, from 0.
+   * Index of the block in the turn, from 0.
    * </pre>
    *
    * <code>int32 content_block_index = 1;</code>
@@ -230,7 +230,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ContentBlockStopEvent}
@@ -369,7 +369,7 @@ private static final long serialVersionUID = 0L;
     private int contentBlockIndex_ ;
     /**
      * <pre>
-     * Which block of the turn, from 0.
+     * Index of the block in the turn, from 0.
      * </pre>
      *
      * <code>int32 content_block_index = 1;</code>
@@ -381,7 +381,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which block of the turn, from 0.
+     * Index of the block in the turn, from 0.
      * </pre>
      *
      * <code>int32 content_block_index = 1;</code>
@@ -397,7 +397,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which block of the turn, from 0.
+     * Index of the block in the turn, from 0.
      * </pre>
      *
      * <code>int32 content_block_index = 1;</code>

@@ -12,7 +12,7 @@ public interface ContentBlockStopEventOrBuilder extends
 
   /**
    * <pre>
-   * Which block of the turn, from 0.
+   * Index of the block in the turn, from 0.
    * </pre>
    *
    * <code>int32 content_block_index = 1;</code>

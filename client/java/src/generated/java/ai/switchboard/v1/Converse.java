@@ -246,197 +246,202 @@ public final class Converse extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n\035switchboard/v1/converse.proto\022\016switchb" +
-      "oard.v1\032\036google/protobuf/duration.proto\032" +
-      "\034google/protobuf/struct.proto\032\034switchboa" +
-      "rd/v1/content.proto\032\036switchboard/v1/guar" +
-      "drail.proto\032\032switchboard/v1/route.proto\032" +
-      "\032switchboard/v1/usage.proto\"\363\007\n\017Converse" +
-      "Request\022\021\n\ttask_type\030\001 \001(\t\022)\n\010messages\030\002" +
-      " \003(\0132\027.switchboard.v1.Message\0222\n\006system\030" +
-      "\003 \003(\0132\".switchboard.v1.SystemContentBloc" +
-      "k\022@\n\020inference_config\030\005 \001(\0132&.switchboar" +
-      "d.v1.InferenceConfiguration\0226\n\013tool_conf" +
-      "ig\030\006 \001(\0132!.switchboard.v1.ToolConfigurat" +
-      "ion\022@\n\020guardrail_config\030\007 \001(\0132&.switchbo" +
-      "ard.v1.GuardrailConfiguration\022B\n\037additio" +
-      "nal_model_request_fields\030\010 \001(\0132\027.google." +
-      "protobuf.StructH\000\022.\n$additional_model_re" +
-      "quest_fields_json\030\t \001(\tH\000\022N\n\020prompt_vari" +
-      "ables\030\n \003(\01324.switchboard.v1.ConverseReq" +
-      "uest.PromptVariablesEntry\022-\n%additional_" +
-      "model_response_field_paths\030\013 \003(\t\022N\n\020requ" +
-      "est_metadata\030\014 \003(\01324.switchboard.v1.Conv" +
-      "erseRequest.RequestMetadataEntry\022D\n\022perf" +
-      "ormance_config\030\r \001(\0132(.switchboard.v1.Pe" +
-      "rformanceConfiguration\0221\n\014service_tier\030\016" +
-      " \001(\0132\033.switchboard.v1.ServiceTier\0223\n\rout" +
-      "put_config\030\017 \001(\0132\034.switchboard.v1.Output" +
-      "Config\032\\\n\024PromptVariablesEntry\022\013\n\003key\030\001 " +
-      "\001(\t\0223\n\005value\030\002 \001(\0132$.switchboard.v1.Prom" +
-      "ptVariableValues:\0028\001\0326\n\024RequestMetadataE" +
-      "ntry\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t:\0028\001B\033\n\031" +
-      "additional_request_fieldsJ\004\010\004\020\005R\010model_i" +
-      "d\"\240\001\n\026InferenceConfiguration\022\027\n\nmax_toke" +
-      "ns\030\001 \001(\005H\000\210\001\001\022\030\n\013temperature\030\002 \001(\001H\001\210\001\001\022" +
-      "\022\n\005top_p\030\003 \001(\001H\002\210\001\001\022\026\n\016stop_sequences\030\004 " +
-      "\003(\tB\r\n\013_max_tokensB\016\n\014_temperatureB\010\n\006_t" +
-      "op_p\"\350\001\n\026GuardrailConfiguration\022!\n\024guard" +
-      "rail_identifier\030\001 \001(\tH\000\210\001\001\022\036\n\021guardrail_" +
-      "version\030\002 \001(\tH\001\210\001\001\022\022\n\005trace\030\003 \001(\tH\002\210\001\001\022#" +
-      "\n\026stream_processing_mode\030\004 \001(\tH\003\210\001\001B\027\n\025_" +
-      "guardrail_identifierB\024\n\022_guardrail_versi" +
-      "onB\010\n\006_traceB\031\n\027_stream_processing_mode\"" +
-      "/\n\024PromptVariableValues\022\016\n\004text\030\001 \001(\tH\000B" +
-      "\007\n\005value\"<\n\030PerformanceConfiguration\022\024\n\007" +
-      "latency\030\001 \001(\tH\000\210\001\001B\n\n\010_latency\"\033\n\013Servic" +
-      "eTier\022\014\n\004type\030\001 \001(\t\"a\n\014OutputConfig\0221\n\013t" +
-      "ext_format\030\001 \001(\0132\034.switchboard.v1.Output" +
-      "Format\022\023\n\006effort\030\002 \001(\tH\000\210\001\001B\t\n\007_effort\"V" +
-      "\n\014OutputFormat\022\014\n\004type\030\001 \001(\t\0228\n\tstructur" +
-      "e\030\002 \001(\0132%.switchboard.v1.OutputFormatStr" +
-      "ucture\"a\n\025OutputFormatStructure\022;\n\013json_" +
-      "schema\030\001 \001(\0132$.switchboard.v1.JsonSchema" +
-      "DefinitionH\000B\013\n\tstructure\"l\n\024JsonSchemaD" +
-      "efinition\022\016\n\006schema\030\001 \001(\t\022\021\n\004name\030\002 \001(\tH" +
-      "\000\210\001\001\022\030\n\013description\030\003 \001(\tH\001\210\001\001B\007\n\005_nameB" +
-      "\016\n\014_description\"\342\004\n\020ConverseResponse\022.\n\006" +
-      "output\030\001 \001(\0132\036.switchboard.v1.ConverseOu" +
-      "tput\022/\n\013stop_reason\030\002 \001(\0162\032.switchboard." +
-      "v1.StopReason\022\027\n\017raw_stop_reason\030\003 \001(\t\022)" +
-      "\n\005usage\030\004 \001(\0132\032.switchboard.v1.TokenUsag" +
-      "e\0220\n\007metrics\030\005 \001(\0132\037.switchboard.v1.Conv" +
-      "erseMetrics\0222\n%additional_model_response" +
-      "_fields_json\030\006 \001(\tH\000\210\001\001\022,\n\005trace\030\007 \001(\0132\035" +
-      ".switchboard.v1.ConverseTrace\022D\n\022perform" +
-      "ance_config\030\010 \001(\0132(.switchboard.v1.Perfo" +
-      "rmanceConfiguration\0221\n\014service_tier\030\t \001(" +
-      "\0132\033.switchboard.v1.ServiceTier\022$\n\005route\030" +
-      "\n \001(\0132\025.switchboard.v1.Route\022(\n\007latency\030" +
-      "\013 \001(\0132\027.switchboard.v1.Latency\022\"\n\004cost\030\014" +
-      " \001(\0132\024.switchboard.v1.CostB(\n&_additiona" +
-      "l_model_response_fields_json\"F\n\016Converse" +
-      "Output\022*\n\007message\030\001 \001(\0132\027.switchboard.v1" +
-      ".MessageH\000B\010\n\006output\"%\n\017ConverseMetrics\022" +
-      "\022\n\nlatency_ms\030\001 \001(\003\"\223\001\n\007Latency\022.\n\013first" +
-      "_token\030\001 \001(\0132\031.google.protobuf.Duration\022" +
-      "(\n\005total\030\002 \001(\0132\031.google.protobuf.Duratio" +
-      "n\022.\n\013switchboard\030\003 \001(\0132\031.google.protobuf" +
-      ".Duration\"\265\004\n\026ConverseStreamResponse\022&\n\005" +
-      "route\030\001 \001(\0132\025.switchboard.v1.RouteH\000\022:\n\r" +
-      "message_start\030\002 \001(\0132!.switchboard.v1.Mes" +
-      "sageStartEventH\000\022E\n\023content_block_start\030" +
-      "\003 \001(\0132&.switchboard.v1.ContentBlockStart" +
-      "EventH\000\022E\n\023content_block_delta\030\004 \001(\0132&.s" +
-      "witchboard.v1.ContentBlockDeltaEventH\000\022C" +
-      "\n\022content_block_stop\030\005 \001(\0132%.switchboard" +
-      ".v1.ContentBlockStopEventH\000\0228\n\014message_s" +
-      "top\030\006 \001(\0132 .switchboard.v1.MessageStopEv" +
-      "entH\000\022/\n\007restart\030\007 \001(\0132\034.switchboard.v1." +
-      "RestartEventH\000\022?\n\010metadata\030\010 \001(\0132+.switc" +
-      "hboard.v1.ConverseStreamMetadataEventH\000\022" +
-      "/\n\007unknown\030\t \001(\0132\034.switchboard.v1.Unknow" +
-      "nEventH\000B\007\n\005event\"!\n\021MessageStartEvent\022\014" +
-      "\n\004role\030\001 \001(\t\"g\n\026ContentBlockStartEvent\0220" +
-      "\n\005start\030\001 \001(\0132!.switchboard.v1.ContentBl" +
-      "ockStart\022\033\n\023content_block_index\030\002 \001(\005\"\332\001" +
-      "\n\021ContentBlockStart\0225\n\010tool_use\030\001 \001(\0132!." +
-      "switchboard.v1.ToolUseBlockStartH\000\022;\n\013to" +
-      "ol_result\030\002 \001(\0132$.switchboard.v1.ToolRes" +
-      "ultBlockStartH\000\0220\n\005image\030\003 \001(\0132\037.switchb" +
-      "oard.v1.ImageBlockStartH\000\022\026\n\014unknown_jso" +
-      "n\030d \001(\tH\000B\007\n\005start\"R\n\021ToolUseBlockStart\022" +
-      "\023\n\013tool_use_id\030\001 \001(\t\022\014\n\004name\030\002 \001(\t\022\021\n\004ty" +
-      "pe\030\003 \001(\tH\000\210\001\001B\007\n\005_type\"g\n\024ToolResultBloc" +
-      "kStart\022\023\n\013tool_use_id\030\001 \001(\t\022\021\n\004type\030\002 \001(" +
-      "\tH\000\210\001\001\022\023\n\006status\030\003 \001(\tH\001\210\001\001B\007\n\005_typeB\t\n\007" +
-      "_status\"!\n\017ImageBlockStart\022\016\n\006format\030\001 \001" +
-      "(\t\"g\n\026ContentBlockDeltaEvent\0220\n\005delta\030\001 " +
-      "\001(\0132!.switchboard.v1.ContentBlockDelta\022\033" +
-      "\n\023content_block_index\030\002 \001(\005\"\342\002\n\021ContentB" +
-      "lockDelta\022\016\n\004text\030\001 \001(\tH\000\0225\n\010tool_use\030\002 " +
-      "\001(\0132!.switchboard.v1.ToolUseBlockDeltaH\000" +
-      "\0226\n\013tool_result\030\003 \001(\0132\037.switchboard.v1.T" +
-      "oolResultDeltaH\000\022G\n\021reasoning_content\030\004 " +
-      "\001(\0132*.switchboard.v1.ReasoningContentBlo" +
-      "ckDeltaH\000\0222\n\010citation\030\005 \001(\0132\036.switchboar" +
-      "d.v1.CitationsDeltaH\000\0220\n\005image\030\006 \001(\0132\037.s" +
-      "witchboard.v1.ImageBlockDeltaH\000\022\026\n\014unkno" +
-      "wn_json\030d \001(\tH\000B\007\n\005delta\"\"\n\021ToolUseBlock" +
-      "Delta\022\r\n\005input\030\001 \001(\t\"G\n\017ToolResultDelta\022" +
-      "4\n\006blocks\030\001 \003(\0132$.switchboard.v1.ToolRes" +
-      "ultBlockDelta\"\\\n\024ToolResultBlockDelta\022\016\n" +
-      "\004text\030\001 \001(\tH\000\022\023\n\tjson_text\030\002 \001(\tH\000\022\026\n\014un" +
-      "known_json\030d \001(\tH\000B\007\n\005block\"~\n\032Reasoning" +
-      "ContentBlockDelta\022\016\n\004text\030\001 \001(\tH\000\022\032\n\020red" +
-      "acted_content\030\002 \001(\014H\000\022\023\n\tsignature\030\003 \001(\t" +
-      "H\000\022\026\n\014unknown_json\030d \001(\tH\000B\007\n\005delta\"\306\001\n\016" +
-      "CitationsDelta\022\022\n\005title\030\001 \001(\tH\000\210\001\001\022\023\n\006so" +
-      "urce\030\002 \001(\tH\001\210\001\001\022B\n\016source_content\030\003 \003(\0132" +
-      "*.switchboard.v1.CitationSourceContentDe" +
-      "lta\0222\n\010location\030\004 \001(\0132 .switchboard.v1.C" +
-      "itationLocationB\010\n\006_titleB\t\n\007_source\"8\n\032" +
-      "CitationSourceContentDelta\022\021\n\004text\030\001 \001(\t" +
-      "H\000\210\001\001B\007\n\005_text\"i\n\017ImageBlockDelta\022+\n\006sou" +
-      "rce\030\001 \001(\0132\033.switchboard.v1.ImageSource\022)" +
-      "\n\005error\030\002 \001(\0132\032.switchboard.v1.ErrorBloc" +
-      "k\"4\n\025ContentBlockStopEvent\022\033\n\023content_bl" +
-      "ock_index\030\001 \001(\005\"\272\001\n\020MessageStopEvent\022/\n\013" +
-      "stop_reason\030\001 \001(\0162\032.switchboard.v1.StopR" +
-      "eason\022\027\n\017raw_stop_reason\030\002 \001(\t\0222\n%additi" +
-      "onal_model_response_fields_json\030\003 \001(\tH\000\210" +
-      "\001\001B(\n&_additional_model_response_fields_" +
-      "json\"\036\n\014RestartEvent\022\016\n\006reason\030\001 \001(\t\"\357\002\n" +
-      "\033ConverseStreamMetadataEvent\022)\n\005usage\030\001 " +
+      "oard.v1\032\034google/api/annotations.proto\032\036g" +
+      "oogle/protobuf/duration.proto\032\034google/pr" +
+      "otobuf/struct.proto\032\034switchboard/v1/cont" +
+      "ent.proto\032\036switchboard/v1/guardrail.prot" +
+      "o\032\032switchboard/v1/route.proto\032\032switchboa" +
+      "rd/v1/usage.proto\"\363\007\n\017ConverseRequest\022\021\n" +
+      "\ttask_type\030\001 \001(\t\022)\n\010messages\030\002 \003(\0132\027.swi" +
+      "tchboard.v1.Message\0222\n\006system\030\003 \003(\0132\".sw" +
+      "itchboard.v1.SystemContentBlock\022@\n\020infer" +
+      "ence_config\030\005 \001(\0132&.switchboard.v1.Infer" +
+      "enceConfiguration\0226\n\013tool_config\030\006 \001(\0132!" +
+      ".switchboard.v1.ToolConfiguration\022@\n\020gua" +
+      "rdrail_config\030\007 \001(\0132&.switchboard.v1.Gua" +
+      "rdrailConfiguration\022B\n\037additional_model_" +
+      "request_fields\030\010 \001(\0132\027.google.protobuf.S" +
+      "tructH\000\022.\n$additional_model_request_fiel" +
+      "ds_json\030\t \001(\tH\000\022N\n\020prompt_variables\030\n \003(" +
+      "\01324.switchboard.v1.ConverseRequest.Promp" +
+      "tVariablesEntry\022-\n%additional_model_resp" +
+      "onse_field_paths\030\013 \003(\t\022N\n\020request_metada" +
+      "ta\030\014 \003(\01324.switchboard.v1.ConverseReques" +
+      "t.RequestMetadataEntry\022D\n\022performance_co" +
+      "nfig\030\r \001(\0132(.switchboard.v1.PerformanceC" +
+      "onfiguration\0221\n\014service_tier\030\016 \001(\0132\033.swi" +
+      "tchboard.v1.ServiceTier\0223\n\routput_config" +
+      "\030\017 \001(\0132\034.switchboard.v1.OutputConfig\032\\\n\024" +
+      "PromptVariablesEntry\022\013\n\003key\030\001 \001(\t\0223\n\005val" +
+      "ue\030\002 \001(\0132$.switchboard.v1.PromptVariable" +
+      "Values:\0028\001\0326\n\024RequestMetadataEntry\022\013\n\003ke" +
+      "y\030\001 \001(\t\022\r\n\005value\030\002 \001(\t:\0028\001B\033\n\031additional" +
+      "_request_fieldsJ\004\010\004\020\005R\010model_id\"\240\001\n\026Infe" +
+      "renceConfiguration\022\027\n\nmax_tokens\030\001 \001(\005H\000" +
+      "\210\001\001\022\030\n\013temperature\030\002 \001(\001H\001\210\001\001\022\022\n\005top_p\030\003" +
+      " \001(\001H\002\210\001\001\022\026\n\016stop_sequences\030\004 \003(\tB\r\n\013_ma" +
+      "x_tokensB\016\n\014_temperatureB\010\n\006_top_p\"\350\001\n\026G" +
+      "uardrailConfiguration\022!\n\024guardrail_ident" +
+      "ifier\030\001 \001(\tH\000\210\001\001\022\036\n\021guardrail_version\030\002 " +
+      "\001(\tH\001\210\001\001\022\022\n\005trace\030\003 \001(\tH\002\210\001\001\022#\n\026stream_p" +
+      "rocessing_mode\030\004 \001(\tH\003\210\001\001B\027\n\025_guardrail_" +
+      "identifierB\024\n\022_guardrail_versionB\010\n\006_tra" +
+      "ceB\031\n\027_stream_processing_mode\"/\n\024PromptV" +
+      "ariableValues\022\016\n\004text\030\001 \001(\tH\000B\007\n\005value\"<" +
+      "\n\030PerformanceConfiguration\022\024\n\007latency\030\001 " +
+      "\001(\tH\000\210\001\001B\n\n\010_latency\"\033\n\013ServiceTier\022\014\n\004t" +
+      "ype\030\001 \001(\t\"a\n\014OutputConfig\0221\n\013text_format" +
+      "\030\001 \001(\0132\034.switchboard.v1.OutputFormat\022\023\n\006" +
+      "effort\030\002 \001(\tH\000\210\001\001B\t\n\007_effort\"V\n\014OutputFo" +
+      "rmat\022\014\n\004type\030\001 \001(\t\0228\n\tstructure\030\002 \001(\0132%." +
+      "switchboard.v1.OutputFormatStructure\"a\n\025" +
+      "OutputFormatStructure\022;\n\013json_schema\030\001 \001" +
+      "(\0132$.switchboard.v1.JsonSchemaDefinition" +
+      "H\000B\013\n\tstructure\"l\n\024JsonSchemaDefinition\022" +
+      "\016\n\006schema\030\001 \001(\t\022\021\n\004name\030\002 \001(\tH\000\210\001\001\022\030\n\013de" +
+      "scription\030\003 \001(\tH\001\210\001\001B\007\n\005_nameB\016\n\014_descri" +
+      "ption\"\342\004\n\020ConverseResponse\022.\n\006output\030\001 \001" +
+      "(\0132\036.switchboard.v1.ConverseOutput\022/\n\013st" +
+      "op_reason\030\002 \001(\0162\032.switchboard.v1.StopRea" +
+      "son\022\027\n\017raw_stop_reason\030\003 \001(\t\022)\n\005usage\030\004 " +
       "\001(\0132\032.switchboard.v1.TokenUsage\0220\n\007metri" +
-      "cs\030\002 \001(\0132\037.switchboard.v1.ConverseMetric" +
-      "s\022,\n\005trace\030\003 \001(\0132\035.switchboard.v1.Conver" +
-      "seTrace\022D\n\022performance_config\030\004 \001(\0132(.sw" +
-      "itchboard.v1.PerformanceConfiguration\0221\n" +
-      "\014service_tier\030\005 \001(\0132\033.switchboard.v1.Ser" +
-      "viceTier\022(\n\007latency\030\006 \001(\0132\027.switchboard." +
-      "v1.Latency\022\"\n\004cost\030\t \001(\0132\024.switchboard.v" +
-      "1.Cost\"0\n\014UnknownEvent\022\022\n\nevent_type\030\001 \001" +
-      "(\t\022\014\n\004json\030\002 \001(\t\"X\n\022CountTokensRequest\022\021" +
-      "\n\ttask_type\030\001 \001(\t\022/\n\005input\030\002 \001(\0132 .switc" +
-      "hboard.v1.CountTokensInput\"\230\001\n\020CountToke" +
-      "nsInput\022@\n\014invoke_model\030\001 \001(\0132(.switchbo" +
-      "ard.v1.InvokeModelTokensRequestH\000\0229\n\010con" +
-      "verse\030\002 \001(\0132%.switchboard.v1.ConverseTok" +
-      "ensRequestH\000B\007\n\005input\"(\n\030InvokeModelToke" +
-      "nsRequest\022\014\n\004body\030\001 \001(\014\"\277\002\n\025ConverseToke" +
-      "nsRequest\022)\n\010messages\030\001 \003(\0132\027.switchboar" +
-      "d.v1.Message\0222\n\006system\030\002 \003(\0132\".switchboa" +
-      "rd.v1.SystemContentBlock\0226\n\013tool_config\030" +
-      "\003 \001(\0132!.switchboard.v1.ToolConfiguration" +
-      "\022B\n\037additional_model_request_fields\030\004 \001(" +
-      "\0132\027.google.protobuf.StructH\000\022.\n$addition" +
-      "al_model_request_fields_json\030\005 \001(\tH\000B\033\n\031" +
-      "additional_request_fields\"Q\n\023CountTokens" +
-      "Response\022\024\n\014input_tokens\030\001 \001(\005\022$\n\005route\030" +
-      "\002 \001(\0132\025.switchboard.v1.Route*\333\002\n\nStopRea" +
-      "son\022\033\n\027STOP_REASON_UNSPECIFIED\020\000\022\030\n\024STOP" +
-      "_REASON_END_TURN\020\001\022\030\n\024STOP_REASON_TOOL_U" +
-      "SE\020\002\022\032\n\026STOP_REASON_MAX_TOKENS\020\003\022\035\n\031STOP" +
-      "_REASON_STOP_SEQUENCE\020\004\022$\n STOP_REASON_G" +
-      "UARDRAIL_INTERVENED\020\005\022 \n\034STOP_REASON_CON" +
-      "TENT_FILTERED\020\006\022&\n\"STOP_REASON_MALFORMED" +
-      "_MODEL_OUTPUT\020\007\022\"\n\036STOP_REASON_MALFORMED" +
-      "_TOOL_USE\020\010\022-\n)STOP_REASON_MODEL_CONTEXT" +
-      "_WINDOW_EXCEEDED\020\t2\225\002\n\017ConverseService\022M" +
-      "\n\010Converse\022\037.switchboard.v1.ConverseRequ" +
-      "est\032 .switchboard.v1.ConverseResponse\022[\n" +
-      "\016ConverseStream\022\037.switchboard.v1.Convers" +
-      "eRequest\032&.switchboard.v1.ConverseStream" +
-      "Response0\001\022V\n\013CountTokens\022\".switchboard." +
+      "cs\030\005 \001(\0132\037.switchboard.v1.ConverseMetric" +
+      "s\0222\n%additional_model_response_fields_js" +
+      "on\030\006 \001(\tH\000\210\001\001\022,\n\005trace\030\007 \001(\0132\035.switchboa" +
+      "rd.v1.ConverseTrace\022D\n\022performance_confi" +
+      "g\030\010 \001(\0132(.switchboard.v1.PerformanceConf" +
+      "iguration\0221\n\014service_tier\030\t \001(\0132\033.switch" +
+      "board.v1.ServiceTier\022$\n\005route\030\n \001(\0132\025.sw" +
+      "itchboard.v1.Route\022(\n\007latency\030\013 \001(\0132\027.sw" +
+      "itchboard.v1.Latency\022\"\n\004cost\030\014 \001(\0132\024.swi" +
+      "tchboard.v1.CostB(\n&_additional_model_re" +
+      "sponse_fields_json\"F\n\016ConverseOutput\022*\n\007" +
+      "message\030\001 \001(\0132\027.switchboard.v1.MessageH\000" +
+      "B\010\n\006output\"%\n\017ConverseMetrics\022\022\n\nlatency" +
+      "_ms\030\001 \001(\003\"\223\001\n\007Latency\022.\n\013first_token\030\001 \001" +
+      "(\0132\031.google.protobuf.Duration\022(\n\005total\030\002" +
+      " \001(\0132\031.google.protobuf.Duration\022.\n\013switc" +
+      "hboard\030\003 \001(\0132\031.google.protobuf.Duration\"" +
+      "\265\004\n\026ConverseStreamResponse\022&\n\005route\030\001 \001(" +
+      "\0132\025.switchboard.v1.RouteH\000\022:\n\rmessage_st" +
+      "art\030\002 \001(\0132!.switchboard.v1.MessageStartE" +
+      "ventH\000\022E\n\023content_block_start\030\003 \001(\0132&.sw" +
+      "itchboard.v1.ContentBlockStartEventH\000\022E\n" +
+      "\023content_block_delta\030\004 \001(\0132&.switchboard" +
+      ".v1.ContentBlockDeltaEventH\000\022C\n\022content_" +
+      "block_stop\030\005 \001(\0132%.switchboard.v1.Conten" +
+      "tBlockStopEventH\000\0228\n\014message_stop\030\006 \001(\0132" +
+      " .switchboard.v1.MessageStopEventH\000\022/\n\007r" +
+      "estart\030\007 \001(\0132\034.switchboard.v1.RestartEve" +
+      "ntH\000\022?\n\010metadata\030\010 \001(\0132+.switchboard.v1." +
+      "ConverseStreamMetadataEventH\000\022/\n\007unknown" +
+      "\030\t \001(\0132\034.switchboard.v1.UnknownEventH\000B\007" +
+      "\n\005event\"!\n\021MessageStartEvent\022\014\n\004role\030\001 \001" +
+      "(\t\"g\n\026ContentBlockStartEvent\0220\n\005start\030\001 " +
+      "\001(\0132!.switchboard.v1.ContentBlockStart\022\033" +
+      "\n\023content_block_index\030\002 \001(\005\"\332\001\n\021ContentB" +
+      "lockStart\0225\n\010tool_use\030\001 \001(\0132!.switchboar" +
+      "d.v1.ToolUseBlockStartH\000\022;\n\013tool_result\030" +
+      "\002 \001(\0132$.switchboard.v1.ToolResultBlockSt" +
+      "artH\000\0220\n\005image\030\003 \001(\0132\037.switchboard.v1.Im" +
+      "ageBlockStartH\000\022\026\n\014unknown_json\030d \001(\tH\000B" +
+      "\007\n\005start\"R\n\021ToolUseBlockStart\022\023\n\013tool_us" +
+      "e_id\030\001 \001(\t\022\014\n\004name\030\002 \001(\t\022\021\n\004type\030\003 \001(\tH\000" +
+      "\210\001\001B\007\n\005_type\"g\n\024ToolResultBlockStart\022\023\n\013" +
+      "tool_use_id\030\001 \001(\t\022\021\n\004type\030\002 \001(\tH\000\210\001\001\022\023\n\006" +
+      "status\030\003 \001(\tH\001\210\001\001B\007\n\005_typeB\t\n\007_status\"!\n" +
+      "\017ImageBlockStart\022\016\n\006format\030\001 \001(\t\"g\n\026Cont" +
+      "entBlockDeltaEvent\0220\n\005delta\030\001 \001(\0132!.swit" +
+      "chboard.v1.ContentBlockDelta\022\033\n\023content_" +
+      "block_index\030\002 \001(\005\"\342\002\n\021ContentBlockDelta\022" +
+      "\016\n\004text\030\001 \001(\tH\000\0225\n\010tool_use\030\002 \001(\0132!.swit" +
+      "chboard.v1.ToolUseBlockDeltaH\000\0226\n\013tool_r" +
+      "esult\030\003 \001(\0132\037.switchboard.v1.ToolResultD" +
+      "eltaH\000\022G\n\021reasoning_content\030\004 \001(\0132*.swit" +
+      "chboard.v1.ReasoningContentBlockDeltaH\000\022" +
+      "2\n\010citation\030\005 \001(\0132\036.switchboard.v1.Citat" +
+      "ionsDeltaH\000\0220\n\005image\030\006 \001(\0132\037.switchboard" +
+      ".v1.ImageBlockDeltaH\000\022\026\n\014unknown_json\030d " +
+      "\001(\tH\000B\007\n\005delta\"\"\n\021ToolUseBlockDelta\022\r\n\005i" +
+      "nput\030\001 \001(\t\"G\n\017ToolResultDelta\0224\n\006blocks\030" +
+      "\001 \003(\0132$.switchboard.v1.ToolResultBlockDe" +
+      "lta\"\\\n\024ToolResultBlockDelta\022\016\n\004text\030\001 \001(" +
+      "\tH\000\022\023\n\tjson_text\030\002 \001(\tH\000\022\026\n\014unknown_json" +
+      "\030d \001(\tH\000B\007\n\005block\"~\n\032ReasoningContentBlo" +
+      "ckDelta\022\016\n\004text\030\001 \001(\tH\000\022\032\n\020redacted_cont" +
+      "ent\030\002 \001(\014H\000\022\023\n\tsignature\030\003 \001(\tH\000\022\026\n\014unkn" +
+      "own_json\030d \001(\tH\000B\007\n\005delta\"\306\001\n\016CitationsD" +
+      "elta\022\022\n\005title\030\001 \001(\tH\000\210\001\001\022\023\n\006source\030\002 \001(\t" +
+      "H\001\210\001\001\022B\n\016source_content\030\003 \003(\0132*.switchbo" +
+      "ard.v1.CitationSourceContentDelta\0222\n\010loc" +
+      "ation\030\004 \001(\0132 .switchboard.v1.CitationLoc" +
+      "ationB\010\n\006_titleB\t\n\007_source\"8\n\032CitationSo" +
+      "urceContentDelta\022\021\n\004text\030\001 \001(\tH\000\210\001\001B\007\n\005_" +
+      "text\"i\n\017ImageBlockDelta\022+\n\006source\030\001 \001(\0132" +
+      "\033.switchboard.v1.ImageSource\022)\n\005error\030\002 " +
+      "\001(\0132\032.switchboard.v1.ErrorBlock\"4\n\025Conte" +
+      "ntBlockStopEvent\022\033\n\023content_block_index\030" +
+      "\001 \001(\005\"\272\001\n\020MessageStopEvent\022/\n\013stop_reaso" +
+      "n\030\001 \001(\0162\032.switchboard.v1.StopReason\022\027\n\017r" +
+      "aw_stop_reason\030\002 \001(\t\0222\n%additional_model" +
+      "_response_fields_json\030\003 \001(\tH\000\210\001\001B(\n&_add" +
+      "itional_model_response_fields_json\";\n\014Re" +
+      "startEvent\022+\n\006reason\030\001 \001(\0162\033.switchboard" +
+      ".v1.ErrorReason\"\233\003\n\033ConverseStreamMetada" +
+      "taEvent\022)\n\005usage\030\001 \001(\0132\032.switchboard.v1." +
+      "TokenUsage\0220\n\007metrics\030\002 \001(\0132\037.switchboar" +
+      "d.v1.ConverseMetrics\022,\n\005trace\030\003 \001(\0132\035.sw" +
+      "itchboard.v1.ConverseTrace\022D\n\022performanc" +
+      "e_config\030\004 \001(\0132(.switchboard.v1.Performa" +
+      "nceConfiguration\0221\n\014service_tier\030\005 \001(\0132\033" +
+      ".switchboard.v1.ServiceTier\022(\n\007latency\030\006" +
+      " \001(\0132\027.switchboard.v1.Latency\022$\n\005route\030\007" +
+      " \001(\0132\025.switchboard.v1.Route\022\"\n\004cost\030\t \001(" +
+      "\0132\024.switchboard.v1.CostJ\004\010\010\020\t\"0\n\014Unknown" +
+      "Event\022\022\n\nevent_type\030\001 \001(\t\022\014\n\004json\030\002 \001(\t\"" +
+      "X\n\022CountTokensRequest\022\021\n\ttask_type\030\001 \001(\t" +
+      "\022/\n\005input\030\002 \001(\0132 .switchboard.v1.CountTo" +
+      "kensInput\"\230\001\n\020CountTokensInput\022@\n\014invoke" +
+      "_model\030\001 \001(\0132(.switchboard.v1.InvokeMode" +
+      "lTokensRequestH\000\0229\n\010converse\030\002 \001(\0132%.swi" +
+      "tchboard.v1.ConverseTokensRequestH\000B\007\n\005i" +
+      "nput\"(\n\030InvokeModelTokensRequest\022\014\n\004body" +
+      "\030\001 \001(\014\"\277\002\n\025ConverseTokensRequest\022)\n\010mess" +
+      "ages\030\001 \003(\0132\027.switchboard.v1.Message\0222\n\006s" +
+      "ystem\030\002 \003(\0132\".switchboard.v1.SystemConte" +
+      "ntBlock\0226\n\013tool_config\030\003 \001(\0132!.switchboa" +
+      "rd.v1.ToolConfiguration\022B\n\037additional_mo" +
+      "del_request_fields\030\004 \001(\0132\027.google.protob" +
+      "uf.StructH\000\022.\n$additional_model_request_" +
+      "fields_json\030\005 \001(\tH\000B\033\n\031additional_reques" +
+      "t_fields\"Q\n\023CountTokensResponse\022\024\n\014input" +
+      "_tokens\030\001 \001(\005\022$\n\005route\030\002 \001(\0132\025.switchboa" +
+      "rd.v1.Route*\333\002\n\nStopReason\022\033\n\027STOP_REASO" +
+      "N_UNSPECIFIED\020\000\022\030\n\024STOP_REASON_END_TURN\020" +
+      "\001\022\030\n\024STOP_REASON_TOOL_USE\020\002\022\032\n\026STOP_REAS" +
+      "ON_MAX_TOKENS\020\003\022\035\n\031STOP_REASON_STOP_SEQU" +
+      "ENCE\020\004\022$\n STOP_REASON_GUARDRAIL_INTERVEN" +
+      "ED\020\005\022 \n\034STOP_REASON_CONTENT_FILTERED\020\006\022&" +
+      "\n\"STOP_REASON_MALFORMED_MODEL_OUTPUT\020\007\022\"" +
+      "\n\036STOP_REASON_MALFORMED_TOOL_USE\020\010\022-\n)ST" +
+      "OP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED\020" +
+      "\t2\353\002\n\017ConverseService\022f\n\010Converse\022\037.swit" +
+      "chboard.v1.ConverseRequest\032 .switchboard" +
+      ".v1.ConverseResponse\"\027\202\323\344\223\002\021\"\014/v1/conver" +
+      "se:\001*\022{\n\016ConverseStream\022\037.switchboard.v1" +
+      ".ConverseRequest\032&.switchboard.v1.Conver" +
+      "seStreamResponse\"\036\202\323\344\223\002\030\"\023/v1/converse:s" +
+      "tream:\001*0\001\022s\n\013CountTokens\022\".switchboard." +
       "v1.CountTokensRequest\032#.switchboard.v1.C" +
-      "ountTokensResponseBc\n\021ai.switchboard.v1P" +
-      "\001ZLgithub.com/switchboard-ai/switchboard" +
-      "/client/go/switchboard/v1;switchboardv1b" +
-      "\006proto3"
+      "ountTokensResponse\"\033\202\323\344\223\002\025\"\020/v1/tokens:c" +
+      "ount:\001*Bc\n\021ai.switchboard.v1P\001ZLgithub.c" +
+      "om/switchboard-ai/switchboard/client/go/" +
+      "switchboard/v1;switchboardv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
+          com.google.api.AnnotationsProto.getDescriptor(),
           com.google.protobuf.DurationProto.getDescriptor(),
           com.google.protobuf.StructProto.getDescriptor(),
           ai.switchboard.v1.Content.getDescriptor(),
@@ -659,7 +664,7 @@ public final class Converse extends com.google.protobuf.GeneratedFile {
     internal_static_switchboard_v1_ConverseStreamMetadataEvent_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_switchboard_v1_ConverseStreamMetadataEvent_descriptor,
-        new java.lang.String[] { "Usage", "Metrics", "Trace", "PerformanceConfig", "ServiceTier", "Latency", "Cost", });
+        new java.lang.String[] { "Usage", "Metrics", "Trace", "PerformanceConfig", "ServiceTier", "Latency", "Route", "Cost", });
     internal_static_switchboard_v1_UnknownEvent_descriptor =
       getDescriptor().getMessageType(34);
     internal_static_switchboard_v1_UnknownEvent_fieldAccessorTable = new
@@ -697,12 +702,18 @@ public final class Converse extends com.google.protobuf.GeneratedFile {
         internal_static_switchboard_v1_CountTokensResponse_descriptor,
         new java.lang.String[] { "InputTokens", "Route", });
     descriptor.resolveAllFeaturesImmutable();
+    com.google.api.AnnotationsProto.getDescriptor();
     com.google.protobuf.DurationProto.getDescriptor();
     com.google.protobuf.StructProto.getDescriptor();
     ai.switchboard.v1.Content.getDescriptor();
     ai.switchboard.v1.Guardrail.getDescriptor();
     ai.switchboard.v1.RouteOuterClass.getDescriptor();
     ai.switchboard.v1.Usage.getDescriptor();
+    com.google.protobuf.ExtensionRegistry registry =
+        com.google.protobuf.ExtensionRegistry.newInstance();
+    registry.add(com.google.api.AnnotationsProto.http);
+    com.google.protobuf.Descriptors.FileDescriptor
+        .internalUpdateFileDescriptor(descriptor, registry);
   }
 
   // @@protoc_insertion_point(outer_class_scope)

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Bedrock's own measure.
+ * Latency measured by Bedrock.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseMetrics}
@@ -56,7 +56,7 @@ private static final long serialVersionUID = 0L;
   private long latencyMs_ = 0L;
   /**
    * <pre>
-   * From the request's arrival at Bedrock to its last token, in milliseconds.
+   * Time from the arrival of the request at Bedrock to the last token, in milliseconds.
    * </pre>
    *
    * <code>int64 latency_ms = 1;</code>
@@ -231,7 +231,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Bedrock's own measure.
+   * Latency measured by Bedrock.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseMetrics}
@@ -370,7 +370,7 @@ private static final long serialVersionUID = 0L;
     private long latencyMs_ ;
     /**
      * <pre>
-     * From the request's arrival at Bedrock to its last token, in milliseconds.
+     * Time from the arrival of the request at Bedrock to the last token, in milliseconds.
      * </pre>
      *
      * <code>int64 latency_ms = 1;</code>
@@ -382,7 +382,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the request's arrival at Bedrock to its last token, in milliseconds.
+     * Time from the arrival of the request at Bedrock to the last token, in milliseconds.
      * </pre>
      *
      * <code>int64 latency_ms = 1;</code>
@@ -398,7 +398,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the request's arrival at Bedrock to its last token, in milliseconds.
+     * Time from the arrival of the request at Bedrock to the last token, in milliseconds.
      * </pre>
      *
      * <code>int64 latency_ms = 1;</code>

@@ -12,7 +12,7 @@ public interface ConverseMetricsOrBuilder extends
 
   /**
    * <pre>
-   * From the request's arrival at Bedrock to its last token, in milliseconds.
+   * Time from the arrival of the request at Bedrock to the last token, in milliseconds.
    * </pre>
    *
    * <code>int64 latency_ms = 1;</code>

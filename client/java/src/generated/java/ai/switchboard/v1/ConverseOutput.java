@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What the model said.
+ * The generated answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseOutput}
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   public static final int MESSAGE_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * A turn; send it back as the next one to go on.
+   * The assistant's turn. To continue the conversation, append it to the messages unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.Message message = 1;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A turn; send it back as the next one to go on.
+   * The assistant's turn. To continue the conversation, append it to the messages unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.Message message = 1;</code>
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A turn; send it back as the next one to go on.
+   * The assistant's turn. To continue the conversation, append it to the messages unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.Message message = 1;</code>
@@ -311,7 +311,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseOutput}
@@ -485,7 +485,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Message, ai.switchboard.v1.Message.Builder, ai.switchboard.v1.MessageOrBuilder> messageBuilder_;
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -497,7 +497,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -519,7 +519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -537,7 +537,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -582,7 +582,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -605,7 +605,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn; send it back as the next one to go on.
+     * The assistant's turn. To continue the conversation, append it to the messages unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.Message message = 1;</code>

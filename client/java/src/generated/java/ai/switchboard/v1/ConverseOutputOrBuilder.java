@@ -12,7 +12,7 @@ public interface ConverseOutputOrBuilder extends
 
   /**
    * <pre>
-   * A turn; send it back as the next one to go on.
+   * The assistant's turn. To continue the conversation, append it to the messages unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.Message message = 1;</code>
@@ -21,7 +21,7 @@ public interface ConverseOutputOrBuilder extends
   boolean hasMessage();
   /**
    * <pre>
-   * A turn; send it back as the next one to go on.
+   * The assistant's turn. To continue the conversation, append it to the messages unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.Message message = 1;</code>
@@ -30,7 +30,7 @@ public interface ConverseOutputOrBuilder extends
   ai.switchboard.v1.Message getMessage();
   /**
    * <pre>
-   * A turn; send it back as the next one to go on.
+   * The assistant's turn. To continue the conversation, append it to the messages unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.Message message = 1;</code>

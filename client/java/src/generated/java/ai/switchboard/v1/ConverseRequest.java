@@ -7,8 +7,8 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Asks for an answer, whole or as it is generated. The protobuf JSON of this message is the body of a Bedrock Converse
- * call, with `taskType` in place of the model id.
+ * Request of Converse and ConverseStream. The protobuf JSON of this message is the body of a Bedrock Converse
+ * call, with `taskType` in place of the model id. Free JSON has two forms, as described in Message.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseRequest}
@@ -120,8 +120,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-   * the configuration names. Absent or empty: the task "default".
+   * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+   * the configuration. Absent or empty: the task "default".
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -142,8 +142,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-   * the configuration names. Absent or empty: the task "default".
+   * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+   * the configuration. Absent or empty: the task "default".
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -169,8 +169,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Message> messages_;
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -181,8 +181,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -194,8 +194,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -206,8 +206,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -218,8 +218,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -235,7 +235,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.SystemContentBlock> system_;
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -246,7 +246,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -258,7 +258,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -269,7 +269,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -280,7 +280,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -295,7 +295,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.InferenceConfiguration inferenceConfig_;
   /**
    * <pre>
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    * </pre>
    *
    * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -307,7 +307,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    * </pre>
    *
    * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -319,7 +319,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    * </pre>
    *
    * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -333,7 +333,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ToolConfiguration toolConfig_;
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -345,7 +345,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -357,7 +357,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -371,7 +371,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailConfiguration guardrailConfig_;
   /**
    * <pre>
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -383,7 +383,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -395,7 +395,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -408,7 +408,7 @@ private static final long serialVersionUID = 0L;
   public static final int ADDITIONAL_MODEL_REQUEST_FIELDS_FIELD_NUMBER = 8;
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -420,7 +420,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -435,7 +435,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -451,7 +451,7 @@ private static final long serialVersionUID = 0L;
   public static final int ADDITIONAL_MODEL_REQUEST_FIELDS_JSON_FIELD_NUMBER = 9;
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 9;</code>
@@ -462,7 +462,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 9;</code>
@@ -485,7 +485,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 9;</code>
@@ -536,7 +536,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -557,7 +557,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -568,7 +568,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -586,7 +586,7 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -609,7 +609,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -621,7 +622,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -632,7 +634,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -644,7 +647,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -684,8 +688,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -706,8 +710,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -718,8 +722,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
   }
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -737,8 +741,8 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -759,7 +763,7 @@ java.lang.String defaultValue) {
   private ai.switchboard.v1.PerformanceConfiguration performanceConfig_;
   /**
    * <pre>
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -771,7 +775,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -783,7 +787,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -797,7 +801,7 @@ java.lang.String defaultValue) {
   private ai.switchboard.v1.ServiceTier serviceTier_;
   /**
    * <pre>
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -809,7 +813,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -821,7 +825,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -835,7 +839,7 @@ java.lang.String defaultValue) {
   private ai.switchboard.v1.OutputConfig outputConfig_;
   /**
    * <pre>
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    * </pre>
    *
    * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -847,7 +851,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    * </pre>
    *
    * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -859,7 +863,7 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    * </pre>
    *
    * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -1262,8 +1266,8 @@ java.lang.String defaultValue) {
   }
   /**
    * <pre>
-   * Asks for an answer, whole or as it is generated. The protobuf JSON of this message is the body of a Bedrock Converse
-   * call, with `taskType` in place of the model id.
+   * Request of Converse and ConverseStream. The protobuf JSON of this message is the body of a Bedrock Converse
+   * call, with `taskType` in place of the model id. Free JSON has two forms, as described in Message.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseRequest}
@@ -1796,8 +1800,8 @@ java.lang.String defaultValue) {
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-     * the configuration names. Absent or empty: the task "default".
+     * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+     * the configuration. Absent or empty: the task "default".
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1817,8 +1821,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-     * the configuration names. Absent or empty: the task "default".
+     * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+     * the configuration. Absent or empty: the task "default".
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1839,8 +1843,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-     * the configuration names. Absent or empty: the task "default".
+     * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+     * the configuration. Absent or empty: the task "default".
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1857,8 +1861,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-     * the configuration names. Absent or empty: the task "default".
+     * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+     * the configuration. Absent or empty: the task "default".
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1872,8 +1876,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-     * the configuration names. Absent or empty: the task "default".
+     * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+     * the configuration. Absent or empty: the task "default".
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1904,8 +1908,8 @@ java.lang.String defaultValue) {
 
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -1919,8 +1923,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -1934,8 +1938,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -1949,8 +1953,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -1969,8 +1973,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -1988,8 +1992,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2007,8 +2011,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2027,8 +2031,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2046,8 +2050,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2065,8 +2069,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2085,8 +2089,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2103,8 +2107,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2121,8 +2125,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2133,8 +2137,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2148,8 +2152,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2164,8 +2168,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2176,8 +2180,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2189,8 +2193,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The conversation, oldest turn first; at least one, and the first is the user's. The last
-     * is the user's too, but for the models that go on from words put into their mouth.
+     * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+     * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
      * </pre>
      *
      * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -2228,7 +2232,7 @@ java.lang.String defaultValue) {
 
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2242,7 +2246,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2256,7 +2260,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2270,7 +2274,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2289,7 +2293,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2307,7 +2311,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2325,7 +2329,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2344,7 +2348,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2362,7 +2366,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2380,7 +2384,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2399,7 +2403,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2416,7 +2420,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2433,7 +2437,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2444,7 +2448,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2458,7 +2462,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2473,7 +2477,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2484,7 +2488,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2496,7 +2500,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -2525,7 +2529,7 @@ java.lang.String defaultValue) {
         ai.switchboard.v1.InferenceConfiguration, ai.switchboard.v1.InferenceConfiguration.Builder, ai.switchboard.v1.InferenceConfigurationOrBuilder> inferenceConfigBuilder_;
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2536,7 +2540,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2551,7 +2555,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2569,7 +2573,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2587,7 +2591,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2612,7 +2616,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2629,7 +2633,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2641,7 +2645,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2656,7 +2660,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * How to generate. Absent: the task's defaults.
+     * Sampling parameters and length limit. Absent: the task's defaults.
      * </pre>
      *
      * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -2680,7 +2684,7 @@ java.lang.String defaultValue) {
         ai.switchboard.v1.ToolConfiguration, ai.switchboard.v1.ToolConfiguration.Builder, ai.switchboard.v1.ToolConfigurationOrBuilder> toolConfigBuilder_;
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2691,7 +2695,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2706,7 +2710,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2724,7 +2728,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2742,7 +2746,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2767,7 +2771,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2784,7 +2788,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2796,7 +2800,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2811,7 +2815,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -2835,7 +2839,7 @@ java.lang.String defaultValue) {
         ai.switchboard.v1.GuardrailConfiguration, ai.switchboard.v1.GuardrailConfiguration.Builder, ai.switchboard.v1.GuardrailConfigurationOrBuilder> guardrailConfigBuilder_;
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2846,7 +2850,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2861,7 +2865,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2879,7 +2883,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2897,7 +2901,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2922,7 +2926,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2939,7 +2943,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2951,7 +2955,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2966,7 +2970,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The guardrail to apply. Absent: none but those that the account enforces.
+     * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -2989,7 +2993,7 @@ java.lang.String defaultValue) {
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> additionalModelRequestFieldsBuilder_;
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3001,7 +3005,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3023,7 +3027,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3041,7 +3045,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3059,7 +3063,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3086,7 +3090,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3109,7 +3113,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3119,7 +3123,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3137,7 +3141,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -3163,7 +3167,7 @@ java.lang.String defaultValue) {
 
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 9;</code>
@@ -3175,7 +3179,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 9;</code>
@@ -3199,7 +3203,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 9;</code>
@@ -3224,7 +3228,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 9;</code>
@@ -3241,7 +3245,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 9;</code>
@@ -3257,7 +3261,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 9;</code>
@@ -3311,7 +3315,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3332,7 +3336,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3343,7 +3347,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3360,7 +3364,7 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3382,7 +3386,7 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3405,7 +3409,7 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3422,7 +3426,7 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3440,7 +3444,7 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Values for the variables of a managed prompt. Empty: none.
+     * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -3470,7 +3474,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3483,7 +3488,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3494,7 +3500,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3506,7 +3513,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3519,7 +3527,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3538,7 +3547,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3556,7 +3566,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3574,7 +3585,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3589,7 +3601,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+     * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+     * of 1 to 256 characters. Empty: none.
      * </pre>
      *
      * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -3635,8 +3648,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3657,8 +3670,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3669,8 +3682,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3688,8 +3701,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3713,8 +3726,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3737,8 +3750,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3755,8 +3768,8 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-     * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+     * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+     * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
      * </pre>
      *
      * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -3774,7 +3787,7 @@ java.lang.String defaultValue) {
         ai.switchboard.v1.PerformanceConfiguration, ai.switchboard.v1.PerformanceConfiguration.Builder, ai.switchboard.v1.PerformanceConfigurationOrBuilder> performanceConfigBuilder_;
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3785,7 +3798,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3800,7 +3813,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3818,7 +3831,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3836,7 +3849,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3861,7 +3874,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3878,7 +3891,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3890,7 +3903,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3905,7 +3918,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+     * Latency optimization. Absent: standard latency.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -3929,7 +3942,7 @@ java.lang.String defaultValue) {
         ai.switchboard.v1.ServiceTier, ai.switchboard.v1.ServiceTier.Builder, ai.switchboard.v1.ServiceTierOrBuilder> serviceTierBuilder_;
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -3940,7 +3953,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -3955,7 +3968,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -3973,7 +3986,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -3991,7 +4004,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -4016,7 +4029,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -4033,7 +4046,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -4045,7 +4058,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -4060,7 +4073,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The tier that the call is billed and queued under. Absent: the account's default.
+     * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -4084,7 +4097,7 @@ java.lang.String defaultValue) {
         ai.switchboard.v1.OutputConfig, ai.switchboard.v1.OutputConfig.Builder, ai.switchboard.v1.OutputConfigOrBuilder> outputConfigBuilder_;
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4095,7 +4108,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4110,7 +4123,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4128,7 +4141,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4146,7 +4159,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4171,7 +4184,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4188,7 +4201,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4200,7 +4213,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -4215,7 +4228,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * The form of the answer and the effort spent on it. Absent: free text.
+     * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
      * </pre>
      *
      * <code>.switchboard.v1.OutputConfig output_config = 15;</code>

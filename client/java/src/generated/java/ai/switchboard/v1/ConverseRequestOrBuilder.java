@@ -12,8 +12,8 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-   * the configuration names. Absent or empty: the task "default".
+   * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+   * the configuration. Absent or empty: the task "default".
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -22,8 +22,8 @@ public interface ConverseRequestOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * What kind of work this is: "reasoning", "coding", "analysis", "summarization", "classification", or any task that
-   * the configuration names. Absent or empty: the task "default".
+   * Kind of work: "reasoning", "coding", "analysis", "summarization", "classification", or any other task of
+   * the configuration. Absent or empty: the task "default".
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -34,8 +34,8 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -44,8 +44,8 @@ public interface ConverseRequestOrBuilder extends
       getMessagesList();
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -53,8 +53,8 @@ public interface ConverseRequestOrBuilder extends
   ai.switchboard.v1.Message getMessages(int index);
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -62,8 +62,8 @@ public interface ConverseRequestOrBuilder extends
   int getMessagesCount();
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -72,8 +72,8 @@ public interface ConverseRequestOrBuilder extends
       getMessagesOrBuilderList();
   /**
    * <pre>
-   * The conversation, oldest turn first; at least one, and the first is the user's. The last
-   * is the user's too, but for the models that go on from words put into their mouth.
+   * The conversation, oldest turn first: at least one turn. The first turn has the role "user". The last turn
+   * has the role "user" too, except for models that support prefill (continuing a partial assistant turn).
    * </pre>
    *
    * <code>repeated .switchboard.v1.Message messages = 2;</code>
@@ -83,7 +83,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -92,7 +92,7 @@ public interface ConverseRequestOrBuilder extends
       getSystemList();
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -100,7 +100,7 @@ public interface ConverseRequestOrBuilder extends
   ai.switchboard.v1.SystemContentBlock getSystem(int index);
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -108,7 +108,7 @@ public interface ConverseRequestOrBuilder extends
   int getSystemCount();
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -117,7 +117,7 @@ public interface ConverseRequestOrBuilder extends
       getSystemOrBuilderList();
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 3;</code>
@@ -127,7 +127,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    * </pre>
    *
    * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -136,7 +136,7 @@ public interface ConverseRequestOrBuilder extends
   boolean hasInferenceConfig();
   /**
    * <pre>
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    * </pre>
    *
    * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -145,7 +145,7 @@ public interface ConverseRequestOrBuilder extends
   ai.switchboard.v1.InferenceConfiguration getInferenceConfig();
   /**
    * <pre>
-   * How to generate. Absent: the task's defaults.
+   * Sampling parameters and length limit. Absent: the task's defaults.
    * </pre>
    *
    * <code>.switchboard.v1.InferenceConfiguration inference_config = 5;</code>
@@ -154,7 +154,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -163,7 +163,7 @@ public interface ConverseRequestOrBuilder extends
   boolean hasToolConfig();
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -172,7 +172,7 @@ public interface ConverseRequestOrBuilder extends
   ai.switchboard.v1.ToolConfiguration getToolConfig();
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 6;</code>
@@ -181,7 +181,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -190,7 +190,7 @@ public interface ConverseRequestOrBuilder extends
   boolean hasGuardrailConfig();
   /**
    * <pre>
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -199,7 +199,7 @@ public interface ConverseRequestOrBuilder extends
   ai.switchboard.v1.GuardrailConfiguration getGuardrailConfig();
   /**
    * <pre>
-   * The guardrail to apply. Absent: none but those that the account enforces.
+   * Guardrail to apply. Absent: only guardrails that the AWS account enforces.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConfiguration guardrail_config = 7;</code>
@@ -208,7 +208,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -217,7 +217,7 @@ public interface ConverseRequestOrBuilder extends
   boolean hasAdditionalModelRequestFields();
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -226,7 +226,7 @@ public interface ConverseRequestOrBuilder extends
   com.google.protobuf.Struct getAdditionalModelRequestFields();
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 8;</code>
@@ -235,7 +235,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 9;</code>
@@ -244,7 +244,7 @@ public interface ConverseRequestOrBuilder extends
   boolean hasAdditionalModelRequestFieldsJson();
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 9;</code>
@@ -253,7 +253,7 @@ public interface ConverseRequestOrBuilder extends
   java.lang.String getAdditionalModelRequestFieldsJson();
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 9;</code>
@@ -264,7 +264,7 @@ public interface ConverseRequestOrBuilder extends
 
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -272,7 +272,7 @@ public interface ConverseRequestOrBuilder extends
   int getPromptVariablesCount();
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -287,7 +287,7 @@ public interface ConverseRequestOrBuilder extends
   getPromptVariables();
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -296,7 +296,7 @@ public interface ConverseRequestOrBuilder extends
   getPromptVariablesMap();
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -308,7 +308,7 @@ ai.switchboard.v1.PromptVariableValues getPromptVariablesOrDefault(
 ai.switchboard.v1.PromptVariableValues defaultValue);
   /**
    * <pre>
-   * Values for the variables of a managed prompt. Empty: none.
+   * Values for the variables of a prompt from Bedrock Prompt Management. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, .switchboard.v1.PromptVariableValues&gt; prompt_variables = 10;</code>
@@ -318,7 +318,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
 
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -328,7 +329,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
       getAdditionalModelResponseFieldPathsList();
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -337,7 +339,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
   int getAdditionalModelResponseFieldPathsCount();
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -347,7 +350,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
   java.lang.String getAdditionalModelResponseFieldPaths(int index);
   /**
    * <pre>
-   * Which of the model's own reply fields to return, as JSON Pointers: at most 10, of 1 to 256 characters. Empty: none.
+   * JSON Pointers to fields of the model's native response that the reply should include: at most 10 pointers
+   * of 1 to 256 characters. Empty: none.
    * </pre>
    *
    * <code>repeated string additional_model_response_field_paths = 11;</code>
@@ -359,8 +363,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
 
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -368,8 +372,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
   int getRequestMetadataCount();
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -384,8 +388,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
   getRequestMetadata();
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -394,8 +398,8 @@ ai.switchboard.v1.PromptVariableValues defaultValue);
   getRequestMetadataMap();
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -407,8 +411,8 @@ java.lang.String getRequestMetadataOrDefault(
 java.lang.String defaultValue);
   /**
    * <pre>
-   * Labels for the account's invocation log: at most 16, keys of 1 to 256 and values of 0 to 256 characters of
-   * [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
+   * Labels for the invocation log of the AWS account: at most 16 entries, with keys of 1 to 256 and values of
+   * 0 to 256 characters of [a-zA-Z0-9&#92;s:_&#64;$#=/+,-.]. Empty: none.
    * </pre>
    *
    * <code>map&lt;string, string&gt; request_metadata = 12;</code>
@@ -418,7 +422,7 @@ java.lang.String defaultValue);
 
   /**
    * <pre>
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -427,7 +431,7 @@ java.lang.String defaultValue);
   boolean hasPerformanceConfig();
   /**
    * <pre>
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -436,7 +440,7 @@ java.lang.String defaultValue);
   ai.switchboard.v1.PerformanceConfiguration getPerformanceConfig();
   /**
    * <pre>
-   * Whether to prefer the latency-optimized form of the model. Absent: the standard one.
+   * Latency optimization. Absent: standard latency.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 13;</code>
@@ -445,7 +449,7 @@ java.lang.String defaultValue);
 
   /**
    * <pre>
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -454,7 +458,7 @@ java.lang.String defaultValue);
   boolean hasServiceTier();
   /**
    * <pre>
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -463,7 +467,7 @@ java.lang.String defaultValue);
   ai.switchboard.v1.ServiceTier getServiceTier();
   /**
    * <pre>
-   * The tier that the call is billed and queued under. Absent: the account's default.
+   * Service tier for the call. Absent: the tier that the task's configuration sets, or Bedrock's default.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 14;</code>
@@ -472,7 +476,7 @@ java.lang.String defaultValue);
 
   /**
    * <pre>
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    * </pre>
    *
    * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -481,7 +485,7 @@ java.lang.String defaultValue);
   boolean hasOutputConfig();
   /**
    * <pre>
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    * </pre>
    *
    * <code>.switchboard.v1.OutputConfig output_config = 15;</code>
@@ -490,7 +494,7 @@ java.lang.String defaultValue);
   ai.switchboard.v1.OutputConfig getOutputConfig();
   /**
    * <pre>
-   * The form of the answer and the effort spent on it. Absent: free text.
+   * Format of the answer and effort spent on it. Absent: free text with the model's default effort.
    * </pre>
    *
    * <code>.switchboard.v1.OutputConfig output_config = 15;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * An answer, whole.
+ * Response of Converse: the complete answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseResponse}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ConverseOutput output_;
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -72,7 +72,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -98,7 +98,8 @@ private static final long serialVersionUID = 0L;
   private int stopReason_ = 0;
   /**
    * <pre>
-   * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -109,7 +110,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -125,7 +127,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object rawStopReason_ = "";
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 3;</code>
@@ -146,7 +148,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 3;</code>
@@ -171,7 +173,8 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.TokenUsage usage_;
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -183,7 +186,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -195,7 +199,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -209,7 +214,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ConverseMetrics metrics_;
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -221,7 +226,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -233,7 +238,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -248,7 +253,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object additionalModelResponseFieldsJson_ = "";
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -260,7 +265,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -281,7 +286,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -306,7 +311,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ConverseTrace trace_;
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -318,7 +323,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -330,7 +335,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -344,7 +349,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.PerformanceConfiguration performanceConfig_;
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -356,7 +361,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -368,7 +373,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -382,7 +387,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ServiceTier serviceTier_;
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -394,7 +399,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -406,7 +411,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -420,7 +425,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Route route_;
   /**
    * <pre>
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 10;</code>
@@ -432,7 +437,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 10;</code>
@@ -444,7 +449,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 10;</code>
@@ -458,7 +463,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Latency latency_;
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -470,7 +475,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -482,7 +487,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -496,8 +501,8 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Cost cost_;
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -509,8 +514,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -522,8 +527,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -864,7 +869,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An answer, whole.
+   * Response of Converse: the complete answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseResponse}
@@ -1239,7 +1244,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseOutput, ai.switchboard.v1.ConverseOutput.Builder, ai.switchboard.v1.ConverseOutputOrBuilder> outputBuilder_;
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1250,7 +1255,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1265,7 +1270,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1283,7 +1288,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1301,7 +1306,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1326,7 +1331,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1343,7 +1348,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1355,7 +1360,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1370,7 +1375,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model said.
+     * The generated answer.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -1392,7 +1397,8 @@ private static final long serialVersionUID = 0L;
     private int stopReason_ = 0;
     /**
      * <pre>
-     * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -1403,7 +1409,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -1418,7 +1425,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -1431,7 +1439,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -1448,7 +1457,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -1464,7 +1474,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object rawStopReason_ = "";
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 3;</code>
@@ -1484,7 +1494,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 3;</code>
@@ -1505,7 +1515,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 3;</code>
@@ -1522,7 +1532,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 3;</code>
@@ -1536,7 +1546,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 3;</code>
@@ -1558,7 +1568,8 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.TokenUsage, ai.switchboard.v1.TokenUsage.Builder, ai.switchboard.v1.TokenUsageOrBuilder> usageBuilder_;
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1569,7 +1580,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1584,7 +1596,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1602,7 +1615,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1620,7 +1634,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1645,7 +1660,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1662,7 +1678,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1674,7 +1691,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1689,7 +1707,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -1713,7 +1732,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseMetrics, ai.switchboard.v1.ConverseMetrics.Builder, ai.switchboard.v1.ConverseMetricsOrBuilder> metricsBuilder_;
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1724,7 +1743,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1739,7 +1758,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1757,7 +1776,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1775,7 +1794,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1800,7 +1819,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1817,7 +1836,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1829,7 +1848,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1844,7 +1863,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -1866,7 +1885,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object additionalModelResponseFieldsJson_ = "";
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -1877,7 +1896,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -1897,7 +1916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -1918,7 +1937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -1935,7 +1954,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -1949,7 +1968,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -1971,7 +1990,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseTrace, ai.switchboard.v1.ConverseTrace.Builder, ai.switchboard.v1.ConverseTraceOrBuilder> traceBuilder_;
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -1982,7 +2001,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -1997,7 +2016,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2015,7 +2034,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2033,7 +2052,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2058,7 +2077,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2075,7 +2094,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2087,7 +2106,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2102,7 +2121,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -2126,7 +2145,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.PerformanceConfiguration, ai.switchboard.v1.PerformanceConfiguration.Builder, ai.switchboard.v1.PerformanceConfigurationOrBuilder> performanceConfigBuilder_;
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2137,7 +2156,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2152,7 +2171,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2170,7 +2189,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2188,7 +2207,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2213,7 +2232,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2230,7 +2249,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2242,7 +2261,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2257,7 +2276,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -2281,7 +2300,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ServiceTier, ai.switchboard.v1.ServiceTier.Builder, ai.switchboard.v1.ServiceTierOrBuilder> serviceTierBuilder_;
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2292,7 +2311,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2307,7 +2326,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2325,7 +2344,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2343,7 +2362,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2368,7 +2387,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2385,7 +2404,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2397,7 +2416,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2412,7 +2431,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -2436,7 +2455,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Route, ai.switchboard.v1.Route.Builder, ai.switchboard.v1.RouteOrBuilder> routeBuilder_;
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2447,7 +2466,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2462,7 +2481,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2480,7 +2499,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2498,7 +2517,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2523,7 +2542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2540,7 +2559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2552,7 +2571,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2567,7 +2586,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answered, and every attempt before.
+     * The model that answered, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 10;</code>
@@ -2591,7 +2610,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Latency, ai.switchboard.v1.Latency.Builder, ai.switchboard.v1.LatencyOrBuilder> latencyBuilder_;
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2602,7 +2621,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2617,7 +2636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2635,7 +2654,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2653,7 +2672,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2678,7 +2697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2695,7 +2714,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2707,7 +2726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2722,7 +2741,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -2746,8 +2765,8 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Cost, ai.switchboard.v1.Cost.Builder, ai.switchboard.v1.CostOrBuilder> costBuilder_;
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2758,8 +2777,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2774,8 +2793,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2793,8 +2812,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2812,8 +2831,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2838,8 +2857,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2856,8 +2875,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2869,8 +2888,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -2885,8 +2904,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-     * part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 12;</code>

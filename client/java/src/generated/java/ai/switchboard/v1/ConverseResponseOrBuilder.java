@@ -12,7 +12,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -21,7 +21,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasOutput();
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -30,7 +30,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.ConverseOutput getOutput();
   /**
    * <pre>
-   * What the model said.
+   * The generated answer.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseOutput output = 1;</code>
@@ -39,7 +39,8 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -48,7 +49,8 @@ public interface ConverseResponseOrBuilder extends
   int getStopReasonValue();
   /**
    * <pre>
-   * Why it stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 2;</code>
@@ -58,7 +60,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 3;</code>
@@ -67,7 +69,7 @@ public interface ConverseResponseOrBuilder extends
   java.lang.String getRawStopReason();
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 3;</code>
@@ -78,7 +80,8 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -87,7 +90,8 @@ public interface ConverseResponseOrBuilder extends
   boolean hasUsage();
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -96,7 +100,8 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.TokenUsage getUsage();
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 4;</code>
@@ -105,7 +110,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -114,7 +119,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasMetrics();
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -123,7 +128,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.ConverseMetrics getMetrics();
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 5;</code>
@@ -132,7 +137,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -141,7 +146,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasAdditionalModelResponseFieldsJson();
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -150,7 +155,7 @@ public interface ConverseResponseOrBuilder extends
   java.lang.String getAdditionalModelResponseFieldsJson();
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 6;</code>
@@ -161,7 +166,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -170,7 +175,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasTrace();
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -179,7 +184,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.ConverseTrace getTrace();
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 7;</code>
@@ -188,7 +193,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -197,7 +202,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasPerformanceConfig();
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -206,7 +211,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.PerformanceConfiguration getPerformanceConfig();
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 8;</code>
@@ -215,7 +220,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -224,7 +229,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasServiceTier();
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -233,7 +238,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.ServiceTier getServiceTier();
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 9;</code>
@@ -242,7 +247,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 10;</code>
@@ -251,7 +256,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasRoute();
   /**
    * <pre>
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 10;</code>
@@ -260,7 +265,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.Route getRoute();
   /**
    * <pre>
-   * Who answered, and every attempt before.
+   * The model that answered, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 10;</code>
@@ -269,7 +274,7 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -278,7 +283,7 @@ public interface ConverseResponseOrBuilder extends
   boolean hasLatency();
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -287,7 +292,7 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.Latency getLatency();
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 11;</code>
@@ -296,8 +301,8 @@ public interface ConverseResponseOrBuilder extends
 
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -306,8 +311,8 @@ public interface ConverseResponseOrBuilder extends
   boolean hasCost();
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 12;</code>
@@ -316,8 +321,8 @@ public interface ConverseResponseOrBuilder extends
   ai.switchboard.v1.Cost getCost();
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, not only the one that answered. Absent: the price of a
-   * part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, not only the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 12;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What the answer took.
+ * Usage, cost and final route of a streamed answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseStreamMetadataEvent}
@@ -57,7 +57,8 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.TokenUsage usage_;
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -69,7 +70,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -81,7 +83,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -95,7 +98,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ConverseMetrics metrics_;
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -107,7 +110,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -119,7 +122,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -133,7 +136,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ConverseTrace trace_;
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -145,7 +148,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -157,7 +160,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -171,7 +174,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.PerformanceConfiguration performanceConfig_;
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -183,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -195,7 +198,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -209,7 +212,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ServiceTier serviceTier_;
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -221,7 +224,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -233,7 +236,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -247,7 +250,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Latency latency_;
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -259,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -271,7 +274,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -281,12 +284,53 @@ private static final long serialVersionUID = 0L;
     return latency_ == null ? ai.switchboard.v1.Latency.getDefaultInstance() : latency_;
   }
 
+  public static final int ROUTE_FIELD_NUMBER = 7;
+  private ai.switchboard.v1.Route route_;
+  /**
+   * <pre>
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Route route = 7;</code>
+   * @return Whether the route field is set.
+   */
+  @java.lang.Override
+  public boolean hasRoute() {
+    return ((bitField0_ & 0x00000040) != 0);
+  }
+  /**
+   * <pre>
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Route route = 7;</code>
+   * @return The route.
+   */
+  @java.lang.Override
+  public ai.switchboard.v1.Route getRoute() {
+    return route_ == null ? ai.switchboard.v1.Route.getDefaultInstance() : route_;
+  }
+  /**
+   * <pre>
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Route route = 7;</code>
+   */
+  @java.lang.Override
+  public ai.switchboard.v1.RouteOrBuilder getRouteOrBuilder() {
+    return route_ == null ? ai.switchboard.v1.Route.getDefaultInstance() : route_;
+  }
+
   public static final int COST_FIELD_NUMBER = 9;
   private ai.switchboard.v1.Cost cost_;
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -294,12 +338,12 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasCost() {
-    return ((bitField0_ & 0x00000040) != 0);
+    return ((bitField0_ & 0x00000080) != 0);
   }
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -311,8 +355,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -355,6 +399,9 @@ private static final long serialVersionUID = 0L;
       output.writeMessage(6, getLatency());
     }
     if (((bitField0_ & 0x00000040) != 0)) {
+      output.writeMessage(7, getRoute());
+    }
+    if (((bitField0_ & 0x00000080) != 0)) {
       output.writeMessage(9, getCost());
     }
     getUnknownFields().writeTo(output);
@@ -386,6 +433,10 @@ private static final long serialVersionUID = 0L;
         .computeMessageSize(6, getLatency());
     }
     if (((bitField0_ & 0x00000040) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(7, getRoute());
+    }
+    if (((bitField0_ & 0x00000080) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(9, getCost());
     }
@@ -443,6 +494,11 @@ private static final long serialVersionUID = 0L;
       if (!getLatency()
           .equals(other.getLatency())) return false;
     }
+    if (hasRoute() != other.hasRoute()) return false;
+    if (hasRoute()) {
+      if (!getRoute()
+          .equals(other.getRoute())) return false;
+    }
     if (hasCost() != other.hasCost()) return false;
     if (hasCost()) {
       if (!getCost()
@@ -482,6 +538,10 @@ private static final long serialVersionUID = 0L;
     if (hasLatency()) {
       hash = (37 * hash) + LATENCY_FIELD_NUMBER;
       hash = (53 * hash) + getLatency().hashCode();
+    }
+    if (hasRoute()) {
+      hash = (37 * hash) + ROUTE_FIELD_NUMBER;
+      hash = (53 * hash) + getRoute().hashCode();
     }
     if (hasCost()) {
       hash = (37 * hash) + COST_FIELD_NUMBER;
@@ -586,7 +646,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the answer took.
+   * Usage, cost and final route of a streamed answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseStreamMetadataEvent}
@@ -627,6 +687,7 @@ private static final long serialVersionUID = 0L;
         internalGetPerformanceConfigFieldBuilder();
         internalGetServiceTierFieldBuilder();
         internalGetLatencyFieldBuilder();
+        internalGetRouteFieldBuilder();
         internalGetCostFieldBuilder();
       }
     }
@@ -663,6 +724,11 @@ private static final long serialVersionUID = 0L;
       if (latencyBuilder_ != null) {
         latencyBuilder_.dispose();
         latencyBuilder_ = null;
+      }
+      route_ = null;
+      if (routeBuilder_ != null) {
+        routeBuilder_.dispose();
+        routeBuilder_ = null;
       }
       cost_ = null;
       if (costBuilder_ != null) {
@@ -740,10 +806,16 @@ private static final long serialVersionUID = 0L;
         to_bitField0_ |= 0x00000020;
       }
       if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.route_ = routeBuilder_ == null
+            ? route_
+            : routeBuilder_.build();
+        to_bitField0_ |= 0x00000040;
+      }
+      if (((from_bitField0_ & 0x00000080) != 0)) {
         result.cost_ = costBuilder_ == null
             ? cost_
             : costBuilder_.build();
-        to_bitField0_ |= 0x00000040;
+        to_bitField0_ |= 0x00000080;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -777,6 +849,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasLatency()) {
         mergeLatency(other.getLatency());
+      }
+      if (other.hasRoute()) {
+        mergeRoute(other.getRoute());
       }
       if (other.hasCost()) {
         mergeCost(other.getCost());
@@ -847,11 +922,18 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000020;
               break;
             } // case 50
+            case 58: {
+              input.readMessage(
+                  internalGetRouteFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             case 74: {
               input.readMessage(
                   internalGetCostFieldBuilder().getBuilder(),
                   extensionRegistry);
-              bitField0_ |= 0x00000040;
+              bitField0_ |= 0x00000080;
               break;
             } // case 74
             default: {
@@ -876,7 +958,8 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.TokenUsage, ai.switchboard.v1.TokenUsage.Builder, ai.switchboard.v1.TokenUsageOrBuilder> usageBuilder_;
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -887,7 +970,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -902,7 +986,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -920,7 +1005,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -938,7 +1024,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -963,7 +1050,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -980,7 +1068,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -992,7 +1081,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -1007,7 +1097,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+     * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+     * read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -1031,7 +1122,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseMetrics, ai.switchboard.v1.ConverseMetrics.Builder, ai.switchboard.v1.ConverseMetricsOrBuilder> metricsBuilder_;
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1042,7 +1133,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1057,7 +1148,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1075,7 +1166,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1093,7 +1184,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1118,7 +1209,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1135,7 +1226,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1147,7 +1238,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1162,7 +1253,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Bedrock's own measure. Absent: Bedrock did not say.
+     * Latency measured by Bedrock. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -1186,7 +1277,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseTrace, ai.switchboard.v1.ConverseTrace.Builder, ai.switchboard.v1.ConverseTraceOrBuilder> traceBuilder_;
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1197,7 +1288,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1212,7 +1303,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1230,7 +1321,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1248,7 +1339,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1273,7 +1364,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1290,7 +1381,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1302,7 +1393,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1317,7 +1408,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+     * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -1341,7 +1432,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.PerformanceConfiguration, ai.switchboard.v1.PerformanceConfiguration.Builder, ai.switchboard.v1.PerformanceConfigurationOrBuilder> performanceConfigBuilder_;
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1352,7 +1443,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1367,7 +1458,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1385,7 +1476,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1403,7 +1494,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1428,7 +1519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1445,7 +1536,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1457,7 +1548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1472,7 +1563,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form of the model that served. Absent: Bedrock did not say.
+     * Latency optimization that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -1496,7 +1587,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ServiceTier, ai.switchboard.v1.ServiceTier.Builder, ai.switchboard.v1.ServiceTierOrBuilder> serviceTierBuilder_;
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1507,7 +1598,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1522,7 +1613,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1540,7 +1631,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1558,7 +1649,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1583,7 +1674,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1600,7 +1691,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1612,7 +1703,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1627,7 +1718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tier that served. Absent: Bedrock did not say.
+     * Service tier that was used. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -1651,7 +1742,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Latency, ai.switchboard.v1.Latency.Builder, ai.switchboard.v1.LatencyOrBuilder> latencyBuilder_;
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1662,7 +1753,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1677,7 +1768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1695,7 +1786,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1713,7 +1804,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1738,7 +1829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1755,7 +1846,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1767,7 +1858,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1782,7 +1873,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where the time went.
+     * Duration of the call and of its parts.
      * </pre>
      *
      * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -1801,25 +1892,189 @@ private static final long serialVersionUID = 0L;
       return latencyBuilder_;
     }
 
+    private ai.switchboard.v1.Route route_;
+    private com.google.protobuf.SingleFieldBuilder<
+        ai.switchboard.v1.Route, ai.switchboard.v1.Route.Builder, ai.switchboard.v1.RouteOrBuilder> routeBuilder_;
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     * @return Whether the route field is set.
+     */
+    public boolean hasRoute() {
+      return ((bitField0_ & 0x00000040) != 0);
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     * @return The route.
+     */
+    public ai.switchboard.v1.Route getRoute() {
+      if (routeBuilder_ == null) {
+        return route_ == null ? ai.switchboard.v1.Route.getDefaultInstance() : route_;
+      } else {
+        return routeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    public Builder setRoute(ai.switchboard.v1.Route value) {
+      if (routeBuilder_ == null) {
+        java.util.Objects.requireNonNull(value);
+        route_ = value;
+      } else {
+        routeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    public Builder setRoute(
+        ai.switchboard.v1.Route.Builder builderForValue) {
+      if (routeBuilder_ == null) {
+        route_ = builderForValue.build();
+      } else {
+        routeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    public Builder mergeRoute(ai.switchboard.v1.Route value) {
+      if (routeBuilder_ == null) {
+        if (((bitField0_ & 0x00000040) != 0) &&
+          route_ != null &&
+          route_ != ai.switchboard.v1.Route.getDefaultInstance()) {
+          getRouteBuilder().mergeFrom(value);
+        } else {
+          route_ = value;
+        }
+      } else {
+        routeBuilder_.mergeFrom(value);
+      }
+      if (route_ != null) {
+        bitField0_ |= 0x00000040;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    public Builder clearRoute() {
+      bitField0_ = (bitField0_ & ~0x00000040);
+      route_ = null;
+      if (routeBuilder_ != null) {
+        routeBuilder_.dispose();
+        routeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    public ai.switchboard.v1.Route.Builder getRouteBuilder() {
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return internalGetRouteFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    public ai.switchboard.v1.RouteOrBuilder getRouteOrBuilder() {
+      if (routeBuilder_ != null) {
+        return routeBuilder_.getMessageOrBuilder();
+      } else {
+        return route_ == null ?
+            ai.switchboard.v1.Route.getDefaultInstance() : route_;
+      }
+    }
+    /**
+     * <pre>
+     * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+     * answered.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Route route = 7;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilder<
+        ai.switchboard.v1.Route, ai.switchboard.v1.Route.Builder, ai.switchboard.v1.RouteOrBuilder> 
+        internalGetRouteFieldBuilder() {
+      if (routeBuilder_ == null) {
+        routeBuilder_ = new com.google.protobuf.SingleFieldBuilder<
+            ai.switchboard.v1.Route, ai.switchboard.v1.Route.Builder, ai.switchboard.v1.RouteOrBuilder>(
+                getRoute(),
+                getParentForChildren(),
+                isClean());
+        route_ = null;
+      }
+      return routeBuilder_;
+    }
+
     private ai.switchboard.v1.Cost cost_;
     private com.google.protobuf.SingleFieldBuilder<
         ai.switchboard.v1.Cost, ai.switchboard.v1.Cost.Builder, ai.switchboard.v1.CostOrBuilder> costBuilder_;
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
      * @return Whether the cost field is set.
      */
     public boolean hasCost() {
-      return ((bitField0_ & 0x00000040) != 0);
+      return ((bitField0_ & 0x00000080) != 0);
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -1834,8 +2089,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -1847,14 +2102,14 @@ private static final long serialVersionUID = 0L;
       } else {
         costBuilder_.setMessage(value);
       }
-      bitField0_ |= 0x00000040;
+      bitField0_ |= 0x00000080;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -1866,21 +2121,21 @@ private static final long serialVersionUID = 0L;
       } else {
         costBuilder_.setMessage(builderForValue.build());
       }
-      bitField0_ |= 0x00000040;
+      bitField0_ |= 0x00000080;
       onChanged();
       return this;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
      */
     public Builder mergeCost(ai.switchboard.v1.Cost value) {
       if (costBuilder_ == null) {
-        if (((bitField0_ & 0x00000040) != 0) &&
+        if (((bitField0_ & 0x00000080) != 0) &&
           cost_ != null &&
           cost_ != ai.switchboard.v1.Cost.getDefaultInstance()) {
           getCostBuilder().mergeFrom(value);
@@ -1891,21 +2146,21 @@ private static final long serialVersionUID = 0L;
         costBuilder_.mergeFrom(value);
       }
       if (cost_ != null) {
-        bitField0_ |= 0x00000040;
+        bitField0_ |= 0x00000080;
         onChanged();
       }
       return this;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
      */
     public Builder clearCost() {
-      bitField0_ = (bitField0_ & ~0x00000040);
+      bitField0_ = (bitField0_ & ~0x00000080);
       cost_ = null;
       if (costBuilder_ != null) {
         costBuilder_.dispose();
@@ -1916,21 +2171,21 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
      */
     public ai.switchboard.v1.Cost.Builder getCostBuilder() {
-      bitField0_ |= 0x00000040;
+      bitField0_ |= 0x00000080;
       onChanged();
       return internalGetCostFieldBuilder().getBuilder();
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -1945,8 +2200,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-     * of a part is unknown; it is not zero.
+     * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+     * price of some part is unknown; do not read this as zero.
      * </pre>
      *
      * <code>.switchboard.v1.Cost cost = 9;</code>

@@ -12,7 +12,8 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -21,7 +22,8 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasUsage();
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -30,7 +32,8 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.TokenUsage getUsage();
   /**
    * <pre>
-   * What was read and written, as Bedrock counts it. Absent: Bedrock did not say; it is not zero.
+   * Tokens that Bedrock counted for the attempt that answered. Absent: Bedrock did not report usage; do not
+   * read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.TokenUsage usage = 1;</code>
@@ -39,7 +42,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -48,7 +51,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasMetrics();
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -57,7 +60,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.ConverseMetrics getMetrics();
   /**
    * <pre>
-   * Bedrock's own measure. Absent: Bedrock did not say.
+   * Latency measured by Bedrock. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseMetrics metrics = 2;</code>
@@ -66,7 +69,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -75,7 +78,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasTrace();
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -84,7 +87,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.ConverseTrace getTrace();
   /**
    * <pre>
-   * What a guardrail or a prompt router did. Absent: not asked for, or nothing.
+   * Actions of a guardrail or a prompt router. Absent: the trace was not requested, or there was no action.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTrace trace = 3;</code>
@@ -93,7 +96,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -102,7 +105,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasPerformanceConfig();
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -111,7 +114,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.PerformanceConfiguration getPerformanceConfig();
   /**
    * <pre>
-   * The form of the model that served. Absent: Bedrock did not say.
+   * Latency optimization that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.PerformanceConfiguration performance_config = 4;</code>
@@ -120,7 +123,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -129,7 +132,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasServiceTier();
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -138,7 +141,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.ServiceTier getServiceTier();
   /**
    * <pre>
-   * The tier that served. Absent: Bedrock did not say.
+   * Service tier that was used. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.ServiceTier service_tier = 5;</code>
@@ -147,7 +150,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -156,7 +159,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasLatency();
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -165,7 +168,7 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.Latency getLatency();
   /**
    * <pre>
-   * Where the time went.
+   * Duration of the call and of its parts.
    * </pre>
    *
    * <code>.switchboard.v1.Latency latency = 6;</code>
@@ -174,8 +177,38 @@ public interface ConverseStreamMetadataEventOrBuilder extends
 
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Route route = 7;</code>
+   * @return Whether the route field is set.
+   */
+  boolean hasRoute();
+  /**
+   * <pre>
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Route route = 7;</code>
+   * @return The route.
+   */
+  ai.switchboard.v1.Route getRoute();
+  /**
+   * <pre>
+   * Final route: the route of the stream's first event, completed with the usage and cost of the attempt that
+   * answered.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Route route = 7;</code>
+   */
+  ai.switchboard.v1.RouteOrBuilder getRouteOrBuilder();
+
+  /**
+   * <pre>
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -184,8 +217,8 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   boolean hasCost();
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 9;</code>
@@ -194,8 +227,8 @@ public interface ConverseStreamMetadataEventOrBuilder extends
   ai.switchboard.v1.Cost getCost();
   /**
    * <pre>
-   * What the call cost: the sum over every attempt in the route, the one that answered included. Absent: the price
-   * of a part is unknown; it is not zero.
+   * Cost of the call: the sum over every attempt in the route, including the one that answered. Absent: the
+   * price of some part is unknown; do not read this as zero.
    * </pre>
    *
    * <code>.switchboard.v1.Cost cost = 9;</code>

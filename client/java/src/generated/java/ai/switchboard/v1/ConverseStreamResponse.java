@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * One event of an answer that is being generated.
+ * One event of a streamed answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseStreamResponse}
@@ -111,7 +111,7 @@ private static final long serialVersionUID = 0L;
   public static final int ROUTE_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Who answers. Always the first event, and again after `restart`.
+   * The model that answers. Always the first event; sent again after `restart`.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 1;</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who answers. Always the first event, and again after `restart`.
+   * The model that answers. Always the first event; sent again after `restart`.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 1;</code>
@@ -138,7 +138,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who answers. Always the first event, and again after `restart`.
+   * The model that answers. Always the first event; sent again after `restart`.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 1;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   public static final int MESSAGE_START_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A turn begins.
+   * The assistant's turn starts.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -166,7 +166,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A turn begins.
+   * The assistant's turn starts.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -181,7 +181,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A turn begins.
+   * The assistant's turn starts.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   public static final int CONTENT_BLOCK_START_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * A block begins. Text and reasoning blocks begin without it, at their first delta.
+   * A content block starts. Text and reasoning blocks start without this event, at their first delta.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -209,7 +209,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A block begins. Text and reasoning blocks begin without it, at their first delta.
+   * A content block starts. Text and reasoning blocks start without this event, at their first delta.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -224,7 +224,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A block begins. Text and reasoning blocks begin without it, at their first delta.
+   * A content block starts. Text and reasoning blocks start without this event, at their first delta.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -240,7 +240,7 @@ private static final long serialVersionUID = 0L;
   public static final int CONTENT_BLOCK_DELTA_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -252,7 +252,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -267,7 +267,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -283,7 +283,7 @@ private static final long serialVersionUID = 0L;
   public static final int CONTENT_BLOCK_STOP_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -295,7 +295,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -310,7 +310,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -326,7 +326,7 @@ private static final long serialVersionUID = 0L;
   public static final int MESSAGE_STOP_FIELD_NUMBER = 6;
   /**
    * <pre>
-   * The turn ends. The metadata still follows.
+   * The turn is complete. The metadata event follows.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -338,7 +338,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The turn ends. The metadata still follows.
+   * The turn is complete. The metadata event follows.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -353,7 +353,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The turn ends. The metadata still follows.
+   * The turn is complete. The metadata event follows.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -369,7 +369,8 @@ private static final long serialVersionUID = 0L;
   public static final int RESTART_FIELD_NUMBER = 7;
   /**
    * <pre>
-   * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+   * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+   * are configured with after_content = "restart".
    * </pre>
    *
    * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -381,7 +382,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+   * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+   * are configured with after_content = "restart".
    * </pre>
    *
    * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -396,7 +398,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+   * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+   * are configured with after_content = "restart".
    * </pre>
    *
    * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -412,7 +415,7 @@ private static final long serialVersionUID = 0L;
   public static final int METADATA_FIELD_NUMBER = 8;
   /**
    * <pre>
-   * What the answer took. Always the last event of a stream that ends well.
+   * Usage, cost and final route. Always the last event of a complete stream.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -424,7 +427,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the answer took. Always the last event of a stream that ends well.
+   * Usage, cost and final route. Always the last event of a complete stream.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -439,7 +442,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the answer took. Always the last event of a stream that ends well.
+   * Usage, cost and final route. Always the last event of a complete stream.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -455,7 +458,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_FIELD_NUMBER = 9;
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet, passed on as it came.
+   * Event from Bedrock that this contract does not define, passed through unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -467,7 +470,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet, passed on as it came.
+   * Event from Bedrock that this contract does not define, passed through unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -482,7 +485,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet, passed on as it came.
+   * Event from Bedrock that this contract does not define, passed through unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -791,7 +794,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One event of an answer that is being generated.
+   * One event of a streamed answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseStreamResponse}
@@ -1109,7 +1112,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Route, ai.switchboard.v1.Route.Builder, ai.switchboard.v1.RouteOrBuilder> routeBuilder_;
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1121,7 +1124,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1143,7 +1146,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1161,7 +1164,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1179,7 +1182,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1206,7 +1209,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1229,7 +1232,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1239,7 +1242,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1257,7 +1260,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who answers. Always the first event, and again after `restart`.
+     * The model that answers. Always the first event; sent again after `restart`.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 1;</code>
@@ -1285,7 +1288,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.MessageStartEvent, ai.switchboard.v1.MessageStartEvent.Builder, ai.switchboard.v1.MessageStartEventOrBuilder> messageStartBuilder_;
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1297,7 +1300,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1319,7 +1322,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1337,7 +1340,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1355,7 +1358,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1382,7 +1385,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1405,7 +1408,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1415,7 +1418,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1433,7 +1436,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A turn begins.
+     * The assistant's turn starts.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -1461,7 +1464,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ContentBlockStartEvent, ai.switchboard.v1.ContentBlockStartEvent.Builder, ai.switchboard.v1.ContentBlockStartEventOrBuilder> contentBlockStartBuilder_;
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1473,7 +1476,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1495,7 +1498,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1513,7 +1516,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1531,7 +1534,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1558,7 +1561,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1581,7 +1584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1591,7 +1594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1609,7 +1612,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block begins. Text and reasoning blocks begin without it, at their first delta.
+     * A content block starts. Text and reasoning blocks start without this event, at their first delta.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -1637,7 +1640,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ContentBlockDeltaEvent, ai.switchboard.v1.ContentBlockDeltaEvent.Builder, ai.switchboard.v1.ContentBlockDeltaEventOrBuilder> contentBlockDeltaBuilder_;
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1649,7 +1652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1671,7 +1674,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1689,7 +1692,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1707,7 +1710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1734,7 +1737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1757,7 +1760,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1767,7 +1770,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1785,7 +1788,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of a block.
+     * Part of a content block.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -1813,7 +1816,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ContentBlockStopEvent, ai.switchboard.v1.ContentBlockStopEvent.Builder, ai.switchboard.v1.ContentBlockStopEventOrBuilder> contentBlockStopBuilder_;
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1825,7 +1828,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1847,7 +1850,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1865,7 +1868,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1883,7 +1886,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1910,7 +1913,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1933,7 +1936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1943,7 +1946,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1961,7 +1964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A block ends.
+     * A content block is complete.
      * </pre>
      *
      * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -1989,7 +1992,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.MessageStopEvent, ai.switchboard.v1.MessageStopEvent.Builder, ai.switchboard.v1.MessageStopEventOrBuilder> messageStopBuilder_;
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2001,7 +2004,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2023,7 +2026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2041,7 +2044,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2059,7 +2062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2086,7 +2089,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2109,7 +2112,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2119,7 +2122,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2137,7 +2140,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The turn ends. The metadata still follows.
+     * The turn is complete. The metadata event follows.
      * </pre>
      *
      * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -2165,7 +2168,8 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.RestartEvent, ai.switchboard.v1.RestartEvent.Builder, ai.switchboard.v1.RestartEventOrBuilder> restartBuilder_;
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2177,7 +2181,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2199,7 +2204,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2217,7 +2223,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2235,7 +2242,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2262,7 +2270,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2285,7 +2294,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2295,7 +2305,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2313,7 +2324,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+     * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+     * are configured with after_content = "restart".
      * </pre>
      *
      * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -2341,7 +2353,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseStreamMetadataEvent, ai.switchboard.v1.ConverseStreamMetadataEvent.Builder, ai.switchboard.v1.ConverseStreamMetadataEventOrBuilder> metadataBuilder_;
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2353,7 +2365,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2375,7 +2387,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2393,7 +2405,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2411,7 +2423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2438,7 +2450,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2461,7 +2473,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2471,7 +2483,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2489,7 +2501,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the answer took. Always the last event of a stream that ends well.
+     * Usage, cost and final route. Always the last event of a complete stream.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -2517,7 +2529,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.UnknownEvent, ai.switchboard.v1.UnknownEvent.Builder, ai.switchboard.v1.UnknownEventOrBuilder> unknownBuilder_;
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2529,7 +2541,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2551,7 +2563,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2569,7 +2581,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2587,7 +2599,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2614,7 +2626,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2637,7 +2649,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2647,7 +2659,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -2665,7 +2677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An event of Bedrock's that this contract does not know yet, passed on as it came.
+     * Event from Bedrock that this contract does not define, passed through unchanged.
      * </pre>
      *
      * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>

@@ -12,7 +12,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * Who answers. Always the first event, and again after `restart`.
+   * The model that answers. Always the first event; sent again after `restart`.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 1;</code>
@@ -21,7 +21,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasRoute();
   /**
    * <pre>
-   * Who answers. Always the first event, and again after `restart`.
+   * The model that answers. Always the first event; sent again after `restart`.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 1;</code>
@@ -30,7 +30,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.Route getRoute();
   /**
    * <pre>
-   * Who answers. Always the first event, and again after `restart`.
+   * The model that answers. Always the first event; sent again after `restart`.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 1;</code>
@@ -39,7 +39,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * A turn begins.
+   * The assistant's turn starts.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -48,7 +48,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasMessageStart();
   /**
    * <pre>
-   * A turn begins.
+   * The assistant's turn starts.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -57,7 +57,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.MessageStartEvent getMessageStart();
   /**
    * <pre>
-   * A turn begins.
+   * The assistant's turn starts.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStartEvent message_start = 2;</code>
@@ -66,7 +66,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * A block begins. Text and reasoning blocks begin without it, at their first delta.
+   * A content block starts. Text and reasoning blocks start without this event, at their first delta.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -75,7 +75,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasContentBlockStart();
   /**
    * <pre>
-   * A block begins. Text and reasoning blocks begin without it, at their first delta.
+   * A content block starts. Text and reasoning blocks start without this event, at their first delta.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -84,7 +84,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.ContentBlockStartEvent getContentBlockStart();
   /**
    * <pre>
-   * A block begins. Text and reasoning blocks begin without it, at their first delta.
+   * A content block starts. Text and reasoning blocks start without this event, at their first delta.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStartEvent content_block_start = 3;</code>
@@ -93,7 +93,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -102,7 +102,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasContentBlockDelta();
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -111,7 +111,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.ContentBlockDeltaEvent getContentBlockDelta();
   /**
    * <pre>
-   * A piece of a block.
+   * Part of a content block.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockDeltaEvent content_block_delta = 4;</code>
@@ -120,7 +120,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -129,7 +129,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasContentBlockStop();
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -138,7 +138,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.ContentBlockStopEvent getContentBlockStop();
   /**
    * <pre>
-   * A block ends.
+   * A content block is complete.
    * </pre>
    *
    * <code>.switchboard.v1.ContentBlockStopEvent content_block_stop = 5;</code>
@@ -147,7 +147,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * The turn ends. The metadata still follows.
+   * The turn is complete. The metadata event follows.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -156,7 +156,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasMessageStop();
   /**
    * <pre>
-   * The turn ends. The metadata still follows.
+   * The turn is complete. The metadata event follows.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -165,7 +165,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.MessageStopEvent getMessageStop();
   /**
    * <pre>
-   * The turn ends. The metadata still follows.
+   * The turn is complete. The metadata event follows.
    * </pre>
    *
    * <code>.switchboard.v1.MessageStopEvent message_stop = 6;</code>
@@ -174,7 +174,8 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+   * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+   * are configured with after_content = "restart".
    * </pre>
    *
    * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -183,7 +184,8 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasRestart();
   /**
    * <pre>
-   * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+   * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+   * are configured with after_content = "restart".
    * </pre>
    *
    * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -192,7 +194,8 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.RestartEvent getRestart();
   /**
    * <pre>
-   * Forget what you received: another model starts over. Only in tasks whose configuration allows it.
+   * Discard everything received so far: another model starts from the beginning. Sent only for tasks that
+   * are configured with after_content = "restart".
    * </pre>
    *
    * <code>.switchboard.v1.RestartEvent restart = 7;</code>
@@ -201,7 +204,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * What the answer took. Always the last event of a stream that ends well.
+   * Usage, cost and final route. Always the last event of a complete stream.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -210,7 +213,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasMetadata();
   /**
    * <pre>
-   * What the answer took. Always the last event of a stream that ends well.
+   * Usage, cost and final route. Always the last event of a complete stream.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -219,7 +222,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.ConverseStreamMetadataEvent getMetadata();
   /**
    * <pre>
-   * What the answer took. Always the last event of a stream that ends well.
+   * Usage, cost and final route. Always the last event of a complete stream.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseStreamMetadataEvent metadata = 8;</code>
@@ -228,7 +231,7 @@ public interface ConverseStreamResponseOrBuilder extends
 
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet, passed on as it came.
+   * Event from Bedrock that this contract does not define, passed through unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -237,7 +240,7 @@ public interface ConverseStreamResponseOrBuilder extends
   boolean hasUnknown();
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet, passed on as it came.
+   * Event from Bedrock that this contract does not define, passed through unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>
@@ -246,7 +249,7 @@ public interface ConverseStreamResponseOrBuilder extends
   ai.switchboard.v1.UnknownEvent getUnknown();
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet, passed on as it came.
+   * Event from Bedrock that this contract does not define, passed through unchanged.
    * </pre>
    *
    * <code>.switchboard.v1.UnknownEvent unknown = 9;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A conversation to count. Each field is the one of the same name of ConverseRequest.
+ * Conversation to count. Each field has the meaning of the ConverseRequest field with the same name.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseTokensRequest}
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.SystemContentBlock> system_;
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -174,7 +174,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -208,7 +208,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -223,7 +223,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ToolConfiguration toolConfig_;
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -235,7 +235,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -247,7 +247,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -260,7 +260,7 @@ private static final long serialVersionUID = 0L;
   public static final int ADDITIONAL_MODEL_REQUEST_FIELDS_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -272,7 +272,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -287,7 +287,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -303,7 +303,7 @@ private static final long serialVersionUID = 0L;
   public static final int ADDITIONAL_MODEL_REQUEST_FIELDS_JSON_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 5;</code>
@@ -314,7 +314,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 5;</code>
@@ -337,7 +337,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 5;</code>
@@ -602,7 +602,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A conversation to count. Each field is the one of the same name of ConverseRequest.
+   * Conversation to count. Each field has the meaning of the ConverseRequest field with the same name.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseTokensRequest}
@@ -1248,7 +1248,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1262,7 +1262,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1276,7 +1276,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1290,7 +1290,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1309,7 +1309,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1327,7 +1327,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1345,7 +1345,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1364,7 +1364,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1382,7 +1382,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1400,7 +1400,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1419,7 +1419,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1436,7 +1436,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1453,7 +1453,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1464,7 +1464,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1478,7 +1478,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1493,7 +1493,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1504,7 +1504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1516,7 +1516,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that hold for the whole conversation. Empty: none.
+     * System prompt: instructions for the whole conversation. Empty: none.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -1545,7 +1545,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolConfiguration, ai.switchboard.v1.ToolConfiguration.Builder, ai.switchboard.v1.ToolConfigurationOrBuilder> toolConfigBuilder_;
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1556,7 +1556,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1571,7 +1571,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1589,7 +1589,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1607,7 +1607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1632,7 +1632,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1649,7 +1649,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1661,7 +1661,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1676,7 +1676,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tools that the model may ask for. Absent: none.
+     * Tools that the model may use. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -1699,7 +1699,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> additionalModelRequestFieldsBuilder_;
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1711,7 +1711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1733,7 +1733,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1751,7 +1751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1769,7 +1769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1796,7 +1796,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1819,7 +1819,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1829,7 +1829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1847,7 +1847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here.
+     * JSON object as a Struct. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -1873,7 +1873,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 5;</code>
@@ -1885,7 +1885,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 5;</code>
@@ -1909,7 +1909,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 5;</code>
@@ -1934,7 +1934,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 5;</code>
@@ -1951,7 +1951,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 5;</code>
@@ -1967,7 +1967,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text: an object.
+     * JSON object as exact JSON text.
      * </pre>
      *
      * <code>string additional_model_request_fields_json = 5;</code>

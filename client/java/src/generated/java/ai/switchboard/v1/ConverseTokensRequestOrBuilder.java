@@ -56,7 +56,7 @@ public interface ConverseTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -65,7 +65,7 @@ public interface ConverseTokensRequestOrBuilder extends
       getSystemList();
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -73,7 +73,7 @@ public interface ConverseTokensRequestOrBuilder extends
   ai.switchboard.v1.SystemContentBlock getSystem(int index);
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -81,7 +81,7 @@ public interface ConverseTokensRequestOrBuilder extends
   int getSystemCount();
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -90,7 +90,7 @@ public interface ConverseTokensRequestOrBuilder extends
       getSystemOrBuilderList();
   /**
    * <pre>
-   * Instructions that hold for the whole conversation. Empty: none.
+   * System prompt: instructions for the whole conversation. Empty: none.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SystemContentBlock system = 2;</code>
@@ -100,7 +100,7 @@ public interface ConverseTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -109,7 +109,7 @@ public interface ConverseTokensRequestOrBuilder extends
   boolean hasToolConfig();
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -118,7 +118,7 @@ public interface ConverseTokensRequestOrBuilder extends
   ai.switchboard.v1.ToolConfiguration getToolConfig();
   /**
    * <pre>
-   * The tools that the model may ask for. Absent: none.
+   * Tools that the model may use. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.ToolConfiguration tool_config = 3;</code>
@@ -127,7 +127,7 @@ public interface ConverseTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -136,7 +136,7 @@ public interface ConverseTokensRequestOrBuilder extends
   boolean hasAdditionalModelRequestFields();
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -145,7 +145,7 @@ public interface ConverseTokensRequestOrBuilder extends
   com.google.protobuf.Struct getAdditionalModelRequestFields();
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here.
+   * JSON object as a Struct. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Struct additional_model_request_fields = 4;</code>
@@ -154,7 +154,7 @@ public interface ConverseTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 5;</code>
@@ -163,7 +163,7 @@ public interface ConverseTokensRequestOrBuilder extends
   boolean hasAdditionalModelRequestFieldsJson();
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 5;</code>
@@ -172,7 +172,7 @@ public interface ConverseTokensRequestOrBuilder extends
   java.lang.String getAdditionalModelRequestFieldsJson();
   /**
    * <pre>
-   * As exact JSON text: an object.
+   * JSON object as exact JSON text.
    * </pre>
    *
    * <code>string additional_model_request_fields_json = 5;</code>

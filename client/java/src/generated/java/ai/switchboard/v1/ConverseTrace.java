@@ -7,7 +7,9 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a guardrail or a prompt router did.
+ * Actions of guardrails and of a prompt router in a call. The guardrail part repeats matched text: treat it
+ * as sensitive. Values that Bedrock defines (actions, types, strengths) are strings, because an account can
+ * receive values that are newer than this contract.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ConverseTrace}
@@ -57,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailTraceAssessment guardrail_;
   /**
    * <pre>
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -69,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -81,7 +83,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -95,7 +97,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.PromptRouterTrace promptRouter_;
   /**
    * <pre>
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    * </pre>
    *
    * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -107,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    * </pre>
    *
    * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -119,7 +121,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    * </pre>
    *
    * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -313,7 +315,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail or a prompt router did.
+   * Actions of guardrails and of a prompt router in a call. The guardrail part repeats matched text: treat it
+   * as sensitive. Values that Bedrock defines (actions, types, strengths) are strings, because an account can
+   * receive values that are newer than this contract.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ConverseTrace}
@@ -493,7 +497,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailTraceAssessment, ai.switchboard.v1.GuardrailTraceAssessment.Builder, ai.switchboard.v1.GuardrailTraceAssessmentOrBuilder> guardrailBuilder_;
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -504,7 +508,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -519,7 +523,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -537,7 +541,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -555,7 +559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -580,7 +584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -597,7 +601,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -609,7 +613,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -624,7 +628,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The guardrail's part. Absent: no guardrail was asked to tell.
+     * Findings of the guardrails. Absent: no guardrail trace was requested.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -648,7 +652,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.PromptRouterTrace, ai.switchboard.v1.PromptRouterTrace.Builder, ai.switchboard.v1.PromptRouterTraceOrBuilder> promptRouterBuilder_;
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -659,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -674,7 +678,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -692,7 +696,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -710,7 +714,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -735,7 +739,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -752,7 +756,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -764,7 +768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -779,7 +783,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The prompt router's part. Absent: the model id was not a router's.
+     * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
      * </pre>
      *
      * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>

@@ -12,7 +12,7 @@ public interface ConverseTraceOrBuilder extends
 
   /**
    * <pre>
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -21,7 +21,7 @@ public interface ConverseTraceOrBuilder extends
   boolean hasGuardrail();
   /**
    * <pre>
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -30,7 +30,7 @@ public interface ConverseTraceOrBuilder extends
   ai.switchboard.v1.GuardrailTraceAssessment getGuardrail();
   /**
    * <pre>
-   * The guardrail's part. Absent: no guardrail was asked to tell.
+   * Findings of the guardrails. Absent: no guardrail trace was requested.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTraceAssessment guardrail = 1;</code>
@@ -39,7 +39,7 @@ public interface ConverseTraceOrBuilder extends
 
   /**
    * <pre>
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    * </pre>
    *
    * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -48,7 +48,7 @@ public interface ConverseTraceOrBuilder extends
   boolean hasPromptRouter();
   /**
    * <pre>
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    * </pre>
    *
    * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>
@@ -57,7 +57,7 @@ public interface ConverseTraceOrBuilder extends
   ai.switchboard.v1.PromptRouterTrace getPromptRouter();
   /**
    * <pre>
-   * The prompt router's part. Absent: the model id was not a router's.
+   * Choice of the prompt router. Absent: the model id does not belong to a prompt router.
    * </pre>
    *
    * <code>.switchboard.v1.PromptRouterTrace prompt_router = 2;</code>

@@ -7,13 +7,15 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What tokens cost, by the prices of the catalogue for the id that was called, the tier that served and the length of
- * the prompt. Not in it: guardrails, which Bedrock bills apart, and taxes and discounts, which only a bill knows.
+ * Cost of tokens, computed from the price list in the model catalogue. The price depends on the model id that
+ * was called, the service tier that was used and the length of the prompt. Guardrails (which Bedrock bills
+ * separately), taxes and discounts are not included.
  *
- * Amounts are integers of picodollars, 10^-12 US dollars. Price lists say dollars for a million tokens with up to six
- * decimals, so one token costs a whole number of picodollars: nothing is ever rounded, and sums of costs are exact. In
- * micro- or nanodollars a single cached token of a small model would already be rounded. 64 bits hold nine million
- * dollars of them; a cost beyond is absent. In JSON an int64 is a string.
+ * Amounts are integers in picodollars (10^-12 US dollars). Price lists give dollars per million tokens with
+ * up to six decimals, so the price of one token is a whole number of picodollars: nothing is rounded, and
+ * sums are exact. In micro- or nanodollars, the price of a single cached token of a small model would have to
+ * be rounded. A 64-bit integer holds up to nine million dollars; a larger cost is absent. In JSON, an int64
+ * is a string.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Cost}
@@ -62,7 +64,7 @@ private static final long serialVersionUID = 0L;
   private long picoUsd_ = 0L;
   /**
    * <pre>
-   * The sum of the parts, from 0.
+   * Sum of the parts, from 0, in picodollars.
    * </pre>
    *
    * <code>int64 pico_usd = 1;</code>
@@ -77,9 +79,10 @@ private static final long serialVersionUID = 0L;
   private boolean estimated_ = false;
   /**
    * <pre>
-   * True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-   * amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-   * was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+   * True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+   * or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+   * sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+   * or less.
    * </pre>
    *
    * <code>bool estimated = 2;</code>
@@ -94,7 +97,7 @@ private static final long serialVersionUID = 0L;
   private long inputPicoUsd_ = 0L;
   /**
    * <pre>
-   * For input that has nothing to do with the cache.
+   * Cost of input that does not involve the prompt cache, in picodollars.
    * </pre>
    *
    * <code>int64 input_pico_usd = 3;</code>
@@ -109,7 +112,7 @@ private static final long serialVersionUID = 0L;
   private long outputPicoUsd_ = 0L;
   /**
    * <pre>
-   * For output, reasoning included.
+   * Cost of output, including reasoning, in picodollars.
    * </pre>
    *
    * <code>int64 output_pico_usd = 4;</code>
@@ -124,7 +127,7 @@ private static final long serialVersionUID = 0L;
   private long cacheReadPicoUsd_ = 0L;
   /**
    * <pre>
-   * For input read from the prompt cache.
+   * Cost of input read from the prompt cache, in picodollars.
    * </pre>
    *
    * <code>int64 cache_read_pico_usd = 5;</code>
@@ -139,7 +142,8 @@ private static final long serialVersionUID = 0L;
   private long cacheWrite5MPicoUsd_ = 0L;
   /**
    * <pre>
-   * For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+   * Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+   * report, in picodollars.
    * </pre>
    *
    * <code>int64 cache_write_5m_pico_usd = 6;</code>
@@ -154,7 +158,7 @@ private static final long serialVersionUID = 0L;
   private long cacheWrite1HPicoUsd_ = 0L;
   /**
    * <pre>
-   * For input written to the prompt cache for an hour.
+   * Cost of input written to the prompt cache for one hour, in picodollars.
    * </pre>
    *
    * <code>int64 cache_write_1h_pico_usd = 7;</code>
@@ -163,6 +167,22 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public long getCacheWrite1HPicoUsd() {
     return cacheWrite1HPicoUsd_;
+  }
+
+  public static final int USD_FIELD_NUMBER = 8;
+  private double usd_ = 0D;
+  /**
+   * <pre>
+   * The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+   * arithmetic.
+   * </pre>
+   *
+   * <code>double usd = 8;</code>
+   * @return The usd.
+   */
+  @java.lang.Override
+  public double getUsd() {
+    return usd_;
   }
 
   private byte memoizedIsInitialized = -1;
@@ -200,6 +220,9 @@ private static final long serialVersionUID = 0L;
     if (cacheWrite1HPicoUsd_ != 0L) {
       output.writeInt64(7, cacheWrite1HPicoUsd_);
     }
+    if (java.lang.Double.doubleToRawLongBits(usd_) != 0) {
+      output.writeDouble(8, usd_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -231,6 +254,10 @@ private static final long serialVersionUID = 0L;
     if (cacheWrite1HPicoUsd_ != 0L) {
       size += com.google.protobuf.CodedOutputStream
         .computeInt64Size(7, cacheWrite1HPicoUsd_);
+    }
+    if (java.lang.Double.doubleToRawLongBits(usd_) != 0) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeDoubleSize(8, usd_);
     }
     return size;
   }
@@ -270,6 +297,9 @@ private static final long serialVersionUID = 0L;
         != other.getCacheWrite5MPicoUsd()) return false;
     if (getCacheWrite1HPicoUsd()
         != other.getCacheWrite1HPicoUsd()) return false;
+    if (java.lang.Double.doubleToLongBits(getUsd())
+        != java.lang.Double.doubleToLongBits(
+            other.getUsd())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -302,6 +332,9 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + CACHE_WRITE_1H_PICO_USD_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
         getCacheWrite1HPicoUsd());
+    hash = (37 * hash) + USD_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        java.lang.Double.doubleToLongBits(getUsd()));
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -401,13 +434,15 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What tokens cost, by the prices of the catalogue for the id that was called, the tier that served and the length of
-   * the prompt. Not in it: guardrails, which Bedrock bills apart, and taxes and discounts, which only a bill knows.
+   * Cost of tokens, computed from the price list in the model catalogue. The price depends on the model id that
+   * was called, the service tier that was used and the length of the prompt. Guardrails (which Bedrock bills
+   * separately), taxes and discounts are not included.
    *
-   * Amounts are integers of picodollars, 10^-12 US dollars. Price lists say dollars for a million tokens with up to six
-   * decimals, so one token costs a whole number of picodollars: nothing is ever rounded, and sums of costs are exact. In
-   * micro- or nanodollars a single cached token of a small model would already be rounded. 64 bits hold nine million
-   * dollars of them; a cost beyond is absent. In JSON an int64 is a string.
+   * Amounts are integers in picodollars (10^-12 US dollars). Price lists give dollars per million tokens with
+   * up to six decimals, so the price of one token is a whole number of picodollars: nothing is rounded, and
+   * sums are exact. In micro- or nanodollars, the price of a single cached token of a small model would have to
+   * be rounded. A 64-bit integer holds up to nine million dollars; a larger cost is absent. In JSON, an int64
+   * is a string.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Cost}
@@ -450,6 +485,7 @@ private static final long serialVersionUID = 0L;
       cacheReadPicoUsd_ = 0L;
       cacheWrite5MPicoUsd_ = 0L;
       cacheWrite1HPicoUsd_ = 0L;
+      usd_ = 0D;
       return this;
     }
 
@@ -504,6 +540,9 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000040) != 0)) {
         result.cacheWrite1HPicoUsd_ = cacheWrite1HPicoUsd_;
       }
+      if (((from_bitField0_ & 0x00000080) != 0)) {
+        result.usd_ = usd_;
+      }
     }
 
     @java.lang.Override
@@ -538,6 +577,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getCacheWrite1HPicoUsd() != 0L) {
         setCacheWrite1HPicoUsd(other.getCacheWrite1HPicoUsd());
+      }
+      if (java.lang.Double.doubleToRawLongBits(other.getUsd()) != 0) {
+        setUsd(other.getUsd());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -598,6 +640,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000040;
               break;
             } // case 56
+            case 65: {
+              usd_ = input.readDouble();
+              bitField0_ |= 0x00000080;
+              break;
+            } // case 65
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -618,7 +665,7 @@ private static final long serialVersionUID = 0L;
     private long picoUsd_ ;
     /**
      * <pre>
-     * The sum of the parts, from 0.
+     * Sum of the parts, from 0, in picodollars.
      * </pre>
      *
      * <code>int64 pico_usd = 1;</code>
@@ -630,7 +677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The sum of the parts, from 0.
+     * Sum of the parts, from 0, in picodollars.
      * </pre>
      *
      * <code>int64 pico_usd = 1;</code>
@@ -646,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The sum of the parts, from 0.
+     * Sum of the parts, from 0, in picodollars.
      * </pre>
      *
      * <code>int64 pico_usd = 1;</code>
@@ -662,9 +709,10 @@ private static final long serialVersionUID = 0L;
     private boolean estimated_ ;
     /**
      * <pre>
-     * True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-     * amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-     * was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+     * True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+     * or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+     * sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+     * or less.
      * </pre>
      *
      * <code>bool estimated = 2;</code>
@@ -676,9 +724,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-     * amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-     * was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+     * True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+     * or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+     * sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+     * or less.
      * </pre>
      *
      * <code>bool estimated = 2;</code>
@@ -694,9 +743,10 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-     * amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-     * was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+     * True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+     * or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+     * sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+     * or less.
      * </pre>
      *
      * <code>bool estimated = 2;</code>
@@ -712,7 +762,7 @@ private static final long serialVersionUID = 0L;
     private long inputPicoUsd_ ;
     /**
      * <pre>
-     * For input that has nothing to do with the cache.
+     * Cost of input that does not involve the prompt cache, in picodollars.
      * </pre>
      *
      * <code>int64 input_pico_usd = 3;</code>
@@ -724,7 +774,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input that has nothing to do with the cache.
+     * Cost of input that does not involve the prompt cache, in picodollars.
      * </pre>
      *
      * <code>int64 input_pico_usd = 3;</code>
@@ -740,7 +790,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input that has nothing to do with the cache.
+     * Cost of input that does not involve the prompt cache, in picodollars.
      * </pre>
      *
      * <code>int64 input_pico_usd = 3;</code>
@@ -756,7 +806,7 @@ private static final long serialVersionUID = 0L;
     private long outputPicoUsd_ ;
     /**
      * <pre>
-     * For output, reasoning included.
+     * Cost of output, including reasoning, in picodollars.
      * </pre>
      *
      * <code>int64 output_pico_usd = 4;</code>
@@ -768,7 +818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For output, reasoning included.
+     * Cost of output, including reasoning, in picodollars.
      * </pre>
      *
      * <code>int64 output_pico_usd = 4;</code>
@@ -784,7 +834,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For output, reasoning included.
+     * Cost of output, including reasoning, in picodollars.
      * </pre>
      *
      * <code>int64 output_pico_usd = 4;</code>
@@ -800,7 +850,7 @@ private static final long serialVersionUID = 0L;
     private long cacheReadPicoUsd_ ;
     /**
      * <pre>
-     * For input read from the prompt cache.
+     * Cost of input read from the prompt cache, in picodollars.
      * </pre>
      *
      * <code>int64 cache_read_pico_usd = 5;</code>
@@ -812,7 +862,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input read from the prompt cache.
+     * Cost of input read from the prompt cache, in picodollars.
      * </pre>
      *
      * <code>int64 cache_read_pico_usd = 5;</code>
@@ -828,7 +878,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input read from the prompt cache.
+     * Cost of input read from the prompt cache, in picodollars.
      * </pre>
      *
      * <code>int64 cache_read_pico_usd = 5;</code>
@@ -844,7 +894,8 @@ private static final long serialVersionUID = 0L;
     private long cacheWrite5MPicoUsd_ ;
     /**
      * <pre>
-     * For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+     * Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+     * report, in picodollars.
      * </pre>
      *
      * <code>int64 cache_write_5m_pico_usd = 6;</code>
@@ -856,7 +907,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+     * Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+     * report, in picodollars.
      * </pre>
      *
      * <code>int64 cache_write_5m_pico_usd = 6;</code>
@@ -872,7 +924,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+     * Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+     * report, in picodollars.
      * </pre>
      *
      * <code>int64 cache_write_5m_pico_usd = 6;</code>
@@ -888,7 +941,7 @@ private static final long serialVersionUID = 0L;
     private long cacheWrite1HPicoUsd_ ;
     /**
      * <pre>
-     * For input written to the prompt cache for an hour.
+     * Cost of input written to the prompt cache for one hour, in picodollars.
      * </pre>
      *
      * <code>int64 cache_write_1h_pico_usd = 7;</code>
@@ -900,7 +953,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input written to the prompt cache for an hour.
+     * Cost of input written to the prompt cache for one hour, in picodollars.
      * </pre>
      *
      * <code>int64 cache_write_1h_pico_usd = 7;</code>
@@ -916,7 +969,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * For input written to the prompt cache for an hour.
+     * Cost of input written to the prompt cache for one hour, in picodollars.
      * </pre>
      *
      * <code>int64 cache_write_1h_pico_usd = 7;</code>
@@ -925,6 +978,53 @@ private static final long serialVersionUID = 0L;
     public Builder clearCacheWrite1HPicoUsd() {
       bitField0_ = (bitField0_ & ~0x00000040);
       cacheWrite1HPicoUsd_ = 0L;
+      onChanged();
+      return this;
+    }
+
+    private double usd_ ;
+    /**
+     * <pre>
+     * The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+     * arithmetic.
+     * </pre>
+     *
+     * <code>double usd = 8;</code>
+     * @return The usd.
+     */
+    @java.lang.Override
+    public double getUsd() {
+      return usd_;
+    }
+    /**
+     * <pre>
+     * The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+     * arithmetic.
+     * </pre>
+     *
+     * <code>double usd = 8;</code>
+     * @param value The usd to set.
+     * @return This builder for chaining.
+     */
+    public Builder setUsd(double value) {
+
+      usd_ = value;
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+     * arithmetic.
+     * </pre>
+     *
+     * <code>double usd = 8;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearUsd() {
+      bitField0_ = (bitField0_ & ~0x00000080);
+      usd_ = 0D;
       onChanged();
       return this;
     }

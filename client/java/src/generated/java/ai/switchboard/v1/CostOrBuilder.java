@@ -12,7 +12,7 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * The sum of the parts, from 0.
+   * Sum of the parts, from 0, in picodollars.
    * </pre>
    *
    * <code>int64 pico_usd = 1;</code>
@@ -22,9 +22,10 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * True: Bedrock never said what was used (the stream was cancelled or broke, or a clock ran out), so a part of the
-   * amount rests on an estimate: four bytes of text to a token, of the request as sent and of the answer as far as it
-   * was received. Pictures and files are not estimated. What Bedrock bills may be more or less.
+   * True if part of the amount is an estimate, because Bedrock did not report usage: the stream was cancelled
+   * or broke, or a timeout expired. The estimate assumes four bytes of text per token, for the request as
+   * sent and the answer as far as it was received. Images and files are not estimated. Bedrock can bill more
+   * or less.
    * </pre>
    *
    * <code>bool estimated = 2;</code>
@@ -34,7 +35,7 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * For input that has nothing to do with the cache.
+   * Cost of input that does not involve the prompt cache, in picodollars.
    * </pre>
    *
    * <code>int64 input_pico_usd = 3;</code>
@@ -44,7 +45,7 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * For output, reasoning included.
+   * Cost of output, including reasoning, in picodollars.
    * </pre>
    *
    * <code>int64 output_pico_usd = 4;</code>
@@ -54,7 +55,7 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * For input read from the prompt cache.
+   * Cost of input read from the prompt cache, in picodollars.
    * </pre>
    *
    * <code>int64 cache_read_pico_usd = 5;</code>
@@ -64,7 +65,8 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * For input written to the prompt cache for five minutes, or for a time that Bedrock did not name.
+   * Cost of input written to the prompt cache for five minutes, or with a lifetime that Bedrock did not
+   * report, in picodollars.
    * </pre>
    *
    * <code>int64 cache_write_5m_pico_usd = 6;</code>
@@ -74,11 +76,22 @@ public interface CostOrBuilder extends
 
   /**
    * <pre>
-   * For input written to the prompt cache for an hour.
+   * Cost of input written to the prompt cache for one hour, in picodollars.
    * </pre>
    *
    * <code>int64 cache_write_1h_pico_usd = 7;</code>
    * @return The cacheWrite1hPicoUsd.
    */
   long getCacheWrite1HPicoUsd();
+
+  /**
+   * <pre>
+   * The sum in US dollars, for display: pico_usd / 10^12, rounded to the nearest double. Use pico_usd for
+   * arithmetic.
+   * </pre>
+   *
+   * <code>double usd = 8;</code>
+   * @return The usd.
+   */
+  double getUsd();
 }

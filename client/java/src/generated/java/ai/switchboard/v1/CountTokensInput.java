@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What to count.
+ * Input to count.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CountTokensInput}
@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   public static final int INVOKE_MODEL_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * A body of InvokeModel, in the form of the task's model.
+   * Body of an InvokeModel call, in the native format of the task's model.
    * </pre>
    *
    * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A body of InvokeModel, in the form of the task's model.
+   * Body of an InvokeModel call, in the native format of the task's model.
    * </pre>
    *
    * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A body of InvokeModel, in the form of the task's model.
+   * Body of an InvokeModel call, in the native format of the task's model.
    * </pre>
    *
    * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -140,7 +140,7 @@ private static final long serialVersionUID = 0L;
   public static final int CONVERSE_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A conversation.
+   * Conversation in Converse format.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -152,7 +152,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A conversation.
+   * Conversation in Converse format.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A conversation.
+   * Conversation in Converse format.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -371,7 +371,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CountTokensInput}
@@ -563,7 +563,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.InvokeModelTokensRequest, ai.switchboard.v1.InvokeModelTokensRequest.Builder, ai.switchboard.v1.InvokeModelTokensRequestOrBuilder> invokeModelBuilder_;
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -575,7 +575,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -660,7 +660,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -683,7 +683,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -711,7 +711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A body of InvokeModel, in the form of the task's model.
+     * Body of an InvokeModel call, in the native format of the task's model.
      * </pre>
      *
      * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -739,7 +739,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseTokensRequest, ai.switchboard.v1.ConverseTokensRequest.Builder, ai.switchboard.v1.ConverseTokensRequestOrBuilder> converseBuilder_;
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -751,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -773,7 +773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -791,7 +791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -809,7 +809,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -836,7 +836,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -859,7 +859,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A conversation.
+     * Conversation in Converse format.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>

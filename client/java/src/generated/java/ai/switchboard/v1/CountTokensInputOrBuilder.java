@@ -12,7 +12,7 @@ public interface CountTokensInputOrBuilder extends
 
   /**
    * <pre>
-   * A body of InvokeModel, in the form of the task's model.
+   * Body of an InvokeModel call, in the native format of the task's model.
    * </pre>
    *
    * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -21,7 +21,7 @@ public interface CountTokensInputOrBuilder extends
   boolean hasInvokeModel();
   /**
    * <pre>
-   * A body of InvokeModel, in the form of the task's model.
+   * Body of an InvokeModel call, in the native format of the task's model.
    * </pre>
    *
    * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -30,7 +30,7 @@ public interface CountTokensInputOrBuilder extends
   ai.switchboard.v1.InvokeModelTokensRequest getInvokeModel();
   /**
    * <pre>
-   * A body of InvokeModel, in the form of the task's model.
+   * Body of an InvokeModel call, in the native format of the task's model.
    * </pre>
    *
    * <code>.switchboard.v1.InvokeModelTokensRequest invoke_model = 1;</code>
@@ -39,7 +39,7 @@ public interface CountTokensInputOrBuilder extends
 
   /**
    * <pre>
-   * A conversation.
+   * Conversation in Converse format.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -48,7 +48,7 @@ public interface CountTokensInputOrBuilder extends
   boolean hasConverse();
   /**
    * <pre>
-   * A conversation.
+   * Conversation in Converse format.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>
@@ -57,7 +57,7 @@ public interface CountTokensInputOrBuilder extends
   ai.switchboard.v1.ConverseTokensRequest getConverse();
   /**
    * <pre>
-   * A conversation.
+   * Conversation in Converse format.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseTokensRequest converse = 2;</code>

@@ -7,8 +7,8 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Asks how many tokens a request has. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
- * `taskType` in the place of the model id.
+ * Request of CountTokens. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
+ * `taskType` in place of the model id.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CountTokensRequest}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * The task whose model counts, as in ConverseRequest.
+   * Task whose model counts the tokens, as in ConverseRequest.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The task whose model counts, as in ConverseRequest.
+   * Task whose model counts the tokens, as in ConverseRequest.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -106,7 +106,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.CountTokensInput input_;
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -118,7 +118,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -318,8 +318,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks how many tokens a request has. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
-   * `taskType` in the place of the model id.
+   * Request of CountTokens. The protobuf JSON of this message is the body of a Bedrock CountTokens call, with
+   * `taskType` in place of the model id.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CountTokensRequest}
@@ -489,7 +489,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * The task whose model counts, as in ConverseRequest.
+     * Task whose model counts the tokens, as in ConverseRequest.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -509,7 +509,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task whose model counts, as in ConverseRequest.
+     * Task whose model counts the tokens, as in ConverseRequest.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -530,7 +530,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task whose model counts, as in ConverseRequest.
+     * Task whose model counts the tokens, as in ConverseRequest.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -547,7 +547,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task whose model counts, as in ConverseRequest.
+     * Task whose model counts the tokens, as in ConverseRequest.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -561,7 +561,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task whose model counts, as in ConverseRequest.
+     * Task whose model counts the tokens, as in ConverseRequest.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -583,7 +583,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CountTokensInput, ai.switchboard.v1.CountTokensInput.Builder, ai.switchboard.v1.CountTokensInputOrBuilder> inputBuilder_;
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -594,7 +594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -609,7 +609,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -645,7 +645,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -670,7 +670,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -699,7 +699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -714,7 +714,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What to count.
+     * Input to count.
      * </pre>
      *
      * <code>.switchboard.v1.CountTokensInput input = 2;</code>

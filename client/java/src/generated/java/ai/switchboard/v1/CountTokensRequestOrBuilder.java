@@ -12,7 +12,7 @@ public interface CountTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * The task whose model counts, as in ConverseRequest.
+   * Task whose model counts the tokens, as in ConverseRequest.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -21,7 +21,7 @@ public interface CountTokensRequestOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * The task whose model counts, as in ConverseRequest.
+   * Task whose model counts the tokens, as in ConverseRequest.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -32,7 +32,7 @@ public interface CountTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -41,7 +41,7 @@ public interface CountTokensRequestOrBuilder extends
   boolean hasInput();
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * <code>.switchboard.v1.CountTokensInput input = 2;</code>
@@ -50,7 +50,7 @@ public interface CountTokensRequestOrBuilder extends
   ai.switchboard.v1.CountTokensInput getInput();
   /**
    * <pre>
-   * What to count.
+   * Input to count.
    * </pre>
    *
    * <code>.switchboard.v1.CountTokensInput input = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How many tokens a request has.
+ * Response of CountTokens.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.CountTokensResponse}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private int inputTokens_ = 0;
   /**
    * <pre>
-   * In tokens of the model that counted.
+   * Number of input tokens, as the model that counted them defines tokens.
    * </pre>
    *
    * <code>int32 input_tokens = 1;</code>
@@ -72,7 +72,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Route route_;
   /**
    * <pre>
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 2;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 2;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 2;</code>
@@ -285,7 +285,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How many tokens a request has.
+   * Response of CountTokens.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.CountTokensResponse}
@@ -453,7 +453,7 @@ private static final long serialVersionUID = 0L;
     private int inputTokens_ ;
     /**
      * <pre>
-     * In tokens of the model that counted.
+     * Number of input tokens, as the model that counted them defines tokens.
      * </pre>
      *
      * <code>int32 input_tokens = 1;</code>
@@ -465,7 +465,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * In tokens of the model that counted.
+     * Number of input tokens, as the model that counted them defines tokens.
      * </pre>
      *
      * <code>int32 input_tokens = 1;</code>
@@ -481,7 +481,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * In tokens of the model that counted.
+     * Number of input tokens, as the model that counted them defines tokens.
      * </pre>
      *
      * <code>int32 input_tokens = 1;</code>
@@ -499,7 +499,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Route, ai.switchboard.v1.Route.Builder, ai.switchboard.v1.RouteOrBuilder> routeBuilder_;
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -510,7 +510,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -525,7 +525,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -543,7 +543,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -561,7 +561,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -603,7 +603,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>
@@ -630,7 +630,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who counted, and every attempt before.
+     * The model that counted, and every attempt of the call.
      * </pre>
      *
      * <code>.switchboard.v1.Route route = 2;</code>

@@ -12,7 +12,7 @@ public interface CountTokensResponseOrBuilder extends
 
   /**
    * <pre>
-   * In tokens of the model that counted.
+   * Number of input tokens, as the model that counted them defines tokens.
    * </pre>
    *
    * <code>int32 input_tokens = 1;</code>
@@ -22,7 +22,7 @@ public interface CountTokensResponseOrBuilder extends
 
   /**
    * <pre>
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 2;</code>
@@ -31,7 +31,7 @@ public interface CountTokensResponseOrBuilder extends
   boolean hasRoute();
   /**
    * <pre>
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 2;</code>
@@ -40,7 +40,7 @@ public interface CountTokensResponseOrBuilder extends
   ai.switchboard.v1.Route getRoute();
   /**
    * <pre>
-   * Who counted, and every attempt before.
+   * The model that counted, and every attempt of the call.
    * </pre>
    *
    * <code>.switchboard.v1.Route route = 2;</code>

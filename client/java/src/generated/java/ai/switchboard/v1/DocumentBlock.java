@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object format_ = "";
   /**
    * <pre>
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    * </pre>
    *
    * <code>optional string format = 1;</code>
@@ -73,7 +73,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    * </pre>
    *
    * <code>optional string format = 1;</code>
@@ -94,7 +94,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    * </pre>
    *
    * <code>optional string format = 1;</code>
@@ -120,8 +120,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-   * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+   * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+   * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+   * Switchboard replaces a name that Bedrock would reject.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -142,8 +143,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-   * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+   * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+   * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+   * Switchboard replaces a name that Bedrock would reject.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -168,7 +170,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.DocumentSource source_;
   /**
    * <pre>
-   * Where its content is.
+   * Content of the document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -180,7 +182,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its content is.
+   * Content of the document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -192,7 +194,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its content is.
+   * Content of the document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -207,7 +209,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object context_ = "";
   /**
    * <pre>
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    * </pre>
    *
    * <code>optional string context = 4;</code>
@@ -219,7 +221,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    * </pre>
    *
    * <code>optional string context = 4;</code>
@@ -240,7 +242,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    * </pre>
    *
    * <code>optional string context = 4;</code>
@@ -265,7 +267,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.CitationsConfig citations_;
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -277,7 +279,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -289,7 +291,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -745,7 +747,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object format_ = "";
     /**
      * <pre>
-     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
      * </pre>
      *
      * <code>optional string format = 1;</code>
@@ -756,7 +758,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
      * </pre>
      *
      * <code>optional string format = 1;</code>
@@ -776,7 +778,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
      * </pre>
      *
      * <code>optional string format = 1;</code>
@@ -797,7 +799,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
      * </pre>
      *
      * <code>optional string format = 1;</code>
@@ -814,7 +816,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
      * </pre>
      *
      * <code>optional string format = 1;</code>
@@ -828,7 +830,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+     * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
      * </pre>
      *
      * <code>optional string format = 1;</code>
@@ -848,8 +850,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-     * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+     * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+     * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+     * Switchboard replaces a name that Bedrock would reject.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -869,8 +872,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-     * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+     * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+     * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+     * Switchboard replaces a name that Bedrock would reject.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -891,8 +895,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-     * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+     * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+     * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+     * Switchboard replaces a name that Bedrock would reject.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -909,8 +914,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-     * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+     * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+     * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+     * Switchboard replaces a name that Bedrock would reject.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -924,8 +930,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-     * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+     * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+     * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+     * Switchboard replaces a name that Bedrock would reject.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -947,7 +954,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.DocumentSource, ai.switchboard.v1.DocumentSource.Builder, ai.switchboard.v1.DocumentSourceOrBuilder> sourceBuilder_;
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -958,7 +965,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -973,7 +980,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -991,7 +998,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -1009,7 +1016,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -1034,7 +1041,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -1051,7 +1058,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -1063,7 +1070,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -1078,7 +1085,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its content is.
+     * Content of the document.
      * </pre>
      *
      * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -1100,7 +1107,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object context_ = "";
     /**
      * <pre>
-     * What the model should know about the document. Absent: nothing.
+     * Information about the document for the model. Absent: none.
      * </pre>
      *
      * <code>optional string context = 4;</code>
@@ -1111,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model should know about the document. Absent: nothing.
+     * Information about the document for the model. Absent: none.
      * </pre>
      *
      * <code>optional string context = 4;</code>
@@ -1131,7 +1138,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model should know about the document. Absent: nothing.
+     * Information about the document for the model. Absent: none.
      * </pre>
      *
      * <code>optional string context = 4;</code>
@@ -1152,7 +1159,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model should know about the document. Absent: nothing.
+     * Information about the document for the model. Absent: none.
      * </pre>
      *
      * <code>optional string context = 4;</code>
@@ -1169,7 +1176,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model should know about the document. Absent: nothing.
+     * Information about the document for the model. Absent: none.
      * </pre>
      *
      * <code>optional string context = 4;</code>
@@ -1183,7 +1190,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the model should know about the document. Absent: nothing.
+     * Information about the document for the model. Absent: none.
      * </pre>
      *
      * <code>optional string context = 4;</code>
@@ -1205,7 +1212,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CitationsConfig, ai.switchboard.v1.CitationsConfig.Builder, ai.switchboard.v1.CitationsConfigOrBuilder> citationsBuilder_;
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1216,7 +1223,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1231,7 +1238,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1249,7 +1256,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1267,7 +1274,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1292,7 +1299,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1309,7 +1316,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1321,7 +1328,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -1336,7 +1343,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the document. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 5;</code>

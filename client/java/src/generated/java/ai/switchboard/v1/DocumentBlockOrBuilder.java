@@ -12,7 +12,7 @@ public interface DocumentBlockOrBuilder extends
 
   /**
    * <pre>
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    * </pre>
    *
    * <code>optional string format = 1;</code>
@@ -21,7 +21,7 @@ public interface DocumentBlockOrBuilder extends
   boolean hasFormat();
   /**
    * <pre>
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    * </pre>
    *
    * <code>optional string format = 1;</code>
@@ -30,7 +30,7 @@ public interface DocumentBlockOrBuilder extends
   java.lang.String getFormat();
   /**
    * <pre>
-   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock decides.
+   * "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt" or "md". Absent: Bedrock detects it.
    * </pre>
    *
    * <code>optional string format = 1;</code>
@@ -41,8 +41,9 @@ public interface DocumentBlockOrBuilder extends
 
   /**
    * <pre>
-   * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-   * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+   * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+   * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+   * Switchboard replaces a name that Bedrock would reject.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -51,8 +52,9 @@ public interface DocumentBlockOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * From 1 to 200 letters, digits, single spaces, hyphens, underscores, round and square brackets. The model reads it:
-   * use a neutral name, never one that a stranger chose. One that Bedrock would refuse is replaced.
+   * Name of the document: 1 to 200 letters, digits, single spaces, hyphens, underscores, parentheses and
+   * square brackets. The model reads the name, so use a neutral one and never one from an untrusted source.
+   * Switchboard replaces a name that Bedrock would reject.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -63,7 +65,7 @@ public interface DocumentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where its content is.
+   * Content of the document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -72,7 +74,7 @@ public interface DocumentBlockOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * Where its content is.
+   * Content of the document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -81,7 +83,7 @@ public interface DocumentBlockOrBuilder extends
   ai.switchboard.v1.DocumentSource getSource();
   /**
    * <pre>
-   * Where its content is.
+   * Content of the document.
    * </pre>
    *
    * <code>.switchboard.v1.DocumentSource source = 3;</code>
@@ -90,7 +92,7 @@ public interface DocumentBlockOrBuilder extends
 
   /**
    * <pre>
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    * </pre>
    *
    * <code>optional string context = 4;</code>
@@ -99,7 +101,7 @@ public interface DocumentBlockOrBuilder extends
   boolean hasContext();
   /**
    * <pre>
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    * </pre>
    *
    * <code>optional string context = 4;</code>
@@ -108,7 +110,7 @@ public interface DocumentBlockOrBuilder extends
   java.lang.String getContext();
   /**
    * <pre>
-   * What the model should know about the document. Absent: nothing.
+   * Information about the document for the model. Absent: none.
    * </pre>
    *
    * <code>optional string context = 4;</code>
@@ -119,7 +121,7 @@ public interface DocumentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -128,7 +130,7 @@ public interface DocumentBlockOrBuilder extends
   boolean hasCitations();
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 5;</code>
@@ -137,7 +139,7 @@ public interface DocumentBlockOrBuilder extends
   ai.switchboard.v1.CitationsConfig getCitations();
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the document. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 5;</code>

@@ -12,7 +12,7 @@ public interface DocumentCharLocationOrBuilder extends
 
   /**
    * <pre>
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 document_index = 1;</code>
@@ -21,7 +21,7 @@ public interface DocumentCharLocationOrBuilder extends
   boolean hasDocumentIndex();
   /**
    * <pre>
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 document_index = 1;</code>
@@ -31,7 +31,7 @@ public interface DocumentCharLocationOrBuilder extends
 
   /**
    * <pre>
-   * The first character, from 0. Absent: not given.
+   * Index of the first character, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -40,7 +40,7 @@ public interface DocumentCharLocationOrBuilder extends
   boolean hasStart();
   /**
    * <pre>
-   * The first character, from 0. Absent: not given.
+   * Index of the first character, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -50,7 +50,7 @@ public interface DocumentCharLocationOrBuilder extends
 
   /**
    * <pre>
-   * The character after the last. Absent: not given.
+   * Index of the character after the last one. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>
@@ -59,7 +59,7 @@ public interface DocumentCharLocationOrBuilder extends
   boolean hasEnd();
   /**
    * <pre>
-   * The character after the last. Absent: not given.
+   * Index of the character after the last one. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>

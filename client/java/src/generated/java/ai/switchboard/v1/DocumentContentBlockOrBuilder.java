@@ -12,7 +12,7 @@ public interface DocumentContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface DocumentContentBlockOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface DocumentContentBlockOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A range of pages of a document.
+ * Range of pages in a document.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.DocumentPageLocation}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private int documentIndex_ = 0;
   /**
    * <pre>
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 document_index = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 document_index = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   private int start_ = 0;
   /**
    * <pre>
-   * The first page. Absent: not given.
+   * First page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The first page. Absent: not given.
+   * First page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -111,7 +111,7 @@ private static final long serialVersionUID = 0L;
   private int end_ = 0;
   /**
    * <pre>
-   * The last page. Absent: not given.
+   * Last page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The last page. Absent: not given.
+   * Last page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>
@@ -334,7 +334,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A range of pages of a document.
+   * Range of pages in a document.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.DocumentPageLocation}
@@ -502,7 +502,7 @@ private static final long serialVersionUID = 0L;
     private int documentIndex_ ;
     /**
      * <pre>
-     * Which document of the request, from 0. Absent: not given.
+     * Index of the document in the request, from 0. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 document_index = 1;</code>
@@ -514,7 +514,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which document of the request, from 0. Absent: not given.
+     * Index of the document in the request, from 0. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 document_index = 1;</code>
@@ -526,7 +526,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which document of the request, from 0. Absent: not given.
+     * Index of the document in the request, from 0. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 document_index = 1;</code>
@@ -542,7 +542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which document of the request, from 0. Absent: not given.
+     * Index of the document in the request, from 0. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 document_index = 1;</code>
@@ -558,7 +558,7 @@ private static final long serialVersionUID = 0L;
     private int start_ ;
     /**
      * <pre>
-     * The first page. Absent: not given.
+     * First page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 start = 2;</code>
@@ -570,7 +570,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The first page. Absent: not given.
+     * First page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 start = 2;</code>
@@ -582,7 +582,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The first page. Absent: not given.
+     * First page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 start = 2;</code>
@@ -598,7 +598,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The first page. Absent: not given.
+     * First page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 start = 2;</code>
@@ -614,7 +614,7 @@ private static final long serialVersionUID = 0L;
     private int end_ ;
     /**
      * <pre>
-     * The last page. Absent: not given.
+     * Last page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 end = 3;</code>
@@ -626,7 +626,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The last page. Absent: not given.
+     * Last page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 end = 3;</code>
@@ -638,7 +638,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The last page. Absent: not given.
+     * Last page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 end = 3;</code>
@@ -654,7 +654,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The last page. Absent: not given.
+     * Last page. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 end = 3;</code>

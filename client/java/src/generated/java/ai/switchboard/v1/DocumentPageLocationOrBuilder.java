@@ -12,7 +12,7 @@ public interface DocumentPageLocationOrBuilder extends
 
   /**
    * <pre>
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 document_index = 1;</code>
@@ -21,7 +21,7 @@ public interface DocumentPageLocationOrBuilder extends
   boolean hasDocumentIndex();
   /**
    * <pre>
-   * Which document of the request, from 0. Absent: not given.
+   * Index of the document in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 document_index = 1;</code>
@@ -31,7 +31,7 @@ public interface DocumentPageLocationOrBuilder extends
 
   /**
    * <pre>
-   * The first page. Absent: not given.
+   * First page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -40,7 +40,7 @@ public interface DocumentPageLocationOrBuilder extends
   boolean hasStart();
   /**
    * <pre>
-   * The first page. Absent: not given.
+   * First page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -50,7 +50,7 @@ public interface DocumentPageLocationOrBuilder extends
 
   /**
    * <pre>
-   * The last page. Absent: not given.
+   * Last page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>
@@ -59,7 +59,7 @@ public interface DocumentPageLocationOrBuilder extends
   boolean hasEnd();
   /**
    * <pre>
-   * The last page. Absent: not given.
+   * Last page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Where a document's content is: the source or the chunks, exactly one of the two.
+ * Content of a document: either `source` or `content`.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.DocumentSource}
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   public static final int S3_LOCATION_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -141,7 +141,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -156,7 +156,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -234,7 +234,8 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.DocumentContentBlock> content_;
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -245,7 +246,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -257,7 +259,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -268,7 +271,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -279,7 +283,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -515,7 +520,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where a document's content is: the source or the chunks, exactly one of the two.
+   * Content of a document: either `source` or `content`.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.DocumentSource}
@@ -826,7 +831,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.S3Location, ai.switchboard.v1.S3Location.Builder, ai.switchboard.v1.S3LocationOrBuilder> s3LocationBuilder_;
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -838,7 +843,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -860,7 +865,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -878,7 +883,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -896,7 +901,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -923,7 +928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -946,7 +951,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -956,7 +961,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -974,7 +979,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * An object that the model reads.
+     * Object in Amazon S3 that the model reads.
      * </pre>
      *
      * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -1125,7 +1130,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1139,7 +1145,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1153,7 +1160,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1167,7 +1175,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1186,7 +1195,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1204,7 +1214,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1222,7 +1233,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1241,7 +1253,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1259,7 +1272,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1277,7 +1291,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1296,7 +1311,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1313,7 +1329,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1330,7 +1347,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1341,7 +1359,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1355,7 +1374,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1370,7 +1390,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1381,7 +1402,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -1393,7 +1415,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+     * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+     * cannot hold a list.
      * </pre>
      *
      * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>

@@ -31,7 +31,7 @@ public interface DocumentSourceOrBuilder extends
 
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -40,7 +40,7 @@ public interface DocumentSourceOrBuilder extends
   boolean hasS3Location();
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -49,7 +49,7 @@ public interface DocumentSourceOrBuilder extends
   ai.switchboard.v1.S3Location getS3Location();
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -87,7 +87,8 @@ public interface DocumentSourceOrBuilder extends
 
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -96,7 +97,8 @@ public interface DocumentSourceOrBuilder extends
       getContentList();
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -104,7 +106,8 @@ public interface DocumentSourceOrBuilder extends
   ai.switchboard.v1.DocumentContentBlock getContent(int index);
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -112,7 +115,8 @@ public interface DocumentSourceOrBuilder extends
   int getContentCount();
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>
@@ -121,7 +125,8 @@ public interface DocumentSourceOrBuilder extends
       getContentOrBuilderList();
   /**
    * <pre>
-   * Text in chunks that can be cited one by one. Empty: see source. Not in the oneof, which cannot hold a list.
+   * Text in chunks that can be cited separately. Empty: see source. Not part of the oneof, because a oneof
+   * cannot hold a list.
    * </pre>
    *
    * <code>repeated .switchboard.v1.DocumentContentBlock content = 4;</code>

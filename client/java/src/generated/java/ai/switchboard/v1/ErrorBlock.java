@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object message_ = "";
   /**
    * <pre>
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    * </pre>
    *
    * <code>optional string message = 1;</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    * </pre>
    *
    * <code>optional string message = 1;</code>
@@ -92,7 +92,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    * </pre>
    *
    * <code>optional string message = 1;</code>
@@ -424,7 +424,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object message_ = "";
     /**
      * <pre>
-     * The reason in words. Absent: none was given.
+     * Error message. Absent: Bedrock gave none.
      * </pre>
      *
      * <code>optional string message = 1;</code>
@@ -435,7 +435,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in words. Absent: none was given.
+     * Error message. Absent: Bedrock gave none.
      * </pre>
      *
      * <code>optional string message = 1;</code>
@@ -455,7 +455,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in words. Absent: none was given.
+     * Error message. Absent: Bedrock gave none.
      * </pre>
      *
      * <code>optional string message = 1;</code>
@@ -476,7 +476,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in words. Absent: none was given.
+     * Error message. Absent: Bedrock gave none.
      * </pre>
      *
      * <code>optional string message = 1;</code>
@@ -493,7 +493,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in words. Absent: none was given.
+     * Error message. Absent: Bedrock gave none.
      * </pre>
      *
      * <code>optional string message = 1;</code>
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in words. Absent: none was given.
+     * Error message. Absent: Bedrock gave none.
      * </pre>
      *
      * <code>optional string message = 1;</code>

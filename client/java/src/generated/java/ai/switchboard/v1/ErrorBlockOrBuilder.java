@@ -12,7 +12,7 @@ public interface ErrorBlockOrBuilder extends
 
   /**
    * <pre>
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    * </pre>
    *
    * <code>optional string message = 1;</code>
@@ -21,7 +21,7 @@ public interface ErrorBlockOrBuilder extends
   boolean hasMessage();
   /**
    * <pre>
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    * </pre>
    *
    * <code>optional string message = 1;</code>
@@ -30,7 +30,7 @@ public interface ErrorBlockOrBuilder extends
   java.lang.String getMessage();
   /**
    * <pre>
-   * The reason in words. Absent: none was given.
+   * Error message. Absent: Bedrock gave none.
    * </pre>
    *
    * <code>optional string message = 1;</code>

@@ -7,8 +7,8 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Why a call failed. ErrorInfo.reason carries the name without its prefix; the gRPC code is in brackets. Callers branch
- * on these, never on messages.
+ * Why a call failed. ErrorInfo.reason is the name without the prefix; the gRPC status code is in brackets.
+ * Branch on the reason, never on an error message.
  * </pre>
  *
  * Protobuf enum {@code switchboard.v1.ErrorReason}
@@ -18,7 +18,8 @@ public enum ErrorReason
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, or an ErrorInfo.reason without a name here, as this value:
+   * a newer server sent it. The gRPC status code still applies.
    * </pre>
    *
    * <code>ERROR_REASON_UNSPECIFIED = 0;</code>
@@ -26,7 +27,7 @@ public enum ErrorReason
   ERROR_REASON_UNSPECIFIED(0),
   /**
    * <pre>
-   * [INVALID_ARGUMENT] A field of the request is wrong; BadRequest names it and says how to mend it.
+   * [INVALID_ARGUMENT] A field of the request is invalid. BadRequest names the field and the fix.
    * </pre>
    *
    * <code>ERROR_REASON_INVALID_FIELD = 1;</code>
@@ -34,7 +35,7 @@ public enum ErrorReason
   ERROR_REASON_INVALID_FIELD(1),
   /**
    * <pre>
-   * [INVALID_ARGUMENT] The configuration has no such task and does not send unknown tasks to "default".
+   * [INVALID_ARGUMENT] The configuration does not have this task and refuses unknown tasks.
    * </pre>
    *
    * <code>ERROR_REASON_UNKNOWN_TASK = 2;</code>
@@ -42,7 +43,7 @@ public enum ErrorReason
   ERROR_REASON_UNKNOWN_TASK(2),
   /**
    * <pre>
-   * [INVALID_ARGUMENT] The model refused the request, for a reason other than those below.
+   * [INVALID_ARGUMENT] The model rejected the request for a reason that has no value of its own here.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_REJECTED = 3;</code>
@@ -50,7 +51,7 @@ public enum ErrorReason
   ERROR_REASON_MODEL_REJECTED(3),
   /**
    * <pre>
-   * [INVALID_ARGUMENT] The request does not fit the model's context.
+   * [INVALID_ARGUMENT] The request does not fit into the model's context window.
    * </pre>
    *
    * <code>ERROR_REASON_CONTEXT_TOO_LONG = 4;</code>
@@ -58,7 +59,7 @@ public enum ErrorReason
   ERROR_REASON_CONTEXT_TOO_LONG(4),
   /**
    * <pre>
-   * [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo says how long to wait at least.
+   * [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_THROTTLED = 5;</code>
@@ -66,7 +67,8 @@ public enum ErrorReason
   ERROR_REASON_BEDROCK_THROTTLED(5),
   /**
    * <pre>
-   * [RESOURCE_EXHAUSTED] A quota of the account at Bedrock is used up; waiting seconds does not help.
+   * [RESOURCE_EXHAUSTED] A Bedrock quota of the AWS account is exhausted. Waiting a few seconds does not
+   * help.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_QUOTA = 6;</code>
@@ -74,7 +76,8 @@ public enum ErrorReason
   ERROR_REASON_BEDROCK_QUOTA(6),
   /**
    * <pre>
-   * [UNAVAILABLE] Bedrock has no capacity for the model just now. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] Bedrock has no capacity for the model at the moment. RetryInfo has the minimum time to
+   * wait.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_UNAVAILABLE = 7;</code>
@@ -82,7 +85,7 @@ public enum ErrorReason
   ERROR_REASON_BEDROCK_UNAVAILABLE(7),
   /**
    * <pre>
-   * [UNAVAILABLE] The model failed while it worked. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The model failed while it generated the answer. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_ERROR = 8;</code>
@@ -90,7 +93,7 @@ public enum ErrorReason
   ERROR_REASON_MODEL_ERROR(8),
   /**
    * <pre>
-   * [UNAVAILABLE] The model is not ready yet. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The model is not ready yet. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_NOT_READY = 9;</code>
@@ -98,7 +101,7 @@ public enum ErrorReason
   ERROR_REASON_MODEL_NOT_READY(9),
   /**
    * <pre>
-   * [DEADLINE_EXCEEDED] No model answered in the time that the configuration gives it.
+   * [DEADLINE_EXCEEDED] No model answered within the timeouts of the configuration.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_TIMEOUT = 10;</code>
@@ -106,7 +109,7 @@ public enum ErrorReason
   ERROR_REASON_MODEL_TIMEOUT(10),
   /**
    * <pre>
-   * [DEADLINE_EXCEEDED] The caller's own deadline, or the task's, ran out.
+   * [DEADLINE_EXCEEDED] The deadline of the caller or of the task expired.
    * </pre>
    *
    * <code>ERROR_REASON_DEADLINE_EXCEEDED = 11;</code>
@@ -122,7 +125,7 @@ public enum ErrorReason
   ERROR_REASON_BEDROCK_UNREACHABLE(12),
   /**
    * <pre>
-   * [UNAVAILABLE] What Bedrock sent could not be read.
+   * [UNAVAILABLE] Bedrock's response could not be parsed.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_PROTOCOL = 13;</code>
@@ -130,7 +133,8 @@ public enum ErrorReason
   ERROR_REASON_BEDROCK_PROTOCOL(13),
   /**
    * <pre>
-   * [UNAVAILABLE] The stream broke after content had been sent; what was received is not the whole answer.
+   * [UNAVAILABLE] The stream broke after content had been sent. The received content is not a complete
+   * answer.
    * </pre>
    *
    * <code>ERROR_REASON_STREAM_INTERRUPTED = 14;</code>
@@ -138,7 +142,8 @@ public enum ErrorReason
   ERROR_REASON_STREAM_INTERRUPTED(14),
   /**
    * <pre>
-   * [FAILED_PRECONDITION] Switchboard itself may not use the model: its credentials or permissions need mending.
+   * [FAILED_PRECONDITION] Switchboard is not allowed to call the model. An operator must fix its credentials
+   * or permissions.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_ACCESS_DENIED = 15;</code>
@@ -146,7 +151,8 @@ public enum ErrorReason
   ERROR_REASON_MODEL_ACCESS_DENIED(15),
   /**
    * <pre>
-   * [FAILED_PRECONDITION] The configured model does not exist at Bedrock, or not in this form or region.
+   * [FAILED_PRECONDITION] The configured model id does not exist at Bedrock, or does not exist in this
+   * region. An operator must fix it.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_NOT_FOUND = 16;</code>
@@ -154,7 +160,7 @@ public enum ErrorReason
   ERROR_REASON_MODEL_NOT_FOUND(16),
   /**
    * <pre>
-   * [INTERNAL] A fault of Switchboard's own.
+   * [INTERNAL] An internal error of Switchboard.
    * </pre>
    *
    * <code>ERROR_REASON_INTERNAL = 17;</code>
@@ -162,7 +168,8 @@ public enum ErrorReason
   ERROR_REASON_INTERNAL(17),
   /**
    * <pre>
-   * [INVALID_ARGUMENT] No model of the task can serve the request; BadRequest says what each of them lacks.
+   * [INVALID_ARGUMENT] No model of the task supports the request. BadRequest says what each model does not
+   * support.
    * </pre>
    *
    * <code>ERROR_REASON_NO_ELIGIBLE_MODEL = 18;</code>
@@ -170,7 +177,7 @@ public enum ErrorReason
   ERROR_REASON_NO_ELIGIBLE_MODEL(18),
   /**
    * <pre>
-   * [UNAVAILABLE] Switchboard is at capacity. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] Switchboard is overloaded and rejected the call. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_SHED = 19;</code>
@@ -178,8 +185,8 @@ public enum ErrorReason
   ERROR_REASON_SHED(19),
   /**
    * <pre>
-   * [UNAVAILABLE] Every model of the task has failed so often of late that none is asked just now. RetryInfo says when
-   * the next one will be.
+   * [UNAVAILABLE] All models of the task are temporarily disabled by their circuit breakers. RetryInfo has
+   * the time until the next one is probed.
    * </pre>
    *
    * <code>ERROR_REASON_NO_HEALTHY_MODEL = 20;</code>
@@ -187,7 +194,8 @@ public enum ErrorReason
   ERROR_REASON_NO_HEALTHY_MODEL(20),
   /**
    * <pre>
-   * [NOT_FOUND] No answer has this request id, or it is older than feedback is taken for.
+   * [NOT_FOUND] Unknown request id: no answer has it, it is older than the retention time of feedback, or
+   * another instance served the call.
    * </pre>
    *
    * <code>ERROR_REASON_UNKNOWN_REQUEST = 21;</code>
@@ -195,8 +203,8 @@ public enum ErrorReason
   ERROR_REASON_UNKNOWN_REQUEST(21),
   /**
    * <pre>
-   * [DEADLINE_EXCEEDED] The answer was ready, and the caller took nothing of it for longer than the task allows; what was
-   * received is not all of it.
+   * [DEADLINE_EXCEEDED] The caller was a slow consumer: it did not read a response that was ready for longer
+   * than the task allows. The received content is not a complete answer.
    * </pre>
    *
    * <code>ERROR_REASON_READER_STALLED = 22;</code>
@@ -204,13 +212,22 @@ public enum ErrorReason
   ERROR_REASON_READER_STALLED(22),
   /**
    * <pre>
-   * [UNAVAILABLE] The task's first model fails, and so many calls have gone to the others that no more are let through.
-   * RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The first model of the task fails, and the fallback cap is reached: no more calls may go to
+   * the other models. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_FALLBACK_CAPPED = 23;</code>
    */
   ERROR_REASON_FALLBACK_CAPPED(23),
+  /**
+   * <pre>
+   * [RESOURCE_EXHAUSTED] Only in attempts, never in ErrorInfo: the model was skipped because Bedrock
+   * throttled it recently. During its cool-down it is called only after the other models of the task.
+   * </pre>
+   *
+   * <code>ERROR_REASON_COOLING_DOWN = 24;</code>
+   */
+  ERROR_REASON_COOLING_DOWN(24),
   UNRECOGNIZED(-1),
   ;
 
@@ -225,7 +242,8 @@ public enum ErrorReason
   }
   /**
    * <pre>
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, or an ErrorInfo.reason without a name here, as this value:
+   * a newer server sent it. The gRPC status code still applies.
    * </pre>
    *
    * <code>ERROR_REASON_UNSPECIFIED = 0;</code>
@@ -233,7 +251,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * [INVALID_ARGUMENT] A field of the request is wrong; BadRequest names it and says how to mend it.
+   * [INVALID_ARGUMENT] A field of the request is invalid. BadRequest names the field and the fix.
    * </pre>
    *
    * <code>ERROR_REASON_INVALID_FIELD = 1;</code>
@@ -241,7 +259,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_INVALID_FIELD_VALUE = 1;
   /**
    * <pre>
-   * [INVALID_ARGUMENT] The configuration has no such task and does not send unknown tasks to "default".
+   * [INVALID_ARGUMENT] The configuration does not have this task and refuses unknown tasks.
    * </pre>
    *
    * <code>ERROR_REASON_UNKNOWN_TASK = 2;</code>
@@ -249,7 +267,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNKNOWN_TASK_VALUE = 2;
   /**
    * <pre>
-   * [INVALID_ARGUMENT] The model refused the request, for a reason other than those below.
+   * [INVALID_ARGUMENT] The model rejected the request for a reason that has no value of its own here.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_REJECTED = 3;</code>
@@ -257,7 +275,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_MODEL_REJECTED_VALUE = 3;
   /**
    * <pre>
-   * [INVALID_ARGUMENT] The request does not fit the model's context.
+   * [INVALID_ARGUMENT] The request does not fit into the model's context window.
    * </pre>
    *
    * <code>ERROR_REASON_CONTEXT_TOO_LONG = 4;</code>
@@ -265,7 +283,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_CONTEXT_TOO_LONG_VALUE = 4;
   /**
    * <pre>
-   * [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo says how long to wait at least.
+   * [RESOURCE_EXHAUSTED] Bedrock throttles every model of the task. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_THROTTLED = 5;</code>
@@ -273,7 +291,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_BEDROCK_THROTTLED_VALUE = 5;
   /**
    * <pre>
-   * [RESOURCE_EXHAUSTED] A quota of the account at Bedrock is used up; waiting seconds does not help.
+   * [RESOURCE_EXHAUSTED] A Bedrock quota of the AWS account is exhausted. Waiting a few seconds does not
+   * help.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_QUOTA = 6;</code>
@@ -281,7 +300,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_BEDROCK_QUOTA_VALUE = 6;
   /**
    * <pre>
-   * [UNAVAILABLE] Bedrock has no capacity for the model just now. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] Bedrock has no capacity for the model at the moment. RetryInfo has the minimum time to
+   * wait.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_UNAVAILABLE = 7;</code>
@@ -289,7 +309,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_BEDROCK_UNAVAILABLE_VALUE = 7;
   /**
    * <pre>
-   * [UNAVAILABLE] The model failed while it worked. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The model failed while it generated the answer. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_ERROR = 8;</code>
@@ -297,7 +317,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_MODEL_ERROR_VALUE = 8;
   /**
    * <pre>
-   * [UNAVAILABLE] The model is not ready yet. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The model is not ready yet. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_NOT_READY = 9;</code>
@@ -305,7 +325,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_MODEL_NOT_READY_VALUE = 9;
   /**
    * <pre>
-   * [DEADLINE_EXCEEDED] No model answered in the time that the configuration gives it.
+   * [DEADLINE_EXCEEDED] No model answered within the timeouts of the configuration.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_TIMEOUT = 10;</code>
@@ -313,7 +333,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_MODEL_TIMEOUT_VALUE = 10;
   /**
    * <pre>
-   * [DEADLINE_EXCEEDED] The caller's own deadline, or the task's, ran out.
+   * [DEADLINE_EXCEEDED] The deadline of the caller or of the task expired.
    * </pre>
    *
    * <code>ERROR_REASON_DEADLINE_EXCEEDED = 11;</code>
@@ -329,7 +349,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_BEDROCK_UNREACHABLE_VALUE = 12;
   /**
    * <pre>
-   * [UNAVAILABLE] What Bedrock sent could not be read.
+   * [UNAVAILABLE] Bedrock's response could not be parsed.
    * </pre>
    *
    * <code>ERROR_REASON_BEDROCK_PROTOCOL = 13;</code>
@@ -337,7 +357,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_BEDROCK_PROTOCOL_VALUE = 13;
   /**
    * <pre>
-   * [UNAVAILABLE] The stream broke after content had been sent; what was received is not the whole answer.
+   * [UNAVAILABLE] The stream broke after content had been sent. The received content is not a complete
+   * answer.
    * </pre>
    *
    * <code>ERROR_REASON_STREAM_INTERRUPTED = 14;</code>
@@ -345,7 +366,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_STREAM_INTERRUPTED_VALUE = 14;
   /**
    * <pre>
-   * [FAILED_PRECONDITION] Switchboard itself may not use the model: its credentials or permissions need mending.
+   * [FAILED_PRECONDITION] Switchboard is not allowed to call the model. An operator must fix its credentials
+   * or permissions.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_ACCESS_DENIED = 15;</code>
@@ -353,7 +375,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_MODEL_ACCESS_DENIED_VALUE = 15;
   /**
    * <pre>
-   * [FAILED_PRECONDITION] The configured model does not exist at Bedrock, or not in this form or region.
+   * [FAILED_PRECONDITION] The configured model id does not exist at Bedrock, or does not exist in this
+   * region. An operator must fix it.
    * </pre>
    *
    * <code>ERROR_REASON_MODEL_NOT_FOUND = 16;</code>
@@ -361,7 +384,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_MODEL_NOT_FOUND_VALUE = 16;
   /**
    * <pre>
-   * [INTERNAL] A fault of Switchboard's own.
+   * [INTERNAL] An internal error of Switchboard.
    * </pre>
    *
    * <code>ERROR_REASON_INTERNAL = 17;</code>
@@ -369,7 +392,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_INTERNAL_VALUE = 17;
   /**
    * <pre>
-   * [INVALID_ARGUMENT] No model of the task can serve the request; BadRequest says what each of them lacks.
+   * [INVALID_ARGUMENT] No model of the task supports the request. BadRequest says what each model does not
+   * support.
    * </pre>
    *
    * <code>ERROR_REASON_NO_ELIGIBLE_MODEL = 18;</code>
@@ -377,7 +401,7 @@ public enum ErrorReason
   public static final int ERROR_REASON_NO_ELIGIBLE_MODEL_VALUE = 18;
   /**
    * <pre>
-   * [UNAVAILABLE] Switchboard is at capacity. RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] Switchboard is overloaded and rejected the call. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_SHED = 19;</code>
@@ -385,8 +409,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_SHED_VALUE = 19;
   /**
    * <pre>
-   * [UNAVAILABLE] Every model of the task has failed so often of late that none is asked just now. RetryInfo says when
-   * the next one will be.
+   * [UNAVAILABLE] All models of the task are temporarily disabled by their circuit breakers. RetryInfo has
+   * the time until the next one is probed.
    * </pre>
    *
    * <code>ERROR_REASON_NO_HEALTHY_MODEL = 20;</code>
@@ -394,7 +418,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_NO_HEALTHY_MODEL_VALUE = 20;
   /**
    * <pre>
-   * [NOT_FOUND] No answer has this request id, or it is older than feedback is taken for.
+   * [NOT_FOUND] Unknown request id: no answer has it, it is older than the retention time of feedback, or
+   * another instance served the call.
    * </pre>
    *
    * <code>ERROR_REASON_UNKNOWN_REQUEST = 21;</code>
@@ -402,8 +427,8 @@ public enum ErrorReason
   public static final int ERROR_REASON_UNKNOWN_REQUEST_VALUE = 21;
   /**
    * <pre>
-   * [DEADLINE_EXCEEDED] The answer was ready, and the caller took nothing of it for longer than the task allows; what was
-   * received is not all of it.
+   * [DEADLINE_EXCEEDED] The caller was a slow consumer: it did not read a response that was ready for longer
+   * than the task allows. The received content is not a complete answer.
    * </pre>
    *
    * <code>ERROR_REASON_READER_STALLED = 22;</code>
@@ -411,13 +436,22 @@ public enum ErrorReason
   public static final int ERROR_REASON_READER_STALLED_VALUE = 22;
   /**
    * <pre>
-   * [UNAVAILABLE] The task's first model fails, and so many calls have gone to the others that no more are let through.
-   * RetryInfo says how long to wait at least.
+   * [UNAVAILABLE] The first model of the task fails, and the fallback cap is reached: no more calls may go to
+   * the other models. RetryInfo has the minimum time to wait.
    * </pre>
    *
    * <code>ERROR_REASON_FALLBACK_CAPPED = 23;</code>
    */
   public static final int ERROR_REASON_FALLBACK_CAPPED_VALUE = 23;
+  /**
+   * <pre>
+   * [RESOURCE_EXHAUSTED] Only in attempts, never in ErrorInfo: the model was skipped because Bedrock
+   * throttled it recently. During its cool-down it is called only after the other models of the task.
+   * </pre>
+   *
+   * <code>ERROR_REASON_COOLING_DOWN = 24;</code>
+   */
+  public static final int ERROR_REASON_COOLING_DOWN_VALUE = 24;
 
 
   public final int getNumber() {
@@ -468,6 +502,7 @@ public enum ErrorReason
       case 21: return ERROR_REASON_UNKNOWN_REQUEST;
       case 22: return ERROR_REASON_READER_STALLED;
       case 23: return ERROR_REASON_FALLBACK_CAPPED;
+      case 24: return ERROR_REASON_COOLING_DOWN;
       default: return null;
     }
   }
@@ -498,7 +533,7 @@ public enum ErrorReason
   }
   public static com.google.protobuf.Descriptors.EnumDescriptor
       getDescriptor() {
-    return ai.switchboard.v1.RouteOuterClass.getDescriptor().getEnumType(1);
+    return ai.switchboard.v1.RouteOuterClass.getDescriptor().getEnumType(3);
   }
 
   private static final ErrorReason[] VALUES = values();

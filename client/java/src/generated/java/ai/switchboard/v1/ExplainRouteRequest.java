@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Asks what a call would do.
+ * Request of ExplainRoute.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ExplainRouteRequest}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * The task, as in ConverseRequest; ignored when a request is given.
+   * Task, as in ConverseRequest. Ignored if a request is given.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The task, as in ConverseRequest; ignored when a request is given.
+   * Task, as in ConverseRequest. Ignored if a request is given.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ConverseRequest request_;
   /**
    * <pre>
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -317,7 +317,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks what a call would do.
+   * Request of ExplainRoute.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ExplainRouteRequest}
@@ -487,7 +487,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * The task, as in ConverseRequest; ignored when a request is given.
+     * Task, as in ConverseRequest. Ignored if a request is given.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task, as in ConverseRequest; ignored when a request is given.
+     * Task, as in ConverseRequest. Ignored if a request is given.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -528,7 +528,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task, as in ConverseRequest; ignored when a request is given.
+     * Task, as in ConverseRequest. Ignored if a request is given.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -545,7 +545,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task, as in ConverseRequest; ignored when a request is given.
+     * Task, as in ConverseRequest. Ignored if a request is given.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -559,7 +559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task, as in ConverseRequest; ignored when a request is given.
+     * Task, as in ConverseRequest. Ignored if a request is given.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -581,7 +581,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ConverseRequest, ai.switchboard.v1.ConverseRequest.Builder, ai.switchboard.v1.ConverseRequestOrBuilder> requestBuilder_;
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -592,7 +592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -625,7 +625,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -643,7 +643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -712,7 +712,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+     * Request to explain. It is validated as in Converse. Absent: only the task is explained.
      * </pre>
      *
      * <code>.switchboard.v1.ConverseRequest request = 2;</code>

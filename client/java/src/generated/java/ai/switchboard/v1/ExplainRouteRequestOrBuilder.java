@@ -12,7 +12,7 @@ public interface ExplainRouteRequestOrBuilder extends
 
   /**
    * <pre>
-   * The task, as in ConverseRequest; ignored when a request is given.
+   * Task, as in ConverseRequest. Ignored if a request is given.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -21,7 +21,7 @@ public interface ExplainRouteRequestOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * The task, as in ConverseRequest; ignored when a request is given.
+   * Task, as in ConverseRequest. Ignored if a request is given.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -32,7 +32,7 @@ public interface ExplainRouteRequestOrBuilder extends
 
   /**
    * <pre>
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -41,7 +41,7 @@ public interface ExplainRouteRequestOrBuilder extends
   boolean hasRequest();
   /**
    * <pre>
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseRequest request = 2;</code>
@@ -50,7 +50,7 @@ public interface ExplainRouteRequestOrBuilder extends
   ai.switchboard.v1.ConverseRequest getRequest();
   /**
    * <pre>
-   * A whole request: it is checked as Converse checks it. Absent: only the task is looked at.
+   * Request to explain. It is validated as in Converse. Absent: only the task is explained.
    * </pre>
    *
    * <code>.switchboard.v1.ConverseRequest request = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a call would do.
+ * Response of ExplainRoute.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ExplainRouteResponse}
@@ -33,10 +33,10 @@ private static final long serialVersionUID = 0L;
   }
   private ExplainRouteResponse() {
     taskType_ = "";
-    resolution_ = "";
+    resolution_ = 0;
     candidates_ = java.util.Collections.emptyList();
     configVersion_ = "";
-    afterContent_ = "";
+    afterContent_ = 0;
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -63,7 +63,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * The task as resolved.
+   * Resolved task.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The task as resolved.
+   * Resolved task.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -106,50 +106,29 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int RESOLUTION_FIELD_NUMBER = 2;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object resolution_ = "";
+  private int resolution_ = 0;
   /**
    * <pre>
-   * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+   * How the task was chosen.
    * </pre>
    *
-   * <code>string resolution = 2;</code>
-   * @return The resolution.
+   * <code>.switchboard.v1.Resolution resolution = 2;</code>
+   * @return The enum numeric value on the wire for resolution.
    */
-  @java.lang.Override
-  public java.lang.String getResolution() {
-    java.lang.Object ref = resolution_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      resolution_ = s;
-      return s;
-    }
+  @java.lang.Override public int getResolutionValue() {
+    return resolution_;
   }
   /**
    * <pre>
-   * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+   * How the task was chosen.
    * </pre>
    *
-   * <code>string resolution = 2;</code>
-   * @return The bytes for resolution.
+   * <code>.switchboard.v1.Resolution resolution = 2;</code>
+   * @return The resolution.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getResolutionBytes() {
-    java.lang.Object ref = resolution_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      resolution_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.Resolution getResolution() {
+    ai.switchboard.v1.Resolution result = ai.switchboard.v1.Resolution.forNumber(resolution_);
+    return result == null ? ai.switchboard.v1.Resolution.UNRECOGNIZED : result;
   }
 
   public static final int CANDIDATES_FIELD_NUMBER = 3;
@@ -157,7 +136,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Candidate> candidates_;
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -168,7 +147,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -180,7 +159,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -191,7 +170,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -202,7 +181,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -217,7 +196,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.TaskDeadlines deadlines_;
   /**
    * <pre>
-   * The clocks of this task.
+   * Timeouts of the task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -229,7 +208,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The clocks of this task.
+   * Timeouts of the task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -241,7 +220,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The clocks of this task.
+   * Timeouts of the task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -256,7 +235,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object configVersion_ = "";
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 5;</code>
@@ -277,7 +256,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 5;</code>
@@ -302,7 +281,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration hedgeAfter_;
   /**
    * <pre>
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    * </pre>
    *
    * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -314,7 +293,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    * </pre>
    *
    * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -326,7 +305,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    * </pre>
    *
    * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -337,59 +316,37 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int AFTER_CONTENT_FIELD_NUMBER = 7;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object afterContent_ = "";
+  private int afterContent_ = 0;
   /**
    * <pre>
-   * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-   * begin anew.
+   * How a failure of a model after its first content was sent is handled.
    * </pre>
    *
-   * <code>string after_content = 7;</code>
-   * @return The afterContent.
+   * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+   * @return The enum numeric value on the wire for afterContent.
    */
-  @java.lang.Override
-  public java.lang.String getAfterContent() {
-    java.lang.Object ref = afterContent_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      afterContent_ = s;
-      return s;
-    }
+  @java.lang.Override public int getAfterContentValue() {
+    return afterContent_;
   }
   /**
    * <pre>
-   * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-   * begin anew.
+   * How a failure of a model after its first content was sent is handled.
    * </pre>
    *
-   * <code>string after_content = 7;</code>
-   * @return The bytes for afterContent.
+   * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+   * @return The afterContent.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getAfterContentBytes() {
-    java.lang.Object ref = afterContent_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      afterContent_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.AfterContent getAfterContent() {
+    ai.switchboard.v1.AfterContent result = ai.switchboard.v1.AfterContent.forNumber(afterContent_);
+    return result == null ? ai.switchboard.v1.AfterContent.UNRECOGNIZED : result;
   }
 
   public static final int MAX_FALLBACK_SHARE_FIELD_NUMBER = 8;
   private double maxFallbackShare_ = 0D;
   /**
    * <pre>
-   * The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+   * Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+   * to 1.
    * </pre>
    *
    * <code>double max_fallback_share = 8;</code>
@@ -417,8 +374,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(taskType_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 1, taskType_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(resolution_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 2, resolution_);
+    if (resolution_ != ai.switchboard.v1.Resolution.RESOLUTION_UNSPECIFIED.getNumber()) {
+      output.writeEnum(2, resolution_);
     }
     for (int i = 0; i < candidates_.size(); i++) {
       output.writeMessage(3, candidates_.get(i));
@@ -432,8 +389,8 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       output.writeMessage(6, getHedgeAfter());
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(afterContent_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 7, afterContent_);
+    if (afterContent_ != ai.switchboard.v1.AfterContent.AFTER_CONTENT_UNSPECIFIED.getNumber()) {
+      output.writeEnum(7, afterContent_);
     }
     if (java.lang.Double.doubleToRawLongBits(maxFallbackShare_) != 0) {
       output.writeDouble(8, maxFallbackShare_);
@@ -445,8 +402,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(taskType_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(1, taskType_);
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(resolution_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, resolution_);
+    if (resolution_ != ai.switchboard.v1.Resolution.RESOLUTION_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(2, resolution_);
     }
 
         {
@@ -468,8 +426,9 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(6, getHedgeAfter());
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(afterContent_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(7, afterContent_);
+    if (afterContent_ != ai.switchboard.v1.AfterContent.AFTER_CONTENT_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(7, afterContent_);
     }
     if (java.lang.Double.doubleToRawLongBits(maxFallbackShare_) != 0) {
       size += com.google.protobuf.CodedOutputStream
@@ -501,8 +460,7 @@ private static final long serialVersionUID = 0L;
 
     if (!getTaskType()
         .equals(other.getTaskType())) return false;
-    if (!getResolution()
-        .equals(other.getResolution())) return false;
+    if (resolution_ != other.resolution_) return false;
     if (!getCandidatesList()
         .equals(other.getCandidatesList())) return false;
     if (hasDeadlines() != other.hasDeadlines()) return false;
@@ -517,8 +475,7 @@ private static final long serialVersionUID = 0L;
       if (!getHedgeAfter()
           .equals(other.getHedgeAfter())) return false;
     }
-    if (!getAfterContent()
-        .equals(other.getAfterContent())) return false;
+    if (afterContent_ != other.afterContent_) return false;
     if (java.lang.Double.doubleToLongBits(getMaxFallbackShare())
         != java.lang.Double.doubleToLongBits(
             other.getMaxFallbackShare())) return false;
@@ -536,7 +493,7 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + TASK_TYPE_FIELD_NUMBER;
     hash = (53 * hash) + getTaskType().hashCode();
     hash = (37 * hash) + RESOLUTION_FIELD_NUMBER;
-    hash = (53 * hash) + getResolution().hashCode();
+    hash = (53 * hash) + resolution_;
     if (getCandidatesCount() > 0) {
       hash = (37 * hash) + CANDIDATES_FIELD_NUMBER;
       hash = (53 * hash) + getCandidatesList().hashCode();
@@ -552,7 +509,7 @@ private static final long serialVersionUID = 0L;
       hash = (53 * hash) + getHedgeAfter().hashCode();
     }
     hash = (37 * hash) + AFTER_CONTENT_FIELD_NUMBER;
-    hash = (53 * hash) + getAfterContent().hashCode();
+    hash = (53 * hash) + afterContent_;
     hash = (37 * hash) + MAX_FALLBACK_SHARE_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
         java.lang.Double.doubleToLongBits(getMaxFallbackShare()));
@@ -655,7 +612,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a call would do.
+   * Response of ExplainRoute.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ExplainRouteResponse}
@@ -700,7 +657,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       taskType_ = "";
-      resolution_ = "";
+      resolution_ = 0;
       if (candidatesBuilder_ == null) {
         candidates_ = java.util.Collections.emptyList();
       } else {
@@ -719,7 +676,7 @@ private static final long serialVersionUID = 0L;
         hedgeAfterBuilder_.dispose();
         hedgeAfterBuilder_ = null;
       }
-      afterContent_ = "";
+      afterContent_ = 0;
       maxFallbackShare_ = 0D;
       return this;
     }
@@ -815,10 +772,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000001;
         onChanged();
       }
-      if (!other.getResolution().isEmpty()) {
-        resolution_ = other.resolution_;
-        bitField0_ |= 0x00000002;
-        onChanged();
+      if (other.resolution_ != 0) {
+        setResolutionValue(other.getResolutionValue());
       }
       if (candidatesBuilder_ == null) {
         if (!other.candidates_.isEmpty()) {
@@ -857,10 +812,8 @@ private static final long serialVersionUID = 0L;
       if (other.hasHedgeAfter()) {
         mergeHedgeAfter(other.getHedgeAfter());
       }
-      if (!other.getAfterContent().isEmpty()) {
-        afterContent_ = other.afterContent_;
-        bitField0_ |= 0x00000040;
-        onChanged();
+      if (other.afterContent_ != 0) {
+        setAfterContentValue(other.getAfterContentValue());
       }
       if (java.lang.Double.doubleToRawLongBits(other.getMaxFallbackShare()) != 0) {
         setMaxFallbackShare(other.getMaxFallbackShare());
@@ -894,11 +847,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000001;
               break;
             } // case 10
-            case 18: {
-              resolution_ = input.readStringRequireUtf8();
+            case 16: {
+              resolution_ = input.readEnum();
               bitField0_ |= 0x00000002;
               break;
-            } // case 18
+            } // case 16
             case 26: {
               ai.switchboard.v1.Candidate m =
                   input.readMessage(
@@ -931,11 +884,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000020;
               break;
             } // case 50
-            case 58: {
-              afterContent_ = input.readStringRequireUtf8();
+            case 56: {
+              afterContent_ = input.readEnum();
               bitField0_ |= 0x00000040;
               break;
-            } // case 58
+            } // case 56
             case 65: {
               maxFallbackShare_ = input.readDouble();
               bitField0_ |= 0x00000080;
@@ -961,7 +914,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * The task as resolved.
+     * Resolved task.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -981,7 +934,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved.
+     * Resolved task.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1002,7 +955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved.
+     * Resolved task.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1019,7 +972,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved.
+     * Resolved task.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1033,7 +986,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved.
+     * Resolved task.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -1050,60 +1003,28 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object resolution_ = "";
+    private int resolution_ = 0;
     /**
      * <pre>
-     * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+     * How the task was chosen.
      * </pre>
      *
-     * <code>string resolution = 2;</code>
-     * @return The resolution.
+     * <code>.switchboard.v1.Resolution resolution = 2;</code>
+     * @return The enum numeric value on the wire for resolution.
      */
-    public java.lang.String getResolution() {
-      java.lang.Object ref = resolution_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        resolution_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getResolutionValue() {
+      return resolution_;
     }
     /**
      * <pre>
-     * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+     * How the task was chosen.
      * </pre>
      *
-     * <code>string resolution = 2;</code>
-     * @return The bytes for resolution.
-     */
-    public com.google.protobuf.ByteString
-        getResolutionBytes() {
-      java.lang.Object ref = resolution_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        resolution_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
-     * </pre>
-     *
-     * <code>string resolution = 2;</code>
-     * @param value The resolution to set.
+     * <code>.switchboard.v1.Resolution resolution = 2;</code>
+     * @param value The enum numeric value on the wire for resolution to set.
      * @return This builder for chaining.
      */
-    public Builder setResolution(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setResolutionValue(int value) {
       resolution_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
@@ -1111,33 +1032,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+     * How the task was chosen.
      * </pre>
      *
-     * <code>string resolution = 2;</code>
+     * <code>.switchboard.v1.Resolution resolution = 2;</code>
+     * @return The resolution.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.Resolution getResolution() {
+      ai.switchboard.v1.Resolution result = ai.switchboard.v1.Resolution.forNumber(resolution_);
+      return result == null ? ai.switchboard.v1.Resolution.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * How the task was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 2;</code>
+     * @param value The resolution to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setResolution(ai.switchboard.v1.Resolution value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000002;
+      resolution_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How the task was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 2;</code>
      * @return This builder for chaining.
      */
     public Builder clearResolution() {
-      resolution_ = getDefaultInstance().getResolution();
       bitField0_ = (bitField0_ & ~0x00000002);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
-     * </pre>
-     *
-     * <code>string resolution = 2;</code>
-     * @param value The bytes for resolution to set.
-     * @return This builder for chaining.
-     */
-    public Builder setResolutionBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      resolution_ = value;
-      bitField0_ |= 0x00000002;
+      resolution_ = 0;
       onChanged();
       return this;
     }
@@ -1156,7 +1089,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1170,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1184,7 +1117,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1198,7 +1131,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1217,7 +1150,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1235,7 +1168,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1253,7 +1186,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1272,7 +1205,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1290,7 +1223,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1308,7 +1241,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1327,7 +1260,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1344,7 +1277,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1361,7 +1294,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1372,7 +1305,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1386,7 +1319,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1401,7 +1334,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1412,7 +1345,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1424,7 +1357,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which a call would try them now.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1453,7 +1386,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.TaskDeadlines, ai.switchboard.v1.TaskDeadlines.Builder, ai.switchboard.v1.TaskDeadlinesOrBuilder> deadlinesBuilder_;
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1464,7 +1397,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1479,7 +1412,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1497,7 +1430,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1515,7 +1448,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1540,7 +1473,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1557,7 +1490,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1569,7 +1502,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1584,7 +1517,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The clocks of this task.
+     * Timeouts of the task.
      * </pre>
      *
      * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -1606,7 +1539,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object configVersion_ = "";
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 5;</code>
@@ -1626,7 +1559,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 5;</code>
@@ -1647,7 +1580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 5;</code>
@@ -1664,7 +1597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 5;</code>
@@ -1678,7 +1611,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 5;</code>
@@ -1700,7 +1633,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> hedgeAfterBuilder_;
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1711,7 +1644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1726,7 +1659,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1744,7 +1677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1762,7 +1695,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1787,7 +1720,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1804,7 +1737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1816,7 +1749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1831,7 +1764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long the first model may take before the next one is asked beside it. Absent: it never is.
+     * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
      * </pre>
      *
      * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -1850,63 +1783,28 @@ private static final long serialVersionUID = 0L;
       return hedgeAfterBuilder_;
     }
 
-    private java.lang.Object afterContent_ = "";
+    private int afterContent_ = 0;
     /**
      * <pre>
-     * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-     * begin anew.
+     * How a failure of a model after its first content was sent is handled.
      * </pre>
      *
-     * <code>string after_content = 7;</code>
-     * @return The afterContent.
+     * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+     * @return The enum numeric value on the wire for afterContent.
      */
-    public java.lang.String getAfterContent() {
-      java.lang.Object ref = afterContent_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        afterContent_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getAfterContentValue() {
+      return afterContent_;
     }
     /**
      * <pre>
-     * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-     * begin anew.
+     * How a failure of a model after its first content was sent is handled.
      * </pre>
      *
-     * <code>string after_content = 7;</code>
-     * @return The bytes for afterContent.
-     */
-    public com.google.protobuf.ByteString
-        getAfterContentBytes() {
-      java.lang.Object ref = afterContent_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        afterContent_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-     * begin anew.
-     * </pre>
-     *
-     * <code>string after_content = 7;</code>
-     * @param value The afterContent to set.
+     * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+     * @param value The enum numeric value on the wire for afterContent to set.
      * @return This builder for chaining.
      */
-    public Builder setAfterContent(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setAfterContentValue(int value) {
       afterContent_ = value;
       bitField0_ |= 0x00000040;
       onChanged();
@@ -1914,35 +1812,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-     * begin anew.
+     * How a failure of a model after its first content was sent is handled.
      * </pre>
      *
-     * <code>string after_content = 7;</code>
+     * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+     * @return The afterContent.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.AfterContent getAfterContent() {
+      ai.switchboard.v1.AfterContent result = ai.switchboard.v1.AfterContent.forNumber(afterContent_);
+      return result == null ? ai.switchboard.v1.AfterContent.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * How a failure of a model after its first content was sent is handled.
+     * </pre>
+     *
+     * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+     * @param value The afterContent to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setAfterContent(ai.switchboard.v1.AfterContent value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000040;
+      afterContent_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How a failure of a model after its first content was sent is handled.
+     * </pre>
+     *
+     * <code>.switchboard.v1.AfterContent after_content = 7;</code>
      * @return This builder for chaining.
      */
     public Builder clearAfterContent() {
-      afterContent_ = getDefaultInstance().getAfterContent();
       bitField0_ = (bitField0_ & ~0x00000040);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-     * begin anew.
-     * </pre>
-     *
-     * <code>string after_content = 7;</code>
-     * @param value The bytes for afterContent to set.
-     * @return This builder for chaining.
-     */
-    public Builder setAfterContentBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      afterContent_ = value;
-      bitField0_ |= 0x00000040;
+      afterContent_ = 0;
       onChanged();
       return this;
     }
@@ -1950,7 +1858,8 @@ private static final long serialVersionUID = 0L;
     private double maxFallbackShare_ ;
     /**
      * <pre>
-     * The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+     * Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+     * to 1.
      * </pre>
      *
      * <code>double max_fallback_share = 8;</code>
@@ -1962,7 +1871,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+     * Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+     * to 1.
      * </pre>
      *
      * <code>double max_fallback_share = 8;</code>
@@ -1978,7 +1888,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+     * Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+     * to 1.
      * </pre>
      *
      * <code>double max_fallback_share = 8;</code>

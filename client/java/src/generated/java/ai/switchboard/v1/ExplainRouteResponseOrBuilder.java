@@ -12,7 +12,7 @@ public interface ExplainRouteResponseOrBuilder extends
 
   /**
    * <pre>
-   * The task as resolved.
+   * Resolved task.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -21,7 +21,7 @@ public interface ExplainRouteResponseOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * The task as resolved.
+   * Resolved task.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -32,27 +32,26 @@ public interface ExplainRouteResponseOrBuilder extends
 
   /**
    * <pre>
-   * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+   * How the task was chosen.
    * </pre>
    *
-   * <code>string resolution = 2;</code>
-   * @return The resolution.
+   * <code>.switchboard.v1.Resolution resolution = 2;</code>
+   * @return The enum numeric value on the wire for resolution.
    */
-  java.lang.String getResolution();
+  int getResolutionValue();
   /**
    * <pre>
-   * Why this task: "named" by the caller, "absent" and so the default, or "unknown" and so the default.
+   * How the task was chosen.
    * </pre>
    *
-   * <code>string resolution = 2;</code>
-   * @return The bytes for resolution.
+   * <code>.switchboard.v1.Resolution resolution = 2;</code>
+   * @return The resolution.
    */
-  com.google.protobuf.ByteString
-      getResolutionBytes();
+  ai.switchboard.v1.Resolution getResolution();
 
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -61,7 +60,7 @@ public interface ExplainRouteResponseOrBuilder extends
       getCandidatesList();
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -69,7 +68,7 @@ public interface ExplainRouteResponseOrBuilder extends
   ai.switchboard.v1.Candidate getCandidates(int index);
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -77,7 +76,7 @@ public interface ExplainRouteResponseOrBuilder extends
   int getCandidatesCount();
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -86,7 +85,7 @@ public interface ExplainRouteResponseOrBuilder extends
       getCandidatesOrBuilderList();
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which a call would try them now.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -96,7 +95,7 @@ public interface ExplainRouteResponseOrBuilder extends
 
   /**
    * <pre>
-   * The clocks of this task.
+   * Timeouts of the task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -105,7 +104,7 @@ public interface ExplainRouteResponseOrBuilder extends
   boolean hasDeadlines();
   /**
    * <pre>
-   * The clocks of this task.
+   * Timeouts of the task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -114,7 +113,7 @@ public interface ExplainRouteResponseOrBuilder extends
   ai.switchboard.v1.TaskDeadlines getDeadlines();
   /**
    * <pre>
-   * The clocks of this task.
+   * Timeouts of the task.
    * </pre>
    *
    * <code>.switchboard.v1.TaskDeadlines deadlines = 4;</code>
@@ -123,7 +122,7 @@ public interface ExplainRouteResponseOrBuilder extends
 
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 5;</code>
@@ -132,7 +131,7 @@ public interface ExplainRouteResponseOrBuilder extends
   java.lang.String getConfigVersion();
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 5;</code>
@@ -143,7 +142,7 @@ public interface ExplainRouteResponseOrBuilder extends
 
   /**
    * <pre>
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    * </pre>
    *
    * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -152,7 +151,7 @@ public interface ExplainRouteResponseOrBuilder extends
   boolean hasHedgeAfter();
   /**
    * <pre>
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    * </pre>
    *
    * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -161,7 +160,7 @@ public interface ExplainRouteResponseOrBuilder extends
   com.google.protobuf.Duration getHedgeAfter();
   /**
    * <pre>
-   * How long the first model may take before the next one is asked beside it. Absent: it never is.
+   * Time without an answer after which the next model is called in parallel. Absent: the task does not hedge.
    * </pre>
    *
    * <code>.google.protobuf.Duration hedge_after = 6;</code>
@@ -170,29 +169,27 @@ public interface ExplainRouteResponseOrBuilder extends
 
   /**
    * <pre>
-   * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-   * begin anew.
+   * How a failure of a model after its first content was sent is handled.
    * </pre>
    *
-   * <code>string after_content = 7;</code>
-   * @return The afterContent.
+   * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+   * @return The enum numeric value on the wire for afterContent.
    */
-  java.lang.String getAfterContent();
+  int getAfterContentValue();
   /**
    * <pre>
-   * What happens when a model fails after its first content was sent: "fail" ends the call, "restart" lets another model
-   * begin anew.
+   * How a failure of a model after its first content was sent is handled.
    * </pre>
    *
-   * <code>string after_content = 7;</code>
-   * @return The bytes for afterContent.
+   * <code>.switchboard.v1.AfterContent after_content = 7;</code>
+   * @return The afterContent.
    */
-  com.google.protobuf.ByteString
-      getAfterContentBytes();
+  ai.switchboard.v1.AfterContent getAfterContent();
 
   /**
    * <pre>
-   * The largest share of this task's calls that may go to models other than its first, from 0 to 1.
+   * Fallback cap: the largest share of this task's calls that may go to models other than the first, from 0
+   * to 1.
    * </pre>
    *
    * <code>double max_fallback_share = 8;</code>

@@ -56,28 +56,36 @@ public final class Feedback extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n\035switchboard/v1/feedback.proto\022\016switchb" +
-      "oard.v1\"\247\002\n\025RecordFeedbackRequest\022\022\n\nreq" +
-      "uest_id\030\001 \001(\t\022$\n\005judge\030\002 \001(\0132\025.switchboa" +
-      "rd.v1.Judge\022\026\n\tcriterion\030\003 \001(\tH\000\210\001\001\022\022\n\005t" +
-      "humb\030\004 \001(\tH\001\210\001\001\022$\n\005score\030\005 \001(\0132\025.switchb" +
-      "oard.v1.Score\022\022\n\005label\030\006 \001(\tH\002\210\001\001\022\024\n\007com" +
-      "ment\030\007 \001(\tH\003\210\001\001\022\031\n\014task_success\030\010 \001(\010H\004\210" +
-      "\001\001B\014\n\n_criterionB\010\n\006_thumbB\010\n\006_labelB\n\n\010" +
-      "_commentB\017\n\r_task_success\"!\n\005Judge\022\014\n\004ki" +
-      "nd\030\001 \001(\t\022\n\n\002id\030\002 \001(\t\"0\n\005Score\022\r\n\005value\030\001" +
-      " \001(\001\022\013\n\003min\030\002 \001(\001\022\013\n\003max\030\003 \001(\001\"`\n\026Record" +
-      "FeedbackResponse\022\020\n\010replaced\030\001 \001(\010\022\021\n\tta" +
-      "sk_type\030\002 \001(\t\022\020\n\010model_id\030\003 \001(\t\022\017\n\007varia" +
-      "nt\030\004 \001(\t2r\n\017FeedbackService\022_\n\016RecordFee" +
-      "dback\022%.switchboard.v1.RecordFeedbackReq" +
-      "uest\032&.switchboard.v1.RecordFeedbackResp" +
-      "onseBc\n\021ai.switchboard.v1P\001ZLgithub.com/" +
-      "switchboard-ai/switchboard/client/go/swi" +
-      "tchboard/v1;switchboardv1b\006proto3"
+      "oard.v1\032\034google/api/annotations.proto\"\257\002" +
+      "\n\025RecordFeedbackRequest\022\022\n\nrequest_id\030\001 " +
+      "\001(\t\022$\n\005judge\030\002 \001(\0132\025.switchboard.v1.Judg" +
+      "e\022\026\n\tcriterion\030\003 \001(\tH\000\210\001\001\022$\n\005thumb\030\004 \001(\016" +
+      "2\025.switchboard.v1.Thumb\022$\n\005score\030\005 \001(\0132\025" +
+      ".switchboard.v1.Score\022\022\n\005label\030\006 \001(\tH\001\210\001" +
+      "\001\022\024\n\007comment\030\007 \001(\tH\002\210\001\001\022\031\n\014task_success\030" +
+      "\010 \001(\010H\003\210\001\001B\014\n\n_criterionB\010\n\006_labelB\n\n\010_c" +
+      "ommentB\017\n\r_task_success\"<\n\005Judge\022\'\n\004kind" +
+      "\030\001 \001(\0162\031.switchboard.v1.JudgeKind\022\n\n\002id\030" +
+      "\002 \001(\t\"0\n\005Score\022\r\n\005value\030\001 \001(\001\022\013\n\003min\030\002 \001" +
+      "(\001\022\013\n\003max\030\003 \001(\001\"`\n\026RecordFeedbackRespons" +
+      "e\022\020\n\010replaced\030\001 \001(\010\022\021\n\ttask_type\030\002 \001(\t\022\020" +
+      "\n\010model_id\030\003 \001(\t\022\017\n\007variant\030\004 \001(\t*<\n\005Thu" +
+      "mb\022\025\n\021THUMB_UNSPECIFIED\020\000\022\014\n\010THUMB_UP\020\001\022" +
+      "\016\n\nTHUMB_DOWN\020\002*i\n\tJudgeKind\022\032\n\026JUDGE_KI" +
+      "ND_UNSPECIFIED\020\000\022\024\n\020JUDGE_KIND_HUMAN\020\001\022\024" +
+      "\n\020JUDGE_KIND_MODEL\020\002\022\024\n\020JUDGE_KIND_CHECK" +
+      "\020\0032\213\001\n\017FeedbackService\022x\n\016RecordFeedback" +
+      "\022%.switchboard.v1.RecordFeedbackRequest\032" +
+      "&.switchboard.v1.RecordFeedbackResponse\"" +
+      "\027\202\323\344\223\002\021\"\014/v1/feedback:\001*Bc\n\021ai.switchboa" +
+      "rd.v1P\001ZLgithub.com/switchboard-ai/switc" +
+      "hboard/client/go/switchboard/v1;switchbo" +
+      "ardv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
+          com.google.api.AnnotationsProto.getDescriptor(),
         });
     internal_static_switchboard_v1_RecordFeedbackRequest_descriptor =
       getDescriptor().getMessageType(0);
@@ -104,6 +112,12 @@ public final class Feedback extends com.google.protobuf.GeneratedFile {
         internal_static_switchboard_v1_RecordFeedbackResponse_descriptor,
         new java.lang.String[] { "Replaced", "TaskType", "ModelId", "Variant", });
     descriptor.resolveAllFeaturesImmutable();
+    com.google.api.AnnotationsProto.getDescriptor();
+    com.google.protobuf.ExtensionRegistry registry =
+        com.google.protobuf.ExtensionRegistry.newInstance();
+    registry.add(com.google.api.AnnotationsProto.http);
+    com.google.protobuf.Descriptors.FileDescriptor
+        .internalUpdateFileDescriptor(descriptor, registry);
   }
 
   // @@protoc_insertion_point(outer_class_scope)

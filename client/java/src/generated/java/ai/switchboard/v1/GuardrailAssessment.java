@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a guardrail's policies found.
+ * Findings of a guardrail, by policy.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAssessment}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailTopicPolicyAssessment topicPolicy_;
   /**
    * <pre>
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailContentPolicyAssessment contentPolicy_;
   /**
    * <pre>
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailWordPolicyAssessment wordPolicy_;
   /**
    * <pre>
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -145,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitiveInformationPolicy_;
   /**
    * <pre>
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -183,7 +183,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -209,7 +209,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextualGroundingPolicy_;
   /**
    * <pre>
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -221,7 +221,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -233,7 +233,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -247,7 +247,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automatedReasoningPolicy_;
   /**
    * <pre>
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -259,7 +259,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -271,7 +271,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -285,7 +285,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailInvocationMetrics invocationMetrics_;
   /**
    * <pre>
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -297,7 +297,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -309,7 +309,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -323,7 +323,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.AppliedGuardrailDetails appliedGuardrailDetails_;
   /**
    * <pre>
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -335,7 +335,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -347,7 +347,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -637,7 +637,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail's policies found.
+   * Findings of a guardrail, by policy.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAssessment}
@@ -949,7 +949,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailTopicPolicyAssessment, ai.switchboard.v1.GuardrailTopicPolicyAssessment.Builder, ai.switchboard.v1.GuardrailTopicPolicyAssessmentOrBuilder> topicPolicyBuilder_;
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -960,7 +960,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -975,7 +975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -993,7 +993,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -1011,7 +1011,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -1036,7 +1036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -1053,7 +1053,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -1065,7 +1065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -1080,7 +1080,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied topics. Absent: no such policy.
+     * Findings about denied topics. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -1104,7 +1104,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailContentPolicyAssessment, ai.switchboard.v1.GuardrailContentPolicyAssessment.Builder, ai.switchboard.v1.GuardrailContentPolicyAssessmentOrBuilder> contentPolicyBuilder_;
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1115,7 +1115,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1130,7 +1130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1148,7 +1148,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1166,7 +1166,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1191,7 +1191,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1208,7 +1208,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1220,7 +1220,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1235,7 +1235,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Harmful content. Absent: no such policy.
+     * Findings about harmful content. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -1259,7 +1259,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailWordPolicyAssessment, ai.switchboard.v1.GuardrailWordPolicyAssessment.Builder, ai.switchboard.v1.GuardrailWordPolicyAssessmentOrBuilder> wordPolicyBuilder_;
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1270,7 +1270,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1285,7 +1285,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1303,7 +1303,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1321,7 +1321,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1346,7 +1346,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1363,7 +1363,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1375,7 +1375,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1390,7 +1390,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Denied words. Absent: no such policy.
+     * Findings about denied words. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -1414,7 +1414,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment, ai.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment.Builder, ai.switchboard.v1.GuardrailSensitiveInformationPolicyAssessmentOrBuilder> sensitiveInformationPolicyBuilder_;
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1425,7 +1425,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1440,7 +1440,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1458,7 +1458,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1476,7 +1476,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1501,7 +1501,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1518,7 +1518,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1530,7 +1530,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1545,7 +1545,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Personal data. Absent: no such policy.
+     * Findings about personal data. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -1569,7 +1569,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailContextualGroundingPolicyAssessment, ai.switchboard.v1.GuardrailContextualGroundingPolicyAssessment.Builder, ai.switchboard.v1.GuardrailContextualGroundingPolicyAssessmentOrBuilder> contextualGroundingPolicyBuilder_;
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1580,7 +1580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1595,7 +1595,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1613,7 +1613,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1631,7 +1631,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1656,7 +1656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1673,7 +1673,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1685,7 +1685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1700,7 +1700,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Grounding. Absent: no such policy.
+     * Results of contextual grounding. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -1724,7 +1724,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment, ai.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessmentOrBuilder> automatedReasoningPolicyBuilder_;
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1735,7 +1735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1750,7 +1750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1768,7 +1768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1786,7 +1786,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1811,7 +1811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1828,7 +1828,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1840,7 +1840,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1855,7 +1855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Logic. Absent: no such policy.
+     * Results of automated reasoning. Absent: the guardrail has no such policy.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -1879,7 +1879,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailInvocationMetrics, ai.switchboard.v1.GuardrailInvocationMetrics.Builder, ai.switchboard.v1.GuardrailInvocationMetricsOrBuilder> invocationMetricsBuilder_;
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1890,7 +1890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1905,7 +1905,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1923,7 +1923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1941,7 +1941,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1966,7 +1966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1983,7 +1983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -1995,7 +1995,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -2010,7 +2010,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the guardrail took. Absent: not told.
+     * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -2034,7 +2034,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.AppliedGuardrailDetails, ai.switchboard.v1.AppliedGuardrailDetails.Builder, ai.switchboard.v1.AppliedGuardrailDetailsOrBuilder> appliedGuardrailDetailsBuilder_;
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2045,7 +2045,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2060,7 +2060,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2078,7 +2078,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2096,7 +2096,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2121,7 +2121,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2138,7 +2138,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2150,7 +2150,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -2165,7 +2165,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which guardrail it was. Absent: not told.
+     * Guardrail that was applied. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>

@@ -12,7 +12,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasTopicPolicy();
   /**
    * <pre>
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailTopicPolicyAssessment getTopicPolicy();
   /**
    * <pre>
-   * Denied topics. Absent: no such policy.
+   * Findings about denied topics. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTopicPolicyAssessment topic_policy = 1;</code>
@@ -39,7 +39,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -48,7 +48,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasContentPolicy();
   /**
    * <pre>
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -57,7 +57,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailContentPolicyAssessment getContentPolicy();
   /**
    * <pre>
-   * Harmful content. Absent: no such policy.
+   * Findings about harmful content. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContentPolicyAssessment content_policy = 2;</code>
@@ -66,7 +66,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -75,7 +75,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasWordPolicy();
   /**
    * <pre>
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -84,7 +84,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailWordPolicyAssessment getWordPolicy();
   /**
    * <pre>
-   * Denied words. Absent: no such policy.
+   * Findings about denied words. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailWordPolicyAssessment word_policy = 3;</code>
@@ -93,7 +93,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -102,7 +102,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasSensitiveInformationPolicy();
   /**
    * <pre>
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -111,7 +111,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment getSensitiveInformationPolicy();
   /**
    * <pre>
-   * Personal data. Absent: no such policy.
+   * Findings about personal data. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailSensitiveInformationPolicyAssessment sensitive_information_policy = 4;</code>
@@ -120,7 +120,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -129,7 +129,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasContextualGroundingPolicy();
   /**
    * <pre>
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -138,7 +138,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailContextualGroundingPolicyAssessment getContextualGroundingPolicy();
   /**
    * <pre>
-   * Grounding. Absent: no such policy.
+   * Results of contextual grounding. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailContextualGroundingPolicyAssessment contextual_grounding_policy = 5;</code>
@@ -147,7 +147,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -156,7 +156,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasAutomatedReasoningPolicy();
   /**
    * <pre>
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -165,7 +165,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment getAutomatedReasoningPolicy();
   /**
    * <pre>
-   * Logic. Absent: no such policy.
+   * Results of automated reasoning. Absent: the guardrail has no such policy.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment automated_reasoning_policy = 6;</code>
@@ -174,7 +174,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -183,7 +183,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasInvocationMetrics();
   /**
    * <pre>
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -192,7 +192,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailInvocationMetrics getInvocationMetrics();
   /**
    * <pre>
-   * What the guardrail took. Absent: not told.
+   * Processing time and usage of the guardrail. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailInvocationMetrics invocation_metrics = 7;</code>
@@ -201,7 +201,7 @@ public interface GuardrailAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -210,7 +210,7 @@ public interface GuardrailAssessmentOrBuilder extends
   boolean hasAppliedGuardrailDetails();
   /**
    * <pre>
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>
@@ -219,7 +219,7 @@ public interface GuardrailAssessmentOrBuilder extends
   ai.switchboard.v1.AppliedGuardrailDetails getAppliedGuardrailDetails();
   /**
    * <pre>
-   * Which guardrail it was. Absent: not told.
+   * Guardrail that was applied. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.AppliedGuardrailDetails applied_guardrail_details = 8;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Several findings: a list, which a map cannot hold bare.
+ * List of findings. A message of its own because a map cannot hold lists.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAssessments}
@@ -284,7 +284,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Several findings: a list, which a map cannot hold bare.
+   * List of findings. A message of its own because a map cannot hold lists.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAssessments}

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A finding of automated reasoning: exactly one kind.
+ * Finding of an automated reasoning policy.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningFinding}
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   public static final int SATISFIABLE_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -207,7 +207,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -222,7 +222,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -281,7 +281,7 @@ private static final long serialVersionUID = 0L;
   public static final int TRANSLATION_AMBIGUOUS_FIELD_NUMBER = 5;
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -293,7 +293,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -308,7 +308,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -324,7 +324,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOO_COMPLEX_FIELD_NUMBER = 6;
   /**
    * <pre>
-   * It was too much to decide.
+   * The text is too complex to check.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -336,7 +336,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * It was too much to decide.
+   * The text is too complex to check.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -351,7 +351,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * It was too much to decide.
+   * The text is too complex to check.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -367,7 +367,7 @@ private static final long serialVersionUID = 0L;
   public static final int NO_TRANSLATIONS_FIELD_NUMBER = 7;
   /**
    * <pre>
-   * Nothing in it is about the rules.
+   * The text has nothing to do with the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -379,7 +379,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Nothing in it is about the rules.
+   * The text has nothing to do with the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -394,7 +394,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Nothing in it is about the rules.
+   * The text has nothing to do with the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -410,7 +410,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of finding that this contract does not know yet: its exact JSON object.
+   * Kind of finding that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -421,7 +421,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of finding that this contract does not know yet: its exact JSON object.
+   * Kind of finding that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of finding that this contract does not know yet: its exact JSON object.
+   * Kind of finding that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -747,7 +747,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A finding of automated reasoning: exactly one kind.
+   * Finding of an automated reasoning policy.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningFinding}
@@ -1392,7 +1392,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding, ai.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFindingOrBuilder> satisfiableBuilder_;
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1404,7 +1404,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1426,7 +1426,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1444,7 +1444,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1462,7 +1462,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1489,7 +1489,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1512,7 +1512,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1522,7 +1522,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1540,7 +1540,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims may be true or false.
+     * The claims can be true or false under the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -1744,7 +1744,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding, ai.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder> translationAmbiguousBuilder_;
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1756,7 +1756,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1778,7 +1778,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1796,7 +1796,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1814,7 +1814,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1841,7 +1841,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1864,7 +1864,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1874,7 +1874,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1892,7 +1892,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words can be read in several ways.
+     * The text is ambiguous: it has several translations to logic.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -1920,7 +1920,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding, ai.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningTooComplexFindingOrBuilder> tooComplexBuilder_;
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -1932,7 +1932,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -1954,7 +1954,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -1972,7 +1972,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -1990,7 +1990,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -2017,7 +2017,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -2040,7 +2040,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -2050,7 +2050,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -2068,7 +2068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It was too much to decide.
+     * The text is too complex to check.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -2096,7 +2096,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding, ai.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFindingOrBuilder> noTranslationsBuilder_;
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2108,7 +2108,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2130,7 +2130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2148,7 +2148,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2166,7 +2166,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2193,7 +2193,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2216,7 +2216,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2226,7 +2226,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2244,7 +2244,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Nothing in it is about the rules.
+     * The text has nothing to do with the rules.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -2270,7 +2270,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2282,7 +2282,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2306,7 +2306,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2331,7 +2331,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2348,7 +2348,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2364,7 +2364,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of finding that this contract does not know yet: its exact JSON object.
+     * Kind of finding that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

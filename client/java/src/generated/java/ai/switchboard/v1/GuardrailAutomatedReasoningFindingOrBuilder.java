@@ -66,7 +66,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
 
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -75,7 +75,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   boolean hasSatisfiable();
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -84,7 +84,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding getSatisfiable();
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding satisfiable = 3;</code>
@@ -120,7 +120,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
 
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -129,7 +129,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   boolean hasTranslationAmbiguous();
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -138,7 +138,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding getTranslationAmbiguous();
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding translation_ambiguous = 5;</code>
@@ -147,7 +147,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
 
   /**
    * <pre>
-   * It was too much to decide.
+   * The text is too complex to check.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -156,7 +156,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   boolean hasTooComplex();
   /**
    * <pre>
-   * It was too much to decide.
+   * The text is too complex to check.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -165,7 +165,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding getTooComplex();
   /**
    * <pre>
-   * It was too much to decide.
+   * The text is too complex to check.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTooComplexFinding too_complex = 6;</code>
@@ -174,7 +174,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
 
   /**
    * <pre>
-   * Nothing in it is about the rules.
+   * The text has nothing to do with the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -183,7 +183,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   boolean hasNoTranslations();
   /**
    * <pre>
-   * Nothing in it is about the rules.
+   * The text has nothing to do with the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -192,7 +192,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding getNoTranslations();
   /**
    * <pre>
-   * Nothing in it is about the rules.
+   * The text has nothing to do with the rules.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningNoTranslationsFinding no_translations = 7;</code>
@@ -201,7 +201,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
 
   /**
    * <pre>
-   * A kind of finding that this contract does not know yet: its exact JSON object.
+   * Kind of finding that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -210,7 +210,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of finding that this contract does not know yet: its exact JSON object.
+   * Kind of finding that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -219,7 +219,7 @@ public interface GuardrailAutomatedReasoningFindingOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of finding that this contract does not know yet: its exact JSON object.
+   * Kind of finding that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
 
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
   boolean hasTranslation();
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningTranslation getTranslation();
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -39,7 +39,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
 
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -48,7 +48,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
       getContradictingRulesList();
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -56,7 +56,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningRule getContradictingRules(int index);
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -64,7 +64,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
   int getContradictingRulesCount();
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -73,7 +73,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
       getContradictingRulesOrBuilderList();
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -83,7 +83,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
 
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -92,7 +92,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
   boolean hasLogicWarning();
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -101,7 +101,7 @@ public interface GuardrailAutomatedReasoningImpossibleFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning getLogicWarning();
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>

@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningInputTextReferenceOrBuilder extends
 
   /**
    * <pre>
-   * The piece. Absent: not told.
+   * The text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningInputTextReferenceOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * The piece. Absent: not told.
+   * The text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string text = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningInputTextReferenceOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * The piece. Absent: not told.
+   * The text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string text = 1;</code>

@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningTranslation translation_;
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningRule> contradictingRules_;
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they contradict.
+   * Rules that the claims contradict.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logicWarning_;
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -169,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -181,7 +181,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningTranslation, ai.switchboard.v1.GuardrailAutomatedReasoningTranslation.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningTranslationOrBuilder> translationBuilder_;
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -644,7 +644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -659,7 +659,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -677,7 +677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -695,7 +695,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -720,7 +720,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -737,7 +737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -749,7 +749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -764,7 +764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -797,7 +797,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -825,7 +825,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -839,7 +839,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -858,7 +858,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -876,7 +876,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -894,7 +894,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -913,7 +913,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -931,7 +931,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -949,7 +949,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -968,7 +968,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -985,7 +985,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1002,7 +1002,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1013,7 +1013,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1027,7 +1027,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1053,7 +1053,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1065,7 +1065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they contradict.
+     * Rules that the claims contradict.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule contradicting_rules = 2;</code>
@@ -1094,7 +1094,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning, ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarningOrBuilder> logicWarningBuilder_;
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1105,7 +1105,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1120,7 +1120,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1138,7 +1138,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1156,7 +1156,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1181,7 +1181,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1198,7 +1198,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1210,7 +1210,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>
@@ -1225,7 +1225,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 3;</code>

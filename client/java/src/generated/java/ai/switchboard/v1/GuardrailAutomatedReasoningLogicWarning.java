@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What is odd about the logic.
+ * Warning about the logic of a text.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningLogicWarning}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -73,7 +73,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -94,7 +94,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningStatement> premises_;
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -181,7 +181,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningStatement> claims_;
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -192,7 +192,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -204,7 +204,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -215,7 +215,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -226,7 +226,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -440,7 +440,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic.
+   * Warning about the logic of a text.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningLogicWarning}
@@ -698,7 +698,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+     * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -709,7 +709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+     * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -729,7 +729,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+     * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -750,7 +750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+     * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -767,7 +767,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+     * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -781,7 +781,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+     * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -812,7 +812,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -826,7 +826,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -840,7 +840,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -854,7 +854,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -873,7 +873,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -891,7 +891,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -909,7 +909,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -928,7 +928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -946,7 +946,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -964,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -983,7 +983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1000,7 +1000,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1017,7 +1017,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1028,7 +1028,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1057,7 +1057,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1068,7 +1068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1080,7 +1080,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The premises concerned.
+     * Premises that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -1118,7 +1118,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1132,7 +1132,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1146,7 +1146,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1160,7 +1160,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1179,7 +1179,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1197,7 +1197,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1215,7 +1215,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1234,7 +1234,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1252,7 +1252,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1270,7 +1270,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1289,7 +1289,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1306,7 +1306,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1323,7 +1323,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1334,7 +1334,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1348,7 +1348,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1363,7 +1363,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1374,7 +1374,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -1386,7 +1386,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims concerned.
+     * Claims that the warning refers to.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>

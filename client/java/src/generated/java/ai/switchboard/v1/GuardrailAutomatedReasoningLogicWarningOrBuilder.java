@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
 
   /**
    * <pre>
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
   boolean hasType();
   /**
    * <pre>
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: not told.
+   * Kind of warning: "ALWAYS_FALSE" or "ALWAYS_TRUE". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -41,7 +41,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
 
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -50,7 +50,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
       getPremisesList();
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -58,7 +58,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningStatement getPremises(int index);
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -66,7 +66,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
   int getPremisesCount();
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -75,7 +75,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
       getPremisesOrBuilderList();
   /**
    * <pre>
-   * The premises concerned.
+   * Premises that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 2;</code>
@@ -85,7 +85,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
 
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -94,7 +94,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
       getClaimsList();
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -102,7 +102,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningStatement getClaims(int index);
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -110,7 +110,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
   int getClaimsCount();
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>
@@ -119,7 +119,7 @@ public interface GuardrailAutomatedReasoningLogicWarningOrBuilder extends
       getClaimsOrBuilderList();
   /**
    * <pre>
-   * The claims concerned.
+   * Claims that the warning refers to.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 3;</code>

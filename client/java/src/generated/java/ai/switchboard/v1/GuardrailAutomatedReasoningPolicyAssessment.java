@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Whether the answer follows from the rules.
+ * Results of the automated reasoning policy: whether the answer follows from the rules.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment}
@@ -284,7 +284,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether the answer follows from the rules.
+   * Results of the automated reasoning policy: whether the answer follows from the rules.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningPolicyAssessment}

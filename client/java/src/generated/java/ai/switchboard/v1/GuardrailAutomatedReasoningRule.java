@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A rule of the policy.
+ * Rule of an automated reasoning policy.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningRule}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object identifier_ = "";
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string identifier = 1;</code>
@@ -72,7 +72,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string identifier = 1;</code>
@@ -93,7 +93,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string identifier = 1;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object policyVersionArn_ = "";
   /**
    * <pre>
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string policy_version_arn = 2;</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string policy_version_arn = 2;</code>
@@ -152,7 +152,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string policy_version_arn = 2;</code>
@@ -355,7 +355,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A rule of the policy.
+   * Rule of an automated reasoning policy.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningRule}
@@ -514,7 +514,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object identifier_ = "";
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string identifier = 1;</code>
@@ -525,7 +525,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string identifier = 1;</code>
@@ -545,7 +545,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string identifier = 1;</code>
@@ -566,7 +566,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string identifier = 1;</code>
@@ -583,7 +583,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string identifier = 1;</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id. Absent: not told.
+     * Id of the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string identifier = 1;</code>
@@ -617,7 +617,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object policyVersionArn_ = "";
     /**
      * <pre>
-     * The policy it stands in. Absent: not told.
+     * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string policy_version_arn = 2;</code>
@@ -628,7 +628,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The policy it stands in. Absent: not told.
+     * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string policy_version_arn = 2;</code>
@@ -648,7 +648,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The policy it stands in. Absent: not told.
+     * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string policy_version_arn = 2;</code>
@@ -669,7 +669,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The policy it stands in. Absent: not told.
+     * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string policy_version_arn = 2;</code>
@@ -686,7 +686,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The policy it stands in. Absent: not told.
+     * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string policy_version_arn = 2;</code>
@@ -700,7 +700,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The policy it stands in. Absent: not told.
+     * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string policy_version_arn = 2;</code>

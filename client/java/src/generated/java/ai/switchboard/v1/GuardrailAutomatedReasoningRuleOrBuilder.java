@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningRuleOrBuilder extends
 
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string identifier = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningRuleOrBuilder extends
   boolean hasIdentifier();
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string identifier = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningRuleOrBuilder extends
   java.lang.String getIdentifier();
   /**
    * <pre>
-   * Its id. Absent: not told.
+   * Id of the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string identifier = 1;</code>
@@ -41,7 +41,7 @@ public interface GuardrailAutomatedReasoningRuleOrBuilder extends
 
   /**
    * <pre>
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string policy_version_arn = 2;</code>
@@ -50,7 +50,7 @@ public interface GuardrailAutomatedReasoningRuleOrBuilder extends
   boolean hasPolicyVersionArn();
   /**
    * <pre>
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string policy_version_arn = 2;</code>
@@ -59,7 +59,7 @@ public interface GuardrailAutomatedReasoningRuleOrBuilder extends
   java.lang.String getPolicyVersionArn();
   /**
    * <pre>
-   * The policy it stands in. Absent: not told.
+   * ARN of the policy version that has the rule. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string policy_version_arn = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The claims may be true or false.
+ * The claims can be true or false under the rules.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningTranslation translation_;
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningScenario claimsTrueScenario_;
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningScenario claimsFalseScenario_;
   /**
    * <pre>
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -145,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logicWarning_;
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -183,7 +183,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -421,7 +421,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims may be true or false.
+   * The claims can be true or false under the rules.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningSatisfiableFinding}
@@ -645,7 +645,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningTranslation, ai.switchboard.v1.GuardrailAutomatedReasoningTranslation.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningTranslationOrBuilder> translationBuilder_;
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -656,7 +656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -671,7 +671,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -689,7 +689,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -732,7 +732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -749,7 +749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -800,7 +800,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningScenario, ai.switchboard.v1.GuardrailAutomatedReasoningScenario.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningScenarioOrBuilder> claimsTrueScenarioBuilder_;
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -826,7 +826,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -844,7 +844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -862,7 +862,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -904,7 +904,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -916,7 +916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -931,7 +931,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -955,7 +955,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningScenario, ai.switchboard.v1.GuardrailAutomatedReasoningScenario.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningScenarioOrBuilder> claimsFalseScenarioBuilder_;
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -966,7 +966,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -981,7 +981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -999,7 +999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -1017,7 +1017,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -1059,7 +1059,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -1071,7 +1071,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -1086,7 +1086,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are false. Absent: not told.
+     * Example in which the claims are false. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning, ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarningOrBuilder> logicWarningBuilder_;
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1121,7 +1121,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1136,7 +1136,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1154,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1172,7 +1172,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1197,7 +1197,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1214,7 +1214,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1226,7 +1226,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1241,7 +1241,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>

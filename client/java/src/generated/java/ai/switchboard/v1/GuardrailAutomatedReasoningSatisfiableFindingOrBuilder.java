@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
 
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   boolean hasTranslation();
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningTranslation getTranslation();
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -39,7 +39,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
 
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -48,7 +48,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   boolean hasClaimsTrueScenario();
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -57,7 +57,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningScenario getClaimsTrueScenario();
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -66,7 +66,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
 
   /**
    * <pre>
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -75,7 +75,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   boolean hasClaimsFalseScenario();
   /**
    * <pre>
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -84,7 +84,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningScenario getClaimsFalseScenario();
   /**
    * <pre>
-   * A case in which they are false. Absent: not told.
+   * Example in which the claims are false. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_false_scenario = 3;</code>
@@ -93,7 +93,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
 
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -102,7 +102,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   boolean hasLogicWarning();
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -111,7 +111,7 @@ public interface GuardrailAutomatedReasoningSatisfiableFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning getLogicWarning();
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>

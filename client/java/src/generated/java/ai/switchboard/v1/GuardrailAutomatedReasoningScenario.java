@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A case.
+ * Example that satisfies a set of statements.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningScenario}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningStatement> statements_;
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -92,7 +92,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -103,7 +103,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -284,7 +284,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case.
+   * Example that satisfies a set of statements.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningScenario}
@@ -481,7 +481,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -495,7 +495,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -509,7 +509,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -523,7 +523,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -542,7 +542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -560,7 +560,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -578,7 +578,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -652,7 +652,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -669,7 +669,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -686,7 +686,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -711,7 +711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -726,7 +726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -737,7 +737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -749,7 +749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What holds in it.
+     * Statements that hold in the example.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>

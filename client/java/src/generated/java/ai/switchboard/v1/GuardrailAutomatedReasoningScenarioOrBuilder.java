@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningScenarioOrBuilder extends
 
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningScenarioOrBuilder extends
       getStatementsList();
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailAutomatedReasoningScenarioOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningStatement getStatements(int index);
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailAutomatedReasoningScenarioOrBuilder extends
   int getStatementsCount();
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailAutomatedReasoningScenarioOrBuilder extends
       getStatementsOrBuilderList();
   /**
    * <pre>
-   * What holds in it.
+   * Statements that hold in the example.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement statements = 1;</code>

@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningStatementOrBuilder extends
 
   /**
    * <pre>
-   * As logic. Absent: not told.
+   * The statement as logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string logic = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningStatementOrBuilder extends
   boolean hasLogic();
   /**
    * <pre>
-   * As logic. Absent: not told.
+   * The statement as logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string logic = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningStatementOrBuilder extends
   java.lang.String getLogic();
   /**
    * <pre>
-   * As logic. Absent: not told.
+   * The statement as logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string logic = 1;</code>
@@ -41,7 +41,7 @@ public interface GuardrailAutomatedReasoningStatementOrBuilder extends
 
   /**
    * <pre>
-   * In words. Absent: not told.
+   * The statement in natural language. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string natural_language = 2;</code>
@@ -50,7 +50,7 @@ public interface GuardrailAutomatedReasoningStatementOrBuilder extends
   boolean hasNaturalLanguage();
   /**
    * <pre>
-   * In words. Absent: not told.
+   * The statement in natural language. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string natural_language = 2;</code>
@@ -59,7 +59,7 @@ public interface GuardrailAutomatedReasoningStatementOrBuilder extends
   java.lang.String getNaturalLanguage();
   /**
    * <pre>
-   * In words. Absent: not told.
+   * The statement in natural language. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string natural_language = 2;</code>

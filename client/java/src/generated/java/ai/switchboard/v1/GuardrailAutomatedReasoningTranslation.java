@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Words as logic.
+ * Text translated to logic.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningTranslation}
@@ -62,7 +62,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningStatement> premises_;
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -73,7 +73,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -85,7 +85,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -123,7 +123,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningStatement> claims_;
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -134,7 +134,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -146,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -168,7 +168,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -184,7 +184,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningInputTextReference> untranslatedPremises_;
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -207,7 +207,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -218,7 +218,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -229,7 +229,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -245,7 +245,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningInputTextReference> untranslatedClaims_;
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -256,7 +256,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -268,7 +268,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -279,7 +279,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -290,7 +290,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -305,7 +305,7 @@ private static final long serialVersionUID = 0L;
   private double confidence_ = 0D;
   /**
    * <pre>
-   * How sure the reading is, from 0 to 1. Absent: not told.
+   * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional double confidence = 5;</code>
@@ -317,7 +317,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How sure the reading is, from 0 to 1. Absent: not told.
+   * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional double confidence = 5;</code>
@@ -570,7 +570,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words as logic.
+   * Text translated to logic.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningTranslation}
@@ -947,7 +947,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -961,7 +961,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -975,7 +975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -989,7 +989,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1008,7 +1008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1026,7 +1026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1044,7 +1044,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1063,7 +1063,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1081,7 +1081,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1099,7 +1099,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1118,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1135,7 +1135,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1152,7 +1152,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1163,7 +1163,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1177,7 +1177,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1192,7 +1192,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1203,7 +1203,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1215,7 +1215,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is given.
+     * Premises of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -1253,7 +1253,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1267,7 +1267,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1281,7 +1281,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1295,7 +1295,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1314,7 +1314,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1332,7 +1332,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1350,7 +1350,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1369,7 +1369,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1387,7 +1387,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1405,7 +1405,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1424,7 +1424,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1441,7 +1441,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1458,7 +1458,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1469,7 +1469,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1483,7 +1483,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1498,7 +1498,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1509,7 +1509,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1521,7 +1521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is claimed.
+     * Claims of the text.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -1559,7 +1559,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1573,7 +1573,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1587,7 +1587,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1601,7 +1601,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1620,7 +1620,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1638,7 +1638,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1656,7 +1656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1675,7 +1675,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1693,7 +1693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1711,7 +1711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1730,7 +1730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1747,7 +1747,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1764,7 +1764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1775,7 +1775,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1789,7 +1789,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1804,7 +1804,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1815,7 +1815,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1827,7 +1827,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Given words that are not about the rules.
+     * Parts of the premises that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -1865,7 +1865,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1879,7 +1879,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1893,7 +1893,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1907,7 +1907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1926,7 +1926,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1944,7 +1944,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1962,7 +1962,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1981,7 +1981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -1999,7 +1999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2017,7 +2017,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2036,7 +2036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2053,7 +2053,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2070,7 +2070,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2081,7 +2081,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2095,7 +2095,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2110,7 +2110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2121,7 +2121,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2133,7 +2133,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Claimed words that are not about the rules.
+     * Parts of the claims that have nothing to do with the rules.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -2160,7 +2160,7 @@ private static final long serialVersionUID = 0L;
     private double confidence_ ;
     /**
      * <pre>
-     * How sure the reading is, from 0 to 1. Absent: not told.
+     * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional double confidence = 5;</code>
@@ -2172,7 +2172,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure the reading is, from 0 to 1. Absent: not told.
+     * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional double confidence = 5;</code>
@@ -2184,7 +2184,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure the reading is, from 0 to 1. Absent: not told.
+     * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional double confidence = 5;</code>
@@ -2200,7 +2200,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure the reading is, from 0 to 1. Absent: not told.
+     * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional double confidence = 5;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The words can be read in several ways.
+ * The text is ambiguous: it has several translations to logic.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningTranslationOption> options_;
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -93,7 +93,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -104,7 +104,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningScenario> differenceScenarios_;
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -364,7 +364,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words can be read in several ways.
+   * The text is ambiguous: it has several translations to logic.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailAutomatedReasoningTranslationAmbiguousFinding}
@@ -616,7 +616,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -630,7 +630,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -644,7 +644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -658,7 +658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -677,7 +677,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -695,7 +695,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -713,7 +713,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -732,7 +732,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -750,7 +750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -768,7 +768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -787,7 +787,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -804,7 +804,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -821,7 +821,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -832,7 +832,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -846,7 +846,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -861,7 +861,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -872,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -884,7 +884,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The ways.
+     * Possible translations.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -922,7 +922,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -936,7 +936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -950,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -964,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -983,7 +983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1001,7 +1001,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1019,7 +1019,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1038,7 +1038,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1056,7 +1056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1074,7 +1074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1093,7 +1093,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1127,7 +1127,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1138,7 +1138,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1152,7 +1152,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1167,7 +1167,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1178,7 +1178,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -1190,7 +1190,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Cases in which they differ.
+     * Examples in which the translations differ.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>

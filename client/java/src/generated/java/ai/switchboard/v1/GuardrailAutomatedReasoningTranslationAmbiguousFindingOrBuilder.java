@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
 
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
       getOptionsList();
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
   ai.switchboard.v1.GuardrailAutomatedReasoningTranslationOption getOptions(int index);
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
   int getOptionsCount();
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
       getOptionsOrBuilderList();
   /**
    * <pre>
-   * The ways.
+   * Possible translations.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslationOption options = 1;</code>
@@ -56,7 +56,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
 
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -65,7 +65,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
       getDifferenceScenariosList();
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -73,7 +73,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
   ai.switchboard.v1.GuardrailAutomatedReasoningScenario getDifferenceScenarios(int index);
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -81,7 +81,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
   int getDifferenceScenariosCount();
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>
@@ -90,7 +90,7 @@ public interface GuardrailAutomatedReasoningTranslationAmbiguousFindingOrBuilder
       getDifferenceScenariosOrBuilderList();
   /**
    * <pre>
-   * Cases in which they differ.
+   * Examples in which the translations differ.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningScenario difference_scenarios = 2;</code>

@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningTranslationOptionOrBuilder extends
 
   /**
    * <pre>
-   * The words as logic.
+   * The text translated to logic.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslation translations = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningTranslationOptionOrBuilder extends
       getTranslationsList();
   /**
    * <pre>
-   * The words as logic.
+   * The text translated to logic.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslation translations = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailAutomatedReasoningTranslationOptionOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningTranslation getTranslations(int index);
   /**
    * <pre>
-   * The words as logic.
+   * The text translated to logic.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslation translations = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailAutomatedReasoningTranslationOptionOrBuilder extends
   int getTranslationsCount();
   /**
    * <pre>
-   * The words as logic.
+   * The text translated to logic.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslation translations = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailAutomatedReasoningTranslationOptionOrBuilder extends
       getTranslationsOrBuilderList();
   /**
    * <pre>
-   * The words as logic.
+   * The text translated to logic.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningTranslation translations = 1;</code>

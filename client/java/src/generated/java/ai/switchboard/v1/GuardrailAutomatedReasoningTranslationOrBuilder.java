@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
 
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getPremisesList();
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningStatement getPremises(int index);
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   int getPremisesCount();
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getPremisesOrBuilderList();
   /**
    * <pre>
-   * What is given.
+   * Premises of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement premises = 1;</code>
@@ -56,7 +56,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
 
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -65,7 +65,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getClaimsList();
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -73,7 +73,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningStatement getClaims(int index);
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -81,7 +81,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   int getClaimsCount();
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -90,7 +90,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getClaimsOrBuilderList();
   /**
    * <pre>
-   * What is claimed.
+   * Claims of the text.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningStatement claims = 2;</code>
@@ -100,7 +100,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
 
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -109,7 +109,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getUntranslatedPremisesList();
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -117,7 +117,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningInputTextReference getUntranslatedPremises(int index);
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -125,7 +125,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   int getUntranslatedPremisesCount();
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -134,7 +134,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getUntranslatedPremisesOrBuilderList();
   /**
    * <pre>
-   * Given words that are not about the rules.
+   * Parts of the premises that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_premises = 3;</code>
@@ -144,7 +144,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
 
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -153,7 +153,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getUntranslatedClaimsList();
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -161,7 +161,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningInputTextReference getUntranslatedClaims(int index);
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -169,7 +169,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   int getUntranslatedClaimsCount();
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -178,7 +178,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
       getUntranslatedClaimsOrBuilderList();
   /**
    * <pre>
-   * Claimed words that are not about the rules.
+   * Parts of the claims that have nothing to do with the rules.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningInputTextReference untranslated_claims = 4;</code>
@@ -188,7 +188,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
 
   /**
    * <pre>
-   * How sure the reading is, from 0 to 1. Absent: not told.
+   * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional double confidence = 5;</code>
@@ -197,7 +197,7 @@ public interface GuardrailAutomatedReasoningTranslationOrBuilder extends
   boolean hasConfidence();
   /**
    * <pre>
-   * How sure the reading is, from 0 to 1. Absent: not told.
+   * Confidence in the translation, from 0 to 1. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional double confidence = 5;</code>

@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningTranslation translation_;
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningScenario claimsTrueScenario_;
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -135,7 +135,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailAutomatedReasoningRule> supportingRules_;
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -146,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -158,7 +158,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -169,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -180,7 +180,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logicWarning_;
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -207,7 +207,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -219,7 +219,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -709,7 +709,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningTranslation, ai.switchboard.v1.GuardrailAutomatedReasoningTranslation.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningTranslationOrBuilder> translationBuilder_;
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -720,7 +720,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -753,7 +753,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -771,7 +771,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -796,7 +796,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -813,7 +813,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -825,7 +825,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -840,7 +840,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words as logic. Absent: not told.
+     * The text translated to logic. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -864,7 +864,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningScenario, ai.switchboard.v1.GuardrailAutomatedReasoningScenario.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningScenarioOrBuilder> claimsTrueScenarioBuilder_;
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -875,7 +875,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -890,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -908,7 +908,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -926,7 +926,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -951,7 +951,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -968,7 +968,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -980,7 +980,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -995,7 +995,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A case in which they are true. Absent: not told.
+     * Example in which the claims are true. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -1028,7 +1028,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1056,7 +1056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1070,7 +1070,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1089,7 +1089,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1107,7 +1107,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1125,7 +1125,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1144,7 +1144,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1162,7 +1162,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1180,7 +1180,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1199,7 +1199,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1216,7 +1216,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1233,7 +1233,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1244,7 +1244,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1258,7 +1258,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1273,7 +1273,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1284,7 +1284,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1296,7 +1296,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rules they follow from.
+     * Rules that the claims follow from.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -1325,7 +1325,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning, ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning.Builder, ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarningOrBuilder> logicWarningBuilder_;
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1336,7 +1336,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1351,7 +1351,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1369,7 +1369,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1387,7 +1387,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1412,7 +1412,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1429,7 +1429,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1441,7 +1441,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -1456,7 +1456,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is odd about the logic. Absent: nothing.
+     * Warning about the logic. Absent: none.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>

@@ -12,7 +12,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
 
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   boolean hasTranslation();
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningTranslation getTranslation();
   /**
    * <pre>
-   * The words as logic. Absent: not told.
+   * The text translated to logic. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningTranslation translation = 1;</code>
@@ -39,7 +39,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
 
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -48,7 +48,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   boolean hasClaimsTrueScenario();
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -57,7 +57,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningScenario getClaimsTrueScenario();
   /**
    * <pre>
-   * A case in which they are true. Absent: not told.
+   * Example in which the claims are true. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningScenario claims_true_scenario = 2;</code>
@@ -66,7 +66,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
 
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -75,7 +75,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
       getSupportingRulesList();
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -83,7 +83,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningRule getSupportingRules(int index);
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -91,7 +91,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   int getSupportingRulesCount();
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -100,7 +100,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
       getSupportingRulesOrBuilderList();
   /**
    * <pre>
-   * The rules they follow from.
+   * Rules that the claims follow from.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailAutomatedReasoningRule supporting_rules = 3;</code>
@@ -110,7 +110,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
 
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -119,7 +119,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   boolean hasLogicWarning();
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>
@@ -128,7 +128,7 @@ public interface GuardrailAutomatedReasoningValidFindingOrBuilder extends
   ai.switchboard.v1.GuardrailAutomatedReasoningLogicWarning getLogicWarning();
   /**
    * <pre>
-   * What is odd about the logic. Absent: nothing.
+   * Warning about the logic. Absent: none.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailAutomatedReasoningLogicWarning logic_warning = 4;</code>

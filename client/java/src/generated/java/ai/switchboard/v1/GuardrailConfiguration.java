@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The guardrail to apply.
+ * Guardrail to apply to the request and the answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailConfiguration}
@@ -62,7 +62,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object guardrailIdentifier_ = "";
   /**
    * <pre>
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    * </pre>
    *
    * <code>optional string guardrail_identifier = 1;</code>
@@ -74,7 +74,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    * </pre>
    *
    * <code>optional string guardrail_identifier = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    * </pre>
    *
    * <code>optional string guardrail_identifier = 1;</code>
@@ -121,7 +121,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object guardrailVersion_ = "";
   /**
    * <pre>
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -180,7 +180,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object trace_ = "";
   /**
    * <pre>
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    * </pre>
    *
    * <code>optional string trace = 3;</code>
@@ -192,7 +192,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    * </pre>
    *
    * <code>optional string trace = 3;</code>
@@ -213,7 +213,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    * </pre>
    *
    * <code>optional string trace = 3;</code>
@@ -239,8 +239,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object streamProcessingMode_ = "";
   /**
    * <pre>
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    * </pre>
    *
    * <code>optional string stream_processing_mode = 4;</code>
@@ -252,8 +253,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    * </pre>
    *
    * <code>optional string stream_processing_mode = 4;</code>
@@ -274,8 +276,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    * </pre>
    *
    * <code>optional string stream_processing_mode = 4;</code>
@@ -508,7 +511,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The guardrail to apply.
+   * Guardrail to apply to the request and the answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailConfiguration}
@@ -697,7 +700,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object guardrailIdentifier_ = "";
     /**
      * <pre>
-     * Its id or ARN, at most 2048 characters. Absent: the account's.
+     * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
      * </pre>
      *
      * <code>optional string guardrail_identifier = 1;</code>
@@ -708,7 +711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id or ARN, at most 2048 characters. Absent: the account's.
+     * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
      * </pre>
      *
      * <code>optional string guardrail_identifier = 1;</code>
@@ -728,7 +731,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id or ARN, at most 2048 characters. Absent: the account's.
+     * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
      * </pre>
      *
      * <code>optional string guardrail_identifier = 1;</code>
@@ -749,7 +752,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id or ARN, at most 2048 characters. Absent: the account's.
+     * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
      * </pre>
      *
      * <code>optional string guardrail_identifier = 1;</code>
@@ -766,7 +769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id or ARN, at most 2048 characters. Absent: the account's.
+     * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
      * </pre>
      *
      * <code>optional string guardrail_identifier = 1;</code>
@@ -780,7 +783,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its id or ARN, at most 2048 characters. Absent: the account's.
+     * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
      * </pre>
      *
      * <code>optional string guardrail_identifier = 1;</code>
@@ -800,7 +803,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object guardrailVersion_ = "";
     /**
      * <pre>
-     * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+     * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -811,7 +814,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+     * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -831,7 +834,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+     * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -852,7 +855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+     * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -869,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+     * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -883,7 +886,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+     * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
      * </pre>
      *
      * <code>optional string guardrail_version = 2;</code>
@@ -903,7 +906,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object trace_ = "";
     /**
      * <pre>
-     * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+     * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
      * </pre>
      *
      * <code>optional string trace = 3;</code>
@@ -914,7 +917,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+     * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
      * </pre>
      *
      * <code>optional string trace = 3;</code>
@@ -934,7 +937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+     * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
      * </pre>
      *
      * <code>optional string trace = 3;</code>
@@ -955,7 +958,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+     * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
      * </pre>
      *
      * <code>optional string trace = 3;</code>
@@ -972,7 +975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+     * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
      * </pre>
      *
      * <code>optional string trace = 3;</code>
@@ -986,7 +989,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+     * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
      * </pre>
      *
      * <code>optional string trace = 3;</code>
@@ -1006,8 +1009,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object streamProcessingMode_ = "";
     /**
      * <pre>
-     * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-     * Without meaning, and not sent, for Converse.
+     * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+     * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+     * send it to Bedrock.
      * </pre>
      *
      * <code>optional string stream_processing_mode = 4;</code>
@@ -1018,8 +1022,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-     * Without meaning, and not sent, for Converse.
+     * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+     * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+     * send it to Bedrock.
      * </pre>
      *
      * <code>optional string stream_processing_mode = 4;</code>
@@ -1039,8 +1044,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-     * Without meaning, and not sent, for Converse.
+     * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+     * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+     * send it to Bedrock.
      * </pre>
      *
      * <code>optional string stream_processing_mode = 4;</code>
@@ -1061,8 +1067,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-     * Without meaning, and not sent, for Converse.
+     * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+     * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+     * send it to Bedrock.
      * </pre>
      *
      * <code>optional string stream_processing_mode = 4;</code>
@@ -1079,8 +1086,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-     * Without meaning, and not sent, for Converse.
+     * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+     * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+     * send it to Bedrock.
      * </pre>
      *
      * <code>optional string stream_processing_mode = 4;</code>
@@ -1094,8 +1102,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-     * Without meaning, and not sent, for Converse.
+     * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+     * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+     * send it to Bedrock.
      * </pre>
      *
      * <code>optional string stream_processing_mode = 4;</code>

@@ -12,7 +12,7 @@ public interface GuardrailConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    * </pre>
    *
    * <code>optional string guardrail_identifier = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailConfigurationOrBuilder extends
   boolean hasGuardrailIdentifier();
   /**
    * <pre>
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    * </pre>
    *
    * <code>optional string guardrail_identifier = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailConfigurationOrBuilder extends
   java.lang.String getGuardrailIdentifier();
   /**
    * <pre>
-   * Its id or ARN, at most 2048 characters. Absent: the account's.
+   * Id or ARN of the guardrail, at most 2048 characters. Absent: the account's guardrail.
    * </pre>
    *
    * <code>optional string guardrail_identifier = 1;</code>
@@ -41,7 +41,7 @@ public interface GuardrailConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -50,7 +50,7 @@ public interface GuardrailConfigurationOrBuilder extends
   boolean hasGuardrailVersion();
   /**
    * <pre>
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -59,7 +59,7 @@ public interface GuardrailConfigurationOrBuilder extends
   java.lang.String getGuardrailVersion();
   /**
    * <pre>
-   * "DRAFT" or a number from 1 to 99999999. Absent: the account's.
+   * Version of the guardrail: "DRAFT" or a number from 1 to 99999999. Absent: the account's version.
    * </pre>
    *
    * <code>optional string guardrail_version = 2;</code>
@@ -70,7 +70,7 @@ public interface GuardrailConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    * </pre>
    *
    * <code>optional string trace = 3;</code>
@@ -79,7 +79,7 @@ public interface GuardrailConfigurationOrBuilder extends
   boolean hasTrace();
   /**
    * <pre>
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    * </pre>
    *
    * <code>optional string trace = 3;</code>
@@ -88,7 +88,7 @@ public interface GuardrailConfigurationOrBuilder extends
   java.lang.String getTrace();
   /**
    * <pre>
-   * What the reply tells of it: "enabled", "disabled" or "enabled_full". Absent: "disabled".
+   * Level of the guardrail trace in the reply: "enabled", "disabled" or "enabled_full". Absent: "disabled".
    * </pre>
    *
    * <code>optional string trace = 3;</code>
@@ -99,8 +99,9 @@ public interface GuardrailConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    * </pre>
    *
    * <code>optional string stream_processing_mode = 4;</code>
@@ -109,8 +110,9 @@ public interface GuardrailConfigurationOrBuilder extends
   boolean hasStreamProcessingMode();
   /**
    * <pre>
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    * </pre>
    *
    * <code>optional string stream_processing_mode = 4;</code>
@@ -119,8 +121,9 @@ public interface GuardrailConfigurationOrBuilder extends
   java.lang.String getStreamProcessingMode();
   /**
    * <pre>
-   * How a stream is guarded: "sync" scans before it sends, "async" sends while it scans and cannot mask. Absent: "sync".
-   * Without meaning, and not sent, for Converse.
+   * How a stream is scanned. "sync": each part is scanned before it is sent. "async": parts are sent while
+   * they are scanned, and masking is not available. Absent: "sync". Converse ignores this field and does not
+   * send it to Bedrock.
    * </pre>
    *
    * <code>optional string stream_processing_mode = 4;</code>

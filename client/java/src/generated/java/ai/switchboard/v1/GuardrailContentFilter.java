@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A filter for harmful content.
+ * Result of one filter for harmful content.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailContentFilter}
@@ -62,7 +62,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+   * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -83,7 +83,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+   * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object confidence_ = "";
   /**
    * <pre>
-   * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+   * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
    * </pre>
    *
    * <code>string confidence = 2;</code>
@@ -130,7 +130,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+   * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
    * </pre>
    *
    * <code>string confidence = 2;</code>
@@ -156,7 +156,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object filterStrength_ = "";
   /**
    * <pre>
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string filter_strength = 3;</code>
@@ -168,7 +168,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string filter_strength = 3;</code>
@@ -189,7 +189,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string filter_strength = 3;</code>
@@ -215,7 +215,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -236,7 +236,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
   private boolean detected_ = false;
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -273,7 +273,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -498,7 +498,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A filter for harmful content.
+   * Result of one filter for harmful content.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailContentFilter}
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+     * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -717,7 +717,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+     * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -738,7 +738,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+     * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -755,7 +755,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+     * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -769,7 +769,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+     * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -789,7 +789,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object confidence_ = "";
     /**
      * <pre>
-     * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+     * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
      * </pre>
      *
      * <code>string confidence = 2;</code>
@@ -809,7 +809,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+     * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
      * </pre>
      *
      * <code>string confidence = 2;</code>
@@ -830,7 +830,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+     * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
      * </pre>
      *
      * <code>string confidence = 2;</code>
@@ -847,7 +847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+     * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
      * </pre>
      *
      * <code>string confidence = 2;</code>
@@ -861,7 +861,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+     * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
      * </pre>
      *
      * <code>string confidence = 2;</code>
@@ -881,7 +881,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object filterStrength_ = "";
     /**
      * <pre>
-     * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+     * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string filter_strength = 3;</code>
@@ -892,7 +892,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+     * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string filter_strength = 3;</code>
@@ -912,7 +912,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+     * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string filter_strength = 3;</code>
@@ -933,7 +933,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+     * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string filter_strength = 3;</code>
@@ -950,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+     * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string filter_strength = 3;</code>
@@ -964,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+     * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string filter_strength = 3;</code>
@@ -984,7 +984,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1004,7 +1004,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1025,7 +1025,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1056,7 +1056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1076,7 +1076,7 @@ private static final long serialVersionUID = 0L;
     private boolean detected_ ;
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -1088,7 +1088,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -1100,7 +1100,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -1116,7 +1116,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>

@@ -12,7 +12,7 @@ public interface GuardrailContentFilterOrBuilder extends
 
   /**
    * <pre>
-   * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+   * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailContentFilterOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
+   * Kind of content: "INSULTS", "HATE", "SEXUAL", "VIOLENCE", "MISCONDUCT" or "PROMPT_ATTACK".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -32,7 +32,7 @@ public interface GuardrailContentFilterOrBuilder extends
 
   /**
    * <pre>
-   * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+   * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
    * </pre>
    *
    * <code>string confidence = 2;</code>
@@ -41,7 +41,7 @@ public interface GuardrailContentFilterOrBuilder extends
   java.lang.String getConfidence();
   /**
    * <pre>
-   * How sure it is: "NONE", "LOW", "MEDIUM" or "HIGH".
+   * Confidence of the filter: "NONE", "LOW", "MEDIUM" or "HIGH".
    * </pre>
    *
    * <code>string confidence = 2;</code>
@@ -52,7 +52,7 @@ public interface GuardrailContentFilterOrBuilder extends
 
   /**
    * <pre>
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string filter_strength = 3;</code>
@@ -61,7 +61,7 @@ public interface GuardrailContentFilterOrBuilder extends
   boolean hasFilterStrength();
   /**
    * <pre>
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string filter_strength = 3;</code>
@@ -70,7 +70,7 @@ public interface GuardrailContentFilterOrBuilder extends
   java.lang.String getFilterStrength();
   /**
    * <pre>
-   * How strict it is set: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: not told.
+   * Configured strength of the filter: "NONE", "LOW", "MEDIUM" or "HIGH". Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string filter_strength = 3;</code>
@@ -81,7 +81,7 @@ public interface GuardrailContentFilterOrBuilder extends
 
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -90,7 +90,7 @@ public interface GuardrailContentFilterOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -101,7 +101,7 @@ public interface GuardrailContentFilterOrBuilder extends
 
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -110,7 +110,7 @@ public interface GuardrailContentFilterOrBuilder extends
   boolean hasDetected();
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>

@@ -12,7 +12,7 @@ public interface GuardrailContentPolicyAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContentFilter filters = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailContentPolicyAssessmentOrBuilder extends
       getFiltersList();
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContentFilter filters = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailContentPolicyAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailContentFilter getFilters(int index);
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContentFilter filters = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailContentPolicyAssessmentOrBuilder extends
   int getFiltersCount();
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContentFilter filters = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailContentPolicyAssessmentOrBuilder extends
       getFiltersOrBuilderList();
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContentFilter filters = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A filter for grounding.
+ * Result of one contextual grounding filter.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailContextualGroundingFilter}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * "GROUNDING" or "RELEVANCE".
+   * Kind of check: "GROUNDING" or "RELEVANCE".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "GROUNDING" or "RELEVANCE".
+   * Kind of check: "GROUNDING" or "RELEVANCE".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -106,7 +106,7 @@ private static final long serialVersionUID = 0L;
   private double threshold_ = 0D;
   /**
    * <pre>
-   * The score below which it acts, from 0 to 1.
+   * Score below which the filter acts, from 0 to 1.
    * </pre>
    *
    * <code>double threshold = 2;</code>
@@ -137,7 +137,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -158,7 +158,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -183,7 +183,7 @@ private static final long serialVersionUID = 0L;
   private boolean detected_ = false;
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -421,7 +421,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A filter for grounding.
+   * Result of one contextual grounding filter.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailContextualGroundingFilter}
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * "GROUNDING" or "RELEVANCE".
+     * Kind of check: "GROUNDING" or "RELEVANCE".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -635,7 +635,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "GROUNDING" or "RELEVANCE".
+     * Kind of check: "GROUNDING" or "RELEVANCE".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -656,7 +656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "GROUNDING" or "RELEVANCE".
+     * Kind of check: "GROUNDING" or "RELEVANCE".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -673,7 +673,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "GROUNDING" or "RELEVANCE".
+     * Kind of check: "GROUNDING" or "RELEVANCE".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "GROUNDING" or "RELEVANCE".
+     * Kind of check: "GROUNDING" or "RELEVANCE".
      * </pre>
      *
      * <code>string type = 1;</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     private double threshold_ ;
     /**
      * <pre>
-     * The score below which it acts, from 0 to 1.
+     * Score below which the filter acts, from 0 to 1.
      * </pre>
      *
      * <code>double threshold = 2;</code>
@@ -719,7 +719,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The score below which it acts, from 0 to 1.
+     * Score below which the filter acts, from 0 to 1.
      * </pre>
      *
      * <code>double threshold = 2;</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The score below which it acts, from 0 to 1.
+     * Score below which the filter acts, from 0 to 1.
      * </pre>
      *
      * <code>double threshold = 2;</code>
@@ -795,7 +795,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -815,7 +815,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -836,7 +836,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -853,7 +853,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -867,7 +867,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     private boolean detected_ ;
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -899,7 +899,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -911,7 +911,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -927,7 +927,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>

@@ -12,7 +12,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
 
   /**
    * <pre>
-   * "GROUNDING" or "RELEVANCE".
+   * Kind of check: "GROUNDING" or "RELEVANCE".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * "GROUNDING" or "RELEVANCE".
+   * Kind of check: "GROUNDING" or "RELEVANCE".
    * </pre>
    *
    * <code>string type = 1;</code>
@@ -32,7 +32,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
 
   /**
    * <pre>
-   * The score below which it acts, from 0 to 1.
+   * Score below which the filter acts, from 0 to 1.
    * </pre>
    *
    * <code>double threshold = 2;</code>
@@ -52,7 +52,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
 
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -61,7 +61,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -72,7 +72,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
 
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -81,7 +81,7 @@ public interface GuardrailContextualGroundingFilterOrBuilder extends
   boolean hasDetected();
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>

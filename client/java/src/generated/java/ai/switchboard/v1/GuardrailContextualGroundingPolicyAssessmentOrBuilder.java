@@ -12,7 +12,7 @@ public interface GuardrailContextualGroundingPolicyAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContextualGroundingFilter filters = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailContextualGroundingPolicyAssessmentOrBuilder extends
       getFiltersList();
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContextualGroundingFilter filters = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailContextualGroundingPolicyAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailContextualGroundingFilter getFilters(int index);
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContextualGroundingFilter filters = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailContextualGroundingPolicyAssessmentOrBuilder extends
   int getFiltersCount();
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContextualGroundingFilter filters = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailContextualGroundingPolicyAssessmentOrBuilder extends
       getFiltersOrBuilderList();
   /**
    * <pre>
-   * The filters that looked.
+   * Filters that were applied.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailContextualGroundingFilter filters = 1;</code>

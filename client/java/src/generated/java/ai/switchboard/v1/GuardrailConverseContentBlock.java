@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Content that a guardrail looks at.
+ * Content for the guardrail to evaluate.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailConverseContentBlock}
@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -140,7 +140,7 @@ private static final long serialVersionUID = 0L;
   public static final int IMAGE_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -152,7 +152,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -371,7 +371,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Content that a guardrail looks at.
+   * Content for the guardrail to evaluate.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailConverseContentBlock}
@@ -563,7 +563,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailConverseTextBlock, ai.switchboard.v1.GuardrailConverseTextBlock.Builder, ai.switchboard.v1.GuardrailConverseTextBlockOrBuilder> textBuilder_;
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -575,7 +575,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -660,7 +660,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -683,7 +683,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -711,7 +711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -739,7 +739,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailConverseImageBlock, ai.switchboard.v1.GuardrailConverseImageBlock.Builder, ai.switchboard.v1.GuardrailConverseImageBlockOrBuilder> imageBuilder_;
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -751,7 +751,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -773,7 +773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -791,7 +791,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -809,7 +809,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -836,7 +836,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -859,7 +859,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>

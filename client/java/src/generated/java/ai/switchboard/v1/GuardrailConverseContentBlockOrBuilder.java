@@ -12,7 +12,7 @@ public interface GuardrailConverseContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailConverseContentBlockOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailConverseContentBlockOrBuilder extends
   ai.switchboard.v1.GuardrailConverseTextBlock getText();
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseTextBlock text = 1;</code>
@@ -39,7 +39,7 @@ public interface GuardrailConverseContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -48,7 +48,7 @@ public interface GuardrailConverseContentBlockOrBuilder extends
   boolean hasImage();
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>
@@ -57,7 +57,7 @@ public interface GuardrailConverseContentBlockOrBuilder extends
   ai.switchboard.v1.GuardrailConverseImageBlock getImage();
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageBlock image = 2;</code>

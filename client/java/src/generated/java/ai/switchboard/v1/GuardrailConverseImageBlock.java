@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A picture that a guardrail looks at.
+ * Image for the guardrail to evaluate.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailConverseImageBlock}
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailConverseImageSource source_;
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -317,7 +317,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture that a guardrail looks at.
+   * Image for the guardrail to evaluate.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailConverseImageBlock}
@@ -581,7 +581,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailConverseImageSource, ai.switchboard.v1.GuardrailConverseImageSource.Builder, ai.switchboard.v1.GuardrailConverseImageSourceOrBuilder> sourceBuilder_;
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -592,7 +592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -625,7 +625,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -643,7 +643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -712,7 +712,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>

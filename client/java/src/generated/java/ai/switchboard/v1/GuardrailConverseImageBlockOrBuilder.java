@@ -32,7 +32,7 @@ public interface GuardrailConverseImageBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -41,7 +41,7 @@ public interface GuardrailConverseImageBlockOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>
@@ -50,7 +50,7 @@ public interface GuardrailConverseImageBlockOrBuilder extends
   ai.switchboard.v1.GuardrailConverseImageSource getSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseImageSource source = 2;</code>

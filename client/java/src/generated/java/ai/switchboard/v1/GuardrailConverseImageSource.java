@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Where a guarded picture's bytes are.
+ * Data of an image for the guardrail to evaluate.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailConverseImageSource}
@@ -299,7 +299,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where a guarded picture's bytes are.
+   * Data of an image for the guardrail to evaluate.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailConverseImageSource}

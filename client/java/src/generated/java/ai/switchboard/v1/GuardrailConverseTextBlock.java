@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Words that a guardrail looks at.
+ * Text for the guardrail to evaluate.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailConverseTextBlock}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object text_ = "";
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -108,7 +108,8 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -120,7 +121,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -131,7 +133,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -143,7 +146,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -334,7 +338,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words that a guardrail looks at.
+   * Text for the guardrail to evaluate.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailConverseTextBlock}
@@ -496,7 +500,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object text_ = "";
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -516,7 +520,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -537,7 +541,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -554,7 +558,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -568,7 +572,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -595,7 +599,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -608,7 +613,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -619,7 +625,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -631,7 +638,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -644,7 +652,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -663,7 +672,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -681,7 +691,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -699,7 +710,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>
@@ -714,7 +726,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+     * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+     * "guard_content".
      * </pre>
      *
      * <code>repeated string qualifiers = 2;</code>

@@ -12,7 +12,7 @@ public interface GuardrailConverseTextBlockOrBuilder extends
 
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailConverseTextBlockOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -32,7 +32,8 @@ public interface GuardrailConverseTextBlockOrBuilder extends
 
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -42,7 +43,8 @@ public interface GuardrailConverseTextBlockOrBuilder extends
       getQualifiersList();
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -51,7 +53,8 @@ public interface GuardrailConverseTextBlockOrBuilder extends
   int getQualifiersCount();
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>
@@ -61,7 +64,8 @@ public interface GuardrailConverseTextBlockOrBuilder extends
   java.lang.String getQualifiers(int index);
   /**
    * <pre>
-   * Their part in contextual grounding: "grounding_source", "query", "guard_content". Empty: guarded content.
+   * Roles of the text in contextual grounding: "grounding_source", "query" or "guard_content". Empty:
+   * "guard_content".
    * </pre>
    *
    * <code>repeated string qualifiers = 2;</code>

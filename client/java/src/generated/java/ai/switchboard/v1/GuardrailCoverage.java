@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a guardrail looked at.
+ * Amount of content that a guardrail evaluated.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailCoverage}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailTextCharactersCoverage textCharacters_;
   /**
    * <pre>
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailImageCoverage images_;
   /**
    * <pre>
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -313,7 +313,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail looked at.
+   * Amount of content that a guardrail evaluated.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailCoverage}
@@ -493,7 +493,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailTextCharactersCoverage, ai.switchboard.v1.GuardrailTextCharactersCoverage.Builder, ai.switchboard.v1.GuardrailTextCharactersCoverageOrBuilder> textCharactersBuilder_;
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -519,7 +519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -537,7 +537,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -580,7 +580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -609,7 +609,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -624,7 +624,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the text. Absent: not told.
+     * Coverage of text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -648,7 +648,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailImageCoverage, ai.switchboard.v1.GuardrailImageCoverage.Builder, ai.switchboard.v1.GuardrailImageCoverageOrBuilder> imagesBuilder_;
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -659,7 +659,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -674,7 +674,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -692,7 +692,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -710,7 +710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -752,7 +752,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -764,7 +764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -779,7 +779,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Of the pictures. Absent: not told.
+     * Coverage of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>

@@ -12,7 +12,7 @@ public interface GuardrailCoverageOrBuilder extends
 
   /**
    * <pre>
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailCoverageOrBuilder extends
   boolean hasTextCharacters();
   /**
    * <pre>
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailCoverageOrBuilder extends
   ai.switchboard.v1.GuardrailTextCharactersCoverage getTextCharacters();
   /**
    * <pre>
-   * Of the text. Absent: not told.
+   * Coverage of text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailTextCharactersCoverage text_characters = 1;</code>
@@ -39,7 +39,7 @@ public interface GuardrailCoverageOrBuilder extends
 
   /**
    * <pre>
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -48,7 +48,7 @@ public interface GuardrailCoverageOrBuilder extends
   boolean hasImages();
   /**
    * <pre>
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>
@@ -57,7 +57,7 @@ public interface GuardrailCoverageOrBuilder extends
   ai.switchboard.v1.GuardrailImageCoverage getImages();
   /**
    * <pre>
-   * Of the pictures. Absent: not told.
+   * Coverage of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailImageCoverage images = 2;</code>

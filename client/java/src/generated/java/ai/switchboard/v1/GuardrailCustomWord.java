@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A word of the account's own list.
+ * Word of the account's own list.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailCustomWord}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object match_ = "";
   /**
    * <pre>
-   * The word.
+   * The word found.
    * </pre>
    *
    * <code>string match = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The word.
+   * The word found.
    * </pre>
    *
    * <code>string match = 1;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 2;</code>
@@ -128,7 +128,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 2;</code>
@@ -153,7 +153,7 @@ private static final long serialVersionUID = 0L;
   private boolean detected_ = false;
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 3;</code>
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 3;</code>
@@ -365,7 +365,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A word of the account's own list.
+   * Word of the account's own list.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailCustomWord}
@@ -535,7 +535,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object match_ = "";
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -576,7 +576,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -593,7 +593,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 2;</code>
@@ -647,7 +647,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 2;</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 2;</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 2;</code>
@@ -699,7 +699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 2;</code>
@@ -719,7 +719,7 @@ private static final long serialVersionUID = 0L;
     private boolean detected_ ;
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 3;</code>
@@ -731,7 +731,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 3;</code>
@@ -743,7 +743,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 3;</code>
@@ -759,7 +759,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 3;</code>

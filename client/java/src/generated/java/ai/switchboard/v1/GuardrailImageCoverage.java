@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How many pictures a guardrail looked at.
+ * Number of images that a guardrail evaluated.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailImageCoverage}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private int guarded_ = 0;
   /**
    * <pre>
-   * Pictures looked at. Absent: not told.
+   * Number of images that were evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 guarded = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Pictures looked at. Absent: not told.
+   * Number of images that were evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 guarded = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   private int total_ = 0;
   /**
    * <pre>
-   * Pictures there were. Absent: not told.
+   * Total number of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 total = 2;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Pictures there were. Absent: not told.
+   * Total number of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 total = 2;</code>
@@ -291,7 +291,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How many pictures a guardrail looked at.
+   * Number of images that a guardrail evaluated.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailImageCoverage}
@@ -446,7 +446,7 @@ private static final long serialVersionUID = 0L;
     private int guarded_ ;
     /**
      * <pre>
-     * Pictures looked at. Absent: not told.
+     * Number of images that were evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 guarded = 1;</code>
@@ -458,7 +458,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures looked at. Absent: not told.
+     * Number of images that were evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 guarded = 1;</code>
@@ -470,7 +470,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures looked at. Absent: not told.
+     * Number of images that were evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 guarded = 1;</code>
@@ -486,7 +486,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures looked at. Absent: not told.
+     * Number of images that were evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 guarded = 1;</code>
@@ -502,7 +502,7 @@ private static final long serialVersionUID = 0L;
     private int total_ ;
     /**
      * <pre>
-     * Pictures there were. Absent: not told.
+     * Total number of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 total = 2;</code>
@@ -514,7 +514,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures there were. Absent: not told.
+     * Total number of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 total = 2;</code>
@@ -526,7 +526,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures there were. Absent: not told.
+     * Total number of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 total = 2;</code>
@@ -542,7 +542,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures there were. Absent: not told.
+     * Total number of images. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 total = 2;</code>

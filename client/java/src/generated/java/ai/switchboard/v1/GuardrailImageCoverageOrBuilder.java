@@ -12,7 +12,7 @@ public interface GuardrailImageCoverageOrBuilder extends
 
   /**
    * <pre>
-   * Pictures looked at. Absent: not told.
+   * Number of images that were evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 guarded = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailImageCoverageOrBuilder extends
   boolean hasGuarded();
   /**
    * <pre>
-   * Pictures looked at. Absent: not told.
+   * Number of images that were evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 guarded = 1;</code>
@@ -31,7 +31,7 @@ public interface GuardrailImageCoverageOrBuilder extends
 
   /**
    * <pre>
-   * Pictures there were. Absent: not told.
+   * Total number of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 total = 2;</code>
@@ -40,7 +40,7 @@ public interface GuardrailImageCoverageOrBuilder extends
   boolean hasTotal();
   /**
    * <pre>
-   * Pictures there were. Absent: not told.
+   * Total number of images. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 total = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a guardrail took.
+ * Processing time and usage of a guardrail.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailInvocationMetrics}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private long guardrailProcessingLatency_ = 0L;
   /**
    * <pre>
-   * Its time, in milliseconds. Absent: not told.
+   * Processing time, in milliseconds. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its time, in milliseconds. Absent: not told.
+   * Processing time, in milliseconds. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailUsage usage_;
   /**
    * <pre>
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.GuardrailCoverage guardrailCoverage_;
   /**
    * <pre>
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -134,7 +134,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -146,7 +146,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -357,7 +357,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail took.
+   * Processing time and usage of a guardrail.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailInvocationMetrics}
@@ -548,7 +548,7 @@ private static final long serialVersionUID = 0L;
     private long guardrailProcessingLatency_ ;
     /**
      * <pre>
-     * Its time, in milliseconds. Absent: not told.
+     * Processing time, in milliseconds. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -560,7 +560,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its time, in milliseconds. Absent: not told.
+     * Processing time, in milliseconds. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -572,7 +572,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its time, in milliseconds. Absent: not told.
+     * Processing time, in milliseconds. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -588,7 +588,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its time, in milliseconds. Absent: not told.
+     * Processing time, in milliseconds. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -606,7 +606,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailUsage, ai.switchboard.v1.GuardrailUsage.Builder, ai.switchboard.v1.GuardrailUsageOrBuilder> usageBuilder_;
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -617,7 +617,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -632,7 +632,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -650,7 +650,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -710,7 +710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -722,7 +722,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -737,7 +737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is billed. Absent: not told.
+     * Billed units. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailCoverage, ai.switchboard.v1.GuardrailCoverage.Builder, ai.switchboard.v1.GuardrailCoverageOrBuilder> guardrailCoverageBuilder_;
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -772,7 +772,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -787,7 +787,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -805,7 +805,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -823,7 +823,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -848,7 +848,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -865,7 +865,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -877,7 +877,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -892,7 +892,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was looked at. Absent: not told.
+     * Amount of content that was evaluated. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>

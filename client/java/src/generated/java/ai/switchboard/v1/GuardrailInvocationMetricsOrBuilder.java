@@ -12,7 +12,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
 
   /**
    * <pre>
-   * Its time, in milliseconds. Absent: not told.
+   * Processing time, in milliseconds. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
   boolean hasGuardrailProcessingLatency();
   /**
    * <pre>
-   * Its time, in milliseconds. Absent: not told.
+   * Processing time, in milliseconds. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int64 guardrail_processing_latency = 1;</code>
@@ -31,7 +31,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
 
   /**
    * <pre>
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -40,7 +40,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
   boolean hasUsage();
   /**
    * <pre>
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -49,7 +49,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
   ai.switchboard.v1.GuardrailUsage getUsage();
   /**
    * <pre>
-   * What is billed. Absent: not told.
+   * Billed units. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailUsage usage = 2;</code>
@@ -58,7 +58,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
 
   /**
    * <pre>
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -67,7 +67,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
   boolean hasGuardrailCoverage();
   /**
    * <pre>
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>
@@ -76,7 +76,7 @@ public interface GuardrailInvocationMetricsOrBuilder extends
   ai.switchboard.v1.GuardrailCoverage getGuardrailCoverage();
   /**
    * <pre>
-   * What was looked at. Absent: not told.
+   * Amount of content that was evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailCoverage guardrail_coverage = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A word of Bedrock's lists.
+ * Word of one of Bedrock's managed lists.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailManagedWord}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object match_ = "";
   /**
    * <pre>
-   * The word.
+   * The word found.
    * </pre>
    *
    * <code>string match = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The word.
+   * The word found.
    * </pre>
    *
    * <code>string match = 1;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * "PROFANITY".
+   * Name of the list: "PROFANITY".
    * </pre>
    *
    * <code>string type = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "PROFANITY".
+   * Name of the list: "PROFANITY".
    * </pre>
    *
    * <code>string type = 2;</code>
@@ -155,7 +155,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 3;</code>
@@ -176,7 +176,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 3;</code>
@@ -201,7 +201,7 @@ private static final long serialVersionUID = 0L;
   private boolean detected_ = false;
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 4;</code>
@@ -213,7 +213,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 4;</code>
@@ -423,7 +423,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A word of Bedrock's lists.
+   * Word of one of Bedrock's managed lists.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailManagedWord}
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object match_ = "";
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -648,7 +648,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -665,7 +665,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -679,7 +679,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The word.
+     * The word found.
      * </pre>
      *
      * <code>string match = 1;</code>
@@ -699,7 +699,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * "PROFANITY".
+     * Name of the list: "PROFANITY".
      * </pre>
      *
      * <code>string type = 2;</code>
@@ -719,7 +719,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "PROFANITY".
+     * Name of the list: "PROFANITY".
      * </pre>
      *
      * <code>string type = 2;</code>
@@ -740,7 +740,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "PROFANITY".
+     * Name of the list: "PROFANITY".
      * </pre>
      *
      * <code>string type = 2;</code>
@@ -757,7 +757,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "PROFANITY".
+     * Name of the list: "PROFANITY".
      * </pre>
      *
      * <code>string type = 2;</code>
@@ -771,7 +771,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "PROFANITY".
+     * Name of the list: "PROFANITY".
      * </pre>
      *
      * <code>string type = 2;</code>
@@ -791,7 +791,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 3;</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 3;</code>
@@ -832,7 +832,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 3;</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 3;</code>
@@ -863,7 +863,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "BLOCKED" or "NONE".
+     * Action taken: "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 3;</code>
@@ -883,7 +883,7 @@ private static final long serialVersionUID = 0L;
     private boolean detected_ ;
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 4;</code>
@@ -895,7 +895,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 4;</code>
@@ -907,7 +907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 4;</code>
@@ -923,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 4;</code>

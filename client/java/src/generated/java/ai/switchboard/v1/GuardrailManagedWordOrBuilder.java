@@ -12,7 +12,7 @@ public interface GuardrailManagedWordOrBuilder extends
 
   /**
    * <pre>
-   * The word.
+   * The word found.
    * </pre>
    *
    * <code>string match = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailManagedWordOrBuilder extends
   java.lang.String getMatch();
   /**
    * <pre>
-   * The word.
+   * The word found.
    * </pre>
    *
    * <code>string match = 1;</code>
@@ -32,7 +32,7 @@ public interface GuardrailManagedWordOrBuilder extends
 
   /**
    * <pre>
-   * "PROFANITY".
+   * Name of the list: "PROFANITY".
    * </pre>
    *
    * <code>string type = 2;</code>
@@ -41,7 +41,7 @@ public interface GuardrailManagedWordOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * "PROFANITY".
+   * Name of the list: "PROFANITY".
    * </pre>
    *
    * <code>string type = 2;</code>
@@ -52,7 +52,7 @@ public interface GuardrailManagedWordOrBuilder extends
 
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 3;</code>
@@ -61,7 +61,7 @@ public interface GuardrailManagedWordOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * What was done: "BLOCKED" or "NONE".
+   * Action taken: "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 3;</code>
@@ -72,7 +72,7 @@ public interface GuardrailManagedWordOrBuilder extends
 
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 4;</code>
@@ -81,7 +81,7 @@ public interface GuardrailManagedWordOrBuilder extends
   boolean hasDetected();
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 4;</code>

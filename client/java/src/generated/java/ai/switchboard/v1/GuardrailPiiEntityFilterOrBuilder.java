@@ -32,7 +32,7 @@ public interface GuardrailPiiEntityFilterOrBuilder extends
 
   /**
    * <pre>
-   * The kind, such as "EMAIL".
+   * Kind of personal data, such as "EMAIL".
    * </pre>
    *
    * <code>string type = 2;</code>
@@ -41,7 +41,7 @@ public interface GuardrailPiiEntityFilterOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * The kind, such as "EMAIL".
+   * Kind of personal data, such as "EMAIL".
    * </pre>
    *
    * <code>string type = 2;</code>
@@ -52,7 +52,7 @@ public interface GuardrailPiiEntityFilterOrBuilder extends
 
   /**
    * <pre>
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 3;</code>
@@ -61,7 +61,7 @@ public interface GuardrailPiiEntityFilterOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 3;</code>
@@ -72,7 +72,7 @@ public interface GuardrailPiiEntityFilterOrBuilder extends
 
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 4;</code>
@@ -81,7 +81,7 @@ public interface GuardrailPiiEntityFilterOrBuilder extends
   boolean hasDetected();
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Personal data by pattern.
+ * Personal data that matches a regular expression of the account.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailRegexFilter}
@@ -62,7 +62,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    * </pre>
    *
    * <code>optional string name = 1;</code>
@@ -74,7 +74,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    * </pre>
    *
    * <code>optional string name = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    * </pre>
    *
    * <code>optional string name = 1;</code>
@@ -180,7 +180,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object regex_ = "";
   /**
    * <pre>
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string regex = 3;</code>
@@ -192,7 +192,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string regex = 3;</code>
@@ -213,7 +213,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string regex = 3;</code>
@@ -239,7 +239,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object action_ = "";
   /**
    * <pre>
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -260,7 +260,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -285,7 +285,7 @@ private static final long serialVersionUID = 0L;
   private boolean detected_ = false;
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -297,7 +297,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -532,7 +532,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Personal data by pattern.
+   * Personal data that matches a regular expression of the account.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailRegexFilter}
@@ -733,7 +733,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * The pattern's name. Absent: it has none.
+     * Name of the regular expression. Absent: it has none.
      * </pre>
      *
      * <code>optional string name = 1;</code>
@@ -744,7 +744,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern's name. Absent: it has none.
+     * Name of the regular expression. Absent: it has none.
      * </pre>
      *
      * <code>optional string name = 1;</code>
@@ -764,7 +764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern's name. Absent: it has none.
+     * Name of the regular expression. Absent: it has none.
      * </pre>
      *
      * <code>optional string name = 1;</code>
@@ -785,7 +785,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern's name. Absent: it has none.
+     * Name of the regular expression. Absent: it has none.
      * </pre>
      *
      * <code>optional string name = 1;</code>
@@ -802,7 +802,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern's name. Absent: it has none.
+     * Name of the regular expression. Absent: it has none.
      * </pre>
      *
      * <code>optional string name = 1;</code>
@@ -816,7 +816,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern's name. Absent: it has none.
+     * Name of the regular expression. Absent: it has none.
      * </pre>
      *
      * <code>optional string name = 1;</code>
@@ -939,7 +939,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object regex_ = "";
     /**
      * <pre>
-     * The pattern. Absent: not told.
+     * The regular expression. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string regex = 3;</code>
@@ -950,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern. Absent: not told.
+     * The regular expression. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string regex = 3;</code>
@@ -970,7 +970,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern. Absent: not told.
+     * The regular expression. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string regex = 3;</code>
@@ -991,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern. Absent: not told.
+     * The regular expression. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string regex = 3;</code>
@@ -1008,7 +1008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern. Absent: not told.
+     * The regular expression. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string regex = 3;</code>
@@ -1022,7 +1022,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The pattern. Absent: not told.
+     * The regular expression. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string regex = 3;</code>
@@ -1042,7 +1042,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object action_ = "";
     /**
      * <pre>
-     * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+     * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1062,7 +1062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+     * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1083,7 +1083,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+     * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1100,7 +1100,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+     * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1114,7 +1114,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+     * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
      * </pre>
      *
      * <code>string action = 4;</code>
@@ -1134,7 +1134,7 @@ private static final long serialVersionUID = 0L;
     private boolean detected_ ;
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -1146,7 +1146,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -1158,7 +1158,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>
@@ -1174,7 +1174,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it was found, whatever was done about it. Absent: not told.
+     * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional bool detected = 5;</code>

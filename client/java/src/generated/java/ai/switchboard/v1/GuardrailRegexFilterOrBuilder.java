@@ -12,7 +12,7 @@ public interface GuardrailRegexFilterOrBuilder extends
 
   /**
    * <pre>
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    * </pre>
    *
    * <code>optional string name = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailRegexFilterOrBuilder extends
   boolean hasName();
   /**
    * <pre>
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    * </pre>
    *
    * <code>optional string name = 1;</code>
@@ -30,7 +30,7 @@ public interface GuardrailRegexFilterOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * The pattern's name. Absent: it has none.
+   * Name of the regular expression. Absent: it has none.
    * </pre>
    *
    * <code>optional string name = 1;</code>
@@ -70,7 +70,7 @@ public interface GuardrailRegexFilterOrBuilder extends
 
   /**
    * <pre>
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string regex = 3;</code>
@@ -79,7 +79,7 @@ public interface GuardrailRegexFilterOrBuilder extends
   boolean hasRegex();
   /**
    * <pre>
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string regex = 3;</code>
@@ -88,7 +88,7 @@ public interface GuardrailRegexFilterOrBuilder extends
   java.lang.String getRegex();
   /**
    * <pre>
-   * The pattern. Absent: not told.
+   * The regular expression. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string regex = 3;</code>
@@ -99,7 +99,7 @@ public interface GuardrailRegexFilterOrBuilder extends
 
   /**
    * <pre>
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -108,7 +108,7 @@ public interface GuardrailRegexFilterOrBuilder extends
   java.lang.String getAction();
   /**
    * <pre>
-   * What was done: "ANONYMIZED", "BLOCKED" or "NONE".
+   * Action taken: "ANONYMIZED", "BLOCKED" or "NONE".
    * </pre>
    *
    * <code>string action = 4;</code>
@@ -119,7 +119,7 @@ public interface GuardrailRegexFilterOrBuilder extends
 
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>
@@ -128,7 +128,7 @@ public interface GuardrailRegexFilterOrBuilder extends
   boolean hasDetected();
   /**
    * <pre>
-   * Whether it was found, whatever was done about it. Absent: not told.
+   * True if the policy matched, whatever the action. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional bool detected = 5;</code>

@@ -12,7 +12,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * By kind.
+   * Personal data of predefined kinds.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailPiiEntityFilter pii_entities = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
       getPiiEntitiesList();
   /**
    * <pre>
-   * By kind.
+   * Personal data of predefined kinds.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailPiiEntityFilter pii_entities = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailPiiEntityFilter getPiiEntities(int index);
   /**
    * <pre>
-   * By kind.
+   * Personal data of predefined kinds.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailPiiEntityFilter pii_entities = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
   int getPiiEntitiesCount();
   /**
    * <pre>
-   * By kind.
+   * Personal data of predefined kinds.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailPiiEntityFilter pii_entities = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
       getPiiEntitiesOrBuilderList();
   /**
    * <pre>
-   * By kind.
+   * Personal data of predefined kinds.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailPiiEntityFilter pii_entities = 1;</code>
@@ -56,7 +56,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * By pattern.
+   * Matches of the account's regular expressions.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailRegexFilter regexes = 2;</code>
@@ -65,7 +65,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
       getRegexesList();
   /**
    * <pre>
-   * By pattern.
+   * Matches of the account's regular expressions.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailRegexFilter regexes = 2;</code>
@@ -73,7 +73,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailRegexFilter getRegexes(int index);
   /**
    * <pre>
-   * By pattern.
+   * Matches of the account's regular expressions.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailRegexFilter regexes = 2;</code>
@@ -81,7 +81,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
   int getRegexesCount();
   /**
    * <pre>
-   * By pattern.
+   * Matches of the account's regular expressions.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailRegexFilter regexes = 2;</code>
@@ -90,7 +90,7 @@ public interface GuardrailSensitiveInformationPolicyAssessmentOrBuilder extends
       getRegexesOrBuilderList();
   /**
    * <pre>
-   * By pattern.
+   * Matches of the account's regular expressions.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailRegexFilter regexes = 2;</code>

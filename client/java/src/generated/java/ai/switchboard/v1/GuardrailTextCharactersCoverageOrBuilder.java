@@ -12,7 +12,7 @@ public interface GuardrailTextCharactersCoverageOrBuilder extends
 
   /**
    * <pre>
-   * Characters looked at. Absent: not told.
+   * Number of characters that were evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 guarded = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailTextCharactersCoverageOrBuilder extends
   boolean hasGuarded();
   /**
    * <pre>
-   * Characters looked at. Absent: not told.
+   * Number of characters that were evaluated. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 guarded = 1;</code>
@@ -31,7 +31,7 @@ public interface GuardrailTextCharactersCoverageOrBuilder extends
 
   /**
    * <pre>
-   * Characters there were. Absent: not told.
+   * Total number of characters. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 total = 2;</code>
@@ -40,7 +40,7 @@ public interface GuardrailTextCharactersCoverageOrBuilder extends
   boolean hasTotal();
   /**
    * <pre>
-   * Characters there were. Absent: not told.
+   * Total number of characters. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 total = 2;</code>

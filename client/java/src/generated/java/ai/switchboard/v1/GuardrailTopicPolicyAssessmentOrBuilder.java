@@ -12,7 +12,7 @@ public interface GuardrailTopicPolicyAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * The topics.
+   * Topics that were evaluated.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailTopic topics = 1;</code>
@@ -21,7 +21,7 @@ public interface GuardrailTopicPolicyAssessmentOrBuilder extends
       getTopicsList();
   /**
    * <pre>
-   * The topics.
+   * Topics that were evaluated.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailTopic topics = 1;</code>
@@ -29,7 +29,7 @@ public interface GuardrailTopicPolicyAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailTopic getTopics(int index);
   /**
    * <pre>
-   * The topics.
+   * Topics that were evaluated.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailTopic topics = 1;</code>
@@ -37,7 +37,7 @@ public interface GuardrailTopicPolicyAssessmentOrBuilder extends
   int getTopicsCount();
   /**
    * <pre>
-   * The topics.
+   * Topics that were evaluated.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailTopic topics = 1;</code>
@@ -46,7 +46,7 @@ public interface GuardrailTopicPolicyAssessmentOrBuilder extends
       getTopicsOrBuilderList();
   /**
    * <pre>
-   * The topics.
+   * Topics that were evaluated.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailTopic topics = 1;</code>

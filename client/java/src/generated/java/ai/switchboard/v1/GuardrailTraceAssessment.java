@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a guardrail found.
+ * Findings of the guardrails of a call.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailTraceAssessment}
@@ -76,7 +76,7 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -88,7 +88,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -99,7 +99,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -111,7 +111,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -318,7 +318,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
   private volatile java.lang.Object actionReason_ = "";
   /**
    * <pre>
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    * </pre>
    *
    * <code>optional string action_reason = 4;</code>
@@ -330,7 +330,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
   }
   /**
    * <pre>
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    * </pre>
    *
    * <code>optional string action_reason = 4;</code>
@@ -351,7 +351,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
   }
   /**
    * <pre>
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    * </pre>
    *
    * <code>optional string action_reason = 4;</code>
@@ -600,7 +600,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
   }
   /**
    * <pre>
-   * What a guardrail found.
+   * Findings of the guardrails of a call.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailTraceAssessment}
@@ -830,7 +830,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -843,7 +843,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -854,7 +854,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -866,7 +866,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -879,7 +879,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -898,7 +898,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -916,7 +916,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -934,7 +934,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -949,7 +949,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+     * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
      * </pre>
      *
      * <code>repeated string model_output = 1;</code>
@@ -1342,7 +1342,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     private java.lang.Object actionReason_ = "";
     /**
      * <pre>
-     * Why it acted, in words. Absent: it did not.
+     * Reason for the action, as text. Absent: the guardrail took no action.
      * </pre>
      *
      * <code>optional string action_reason = 4;</code>
@@ -1353,7 +1353,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * Why it acted, in words. Absent: it did not.
+     * Reason for the action, as text. Absent: the guardrail took no action.
      * </pre>
      *
      * <code>optional string action_reason = 4;</code>
@@ -1373,7 +1373,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * Why it acted, in words. Absent: it did not.
+     * Reason for the action, as text. Absent: the guardrail took no action.
      * </pre>
      *
      * <code>optional string action_reason = 4;</code>
@@ -1394,7 +1394,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * Why it acted, in words. Absent: it did not.
+     * Reason for the action, as text. Absent: the guardrail took no action.
      * </pre>
      *
      * <code>optional string action_reason = 4;</code>
@@ -1411,7 +1411,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * Why it acted, in words. Absent: it did not.
+     * Reason for the action, as text. Absent: the guardrail took no action.
      * </pre>
      *
      * <code>optional string action_reason = 4;</code>
@@ -1425,7 +1425,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue) {
     }
     /**
      * <pre>
-     * Why it acted, in words. Absent: it did not.
+     * Reason for the action, as text. Absent: the guardrail took no action.
      * </pre>
      *
      * <code>optional string action_reason = 4;</code>

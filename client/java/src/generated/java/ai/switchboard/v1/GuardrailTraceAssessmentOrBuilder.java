@@ -12,7 +12,7 @@ public interface GuardrailTraceAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -22,7 +22,7 @@ public interface GuardrailTraceAssessmentOrBuilder extends
       getModelOutputList();
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -31,7 +31,7 @@ public interface GuardrailTraceAssessmentOrBuilder extends
   int getModelOutputCount();
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -41,7 +41,7 @@ public interface GuardrailTraceAssessmentOrBuilder extends
   java.lang.String getModelOutput(int index);
   /**
    * <pre>
-   * What the model said before the guardrail replaced or masked it. Empty: nothing, or not told.
+   * The model's output before the guardrail replaced or masked it. Empty: none, or Bedrock did not report it.
    * </pre>
    *
    * <code>repeated string model_output = 1;</code>
@@ -161,7 +161,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue);
 
   /**
    * <pre>
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    * </pre>
    *
    * <code>optional string action_reason = 4;</code>
@@ -170,7 +170,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue);
   boolean hasActionReason();
   /**
    * <pre>
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    * </pre>
    *
    * <code>optional string action_reason = 4;</code>
@@ -179,7 +179,7 @@ ai.switchboard.v1.GuardrailAssessments defaultValue);
   java.lang.String getActionReason();
   /**
    * <pre>
-   * Why it acted, in words. Absent: it did not.
+   * Reason for the action, as text. Absent: the guardrail took no action.
    * </pre>
    *
    * <code>optional string action_reason = 4;</code>

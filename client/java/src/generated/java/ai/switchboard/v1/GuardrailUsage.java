@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a guardrail is billed by, in units of Bedrock's price list.
+ * Billed units of a guardrail, as defined by Bedrock's price list.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailUsage}
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   private int sensitiveInformationPolicyFreeUnits_ = 0;
   /**
    * <pre>
-   * Text units of patterns for personal data, which are free.
+   * Text units of regular expressions for personal data, which are free of charge.
    * </pre>
    *
    * <code>int32 sensitive_information_policy_free_units = 5;</code>
@@ -147,7 +147,7 @@ private static final long serialVersionUID = 0L;
   private int contentPolicyImageUnits_ = 0;
   /**
    * <pre>
-   * Pictures looked at by the content policy. Absent: not told.
+   * Images evaluated by the content policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 content_policy_image_units = 7;</code>
@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Pictures looked at by the content policy. Absent: not told.
+   * Images evaluated by the content policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 content_policy_image_units = 7;</code>
@@ -174,7 +174,7 @@ private static final long serialVersionUID = 0L;
   private int automatedReasoningPolicyUnits_ = 0;
   /**
    * <pre>
-   * Text units of automated reasoning. Absent: not told.
+   * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Text units of automated reasoning. Absent: not told.
+   * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -201,7 +201,7 @@ private static final long serialVersionUID = 0L;
   private int automatedReasoningPolicies_ = 0;
   /**
    * <pre>
-   * Policies of automated reasoning. Absent: not told.
+   * Number of automated reasoning policies. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policies = 9;</code>
@@ -213,7 +213,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Policies of automated reasoning. Absent: not told.
+   * Number of automated reasoning policies. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policies = 9;</code>
@@ -490,7 +490,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a guardrail is billed by, in units of Bedrock's price list.
+   * Billed units of a guardrail, as defined by Bedrock's price list.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailUsage}
@@ -906,7 +906,7 @@ private static final long serialVersionUID = 0L;
     private int sensitiveInformationPolicyFreeUnits_ ;
     /**
      * <pre>
-     * Text units of patterns for personal data, which are free.
+     * Text units of regular expressions for personal data, which are free of charge.
      * </pre>
      *
      * <code>int32 sensitive_information_policy_free_units = 5;</code>
@@ -918,7 +918,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text units of patterns for personal data, which are free.
+     * Text units of regular expressions for personal data, which are free of charge.
      * </pre>
      *
      * <code>int32 sensitive_information_policy_free_units = 5;</code>
@@ -934,7 +934,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text units of patterns for personal data, which are free.
+     * Text units of regular expressions for personal data, which are free of charge.
      * </pre>
      *
      * <code>int32 sensitive_information_policy_free_units = 5;</code>
@@ -994,7 +994,7 @@ private static final long serialVersionUID = 0L;
     private int contentPolicyImageUnits_ ;
     /**
      * <pre>
-     * Pictures looked at by the content policy. Absent: not told.
+     * Images evaluated by the content policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 content_policy_image_units = 7;</code>
@@ -1006,7 +1006,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures looked at by the content policy. Absent: not told.
+     * Images evaluated by the content policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 content_policy_image_units = 7;</code>
@@ -1018,7 +1018,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures looked at by the content policy. Absent: not told.
+     * Images evaluated by the content policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 content_policy_image_units = 7;</code>
@@ -1034,7 +1034,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pictures looked at by the content policy. Absent: not told.
+     * Images evaluated by the content policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 content_policy_image_units = 7;</code>
@@ -1050,7 +1050,7 @@ private static final long serialVersionUID = 0L;
     private int automatedReasoningPolicyUnits_ ;
     /**
      * <pre>
-     * Text units of automated reasoning. Absent: not told.
+     * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -1062,7 +1062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text units of automated reasoning. Absent: not told.
+     * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -1074,7 +1074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text units of automated reasoning. Absent: not told.
+     * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -1090,7 +1090,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Text units of automated reasoning. Absent: not told.
+     * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -1106,7 +1106,7 @@ private static final long serialVersionUID = 0L;
     private int automatedReasoningPolicies_ ;
     /**
      * <pre>
-     * Policies of automated reasoning. Absent: not told.
+     * Number of automated reasoning policies. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policies = 9;</code>
@@ -1118,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Policies of automated reasoning. Absent: not told.
+     * Number of automated reasoning policies. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policies = 9;</code>
@@ -1130,7 +1130,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Policies of automated reasoning. Absent: not told.
+     * Number of automated reasoning policies. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policies = 9;</code>
@@ -1146,7 +1146,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Policies of automated reasoning. Absent: not told.
+     * Number of automated reasoning policies. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional int32 automated_reasoning_policies = 9;</code>

@@ -52,7 +52,7 @@ public interface GuardrailUsageOrBuilder extends
 
   /**
    * <pre>
-   * Text units of patterns for personal data, which are free.
+   * Text units of regular expressions for personal data, which are free of charge.
    * </pre>
    *
    * <code>int32 sensitive_information_policy_free_units = 5;</code>
@@ -72,7 +72,7 @@ public interface GuardrailUsageOrBuilder extends
 
   /**
    * <pre>
-   * Pictures looked at by the content policy. Absent: not told.
+   * Images evaluated by the content policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 content_policy_image_units = 7;</code>
@@ -81,7 +81,7 @@ public interface GuardrailUsageOrBuilder extends
   boolean hasContentPolicyImageUnits();
   /**
    * <pre>
-   * Pictures looked at by the content policy. Absent: not told.
+   * Images evaluated by the content policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 content_policy_image_units = 7;</code>
@@ -91,7 +91,7 @@ public interface GuardrailUsageOrBuilder extends
 
   /**
    * <pre>
-   * Text units of automated reasoning. Absent: not told.
+   * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -100,7 +100,7 @@ public interface GuardrailUsageOrBuilder extends
   boolean hasAutomatedReasoningPolicyUnits();
   /**
    * <pre>
-   * Text units of automated reasoning. Absent: not told.
+   * Text units of the automated reasoning policy. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policy_units = 8;</code>
@@ -110,7 +110,7 @@ public interface GuardrailUsageOrBuilder extends
 
   /**
    * <pre>
-   * Policies of automated reasoning. Absent: not told.
+   * Number of automated reasoning policies. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policies = 9;</code>
@@ -119,7 +119,7 @@ public interface GuardrailUsageOrBuilder extends
   boolean hasAutomatedReasoningPolicies();
   /**
    * <pre>
-   * Policies of automated reasoning. Absent: not told.
+   * Number of automated reasoning policies. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 automated_reasoning_policies = 9;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Denied words found.
+ * Findings about denied words.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.GuardrailWordPolicyAssessment}
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.GuardrailManagedWord> managedWordLists_;
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -364,7 +364,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Denied words found.
+   * Findings about denied words.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.GuardrailWordPolicyAssessment}
@@ -922,7 +922,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -936,7 +936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -950,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -964,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -983,7 +983,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1001,7 +1001,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1019,7 +1019,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1038,7 +1038,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1056,7 +1056,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1074,7 +1074,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1093,7 +1093,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1127,7 +1127,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1138,7 +1138,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1152,7 +1152,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1167,7 +1167,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1178,7 +1178,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -1190,7 +1190,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words of Bedrock's lists.
+     * Words of Bedrock's managed lists.
      * </pre>
      *
      * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>

@@ -56,7 +56,7 @@ public interface GuardrailWordPolicyAssessmentOrBuilder extends
 
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -65,7 +65,7 @@ public interface GuardrailWordPolicyAssessmentOrBuilder extends
       getManagedWordListsList();
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -73,7 +73,7 @@ public interface GuardrailWordPolicyAssessmentOrBuilder extends
   ai.switchboard.v1.GuardrailManagedWord getManagedWordLists(int index);
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -81,7 +81,7 @@ public interface GuardrailWordPolicyAssessmentOrBuilder extends
   int getManagedWordListsCount();
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>
@@ -90,7 +90,7 @@ public interface GuardrailWordPolicyAssessmentOrBuilder extends
       getManagedWordListsOrBuilderList();
   /**
    * <pre>
-   * Words of Bedrock's lists.
+   * Words of Bedrock's managed lists.
    * </pre>
    *
    * <code>repeated .switchboard.v1.GuardrailManagedWord managed_word_lists = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A picture.
+ * An image.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ImageBlock}
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ImageSource source_;
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ErrorBlock error_;
   /**
    * <pre>
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -155,7 +155,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -371,7 +371,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ImageBlock}
@@ -657,7 +657,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ImageSource, ai.switchboard.v1.ImageSource.Builder, ai.switchboard.v1.ImageSourceOrBuilder> sourceBuilder_;
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -683,7 +683,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -701,7 +701,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -719,7 +719,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -744,7 +744,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -773,7 +773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -788,7 +788,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where its bytes are.
+     * Data of the image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -812,7 +812,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ErrorBlock, ai.switchboard.v1.ErrorBlock.Builder, ai.switchboard.v1.ErrorBlockOrBuilder> errorBuilder_;
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -823,7 +823,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -838,7 +838,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -856,7 +856,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -874,7 +874,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -899,7 +899,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -916,7 +916,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -928,7 +928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -943,7 +943,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture, in replies. Absent: there is one.
+     * In replies: why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 3;</code>

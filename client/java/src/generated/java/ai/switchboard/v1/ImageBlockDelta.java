@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A picture, or why there is none.
+ * An image, or the error that prevented it.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ImageBlockDelta}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ImageSource source_;
   /**
    * <pre>
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ErrorBlock error_;
   /**
    * <pre>
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -313,7 +313,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture, or why there is none.
+   * An image, or the error that prevented it.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ImageBlockDelta}
@@ -493,7 +493,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ImageSource, ai.switchboard.v1.ImageSource.Builder, ai.switchboard.v1.ImageSourceOrBuilder> sourceBuilder_;
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -519,7 +519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -537,7 +537,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -580,7 +580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -597,7 +597,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -609,7 +609,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -624,7 +624,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its bytes. Absent: see error.
+     * Data of the image. Absent: see error.
      * </pre>
      *
      * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -648,7 +648,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ErrorBlock, ai.switchboard.v1.ErrorBlock.Builder, ai.switchboard.v1.ErrorBlockOrBuilder> errorBuilder_;
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -659,7 +659,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -674,7 +674,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -692,7 +692,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -710,7 +710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -752,7 +752,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -764,7 +764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -779,7 +779,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why there is no picture. Absent: there is one.
+     * Why there is no image. Absent: there is one.
      * </pre>
      *
      * <code>.switchboard.v1.ErrorBlock error = 2;</code>

@@ -12,7 +12,7 @@ public interface ImageBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -21,7 +21,7 @@ public interface ImageBlockDeltaOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -30,7 +30,7 @@ public interface ImageBlockDeltaOrBuilder extends
   ai.switchboard.v1.ImageSource getSource();
   /**
    * <pre>
-   * Its bytes. Absent: see error.
+   * Data of the image. Absent: see error.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 1;</code>
@@ -39,7 +39,7 @@ public interface ImageBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -48,7 +48,7 @@ public interface ImageBlockDeltaOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 2;</code>
@@ -57,7 +57,7 @@ public interface ImageBlockDeltaOrBuilder extends
   ai.switchboard.v1.ErrorBlock getError();
   /**
    * <pre>
-   * Why there is no picture. Absent: there is one.
+   * Why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 2;</code>

@@ -32,7 +32,7 @@ public interface ImageBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -41,7 +41,7 @@ public interface ImageBlockOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -50,7 +50,7 @@ public interface ImageBlockOrBuilder extends
   ai.switchboard.v1.ImageSource getSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageSource source = 2;</code>
@@ -59,7 +59,7 @@ public interface ImageBlockOrBuilder extends
 
   /**
    * <pre>
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -68,7 +68,7 @@ public interface ImageBlockOrBuilder extends
   boolean hasError();
   /**
    * <pre>
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>
@@ -77,7 +77,7 @@ public interface ImageBlockOrBuilder extends
   ai.switchboard.v1.ErrorBlock getError();
   /**
    * <pre>
-   * Why there is no picture, in replies. Absent: there is one.
+   * In replies: why there is no image. Absent: there is one.
    * </pre>
    *
    * <code>.switchboard.v1.ErrorBlock error = 3;</code>

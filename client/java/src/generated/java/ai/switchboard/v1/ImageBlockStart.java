@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A picture begins.
+ * Start of an image.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ImageBlockStart}
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture begins.
+   * Start of an image.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ImageBlockStart}

@@ -12,7 +12,7 @@ public interface ImageSourceOrBuilder extends
 
   /**
    * <pre>
-   * The file itself, at most 3.75 MB and 8000 pixels a side.
+   * The file itself: at most 3.75 MB, and at most 8000 pixels in width and in height.
    * </pre>
    *
    * <code>bytes bytes = 1;</code>
@@ -21,7 +21,7 @@ public interface ImageSourceOrBuilder extends
   boolean hasBytes();
   /**
    * <pre>
-   * The file itself, at most 3.75 MB and 8000 pixels a side.
+   * The file itself: at most 3.75 MB, and at most 8000 pixels in width and in height.
    * </pre>
    *
    * <code>bytes bytes = 1;</code>
@@ -31,7 +31,7 @@ public interface ImageSourceOrBuilder extends
 
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -40,7 +40,7 @@ public interface ImageSourceOrBuilder extends
   boolean hasS3Location();
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -49,7 +49,7 @@ public interface ImageSourceOrBuilder extends
   ai.switchboard.v1.S3Location getS3Location();
   /**
    * <pre>
-   * An object that the model reads.
+   * Object in Amazon S3 that the model reads.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>

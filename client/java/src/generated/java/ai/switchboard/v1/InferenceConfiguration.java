@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How to generate.
+ * Sampling parameters and length limit.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.InferenceConfiguration}
@@ -59,7 +59,8 @@ private static final long serialVersionUID = 0L;
   private int maxTokens_ = 0;
   /**
    * <pre>
-   * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+   * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+   * Absent: the task's default.
    * </pre>
    *
    * <code>optional int32 max_tokens = 1;</code>
@@ -71,7 +72,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+   * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+   * Absent: the task's default.
    * </pre>
    *
    * <code>optional int32 max_tokens = 1;</code>
@@ -86,7 +88,7 @@ private static final long serialVersionUID = 0L;
   private double temperature_ = 0D;
   /**
    * <pre>
-   * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+   * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
    * </pre>
    *
    * <code>optional double temperature = 2;</code>
@@ -98,7 +100,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+   * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
    * </pre>
    *
    * <code>optional double temperature = 2;</code>
@@ -113,7 +115,8 @@ private static final long serialVersionUID = 0L;
   private double topP_ = 0D;
   /**
    * <pre>
-   * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+   * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+   * default.
    * </pre>
    *
    * <code>optional double top_p = 3;</code>
@@ -125,7 +128,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+   * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+   * default.
    * </pre>
    *
    * <code>optional double top_p = 3;</code>
@@ -142,7 +146,7 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -154,7 +158,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -165,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -177,7 +181,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -410,7 +414,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How to generate.
+   * Sampling parameters and length limit.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.InferenceConfiguration}
@@ -599,7 +603,8 @@ private static final long serialVersionUID = 0L;
     private int maxTokens_ ;
     /**
      * <pre>
-     * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+     * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+     * Absent: the task's default.
      * </pre>
      *
      * <code>optional int32 max_tokens = 1;</code>
@@ -611,7 +616,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+     * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+     * Absent: the task's default.
      * </pre>
      *
      * <code>optional int32 max_tokens = 1;</code>
@@ -623,7 +629,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+     * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+     * Absent: the task's default.
      * </pre>
      *
      * <code>optional int32 max_tokens = 1;</code>
@@ -639,7 +646,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+     * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+     * Absent: the task's default.
      * </pre>
      *
      * <code>optional int32 max_tokens = 1;</code>
@@ -655,7 +663,7 @@ private static final long serialVersionUID = 0L;
     private double temperature_ ;
     /**
      * <pre>
-     * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+     * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
      * </pre>
      *
      * <code>optional double temperature = 2;</code>
@@ -667,7 +675,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+     * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
      * </pre>
      *
      * <code>optional double temperature = 2;</code>
@@ -679,7 +687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+     * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
      * </pre>
      *
      * <code>optional double temperature = 2;</code>
@@ -695,7 +703,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+     * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
      * </pre>
      *
      * <code>optional double temperature = 2;</code>
@@ -711,7 +719,8 @@ private static final long serialVersionUID = 0L;
     private double topP_ ;
     /**
      * <pre>
-     * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+     * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+     * default.
      * </pre>
      *
      * <code>optional double top_p = 3;</code>
@@ -723,7 +732,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+     * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+     * default.
      * </pre>
      *
      * <code>optional double top_p = 3;</code>
@@ -735,7 +745,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+     * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+     * default.
      * </pre>
      *
      * <code>optional double top_p = 3;</code>
@@ -751,7 +762,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+     * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+     * default.
      * </pre>
      *
      * <code>optional double top_p = 3;</code>
@@ -774,7 +786,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -787,7 +799,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -798,7 +810,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -810,7 +822,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -823,7 +835,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -842,7 +854,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -860,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -878,7 +890,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>
@@ -893,7 +905,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Texts that end the answer: at most 2500, none empty. Empty: none.
+     * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
      * </pre>
      *
      * <code>repeated string stop_sequences = 4;</code>

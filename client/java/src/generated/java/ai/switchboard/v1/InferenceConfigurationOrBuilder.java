@@ -12,7 +12,8 @@ public interface InferenceConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+   * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+   * Absent: the task's default.
    * </pre>
    *
    * <code>optional int32 max_tokens = 1;</code>
@@ -21,7 +22,8 @@ public interface InferenceConfigurationOrBuilder extends
   boolean hasMaxTokens();
   /**
    * <pre>
-   * Most tokens to generate, from 1 to the model's limit; more is cut to that limit. Absent: the task's default.
+   * Maximum number of tokens to generate, from 1. A value above the model's limit is lowered to that limit.
+   * Absent: the task's default.
    * </pre>
    *
    * <code>optional int32 max_tokens = 1;</code>
@@ -31,7 +33,7 @@ public interface InferenceConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+   * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
    * </pre>
    *
    * <code>optional double temperature = 2;</code>
@@ -40,7 +42,7 @@ public interface InferenceConfigurationOrBuilder extends
   boolean hasTemperature();
   /**
    * <pre>
-   * Randomness, from 0 to 1. Absent: the model's default. Many recent models accept no value at all.
+   * Randomness, from 0 to 1. Absent: the model's default. Many recent models do not support this parameter.
    * </pre>
    *
    * <code>optional double temperature = 2;</code>
@@ -50,7 +52,8 @@ public interface InferenceConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+   * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+   * default.
    * </pre>
    *
    * <code>optional double top_p = 3;</code>
@@ -59,7 +62,8 @@ public interface InferenceConfigurationOrBuilder extends
   boolean hasTopP();
   /**
    * <pre>
-   * Share of the likeliest tokens to choose from, from 0 to 1. Absent: the model's default.
+   * Nucleus sampling: the share of the most likely tokens to sample from, from 0 to 1. Absent: the model's
+   * default.
    * </pre>
    *
    * <code>optional double top_p = 3;</code>
@@ -69,7 +73,7 @@ public interface InferenceConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -79,7 +83,7 @@ public interface InferenceConfigurationOrBuilder extends
       getStopSequencesList();
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -88,7 +92,7 @@ public interface InferenceConfigurationOrBuilder extends
   int getStopSequencesCount();
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>
@@ -98,7 +102,7 @@ public interface InferenceConfigurationOrBuilder extends
   java.lang.String getStopSequences(int index);
   /**
    * <pre>
-   * Texts that end the answer: at most 2500, none empty. Empty: none.
+   * Texts at which generation stops: at most 2500, each at least one character long. Empty: none.
    * </pre>
    *
    * <code>repeated string stop_sequences = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A body of InvokeModel.
+ * Body of an InvokeModel call.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.InvokeModelTokensRequest}
@@ -57,7 +57,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.ByteString body_ = com.google.protobuf.ByteString.EMPTY;
   /**
    * <pre>
-   * The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+   * The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+   * of the task is called.
    * </pre>
    *
    * <code>bytes body = 1;</code>
@@ -231,7 +232,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A body of InvokeModel.
+   * Body of an InvokeModel call.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.InvokeModelTokensRequest}
@@ -370,7 +371,8 @@ private static final long serialVersionUID = 0L;
     private com.google.protobuf.ByteString body_ = com.google.protobuf.ByteString.EMPTY;
     /**
      * <pre>
-     * The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+     * The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+     * of the task is called.
      * </pre>
      *
      * <code>bytes body = 1;</code>
@@ -382,7 +384,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+     * The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+     * of the task is called.
      * </pre>
      *
      * <code>bytes body = 1;</code>
@@ -398,7 +401,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+     * The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+     * of the task is called.
      * </pre>
      *
      * <code>bytes body = 1;</code>

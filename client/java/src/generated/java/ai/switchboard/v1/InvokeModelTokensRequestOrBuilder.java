@@ -12,7 +12,8 @@ public interface InvokeModelTokensRequestOrBuilder extends
 
   /**
    * <pre>
-   * The body, at most 25,000,000 bytes. It has the form of one family of models: only the task's first model is asked.
+   * The body, at most 25,000,000 bytes. Its format belongs to one family of models, so only the first model
+   * of the task is called.
    * </pre>
    *
    * <code>bytes body = 1;</code>

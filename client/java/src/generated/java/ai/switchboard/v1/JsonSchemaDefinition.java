@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A JSON Schema.
+ * JSON Schema of a structured answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.JsonSchemaDefinition}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object schema_ = "";
   /**
    * <pre>
-   * The schema as JSON text, as Bedrock wants it.
+   * The schema as JSON text, which is the form that Bedrock requires.
    * </pre>
    *
    * <code>string schema = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The schema as JSON text, as Bedrock wants it.
+   * The schema as JSON text, which is the form that Bedrock requires.
    * </pre>
    *
    * <code>string schema = 1;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -141,7 +141,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -167,7 +167,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object description_ = "";
   /**
    * <pre>
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    * </pre>
    *
    * <code>optional string description = 3;</code>
@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    * </pre>
    *
    * <code>optional string description = 3;</code>
@@ -200,7 +200,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    * </pre>
    *
    * <code>optional string description = 3;</code>
@@ -413,7 +413,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema of a structured answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.JsonSchemaDefinition}
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object schema_ = "";
     /**
      * <pre>
-     * The schema as JSON text, as Bedrock wants it.
+     * The schema as JSON text, which is the form that Bedrock requires.
      * </pre>
      *
      * <code>string schema = 1;</code>
@@ -606,7 +606,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema as JSON text, as Bedrock wants it.
+     * The schema as JSON text, which is the form that Bedrock requires.
      * </pre>
      *
      * <code>string schema = 1;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema as JSON text, as Bedrock wants it.
+     * The schema as JSON text, which is the form that Bedrock requires.
      * </pre>
      *
      * <code>string schema = 1;</code>
@@ -644,7 +644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema as JSON text, as Bedrock wants it.
+     * The schema as JSON text, which is the form that Bedrock requires.
      * </pre>
      *
      * <code>string schema = 1;</code>
@@ -658,7 +658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema as JSON text, as Bedrock wants it.
+     * The schema as JSON text, which is the form that Bedrock requires.
      * </pre>
      *
      * <code>string schema = 1;</code>
@@ -678,7 +678,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Its name. Absent: none.
+     * Name of the schema. Absent: none.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -689,7 +689,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name. Absent: none.
+     * Name of the schema. Absent: none.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -709,7 +709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name. Absent: none.
+     * Name of the schema. Absent: none.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -730,7 +730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name. Absent: none.
+     * Name of the schema. Absent: none.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -747,7 +747,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name. Absent: none.
+     * Name of the schema. Absent: none.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name. Absent: none.
+     * Name of the schema. Absent: none.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -781,7 +781,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object description_ = "";
     /**
      * <pre>
-     * What it describes, for the model. Absent: nothing.
+     * Description of the schema for the model. Absent: none.
      * </pre>
      *
      * <code>optional string description = 3;</code>
@@ -792,7 +792,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it describes, for the model. Absent: nothing.
+     * Description of the schema for the model. Absent: none.
      * </pre>
      *
      * <code>optional string description = 3;</code>
@@ -812,7 +812,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it describes, for the model. Absent: nothing.
+     * Description of the schema for the model. Absent: none.
      * </pre>
      *
      * <code>optional string description = 3;</code>
@@ -833,7 +833,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it describes, for the model. Absent: nothing.
+     * Description of the schema for the model. Absent: none.
      * </pre>
      *
      * <code>optional string description = 3;</code>
@@ -850,7 +850,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it describes, for the model. Absent: nothing.
+     * Description of the schema for the model. Absent: none.
      * </pre>
      *
      * <code>optional string description = 3;</code>
@@ -864,7 +864,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it describes, for the model. Absent: nothing.
+     * Description of the schema for the model. Absent: none.
      * </pre>
      *
      * <code>optional string description = 3;</code>

@@ -12,7 +12,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
 
   /**
    * <pre>
-   * The schema as JSON text, as Bedrock wants it.
+   * The schema as JSON text, which is the form that Bedrock requires.
    * </pre>
    *
    * <code>string schema = 1;</code>
@@ -21,7 +21,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
   java.lang.String getSchema();
   /**
    * <pre>
-   * The schema as JSON text, as Bedrock wants it.
+   * The schema as JSON text, which is the form that Bedrock requires.
    * </pre>
    *
    * <code>string schema = 1;</code>
@@ -32,7 +32,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
 
   /**
    * <pre>
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -41,7 +41,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
   boolean hasName();
   /**
    * <pre>
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -50,7 +50,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Its name. Absent: none.
+   * Name of the schema. Absent: none.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -61,7 +61,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
 
   /**
    * <pre>
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    * </pre>
    *
    * <code>optional string description = 3;</code>
@@ -70,7 +70,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
   boolean hasDescription();
   /**
    * <pre>
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    * </pre>
    *
    * <code>optional string description = 3;</code>
@@ -79,7 +79,7 @@ public interface JsonSchemaDefinitionOrBuilder extends
   java.lang.String getDescription();
   /**
    * <pre>
-   * What it describes, for the model. Absent: nothing.
+   * Description of the schema for the model. Absent: none.
    * </pre>
    *
    * <code>optional string description = 3;</code>

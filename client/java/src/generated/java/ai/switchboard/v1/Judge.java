@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Who judges. Kind and id together are the source.
+ * Source of a judgement. Kind and id together identify it.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Judge}
@@ -32,7 +32,7 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private Judge() {
-    kind_ = "";
+    kind_ = 0;
     id_ = "";
   }
 
@@ -55,50 +55,29 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int KIND_FIELD_NUMBER = 1;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object kind_ = "";
+  private int kind_ = 0;
   /**
    * <pre>
-   * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+   * Kind of judge; must be set.
    * </pre>
    *
-   * <code>string kind = 1;</code>
-   * @return The kind.
+   * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+   * @return The enum numeric value on the wire for kind.
    */
-  @java.lang.Override
-  public java.lang.String getKind() {
-    java.lang.Object ref = kind_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      kind_ = s;
-      return s;
-    }
+  @java.lang.Override public int getKindValue() {
+    return kind_;
   }
   /**
    * <pre>
-   * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+   * Kind of judge; must be set.
    * </pre>
    *
-   * <code>string kind = 1;</code>
-   * @return The bytes for kind.
+   * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+   * @return The kind.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getKindBytes() {
-    java.lang.Object ref = kind_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      kind_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.JudgeKind getKind() {
+    ai.switchboard.v1.JudgeKind result = ai.switchboard.v1.JudgeKind.forNumber(kind_);
+    return result == null ? ai.switchboard.v1.JudgeKind.UNRECOGNIZED : result;
   }
 
   public static final int ID_FIELD_NUMBER = 2;
@@ -106,7 +85,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object id_ = "";
   /**
    * <pre>
-   * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+   * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+   * pseudonym is enough.
    * </pre>
    *
    * <code>string id = 2;</code>
@@ -127,7 +107,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+   * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+   * pseudonym is enough.
    * </pre>
    *
    * <code>string id = 2;</code>
@@ -162,8 +143,8 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(kind_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 1, kind_);
+    if (kind_ != ai.switchboard.v1.JudgeKind.JUDGE_KIND_UNSPECIFIED.getNumber()) {
+      output.writeEnum(1, kind_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(id_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 2, id_);
@@ -172,8 +153,9 @@ private static final long serialVersionUID = 0L;
   }
   private int computeSerializedSize_0() {
     int size = 0;
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(kind_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(1, kind_);
+    if (kind_ != ai.switchboard.v1.JudgeKind.JUDGE_KIND_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(1, kind_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(id_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(2, id_);
@@ -202,8 +184,7 @@ private static final long serialVersionUID = 0L;
     }
     ai.switchboard.v1.Judge other = (ai.switchboard.v1.Judge) obj;
 
-    if (!getKind()
-        .equals(other.getKind())) return false;
+    if (kind_ != other.kind_) return false;
     if (!getId()
         .equals(other.getId())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
@@ -218,7 +199,7 @@ private static final long serialVersionUID = 0L;
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + KIND_FIELD_NUMBER;
-    hash = (53 * hash) + getKind().hashCode();
+    hash = (53 * hash) + kind_;
     hash = (37 * hash) + ID_FIELD_NUMBER;
     hash = (53 * hash) + getId().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
@@ -320,7 +301,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who judges. Kind and id together are the source.
+   * Source of a judgement. Kind and id together identify it.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Judge}
@@ -356,7 +337,7 @@ private static final long serialVersionUID = 0L;
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
-      kind_ = "";
+      kind_ = 0;
       id_ = "";
       return this;
     }
@@ -411,10 +392,8 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(ai.switchboard.v1.Judge other) {
       if (other == ai.switchboard.v1.Judge.getDefaultInstance()) return this;
-      if (!other.getKind().isEmpty()) {
-        kind_ = other.kind_;
-        bitField0_ |= 0x00000001;
-        onChanged();
+      if (other.kind_ != 0) {
+        setKindValue(other.getKindValue());
       }
       if (!other.getId().isEmpty()) {
         id_ = other.id_;
@@ -445,11 +424,11 @@ private static final long serialVersionUID = 0L;
             case 0:
               done = true;
               break;
-            case 10: {
-              kind_ = input.readStringRequireUtf8();
+            case 8: {
+              kind_ = input.readEnum();
               bitField0_ |= 0x00000001;
               break;
-            } // case 10
+            } // case 8
             case 18: {
               id_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000002;
@@ -472,60 +451,28 @@ private static final long serialVersionUID = 0L;
     }
     private int bitField0_;
 
-    private java.lang.Object kind_ = "";
+    private int kind_ = 0;
     /**
      * <pre>
-     * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+     * Kind of judge; must be set.
      * </pre>
      *
-     * <code>string kind = 1;</code>
-     * @return The kind.
+     * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+     * @return The enum numeric value on the wire for kind.
      */
-    public java.lang.String getKind() {
-      java.lang.Object ref = kind_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        kind_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getKindValue() {
+      return kind_;
     }
     /**
      * <pre>
-     * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+     * Kind of judge; must be set.
      * </pre>
      *
-     * <code>string kind = 1;</code>
-     * @return The bytes for kind.
-     */
-    public com.google.protobuf.ByteString
-        getKindBytes() {
-      java.lang.Object ref = kind_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        kind_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
-     * </pre>
-     *
-     * <code>string kind = 1;</code>
-     * @param value The kind to set.
+     * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+     * @param value The enum numeric value on the wire for kind to set.
      * @return This builder for chaining.
      */
-    public Builder setKind(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setKindValue(int value) {
       kind_ = value;
       bitField0_ |= 0x00000001;
       onChanged();
@@ -533,33 +480,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+     * Kind of judge; must be set.
      * </pre>
      *
-     * <code>string kind = 1;</code>
+     * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+     * @return The kind.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.JudgeKind getKind() {
+      ai.switchboard.v1.JudgeKind result = ai.switchboard.v1.JudgeKind.forNumber(kind_);
+      return result == null ? ai.switchboard.v1.JudgeKind.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Kind of judge; must be set.
+     * </pre>
+     *
+     * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+     * @param value The kind to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setKind(ai.switchboard.v1.JudgeKind value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000001;
+      kind_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Kind of judge; must be set.
+     * </pre>
+     *
+     * <code>.switchboard.v1.JudgeKind kind = 1;</code>
      * @return This builder for chaining.
      */
     public Builder clearKind() {
-      kind_ = getDefaultInstance().getKind();
       bitField0_ = (bitField0_ & ~0x00000001);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
-     * </pre>
-     *
-     * <code>string kind = 1;</code>
-     * @param value The bytes for kind to set.
-     * @return This builder for chaining.
-     */
-    public Builder setKindBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      kind_ = value;
-      bitField0_ |= 0x00000001;
+      kind_ = 0;
       onChanged();
       return this;
     }
@@ -567,7 +526,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object id_ = "";
     /**
      * <pre>
-     * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+     * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+     * pseudonym is enough.
      * </pre>
      *
      * <code>string id = 2;</code>
@@ -587,7 +547,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+     * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+     * pseudonym is enough.
      * </pre>
      *
      * <code>string id = 2;</code>
@@ -608,7 +569,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+     * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+     * pseudonym is enough.
      * </pre>
      *
      * <code>string id = 2;</code>
@@ -625,7 +587,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+     * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+     * pseudonym is enough.
      * </pre>
      *
      * <code>string id = 2;</code>
@@ -639,7 +602,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+     * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+     * pseudonym is enough.
      * </pre>
      *
      * <code>string id = 2;</code>

@@ -12,27 +12,27 @@ public interface JudgeOrBuilder extends
 
   /**
    * <pre>
-   * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+   * Kind of judge; must be set.
    * </pre>
    *
-   * <code>string kind = 1;</code>
-   * @return The kind.
+   * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+   * @return The enum numeric value on the wire for kind.
    */
-  java.lang.String getKind();
+  int getKindValue();
   /**
    * <pre>
-   * "human", "model" (a model as a judge) or "check" (something downstream that notices what became of it).
+   * Kind of judge; must be set.
    * </pre>
    *
-   * <code>string kind = 1;</code>
-   * @return The bytes for kind.
+   * <code>.switchboard.v1.JudgeKind kind = 1;</code>
+   * @return The kind.
    */
-  com.google.protobuf.ByteString
-      getKindBytes();
+  ai.switchboard.v1.JudgeKind getKind();
 
   /**
    * <pre>
-   * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+   * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+   * pseudonym is enough.
    * </pre>
    *
    * <code>string id = 2;</code>
@@ -41,7 +41,8 @@ public interface JudgeOrBuilder extends
   java.lang.String getId();
   /**
    * <pre>
-   * Which person, model or check: 1 to 128 characters. It tells sources apart; a pseudonym will do.
+   * Identifies the person, model or check: 1 to 128 characters. It only has to tell judges apart, so a
+   * pseudonym is enough.
    * </pre>
    *
    * <code>string id = 2;</code>

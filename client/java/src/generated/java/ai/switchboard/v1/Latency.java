@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Where the time went, on Switchboard's clock.
+ * Duration of a call and of its parts, measured by Switchboard.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Latency}
@@ -57,7 +57,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration firstToken_;
   /**
    * <pre>
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -69,7 +70,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -81,7 +83,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -95,7 +98,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration total_;
   /**
    * <pre>
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    * </pre>
    *
    * <code>.google.protobuf.Duration total = 2;</code>
@@ -107,7 +110,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    * </pre>
    *
    * <code>.google.protobuf.Duration total = 2;</code>
@@ -119,7 +122,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    * </pre>
    *
    * <code>.google.protobuf.Duration total = 2;</code>
@@ -133,8 +136,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration switchboard_;
   /**
    * <pre>
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    * </pre>
    *
    * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -146,8 +149,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    * </pre>
    *
    * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -159,8 +162,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    * </pre>
    *
    * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -370,7 +373,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where the time went, on Switchboard's clock.
+   * Duration of a call and of its parts, measured by Switchboard.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Latency}
@@ -572,7 +575,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> firstTokenBuilder_;
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -583,7 +587,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -598,7 +603,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -616,7 +622,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -634,7 +641,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -659,7 +667,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -676,7 +685,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -688,7 +698,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -703,7 +714,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+     * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+     * not stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -727,7 +739,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> totalBuilder_;
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -738,7 +750,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -753,7 +765,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -771,7 +783,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -789,7 +801,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -814,7 +826,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -831,7 +843,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -843,7 +855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -858,7 +870,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From the call's arrival to its last event.
+     * Time from the arrival of the call to the last event.
      * </pre>
      *
      * <code>.google.protobuf.Duration total = 2;</code>
@@ -882,8 +894,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> switchboardBuilder_;
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -894,8 +906,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -910,8 +922,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -929,8 +941,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -948,8 +960,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -974,8 +986,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -992,8 +1004,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -1005,8 +1017,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -1021,8 +1033,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-     * caller to read.
+     * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+     * to read, is not included.
      * </pre>
      *
      * <code>.google.protobuf.Duration switchboard = 3;</code>

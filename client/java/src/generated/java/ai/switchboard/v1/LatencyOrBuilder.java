@@ -12,7 +12,8 @@ public interface LatencyOrBuilder extends
 
   /**
    * <pre>
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -21,7 +22,8 @@ public interface LatencyOrBuilder extends
   boolean hasFirstToken();
   /**
    * <pre>
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -30,7 +32,8 @@ public interface LatencyOrBuilder extends
   com.google.protobuf.Duration getFirstToken();
   /**
    * <pre>
-   * From the call's arrival to the first content of the answer. Absent: for Converse, which has no first content.
+   * Time from the arrival of the call to the first content of the answer. Absent: for Converse, which does
+   * not stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_token = 1;</code>
@@ -39,7 +42,7 @@ public interface LatencyOrBuilder extends
 
   /**
    * <pre>
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    * </pre>
    *
    * <code>.google.protobuf.Duration total = 2;</code>
@@ -48,7 +51,7 @@ public interface LatencyOrBuilder extends
   boolean hasTotal();
   /**
    * <pre>
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    * </pre>
    *
    * <code>.google.protobuf.Duration total = 2;</code>
@@ -57,7 +60,7 @@ public interface LatencyOrBuilder extends
   com.google.protobuf.Duration getTotal();
   /**
    * <pre>
-   * From the call's arrival to its last event.
+   * Time from the arrival of the call to the last event.
    * </pre>
    *
    * <code>.google.protobuf.Duration total = 2;</code>
@@ -66,8 +69,8 @@ public interface LatencyOrBuilder extends
 
   /**
    * <pre>
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    * </pre>
    *
    * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -76,8 +79,8 @@ public interface LatencyOrBuilder extends
   boolean hasSwitchboard();
   /**
    * <pre>
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    * </pre>
    *
    * <code>.google.protobuf.Duration switchboard = 3;</code>
@@ -86,8 +89,8 @@ public interface LatencyOrBuilder extends
   com.google.protobuf.Duration getSwitchboard();
   /**
    * <pre>
-   * The part of the total in which Switchboard itself worked on the call, rather than waited for Bedrock or for the
-   * caller to read.
+   * The part of `total` in which Switchboard itself worked. Time spent waiting for Bedrock, or for the caller
+   * to read, is not included.
    * </pre>
    *
    * <code>.google.protobuf.Duration switchboard = 3;</code>

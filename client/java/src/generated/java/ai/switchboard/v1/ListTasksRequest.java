@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Asks for the tasks.
+ * Request of ListTasks.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ListTasksRequest}
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Asks for the tasks.
+   * Request of ListTasks.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ListTasksRequest}

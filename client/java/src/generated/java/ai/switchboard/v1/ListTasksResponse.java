@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The tasks, by name.
+ * Response of ListTasks.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ListTasksResponse}
@@ -33,7 +33,7 @@ private static final long serialVersionUID = 0L;
   }
   private ListTasksResponse() {
     tasks_ = java.util.Collections.emptyList();
-    unknownTasks_ = "";
+    unknownTasks_ = 0;
     configVersion_ = "";
   }
 
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Task> tasks_;
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -83,7 +83,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -94,7 +94,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -117,50 +117,29 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int UNKNOWN_TASKS_FIELD_NUMBER = 2;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object unknownTasks_ = "";
+  private int unknownTasks_ = 0;
   /**
    * <pre>
-   * What happens to a task that is not named here: "default" or "refuse".
+   * How a call with a task that is not listed here is handled.
    * </pre>
    *
-   * <code>string unknown_tasks = 2;</code>
-   * @return The unknownTasks.
+   * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+   * @return The enum numeric value on the wire for unknownTasks.
    */
-  @java.lang.Override
-  public java.lang.String getUnknownTasks() {
-    java.lang.Object ref = unknownTasks_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      unknownTasks_ = s;
-      return s;
-    }
+  @java.lang.Override public int getUnknownTasksValue() {
+    return unknownTasks_;
   }
   /**
    * <pre>
-   * What happens to a task that is not named here: "default" or "refuse".
+   * How a call with a task that is not listed here is handled.
    * </pre>
    *
-   * <code>string unknown_tasks = 2;</code>
-   * @return The bytes for unknownTasks.
+   * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+   * @return The unknownTasks.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getUnknownTasksBytes() {
-    java.lang.Object ref = unknownTasks_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      unknownTasks_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.UnknownTasks getUnknownTasks() {
+    ai.switchboard.v1.UnknownTasks result = ai.switchboard.v1.UnknownTasks.forNumber(unknownTasks_);
+    return result == null ? ai.switchboard.v1.UnknownTasks.UNRECOGNIZED : result;
   }
 
   public static final int CONFIG_VERSION_FIELD_NUMBER = 3;
@@ -168,7 +147,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object configVersion_ = "";
   /**
    * <pre>
-   * Which configuration this is: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 3;</code>
@@ -189,7 +168,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which configuration this is: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 3;</code>
@@ -227,8 +206,8 @@ private static final long serialVersionUID = 0L;
     for (int i = 0; i < tasks_.size(); i++) {
       output.writeMessage(1, tasks_.get(i));
     }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(unknownTasks_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 2, unknownTasks_);
+    if (unknownTasks_ != ai.switchboard.v1.UnknownTasks.UNKNOWN_TASKS_UNSPECIFIED.getNumber()) {
+      output.writeEnum(2, unknownTasks_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(configVersion_)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 3, configVersion_);
@@ -246,8 +225,9 @@ private static final long serialVersionUID = 0L;
           }
           size += 1 * count;
         }
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(unknownTasks_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(2, unknownTasks_);
+    if (unknownTasks_ != ai.switchboard.v1.UnknownTasks.UNKNOWN_TASKS_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(2, unknownTasks_);
     }
     if (!com.google.protobuf.GeneratedMessage.isStringEmpty(configVersion_)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(3, configVersion_);
@@ -278,8 +258,7 @@ private static final long serialVersionUID = 0L;
 
     if (!getTasksList()
         .equals(other.getTasksList())) return false;
-    if (!getUnknownTasks()
-        .equals(other.getUnknownTasks())) return false;
+    if (unknownTasks_ != other.unknownTasks_) return false;
     if (!getConfigVersion()
         .equals(other.getConfigVersion())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
@@ -298,7 +277,7 @@ private static final long serialVersionUID = 0L;
       hash = (53 * hash) + getTasksList().hashCode();
     }
     hash = (37 * hash) + UNKNOWN_TASKS_FIELD_NUMBER;
-    hash = (53 * hash) + getUnknownTasks().hashCode();
+    hash = (53 * hash) + unknownTasks_;
     hash = (37 * hash) + CONFIG_VERSION_FIELD_NUMBER;
     hash = (53 * hash) + getConfigVersion().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
@@ -400,7 +379,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tasks, by name.
+   * Response of ListTasks.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ListTasksResponse}
@@ -443,7 +422,7 @@ private static final long serialVersionUID = 0L;
         tasksBuilder_.clear();
       }
       bitField0_ = (bitField0_ & ~0x00000001);
-      unknownTasks_ = "";
+      unknownTasks_ = 0;
       configVersion_ = "";
       return this;
     }
@@ -537,10 +516,8 @@ private static final long serialVersionUID = 0L;
           }
         }
       }
-      if (!other.getUnknownTasks().isEmpty()) {
-        unknownTasks_ = other.unknownTasks_;
-        bitField0_ |= 0x00000002;
-        onChanged();
+      if (other.unknownTasks_ != 0) {
+        setUnknownTasksValue(other.getUnknownTasksValue());
       }
       if (!other.getConfigVersion().isEmpty()) {
         configVersion_ = other.configVersion_;
@@ -584,11 +561,11 @@ private static final long serialVersionUID = 0L;
               }
               break;
             } // case 10
-            case 18: {
-              unknownTasks_ = input.readStringRequireUtf8();
+            case 16: {
+              unknownTasks_ = input.readEnum();
               bitField0_ |= 0x00000002;
               break;
-            } // case 18
+            } // case 16
             case 26: {
               configVersion_ = input.readStringRequireUtf8();
               bitField0_ |= 0x00000004;
@@ -625,7 +602,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -639,7 +616,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -653,7 +630,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -667,7 +644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -686,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -704,7 +681,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -722,7 +699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -741,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -759,7 +736,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -777,7 +754,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -796,7 +773,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -813,7 +790,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -830,7 +807,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -841,7 +818,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -855,7 +832,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -870,7 +847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -881,7 +858,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -893,7 +870,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every task that the configuration names, sorted by name.
+     * Every task of the configuration, sorted by name.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -917,60 +894,28 @@ private static final long serialVersionUID = 0L;
       return tasksBuilder_;
     }
 
-    private java.lang.Object unknownTasks_ = "";
+    private int unknownTasks_ = 0;
     /**
      * <pre>
-     * What happens to a task that is not named here: "default" or "refuse".
+     * How a call with a task that is not listed here is handled.
      * </pre>
      *
-     * <code>string unknown_tasks = 2;</code>
-     * @return The unknownTasks.
+     * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+     * @return The enum numeric value on the wire for unknownTasks.
      */
-    public java.lang.String getUnknownTasks() {
-      java.lang.Object ref = unknownTasks_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        unknownTasks_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getUnknownTasksValue() {
+      return unknownTasks_;
     }
     /**
      * <pre>
-     * What happens to a task that is not named here: "default" or "refuse".
+     * How a call with a task that is not listed here is handled.
      * </pre>
      *
-     * <code>string unknown_tasks = 2;</code>
-     * @return The bytes for unknownTasks.
-     */
-    public com.google.protobuf.ByteString
-        getUnknownTasksBytes() {
-      java.lang.Object ref = unknownTasks_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        unknownTasks_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * What happens to a task that is not named here: "default" or "refuse".
-     * </pre>
-     *
-     * <code>string unknown_tasks = 2;</code>
-     * @param value The unknownTasks to set.
+     * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+     * @param value The enum numeric value on the wire for unknownTasks to set.
      * @return This builder for chaining.
      */
-    public Builder setUnknownTasks(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setUnknownTasksValue(int value) {
       unknownTasks_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
@@ -978,33 +923,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What happens to a task that is not named here: "default" or "refuse".
+     * How a call with a task that is not listed here is handled.
      * </pre>
      *
-     * <code>string unknown_tasks = 2;</code>
+     * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+     * @return The unknownTasks.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.UnknownTasks getUnknownTasks() {
+      ai.switchboard.v1.UnknownTasks result = ai.switchboard.v1.UnknownTasks.forNumber(unknownTasks_);
+      return result == null ? ai.switchboard.v1.UnknownTasks.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * How a call with a task that is not listed here is handled.
+     * </pre>
+     *
+     * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+     * @param value The unknownTasks to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setUnknownTasks(ai.switchboard.v1.UnknownTasks value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000002;
+      unknownTasks_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How a call with a task that is not listed here is handled.
+     * </pre>
+     *
+     * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
      * @return This builder for chaining.
      */
     public Builder clearUnknownTasks() {
-      unknownTasks_ = getDefaultInstance().getUnknownTasks();
       bitField0_ = (bitField0_ & ~0x00000002);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * What happens to a task that is not named here: "default" or "refuse".
-     * </pre>
-     *
-     * <code>string unknown_tasks = 2;</code>
-     * @param value The bytes for unknownTasks to set.
-     * @return This builder for chaining.
-     */
-    public Builder setUnknownTasksBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      unknownTasks_ = value;
-      bitField0_ |= 0x00000002;
+      unknownTasks_ = 0;
       onChanged();
       return this;
     }
@@ -1012,7 +969,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object configVersion_ = "";
     /**
      * <pre>
-     * Which configuration this is: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 3;</code>
@@ -1032,7 +989,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration this is: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 3;</code>
@@ -1053,7 +1010,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration this is: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 3;</code>
@@ -1070,7 +1027,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration this is: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 3;</code>
@@ -1084,7 +1041,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration this is: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 3;</code>

@@ -12,7 +12,7 @@ public interface ListTasksResponseOrBuilder extends
 
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -21,7 +21,7 @@ public interface ListTasksResponseOrBuilder extends
       getTasksList();
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -29,7 +29,7 @@ public interface ListTasksResponseOrBuilder extends
   ai.switchboard.v1.Task getTasks(int index);
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -37,7 +37,7 @@ public interface ListTasksResponseOrBuilder extends
   int getTasksCount();
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -46,7 +46,7 @@ public interface ListTasksResponseOrBuilder extends
       getTasksOrBuilderList();
   /**
    * <pre>
-   * Every task that the configuration names, sorted by name.
+   * Every task of the configuration, sorted by name.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Task tasks = 1;</code>
@@ -56,27 +56,26 @@ public interface ListTasksResponseOrBuilder extends
 
   /**
    * <pre>
-   * What happens to a task that is not named here: "default" or "refuse".
+   * How a call with a task that is not listed here is handled.
    * </pre>
    *
-   * <code>string unknown_tasks = 2;</code>
-   * @return The unknownTasks.
+   * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+   * @return The enum numeric value on the wire for unknownTasks.
    */
-  java.lang.String getUnknownTasks();
+  int getUnknownTasksValue();
   /**
    * <pre>
-   * What happens to a task that is not named here: "default" or "refuse".
+   * How a call with a task that is not listed here is handled.
    * </pre>
    *
-   * <code>string unknown_tasks = 2;</code>
-   * @return The bytes for unknownTasks.
+   * <code>.switchboard.v1.UnknownTasks unknown_tasks = 2;</code>
+   * @return The unknownTasks.
    */
-  com.google.protobuf.ByteString
-      getUnknownTasksBytes();
+  ai.switchboard.v1.UnknownTasks getUnknownTasks();
 
   /**
    * <pre>
-   * Which configuration this is: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 3;</code>
@@ -85,7 +84,7 @@ public interface ListTasksResponseOrBuilder extends
   java.lang.String getConfigVersion();
   /**
    * <pre>
-   * Which configuration this is: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 3;</code>

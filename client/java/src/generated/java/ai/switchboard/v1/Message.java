@@ -7,7 +7,18 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * One turn of the conversation.
+ * One turn of a conversation.
+ *
+ * The messages of this file have Bedrock's names in snake_case, so their protobuf JSON is Bedrock's own JSON.
+ * Two rules apply to all of them:
+ *
+ * - Absence: a field without `optional` is required by Bedrock and always sent, even when empty. An
+ * `optional` field, a message field or a repeated field that is not set is not sent.
+ * - Free JSON has two forms: a Struct or Value under Bedrock's name, so that a pasted Bedrock body parses,
+ * and exact JSON text under the name with the suffix `_json` or `_text`. Use the text form if large
+ * integers or the order of keys matter: numbers of a Struct are doubles, and a Struct does not keep the
+ * order of its keys. Replies always use the text form. A Struct is sent to Bedrock with sorted keys, so
+ * equal requests have equal bytes.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Message}
@@ -59,7 +70,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object role_ = "";
   /**
    * <pre>
-   * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+   * "user" or "assistant"; "system" for models that accept instructions between turns.
    * </pre>
    *
    * <code>string role = 1;</code>
@@ -80,7 +91,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+   * "user" or "assistant"; "system" for models that accept instructions between turns.
    * </pre>
    *
    * <code>string role = 1;</code>
@@ -106,7 +117,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.ContentBlock> content_;
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -117,7 +128,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -129,7 +140,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -140,7 +151,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -151,7 +162,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -342,7 +353,18 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One turn of the conversation.
+   * One turn of a conversation.
+   *
+   * The messages of this file have Bedrock's names in snake_case, so their protobuf JSON is Bedrock's own JSON.
+   * Two rules apply to all of them:
+   *
+   * - Absence: a field without `optional` is required by Bedrock and always sent, even when empty. An
+   * `optional` field, a message field or a repeated field that is not set is not sent.
+   * - Free JSON has two forms: a Struct or Value under Bedrock's name, so that a pasted Bedrock body parses,
+   * and exact JSON text under the name with the suffix `_json` or `_text`. Use the text form if large
+   * integers or the order of keys matter: numbers of a Struct are doubles, and a Struct does not keep the
+   * order of its keys. Replies always use the text form. A Struct is sent to Bedrock with sorted keys, so
+   * equal requests have equal bytes.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Message}
@@ -542,7 +564,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object role_ = "";
     /**
      * <pre>
-     * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+     * "user" or "assistant"; "system" for models that accept instructions between turns.
      * </pre>
      *
      * <code>string role = 1;</code>
@@ -562,7 +584,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+     * "user" or "assistant"; "system" for models that accept instructions between turns.
      * </pre>
      *
      * <code>string role = 1;</code>
@@ -583,7 +605,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+     * "user" or "assistant"; "system" for models that accept instructions between turns.
      * </pre>
      *
      * <code>string role = 1;</code>
@@ -600,7 +622,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+     * "user" or "assistant"; "system" for models that accept instructions between turns.
      * </pre>
      *
      * <code>string role = 1;</code>
@@ -614,7 +636,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+     * "user" or "assistant"; "system" for models that accept instructions between turns.
      * </pre>
      *
      * <code>string role = 1;</code>
@@ -645,7 +667,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -659,7 +681,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -673,7 +695,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -687,7 +709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -706,7 +728,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -724,7 +746,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -742,7 +764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -761,7 +783,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -779,7 +801,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -797,7 +819,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -816,7 +838,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -833,7 +855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -850,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -861,7 +883,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -875,7 +897,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -890,7 +912,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -901,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -913,7 +935,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is said, in order; at least one block.
+     * Content of the turn, in order; at least one block.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>

@@ -12,7 +12,7 @@ public interface MessageOrBuilder extends
 
   /**
    * <pre>
-   * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+   * "user" or "assistant"; "system" for models that accept instructions between turns.
    * </pre>
    *
    * <code>string role = 1;</code>
@@ -21,7 +21,7 @@ public interface MessageOrBuilder extends
   java.lang.String getRole();
   /**
    * <pre>
-   * Who speaks: "user" or "assistant"; "system" for models that accept instructions between turns.
+   * "user" or "assistant"; "system" for models that accept instructions between turns.
    * </pre>
    *
    * <code>string role = 1;</code>
@@ -32,7 +32,7 @@ public interface MessageOrBuilder extends
 
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -41,7 +41,7 @@ public interface MessageOrBuilder extends
       getContentList();
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -49,7 +49,7 @@ public interface MessageOrBuilder extends
   ai.switchboard.v1.ContentBlock getContent(int index);
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -57,7 +57,7 @@ public interface MessageOrBuilder extends
   int getContentCount();
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>
@@ -66,7 +66,7 @@ public interface MessageOrBuilder extends
       getContentOrBuilderList();
   /**
    * <pre>
-   * What is said, in order; at least one block.
+   * Content of the turn, in order; at least one block.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ContentBlock content = 2;</code>

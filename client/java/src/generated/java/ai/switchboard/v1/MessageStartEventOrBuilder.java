@@ -12,7 +12,7 @@ public interface MessageStartEventOrBuilder extends
 
   /**
    * <pre>
-   * Who speaks: "assistant".
+   * Role of the turn: "assistant".
    * </pre>
    *
    * <code>string role = 1;</code>
@@ -21,7 +21,7 @@ public interface MessageStartEventOrBuilder extends
   java.lang.String getRole();
   /**
    * <pre>
-   * Who speaks: "assistant".
+   * Role of the turn: "assistant".
    * </pre>
    *
    * <code>string role = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The turn ends.
+ * The turn is complete.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.MessageStopEvent}
@@ -60,7 +60,8 @@ private static final long serialVersionUID = 0L;
   private int stopReason_ = 0;
   /**
    * <pre>
-   * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -71,7 +72,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -87,7 +89,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object rawStopReason_ = "";
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 2;</code>
@@ -108,7 +110,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 2;</code>
@@ -134,7 +136,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object additionalModelResponseFieldsJson_ = "";
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -146,7 +148,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -167,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -375,7 +377,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The turn ends.
+   * The turn is complete.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.MessageStopEvent}
@@ -545,7 +547,8 @@ private static final long serialVersionUID = 0L;
     private int stopReason_ = 0;
     /**
      * <pre>
-     * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -556,7 +559,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -571,7 +575,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -584,7 +589,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -601,7 +607,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+     * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+     * for; see raw_stop_reason.
      * </pre>
      *
      * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -617,7 +624,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object rawStopReason_ = "";
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 2;</code>
@@ -637,7 +644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 2;</code>
@@ -658,7 +665,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 2;</code>
@@ -675,7 +682,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 2;</code>
@@ -689,7 +696,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The reason in Bedrock's own word, such as "end_turn".
+     * The stop reason exactly as Bedrock sent it, such as "end_turn".
      * </pre>
      *
      * <code>string raw_stop_reason = 2;</code>
@@ -709,7 +716,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object additionalModelResponseFieldsJson_ = "";
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -720,7 +727,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -740,7 +747,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -761,7 +768,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -778,7 +785,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -792,7 +799,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+     * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
      * </pre>
      *
      * <code>optional string additional_model_response_fields_json = 3;</code>

@@ -12,7 +12,8 @@ public interface MessageStopEventOrBuilder extends
 
   /**
    * <pre>
-   * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -21,7 +22,8 @@ public interface MessageStopEventOrBuilder extends
   int getStopReasonValue();
   /**
    * <pre>
-   * Why the model stopped. STOP_REASON_UNSPECIFIED: a reason newer than this contract; see raw_stop_reason.
+   * Why the model stopped. STOP_REASON_UNSPECIFIED: Bedrock gave a reason that this contract has no value
+   * for; see raw_stop_reason.
    * </pre>
    *
    * <code>.switchboard.v1.StopReason stop_reason = 1;</code>
@@ -31,7 +33,7 @@ public interface MessageStopEventOrBuilder extends
 
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 2;</code>
@@ -40,7 +42,7 @@ public interface MessageStopEventOrBuilder extends
   java.lang.String getRawStopReason();
   /**
    * <pre>
-   * The reason in Bedrock's own word, such as "end_turn".
+   * The stop reason exactly as Bedrock sent it, such as "end_turn".
    * </pre>
    *
    * <code>string raw_stop_reason = 2;</code>
@@ -51,7 +53,7 @@ public interface MessageStopEventOrBuilder extends
 
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -60,7 +62,7 @@ public interface MessageStopEventOrBuilder extends
   boolean hasAdditionalModelResponseFieldsJson();
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 3;</code>
@@ -69,7 +71,7 @@ public interface MessageStopEventOrBuilder extends
   java.lang.String getAdditionalModelResponseFieldsJson();
   /**
    * <pre>
-   * The fields asked for by additional_model_response_field_paths, as exact JSON text. Absent: none.
+   * Fields requested with additional_model_response_field_paths, as exact JSON text. Absent: none.
    * </pre>
    *
    * <code>optional string additional_model_response_fields_json = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How an attempt ended.
+ * Result of an attempt.
  * </pre>
  *
  * Protobuf enum {@code switchboard.v1.Outcome}
@@ -17,7 +17,7 @@ public enum Outcome
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
    * </pre>
    *
    * <code>OUTCOME_UNSPECIFIED = 0;</code>
@@ -33,7 +33,7 @@ public enum Outcome
   OUTCOME_OK(1),
   /**
    * <pre>
-   * Bedrock said slow down, or a quota is used up.
+   * Bedrock throttled the request, or a quota is exhausted.
    * </pre>
    *
    * <code>OUTCOME_THROTTLED = 2;</code>
@@ -41,7 +41,7 @@ public enum Outcome
   OUTCOME_THROTTLED(2),
   /**
    * <pre>
-   * A clock ran out: Bedrock's, the model's or one of ours.
+   * A timeout expired: Bedrock's, the model's or Switchboard's.
    * </pre>
    *
    * <code>OUTCOME_TIMEOUT = 3;</code>
@@ -49,7 +49,7 @@ public enum Outcome
   OUTCOME_TIMEOUT(3),
   /**
    * <pre>
-   * Bedrock could not be reached or could not serve.
+   * Bedrock could not be reached or could not serve the request.
    * </pre>
    *
    * <code>OUTCOME_UNAVAILABLE = 4;</code>
@@ -57,7 +57,7 @@ public enum Outcome
   OUTCOME_UNAVAILABLE(4),
   /**
    * <pre>
-   * The model failed while it worked.
+   * The model failed while it generated the answer.
    * </pre>
    *
    * <code>OUTCOME_MODEL_ERROR = 5;</code>
@@ -65,7 +65,7 @@ public enum Outcome
   OUTCOME_MODEL_ERROR(5),
   /**
    * <pre>
-   * Bedrock may not or cannot serve this model to us: access, name, credentials. Someone must mend the configuration.
+   * The model cannot be called with this configuration (access, id or credentials). An operator must fix it.
    * </pre>
    *
    * <code>OUTCOME_MISCONFIGURED = 6;</code>
@@ -73,7 +73,7 @@ public enum Outcome
   OUTCOME_MISCONFIGURED(6),
   /**
    * <pre>
-   * Bedrock refused the request itself; any model would.
+   * Bedrock rejected the request itself. Any model would reject it.
    * </pre>
    *
    * <code>OUTCOME_REJECTED = 7;</code>
@@ -81,7 +81,7 @@ public enum Outcome
   OUTCOME_REJECTED(7),
   /**
    * <pre>
-   * The model was not asked: it lacks what the request needs, or the reason says why it was passed over.
+   * The model was not called. The reason and unmet_requirement say why.
    * </pre>
    *
    * <code>OUTCOME_SKIPPED = 8;</code>
@@ -89,7 +89,8 @@ public enum Outcome
   OUTCOME_SKIPPED(8),
   /**
    * <pre>
-   * It was given up, through no fault of the model's: another one answered first, or the caller left.
+   * The attempt was abandoned through no fault of the model: another attempt answered first, or the caller
+   * cancelled.
    * </pre>
    *
    * <code>OUTCOME_CANCELLED = 9;</code>
@@ -109,7 +110,7 @@ public enum Outcome
   }
   /**
    * <pre>
-   * Newer than this contract.
+   * Not set. Treat a number that has no name here, from a newer server, as this value.
    * </pre>
    *
    * <code>OUTCOME_UNSPECIFIED = 0;</code>
@@ -125,7 +126,7 @@ public enum Outcome
   public static final int OUTCOME_OK_VALUE = 1;
   /**
    * <pre>
-   * Bedrock said slow down, or a quota is used up.
+   * Bedrock throttled the request, or a quota is exhausted.
    * </pre>
    *
    * <code>OUTCOME_THROTTLED = 2;</code>
@@ -133,7 +134,7 @@ public enum Outcome
   public static final int OUTCOME_THROTTLED_VALUE = 2;
   /**
    * <pre>
-   * A clock ran out: Bedrock's, the model's or one of ours.
+   * A timeout expired: Bedrock's, the model's or Switchboard's.
    * </pre>
    *
    * <code>OUTCOME_TIMEOUT = 3;</code>
@@ -141,7 +142,7 @@ public enum Outcome
   public static final int OUTCOME_TIMEOUT_VALUE = 3;
   /**
    * <pre>
-   * Bedrock could not be reached or could not serve.
+   * Bedrock could not be reached or could not serve the request.
    * </pre>
    *
    * <code>OUTCOME_UNAVAILABLE = 4;</code>
@@ -149,7 +150,7 @@ public enum Outcome
   public static final int OUTCOME_UNAVAILABLE_VALUE = 4;
   /**
    * <pre>
-   * The model failed while it worked.
+   * The model failed while it generated the answer.
    * </pre>
    *
    * <code>OUTCOME_MODEL_ERROR = 5;</code>
@@ -157,7 +158,7 @@ public enum Outcome
   public static final int OUTCOME_MODEL_ERROR_VALUE = 5;
   /**
    * <pre>
-   * Bedrock may not or cannot serve this model to us: access, name, credentials. Someone must mend the configuration.
+   * The model cannot be called with this configuration (access, id or credentials). An operator must fix it.
    * </pre>
    *
    * <code>OUTCOME_MISCONFIGURED = 6;</code>
@@ -165,7 +166,7 @@ public enum Outcome
   public static final int OUTCOME_MISCONFIGURED_VALUE = 6;
   /**
    * <pre>
-   * Bedrock refused the request itself; any model would.
+   * Bedrock rejected the request itself. Any model would reject it.
    * </pre>
    *
    * <code>OUTCOME_REJECTED = 7;</code>
@@ -173,7 +174,7 @@ public enum Outcome
   public static final int OUTCOME_REJECTED_VALUE = 7;
   /**
    * <pre>
-   * The model was not asked: it lacks what the request needs, or the reason says why it was passed over.
+   * The model was not called. The reason and unmet_requirement say why.
    * </pre>
    *
    * <code>OUTCOME_SKIPPED = 8;</code>
@@ -181,7 +182,8 @@ public enum Outcome
   public static final int OUTCOME_SKIPPED_VALUE = 8;
   /**
    * <pre>
-   * It was given up, through no fault of the model's: another one answered first, or the caller left.
+   * The attempt was abandoned through no fault of the model: another attempt answered first, or the caller
+   * cancelled.
    * </pre>
    *
    * <code>OUTCOME_CANCELLED = 9;</code>
@@ -253,7 +255,7 @@ public enum Outcome
   }
   public static com.google.protobuf.Descriptors.EnumDescriptor
       getDescriptor() {
-    return ai.switchboard.v1.RouteOuterClass.getDescriptor().getEnumType(0);
+    return ai.switchboard.v1.RouteOuterClass.getDescriptor().getEnumType(2);
   }
 
   private static final Outcome[] VALUES = values();

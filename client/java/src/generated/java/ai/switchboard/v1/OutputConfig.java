@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The form of the answer and the effort spent on it.
+ * Format of the answer and effort spent on it.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.OutputConfig}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.OutputFormat textFormat_;
   /**
    * <pre>
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -334,7 +334,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form of the answer and the effort spent on it.
+   * Format of the answer and effort spent on it.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.OutputConfig}
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.OutputFormat, ai.switchboard.v1.OutputFormat.Builder, ai.switchboard.v1.OutputFormatOrBuilder> textFormatBuilder_;
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -518,7 +518,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -551,7 +551,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -569,7 +569,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -594,7 +594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -611,7 +611,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -623,7 +623,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -638,7 +638,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The form. Absent: free text.
+     * Format of the answer. Absent: free text.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormat text_format = 1;</code>

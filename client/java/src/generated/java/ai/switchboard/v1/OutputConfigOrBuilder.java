@@ -12,7 +12,7 @@ public interface OutputConfigOrBuilder extends
 
   /**
    * <pre>
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -21,7 +21,7 @@ public interface OutputConfigOrBuilder extends
   boolean hasTextFormat();
   /**
    * <pre>
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormat text_format = 1;</code>
@@ -30,7 +30,7 @@ public interface OutputConfigOrBuilder extends
   ai.switchboard.v1.OutputFormat getTextFormat();
   /**
    * <pre>
-   * The form. Absent: free text.
+   * Format of the answer. Absent: free text.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormat text_format = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The form of the answer.
+ * Format of the answer.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.OutputFormat}
@@ -105,7 +105,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.OutputFormatStructure structure_;
   /**
    * <pre>
-   * The schema.
+   * Definition of the format.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -117,7 +117,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The schema.
+   * Definition of the format.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The schema.
+   * Definition of the format.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -317,7 +317,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The form of the answer.
+   * Format of the answer.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.OutputFormat}
@@ -581,7 +581,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.OutputFormatStructure, ai.switchboard.v1.OutputFormatStructure.Builder, ai.switchboard.v1.OutputFormatStructureOrBuilder> structureBuilder_;
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -592,7 +592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -607,7 +607,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -625,7 +625,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -643,7 +643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -668,7 +668,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -685,7 +685,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -697,7 +697,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -712,7 +712,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The schema.
+     * Definition of the format.
      * </pre>
      *
      * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>

@@ -32,7 +32,7 @@ public interface OutputFormatOrBuilder extends
 
   /**
    * <pre>
-   * The schema.
+   * Definition of the format.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -41,7 +41,7 @@ public interface OutputFormatOrBuilder extends
   boolean hasStructure();
   /**
    * <pre>
-   * The schema.
+   * Definition of the format.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>
@@ -50,7 +50,7 @@ public interface OutputFormatOrBuilder extends
   ai.switchboard.v1.OutputFormatStructure getStructure();
   /**
    * <pre>
-   * The schema.
+   * Definition of the format.
    * </pre>
    *
    * <code>.switchboard.v1.OutputFormatStructure structure = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What the answer must match.
+ * Structure that the answer must match.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.OutputFormatStructure}
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   public static final int JSON_SCHEMA_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema that the answer must match.
    * </pre>
    *
    * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema that the answer must match.
    * </pre>
    *
    * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema that the answer must match.
    * </pre>
    *
    * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -311,7 +311,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the answer must match.
+   * Structure that the answer must match.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.OutputFormatStructure}
@@ -485,7 +485,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.JsonSchemaDefinition, ai.switchboard.v1.JsonSchemaDefinition.Builder, ai.switchboard.v1.JsonSchemaDefinitionOrBuilder> jsonSchemaBuilder_;
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -497,7 +497,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -519,7 +519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -537,7 +537,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -555,7 +555,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -582,7 +582,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -605,7 +605,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -633,7 +633,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A JSON Schema.
+     * JSON Schema that the answer must match.
      * </pre>
      *
      * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>

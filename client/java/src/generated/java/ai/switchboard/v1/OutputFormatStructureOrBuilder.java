@@ -12,7 +12,7 @@ public interface OutputFormatStructureOrBuilder extends
 
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema that the answer must match.
    * </pre>
    *
    * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -21,7 +21,7 @@ public interface OutputFormatStructureOrBuilder extends
   boolean hasJsonSchema();
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema that the answer must match.
    * </pre>
    *
    * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>
@@ -30,7 +30,7 @@ public interface OutputFormatStructureOrBuilder extends
   ai.switchboard.v1.JsonSchemaDefinition getJsonSchema();
   /**
    * <pre>
-   * A JSON Schema.
+   * JSON Schema that the answer must match.
    * </pre>
    *
    * <code>.switchboard.v1.JsonSchemaDefinition json_schema = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Which form of the model serves.
+ * Latency optimization of the model.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.PerformanceConfiguration}
@@ -280,7 +280,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which form of the model serves.
+   * Latency optimization of the model.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.PerformanceConfiguration}

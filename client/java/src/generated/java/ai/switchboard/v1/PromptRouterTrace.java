@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a prompt router chose.
+ * Choice of a prompt router.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.PromptRouterTrace}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object invokedModelId_ = "";
   /**
    * <pre>
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string invoked_model_id = 1;</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string invoked_model_id = 1;</code>
@@ -92,7 +92,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string invoked_model_id = 1;</code>
@@ -280,7 +280,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a prompt router chose.
+   * Choice of a prompt router.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.PromptRouterTrace}
@@ -424,7 +424,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object invokedModelId_ = "";
     /**
      * <pre>
-     * The model that answered. Absent: not given.
+     * Id of the model that answered. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string invoked_model_id = 1;</code>
@@ -435,7 +435,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model that answered. Absent: not given.
+     * Id of the model that answered. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string invoked_model_id = 1;</code>
@@ -455,7 +455,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model that answered. Absent: not given.
+     * Id of the model that answered. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string invoked_model_id = 1;</code>
@@ -476,7 +476,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model that answered. Absent: not given.
+     * Id of the model that answered. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string invoked_model_id = 1;</code>
@@ -493,7 +493,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model that answered. Absent: not given.
+     * Id of the model that answered. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string invoked_model_id = 1;</code>
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model that answered. Absent: not given.
+     * Id of the model that answered. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string invoked_model_id = 1;</code>

@@ -12,7 +12,7 @@ public interface PromptRouterTraceOrBuilder extends
 
   /**
    * <pre>
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string invoked_model_id = 1;</code>
@@ -21,7 +21,7 @@ public interface PromptRouterTraceOrBuilder extends
   boolean hasInvokedModelId();
   /**
    * <pre>
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string invoked_model_id = 1;</code>
@@ -30,7 +30,7 @@ public interface PromptRouterTraceOrBuilder extends
   java.lang.String getInvokedModelId();
   /**
    * <pre>
-   * The model that answered. Absent: not given.
+   * Id of the model that answered. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string invoked_model_id = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The value of a prompt's variable.
+ * Value of one variable of a managed prompt.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.PromptVariableValues}
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Words.
+   * Text that replaces the variable.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -106,7 +106,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text that replaces the variable.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text that replaces the variable.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -327,7 +327,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The value of a prompt's variable.
+   * Value of one variable of a managed prompt.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.PromptVariableValues}
@@ -492,7 +492,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words.
+     * Text that replaces the variable.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text that replaces the variable.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -528,7 +528,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text that replaces the variable.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -553,7 +553,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text that replaces the variable.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -570,7 +570,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text that replaces the variable.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text that replaces the variable.
      * </pre>
      *
      * <code>string text = 1;</code>

@@ -12,7 +12,7 @@ public interface PromptVariableValuesOrBuilder extends
 
   /**
    * <pre>
-   * Words.
+   * Text that replaces the variable.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface PromptVariableValuesOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words.
+   * Text that replaces the variable.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface PromptVariableValuesOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Words.
+   * Text that replaces the variable.
    * </pre>
    *
    * <code>string text = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What the model thought before it answered.
+ * The model's reasoning.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ReasoningContentBlock}
@@ -99,7 +99,7 @@ private static final long serialVersionUID = 0L;
   public static final int REASONING_TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Readable, with the model's signature.
+   * Plain text with the model's signature.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -111,7 +111,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Readable, with the model's signature.
+   * Plain text with the model's signature.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -126,7 +126,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Readable, with the model's signature.
+   * Plain text with the model's signature.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   public static final int REDACTED_CONTENT_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of reasoning that this contract does not know yet: its exact JSON object.
+   * Kind of reasoning that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -182,7 +182,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of reasoning that this contract does not know yet: its exact JSON object.
+   * Kind of reasoning that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -205,7 +205,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of reasoning that this contract does not know yet: its exact JSON object.
+   * Kind of reasoning that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -435,7 +435,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What the model thought before it answered.
+   * The model's reasoning.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ReasoningContentBlock}
@@ -629,7 +629,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ReasoningTextBlock, ai.switchboard.v1.ReasoningTextBlock.Builder, ai.switchboard.v1.ReasoningTextBlockOrBuilder> reasoningTextBuilder_;
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -641,7 +641,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -681,7 +681,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -699,7 +699,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -726,7 +726,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -749,7 +749,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -759,7 +759,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -777,7 +777,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Readable, with the model's signature.
+     * Plain text with the model's signature.
      * </pre>
      *
      * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -803,7 +803,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -814,7 +814,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -828,7 +828,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -844,7 +844,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -861,7 +861,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -873,7 +873,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -897,7 +897,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -922,7 +922,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -939,7 +939,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -955,7 +955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of reasoning that this contract does not know yet: its exact JSON object.
+     * Kind of reasoning that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

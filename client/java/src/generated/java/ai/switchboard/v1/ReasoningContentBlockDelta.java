@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A piece of reasoning.
+ * Part of the model's reasoning.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ReasoningContentBlockDelta}
@@ -101,7 +101,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Words; may be empty.
+   * Plain text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -112,7 +112,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words; may be empty.
+   * Plain text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -135,7 +135,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words; may be empty.
+   * Plain text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -161,7 +161,7 @@ private static final long serialVersionUID = 0L;
   public static final int REDACTED_CONTENT_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -173,7 +173,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -190,7 +190,7 @@ private static final long serialVersionUID = 0L;
   public static final int SIGNATURE_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * The signature of the block; comes alone, after the words.
+   * Signature of the block. Sent alone, after the text.
    * </pre>
    *
    * <code>string signature = 3;</code>
@@ -201,7 +201,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The signature of the block; comes alone, after the words.
+   * Signature of the block. Sent alone, after the text.
    * </pre>
    *
    * <code>string signature = 3;</code>
@@ -224,7 +224,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The signature of the block; comes alone, after the words.
+   * Signature of the block. Sent alone, after the text.
    * </pre>
    *
    * <code>string signature = 3;</code>
@@ -250,7 +250,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -261,7 +261,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -284,7 +284,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -527,7 +527,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of reasoning.
+   * Part of the model's reasoning.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ReasoningContentBlockDelta}
@@ -723,7 +723,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words; may be empty.
+     * Plain text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -735,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Plain text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -759,7 +759,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Plain text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -784,7 +784,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Plain text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -801,7 +801,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Plain text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -817,7 +817,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words; may be empty.
+     * Plain text; may be empty.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -836,7 +836,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -847,7 +847,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -861,7 +861,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -877,7 +877,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Encrypted by the model's maker.
+     * Reasoning that the provider encrypted.
      * </pre>
      *
      * <code>bytes redacted_content = 2;</code>
@@ -894,7 +894,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      * </pre>
      *
      * <code>string signature = 3;</code>
@@ -906,7 +906,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      * </pre>
      *
      * <code>string signature = 3;</code>
@@ -930,7 +930,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      * </pre>
      *
      * <code>string signature = 3;</code>
@@ -955,7 +955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      * </pre>
      *
      * <code>string signature = 3;</code>
@@ -972,7 +972,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      * </pre>
      *
      * <code>string signature = 3;</code>
@@ -988,7 +988,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The signature of the block; comes alone, after the words.
+     * Signature of the block. Sent alone, after the text.
      * </pre>
      *
      * <code>string signature = 3;</code>
@@ -1007,7 +1007,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1019,7 +1019,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1043,7 +1043,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1068,7 +1068,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1085,7 +1085,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -1101,7 +1101,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of piece that this contract does not know yet: its exact JSON object.
+     * Kind of delta that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

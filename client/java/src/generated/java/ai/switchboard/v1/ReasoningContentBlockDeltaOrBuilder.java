@@ -12,7 +12,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * Words; may be empty.
+   * Plain text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words; may be empty.
+   * Plain text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Words; may be empty.
+   * Plain text; may be empty.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -41,7 +41,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -50,7 +50,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   boolean hasRedactedContent();
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -60,7 +60,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * The signature of the block; comes alone, after the words.
+   * Signature of the block. Sent alone, after the text.
    * </pre>
    *
    * <code>string signature = 3;</code>
@@ -69,7 +69,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   boolean hasSignature();
   /**
    * <pre>
-   * The signature of the block; comes alone, after the words.
+   * Signature of the block. Sent alone, after the text.
    * </pre>
    *
    * <code>string signature = 3;</code>
@@ -78,7 +78,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   java.lang.String getSignature();
   /**
    * <pre>
-   * The signature of the block; comes alone, after the words.
+   * Signature of the block. Sent alone, after the text.
    * </pre>
    *
    * <code>string signature = 3;</code>
@@ -89,7 +89,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -98,7 +98,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -107,7 +107,7 @@ public interface ReasoningContentBlockDeltaOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of piece that this contract does not know yet: its exact JSON object.
+   * Kind of delta that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

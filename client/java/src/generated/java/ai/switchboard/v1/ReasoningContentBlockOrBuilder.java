@@ -12,7 +12,7 @@ public interface ReasoningContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Readable, with the model's signature.
+   * Plain text with the model's signature.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -21,7 +21,7 @@ public interface ReasoningContentBlockOrBuilder extends
   boolean hasReasoningText();
   /**
    * <pre>
-   * Readable, with the model's signature.
+   * Plain text with the model's signature.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -30,7 +30,7 @@ public interface ReasoningContentBlockOrBuilder extends
   ai.switchboard.v1.ReasoningTextBlock getReasoningText();
   /**
    * <pre>
-   * Readable, with the model's signature.
+   * Plain text with the model's signature.
    * </pre>
    *
    * <code>.switchboard.v1.ReasoningTextBlock reasoning_text = 1;</code>
@@ -39,7 +39,7 @@ public interface ReasoningContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -48,7 +48,7 @@ public interface ReasoningContentBlockOrBuilder extends
   boolean hasRedactedContent();
   /**
    * <pre>
-   * Encrypted by the model's maker.
+   * Reasoning that the provider encrypted.
    * </pre>
    *
    * <code>bytes redacted_content = 2;</code>
@@ -58,7 +58,7 @@ public interface ReasoningContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A kind of reasoning that this contract does not know yet: its exact JSON object.
+   * Kind of reasoning that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -67,7 +67,7 @@ public interface ReasoningContentBlockOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of reasoning that this contract does not know yet: its exact JSON object.
+   * Kind of reasoning that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -76,7 +76,7 @@ public interface ReasoningContentBlockOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of reasoning that this contract does not know yet: its exact JSON object.
+   * Kind of reasoning that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

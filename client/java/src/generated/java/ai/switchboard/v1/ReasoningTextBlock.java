@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Readable reasoning.
+ * Reasoning in plain text.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ReasoningTextBlock}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object text_ = "";
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -107,7 +107,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object signature_ = "";
   /**
    * <pre>
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    * </pre>
    *
    * <code>optional string signature = 2;</code>
@@ -119,7 +120,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    * </pre>
    *
    * <code>optional string signature = 2;</code>
@@ -140,7 +142,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    * </pre>
    *
    * <code>optional string signature = 2;</code>
@@ -338,7 +341,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Readable reasoning.
+   * Reasoning in plain text.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ReasoningTextBlock}
@@ -496,7 +499,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object text_ = "";
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -516,7 +519,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -537,7 +540,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -554,7 +557,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -568,7 +571,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The words.
+     * The text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -588,7 +591,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object signature_ = "";
     /**
      * <pre>
-     * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+     * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+     * not sign.
      * </pre>
      *
      * <code>optional string signature = 2;</code>
@@ -599,7 +603,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+     * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+     * not sign.
      * </pre>
      *
      * <code>optional string signature = 2;</code>
@@ -619,7 +624,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+     * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+     * not sign.
      * </pre>
      *
      * <code>optional string signature = 2;</code>
@@ -640,7 +646,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+     * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+     * not sign.
      * </pre>
      *
      * <code>optional string signature = 2;</code>
@@ -657,7 +664,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+     * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+     * not sign.
      * </pre>
      *
      * <code>optional string signature = 2;</code>
@@ -671,7 +679,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+     * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+     * not sign.
      * </pre>
      *
      * <code>optional string signature = 2;</code>

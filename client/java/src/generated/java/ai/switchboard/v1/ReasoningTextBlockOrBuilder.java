@@ -12,7 +12,7 @@ public interface ReasoningTextBlockOrBuilder extends
 
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface ReasoningTextBlockOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * The words.
+   * The text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -32,7 +32,8 @@ public interface ReasoningTextBlockOrBuilder extends
 
   /**
    * <pre>
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    * </pre>
    *
    * <code>optional string signature = 2;</code>
@@ -41,7 +42,8 @@ public interface ReasoningTextBlockOrBuilder extends
   boolean hasSignature();
   /**
    * <pre>
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    * </pre>
    *
    * <code>optional string signature = 2;</code>
@@ -50,7 +52,8 @@ public interface ReasoningTextBlockOrBuilder extends
   java.lang.String getSignature();
   /**
    * <pre>
-   * Proves that a model wrote them; only that model accepts it back. Absent: the model does not sign.
+   * Signature by which the model recognizes its own reasoning; other models reject it. Absent: the model does
+   * not sign.
    * </pre>
    *
    * <code>optional string signature = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What had been sent to the caller when a stream broke off: among the details of its status.
+ * What the caller had been sent when a stream broke. A detail of the error status.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Received}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private int contentBlocks_ = 0;
   /**
    * <pre>
-   * Blocks that had begun.
+   * Number of content blocks that had started.
    * </pre>
    *
    * <code>int32 content_blocks = 1;</code>
@@ -72,7 +72,7 @@ private static final long serialVersionUID = 0L;
   private long deltas_ = 0L;
   /**
    * <pre>
-   * Pieces of blocks.
+   * Number of content deltas.
    * </pre>
    *
    * <code>int64 deltas = 2;</code>
@@ -87,7 +87,7 @@ private static final long serialVersionUID = 0L;
   private long textBytes_ = 0L;
   /**
    * <pre>
-   * Words, reasoning and tools' arguments, as UTF-8, in bytes.
+   * Size of all text, reasoning and tool arguments, in bytes of UTF-8.
    * </pre>
    *
    * <code>int64 text_bytes = 3;</code>
@@ -103,8 +103,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object rawStopReason_ = "";
   /**
    * <pre>
-   * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-   * stopped.
+   * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+   * missing. Empty: the model had not stopped.
    * </pre>
    *
    * <code>string raw_stop_reason = 4;</code>
@@ -125,8 +125,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-   * stopped.
+   * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+   * missing. Empty: the model had not stopped.
    * </pre>
    *
    * <code>string raw_stop_reason = 4;</code>
@@ -344,7 +344,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What had been sent to the caller when a stream broke off: among the details of its status.
+   * What the caller had been sent when a stream broke. A detail of the error status.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Received}
@@ -521,7 +521,7 @@ private static final long serialVersionUID = 0L;
     private int contentBlocks_ ;
     /**
      * <pre>
-     * Blocks that had begun.
+     * Number of content blocks that had started.
      * </pre>
      *
      * <code>int32 content_blocks = 1;</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Blocks that had begun.
+     * Number of content blocks that had started.
      * </pre>
      *
      * <code>int32 content_blocks = 1;</code>
@@ -549,7 +549,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Blocks that had begun.
+     * Number of content blocks that had started.
      * </pre>
      *
      * <code>int32 content_blocks = 1;</code>
@@ -565,7 +565,7 @@ private static final long serialVersionUID = 0L;
     private long deltas_ ;
     /**
      * <pre>
-     * Pieces of blocks.
+     * Number of content deltas.
      * </pre>
      *
      * <code>int64 deltas = 2;</code>
@@ -577,7 +577,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pieces of blocks.
+     * Number of content deltas.
      * </pre>
      *
      * <code>int64 deltas = 2;</code>
@@ -593,7 +593,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Pieces of blocks.
+     * Number of content deltas.
      * </pre>
      *
      * <code>int64 deltas = 2;</code>
@@ -609,7 +609,7 @@ private static final long serialVersionUID = 0L;
     private long textBytes_ ;
     /**
      * <pre>
-     * Words, reasoning and tools' arguments, as UTF-8, in bytes.
+     * Size of all text, reasoning and tool arguments, in bytes of UTF-8.
      * </pre>
      *
      * <code>int64 text_bytes = 3;</code>
@@ -621,7 +621,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words, reasoning and tools' arguments, as UTF-8, in bytes.
+     * Size of all text, reasoning and tool arguments, in bytes of UTF-8.
      * </pre>
      *
      * <code>int64 text_bytes = 3;</code>
@@ -637,7 +637,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words, reasoning and tools' arguments, as UTF-8, in bytes.
+     * Size of all text, reasoning and tool arguments, in bytes of UTF-8.
      * </pre>
      *
      * <code>int64 text_bytes = 3;</code>
@@ -653,8 +653,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object rawStopReason_ = "";
     /**
      * <pre>
-     * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-     * stopped.
+     * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+     * missing. Empty: the model had not stopped.
      * </pre>
      *
      * <code>string raw_stop_reason = 4;</code>
@@ -674,8 +674,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-     * stopped.
+     * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+     * missing. Empty: the model had not stopped.
      * </pre>
      *
      * <code>string raw_stop_reason = 4;</code>
@@ -696,8 +696,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-     * stopped.
+     * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+     * missing. Empty: the model had not stopped.
      * </pre>
      *
      * <code>string raw_stop_reason = 4;</code>
@@ -714,8 +714,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-     * stopped.
+     * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+     * missing. Empty: the model had not stopped.
      * </pre>
      *
      * <code>string raw_stop_reason = 4;</code>
@@ -729,8 +729,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-     * stopped.
+     * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+     * missing. Empty: the model had not stopped.
      * </pre>
      *
      * <code>string raw_stop_reason = 4;</code>

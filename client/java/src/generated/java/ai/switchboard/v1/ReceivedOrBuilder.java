@@ -12,7 +12,7 @@ public interface ReceivedOrBuilder extends
 
   /**
    * <pre>
-   * Blocks that had begun.
+   * Number of content blocks that had started.
    * </pre>
    *
    * <code>int32 content_blocks = 1;</code>
@@ -22,7 +22,7 @@ public interface ReceivedOrBuilder extends
 
   /**
    * <pre>
-   * Pieces of blocks.
+   * Number of content deltas.
    * </pre>
    *
    * <code>int64 deltas = 2;</code>
@@ -32,7 +32,7 @@ public interface ReceivedOrBuilder extends
 
   /**
    * <pre>
-   * Words, reasoning and tools' arguments, as UTF-8, in bytes.
+   * Size of all text, reasoning and tool arguments, in bytes of UTF-8.
    * </pre>
    *
    * <code>int64 text_bytes = 3;</code>
@@ -42,8 +42,8 @@ public interface ReceivedOrBuilder extends
 
   /**
    * <pre>
-   * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-   * stopped.
+   * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+   * missing. Empty: the model had not stopped.
    * </pre>
    *
    * <code>string raw_stop_reason = 4;</code>
@@ -52,8 +52,8 @@ public interface ReceivedOrBuilder extends
   java.lang.String getRawStopReason();
   /**
    * <pre>
-   * Why the model stopped, in Bedrock's own word: the turn was whole, only its metadata was missing. Empty: it had not
-   * stopped.
+   * Why the model stopped, as Bedrock sent it. If set, the turn was complete and only the metadata was
+   * missing. Empty: the model had not stopped.
    * </pre>
    *
    * <code>string raw_stop_reason = 4;</code>

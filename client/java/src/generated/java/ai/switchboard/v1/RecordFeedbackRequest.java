@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * One judgement of one answer. At least one of thumb, score, label, comment and task_success is set.
+ * One judgement of one answer. At least one of thumb, score, label, comment and task_success must be set.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.RecordFeedbackRequest}
@@ -34,7 +34,7 @@ private static final long serialVersionUID = 0L;
   private RecordFeedbackRequest() {
     requestId_ = "";
     criterion_ = "";
-    thumb_ = "";
+    thumb_ = 0;
     label_ = "";
     comment_ = "";
   }
@@ -63,7 +63,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object requestId_ = "";
   /**
    * <pre>
-   * Whose answer: the request id of its Route.
+   * The judged answer: the request id of its Route.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -84,7 +84,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whose answer: the request id of its Route.
+   * The judged answer: the request id of its Route.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.Judge judge_;
   /**
    * <pre>
-   * Who judges.
+   * Source of the judgement.
    * </pre>
    *
    * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -121,7 +121,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who judges.
+   * Source of the judgement.
    * </pre>
    *
    * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who judges.
+   * Source of the judgement.
    * </pre>
    *
    * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -148,7 +148,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object criterion_ = "";
   /**
    * <pre>
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    * </pre>
    *
    * <code>optional string criterion = 3;</code>
@@ -160,7 +160,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    * </pre>
    *
    * <code>optional string criterion = 3;</code>
@@ -181,7 +181,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    * </pre>
    *
    * <code>optional string criterion = 3;</code>
@@ -203,69 +203,36 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int THUMB_FIELD_NUMBER = 4;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object thumb_ = "";
+  private int thumb_ = 0;
   /**
    * <pre>
-   * "up" or "down". Absent: none was given.
+   * Thumb up or down. THUMB_UNSPECIFIED: not given.
    * </pre>
    *
-   * <code>optional string thumb = 4;</code>
-   * @return Whether the thumb field is set.
+   * <code>.switchboard.v1.Thumb thumb = 4;</code>
+   * @return The enum numeric value on the wire for thumb.
    */
-  @java.lang.Override
-  public boolean hasThumb() {
-    return ((bitField0_ & 0x00000004) != 0);
+  @java.lang.Override public int getThumbValue() {
+    return thumb_;
   }
   /**
    * <pre>
-   * "up" or "down". Absent: none was given.
+   * Thumb up or down. THUMB_UNSPECIFIED: not given.
    * </pre>
    *
-   * <code>optional string thumb = 4;</code>
+   * <code>.switchboard.v1.Thumb thumb = 4;</code>
    * @return The thumb.
    */
-  @java.lang.Override
-  public java.lang.String getThumb() {
-    java.lang.Object ref = thumb_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      thumb_ = s;
-      return s;
-    }
-  }
-  /**
-   * <pre>
-   * "up" or "down". Absent: none was given.
-   * </pre>
-   *
-   * <code>optional string thumb = 4;</code>
-   * @return The bytes for thumb.
-   */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getThumbBytes() {
-    java.lang.Object ref = thumb_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      thumb_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.Thumb getThumb() {
+    ai.switchboard.v1.Thumb result = ai.switchboard.v1.Thumb.forNumber(thumb_);
+    return result == null ? ai.switchboard.v1.Thumb.UNRECOGNIZED : result;
   }
 
   public static final int SCORE_FIELD_NUMBER = 5;
   private ai.switchboard.v1.Score score_;
   /**
    * <pre>
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    * </pre>
    *
    * <code>.switchboard.v1.Score score = 5;</code>
@@ -273,11 +240,11 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasScore() {
-    return ((bitField0_ & 0x00000008) != 0);
+    return ((bitField0_ & 0x00000004) != 0);
   }
   /**
    * <pre>
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    * </pre>
    *
    * <code>.switchboard.v1.Score score = 5;</code>
@@ -289,7 +256,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    * </pre>
    *
    * <code>.switchboard.v1.Score score = 5;</code>
@@ -304,8 +271,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object label_ = "";
   /**
    * <pre>
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    * </pre>
    *
    * <code>optional string label = 6;</code>
@@ -313,12 +280,12 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasLabel() {
-    return ((bitField0_ & 0x00000010) != 0);
+    return ((bitField0_ & 0x00000008) != 0);
   }
   /**
    * <pre>
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    * </pre>
    *
    * <code>optional string label = 6;</code>
@@ -339,8 +306,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    * </pre>
    *
    * <code>optional string label = 6;</code>
@@ -366,7 +333,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object comment_ = "";
   /**
    * <pre>
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    * </pre>
    *
    * <code>optional string comment = 7;</code>
@@ -374,11 +342,12 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasComment() {
-    return ((bitField0_ & 0x00000020) != 0);
+    return ((bitField0_ & 0x00000010) != 0);
   }
   /**
    * <pre>
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    * </pre>
    *
    * <code>optional string comment = 7;</code>
@@ -399,7 +368,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    * </pre>
    *
    * <code>optional string comment = 7;</code>
@@ -424,7 +394,8 @@ private static final long serialVersionUID = 0L;
   private boolean taskSuccess_ = false;
   /**
    * <pre>
-   * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+   * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+   * ticket was closed. Absent: not known.
    * </pre>
    *
    * <code>optional bool task_success = 8;</code>
@@ -432,11 +403,12 @@ private static final long serialVersionUID = 0L;
    */
   @java.lang.Override
   public boolean hasTaskSuccess() {
-    return ((bitField0_ & 0x00000040) != 0);
+    return ((bitField0_ & 0x00000020) != 0);
   }
   /**
    * <pre>
-   * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+   * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+   * ticket was closed. Absent: not known.
    * </pre>
    *
    * <code>optional bool task_success = 8;</code>
@@ -470,19 +442,19 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 3, criterion_);
     }
-    if (((bitField0_ & 0x00000004) != 0)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 4, thumb_);
+    if (thumb_ != ai.switchboard.v1.Thumb.THUMB_UNSPECIFIED.getNumber()) {
+      output.writeEnum(4, thumb_);
     }
-    if (((bitField0_ & 0x00000008) != 0)) {
+    if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(5, getScore());
     }
-    if (((bitField0_ & 0x00000010) != 0)) {
+    if (((bitField0_ & 0x00000008) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 6, label_);
     }
-    if (((bitField0_ & 0x00000020) != 0)) {
+    if (((bitField0_ & 0x00000010) != 0)) {
       com.google.protobuf.GeneratedMessage.writeString(output, 7, comment_);
     }
-    if (((bitField0_ & 0x00000040) != 0)) {
+    if (((bitField0_ & 0x00000020) != 0)) {
       output.writeBool(8, taskSuccess_);
     }
     getUnknownFields().writeTo(output);
@@ -499,20 +471,21 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000002) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(3, criterion_);
     }
-    if (((bitField0_ & 0x00000004) != 0)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(4, thumb_);
+    if (thumb_ != ai.switchboard.v1.Thumb.THUMB_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(4, thumb_);
     }
-    if (((bitField0_ & 0x00000008) != 0)) {
+    if (((bitField0_ & 0x00000004) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(5, getScore());
     }
-    if (((bitField0_ & 0x00000010) != 0)) {
+    if (((bitField0_ & 0x00000008) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(6, label_);
     }
-    if (((bitField0_ & 0x00000020) != 0)) {
+    if (((bitField0_ & 0x00000010) != 0)) {
       size += com.google.protobuf.GeneratedMessage.computeStringSize(7, comment_);
     }
-    if (((bitField0_ & 0x00000040) != 0)) {
+    if (((bitField0_ & 0x00000020) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeBoolSize(8, taskSuccess_);
     }
@@ -552,11 +525,7 @@ private static final long serialVersionUID = 0L;
       if (!getCriterion()
           .equals(other.getCriterion())) return false;
     }
-    if (hasThumb() != other.hasThumb()) return false;
-    if (hasThumb()) {
-      if (!getThumb()
-          .equals(other.getThumb())) return false;
-    }
+    if (thumb_ != other.thumb_) return false;
     if (hasScore() != other.hasScore()) return false;
     if (hasScore()) {
       if (!getScore()
@@ -598,10 +567,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + CRITERION_FIELD_NUMBER;
       hash = (53 * hash) + getCriterion().hashCode();
     }
-    if (hasThumb()) {
-      hash = (37 * hash) + THUMB_FIELD_NUMBER;
-      hash = (53 * hash) + getThumb().hashCode();
-    }
+    hash = (37 * hash) + THUMB_FIELD_NUMBER;
+    hash = (53 * hash) + thumb_;
     if (hasScore()) {
       hash = (37 * hash) + SCORE_FIELD_NUMBER;
       hash = (53 * hash) + getScore().hashCode();
@@ -718,7 +685,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One judgement of one answer. At least one of thumb, score, label, comment and task_success is set.
+   * One judgement of one answer. At least one of thumb, score, label, comment and task_success must be set.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.RecordFeedbackRequest}
@@ -768,7 +735,7 @@ private static final long serialVersionUID = 0L;
         judgeBuilder_ = null;
       }
       criterion_ = "";
-      thumb_ = "";
+      thumb_ = 0;
       score_ = null;
       if (scoreBuilder_ != null) {
         scoreBuilder_.dispose();
@@ -826,25 +793,24 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000008) != 0)) {
         result.thumb_ = thumb_;
-        to_bitField0_ |= 0x00000004;
       }
       if (((from_bitField0_ & 0x00000010) != 0)) {
         result.score_ = scoreBuilder_ == null
             ? score_
             : scoreBuilder_.build();
-        to_bitField0_ |= 0x00000008;
+        to_bitField0_ |= 0x00000004;
       }
       if (((from_bitField0_ & 0x00000020) != 0)) {
         result.label_ = label_;
-        to_bitField0_ |= 0x00000010;
+        to_bitField0_ |= 0x00000008;
       }
       if (((from_bitField0_ & 0x00000040) != 0)) {
         result.comment_ = comment_;
-        to_bitField0_ |= 0x00000020;
+        to_bitField0_ |= 0x00000010;
       }
       if (((from_bitField0_ & 0x00000080) != 0)) {
         result.taskSuccess_ = taskSuccess_;
-        to_bitField0_ |= 0x00000040;
+        to_bitField0_ |= 0x00000020;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -874,10 +840,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000004;
         onChanged();
       }
-      if (other.hasThumb()) {
-        thumb_ = other.thumb_;
-        bitField0_ |= 0x00000008;
-        onChanged();
+      if (other.thumb_ != 0) {
+        setThumbValue(other.getThumbValue());
       }
       if (other.hasScore()) {
         mergeScore(other.getScore());
@@ -936,11 +900,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000004;
               break;
             } // case 26
-            case 34: {
-              thumb_ = input.readStringRequireUtf8();
+            case 32: {
+              thumb_ = input.readEnum();
               bitField0_ |= 0x00000008;
               break;
-            } // case 34
+            } // case 32
             case 42: {
               input.readMessage(
                   internalGetScoreFieldBuilder().getBuilder(),
@@ -983,7 +947,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object requestId_ = "";
     /**
      * <pre>
-     * Whose answer: the request id of its Route.
+     * The judged answer: the request id of its Route.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1003,7 +967,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose answer: the request id of its Route.
+     * The judged answer: the request id of its Route.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1024,7 +988,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose answer: the request id of its Route.
+     * The judged answer: the request id of its Route.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1041,7 +1005,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose answer: the request id of its Route.
+     * The judged answer: the request id of its Route.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1055,7 +1019,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whose answer: the request id of its Route.
+     * The judged answer: the request id of its Route.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1077,7 +1041,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Judge, ai.switchboard.v1.Judge.Builder, ai.switchboard.v1.JudgeOrBuilder> judgeBuilder_;
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1088,7 +1052,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1103,7 +1067,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1121,7 +1085,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1139,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1164,7 +1128,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1181,7 +1145,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1193,7 +1157,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1208,7 +1172,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Who judges.
+     * Source of the judgement.
      * </pre>
      *
      * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -1230,7 +1194,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object criterion_ = "";
     /**
      * <pre>
-     * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+     * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
      * </pre>
      *
      * <code>optional string criterion = 3;</code>
@@ -1241,7 +1205,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+     * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
      * </pre>
      *
      * <code>optional string criterion = 3;</code>
@@ -1261,7 +1225,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+     * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
      * </pre>
      *
      * <code>optional string criterion = 3;</code>
@@ -1282,7 +1246,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+     * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
      * </pre>
      *
      * <code>optional string criterion = 3;</code>
@@ -1299,7 +1263,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+     * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
      * </pre>
      *
      * <code>optional string criterion = 3;</code>
@@ -1313,7 +1277,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+     * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
      * </pre>
      *
      * <code>optional string criterion = 3;</code>
@@ -1330,71 +1294,28 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private java.lang.Object thumb_ = "";
+    private int thumb_ = 0;
     /**
      * <pre>
-     * "up" or "down". Absent: none was given.
+     * Thumb up or down. THUMB_UNSPECIFIED: not given.
      * </pre>
      *
-     * <code>optional string thumb = 4;</code>
-     * @return Whether the thumb field is set.
+     * <code>.switchboard.v1.Thumb thumb = 4;</code>
+     * @return The enum numeric value on the wire for thumb.
      */
-    public boolean hasThumb() {
-      return ((bitField0_ & 0x00000008) != 0);
+    @java.lang.Override public int getThumbValue() {
+      return thumb_;
     }
     /**
      * <pre>
-     * "up" or "down". Absent: none was given.
+     * Thumb up or down. THUMB_UNSPECIFIED: not given.
      * </pre>
      *
-     * <code>optional string thumb = 4;</code>
-     * @return The thumb.
-     */
-    public java.lang.String getThumb() {
-      java.lang.Object ref = thumb_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        thumb_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
-    }
-    /**
-     * <pre>
-     * "up" or "down". Absent: none was given.
-     * </pre>
-     *
-     * <code>optional string thumb = 4;</code>
-     * @return The bytes for thumb.
-     */
-    public com.google.protobuf.ByteString
-        getThumbBytes() {
-      java.lang.Object ref = thumb_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        thumb_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * "up" or "down". Absent: none was given.
-     * </pre>
-     *
-     * <code>optional string thumb = 4;</code>
-     * @param value The thumb to set.
+     * <code>.switchboard.v1.Thumb thumb = 4;</code>
+     * @param value The enum numeric value on the wire for thumb to set.
      * @return This builder for chaining.
      */
-    public Builder setThumb(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setThumbValue(int value) {
       thumb_ = value;
       bitField0_ |= 0x00000008;
       onChanged();
@@ -1402,33 +1323,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "up" or "down". Absent: none was given.
+     * Thumb up or down. THUMB_UNSPECIFIED: not given.
      * </pre>
      *
-     * <code>optional string thumb = 4;</code>
+     * <code>.switchboard.v1.Thumb thumb = 4;</code>
+     * @return The thumb.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.Thumb getThumb() {
+      ai.switchboard.v1.Thumb result = ai.switchboard.v1.Thumb.forNumber(thumb_);
+      return result == null ? ai.switchboard.v1.Thumb.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Thumb up or down. THUMB_UNSPECIFIED: not given.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Thumb thumb = 4;</code>
+     * @param value The thumb to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setThumb(ai.switchboard.v1.Thumb value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000008;
+      thumb_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Thumb up or down. THUMB_UNSPECIFIED: not given.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Thumb thumb = 4;</code>
      * @return This builder for chaining.
      */
     public Builder clearThumb() {
-      thumb_ = getDefaultInstance().getThumb();
       bitField0_ = (bitField0_ & ~0x00000008);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * "up" or "down". Absent: none was given.
-     * </pre>
-     *
-     * <code>optional string thumb = 4;</code>
-     * @param value The bytes for thumb to set.
-     * @return This builder for chaining.
-     */
-    public Builder setThumbBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      thumb_ = value;
-      bitField0_ |= 0x00000008;
+      thumb_ = 0;
       onChanged();
       return this;
     }
@@ -1438,7 +1371,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.Score, ai.switchboard.v1.Score.Builder, ai.switchboard.v1.ScoreOrBuilder> scoreBuilder_;
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1449,7 +1382,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1464,7 +1397,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1482,7 +1415,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1500,7 +1433,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1525,7 +1458,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1542,7 +1475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1554,7 +1487,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1569,7 +1502,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Points on a scale. Absent: none were given.
+     * Score on a scale. Absent: not given.
      * </pre>
      *
      * <code>.switchboard.v1.Score score = 5;</code>
@@ -1591,8 +1524,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object label_ = "";
     /**
      * <pre>
-     * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-     * sentence, never anything of the conversation. Absent: none was given.
+     * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+     * set of words, and never text of the conversation. Absent: not given.
      * </pre>
      *
      * <code>optional string label = 6;</code>
@@ -1603,8 +1536,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-     * sentence, never anything of the conversation. Absent: none was given.
+     * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+     * set of words, and never text of the conversation. Absent: not given.
      * </pre>
      *
      * <code>optional string label = 6;</code>
@@ -1624,8 +1557,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-     * sentence, never anything of the conversation. Absent: none was given.
+     * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+     * set of words, and never text of the conversation. Absent: not given.
      * </pre>
      *
      * <code>optional string label = 6;</code>
@@ -1646,8 +1579,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-     * sentence, never anything of the conversation. Absent: none was given.
+     * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+     * set of words, and never text of the conversation. Absent: not given.
      * </pre>
      *
      * <code>optional string label = 6;</code>
@@ -1664,8 +1597,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-     * sentence, never anything of the conversation. Absent: none was given.
+     * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+     * set of words, and never text of the conversation. Absent: not given.
      * </pre>
      *
      * <code>optional string label = 6;</code>
@@ -1679,8 +1612,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-     * sentence, never anything of the conversation. Absent: none was given.
+     * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+     * set of words, and never text of the conversation. Absent: not given.
      * </pre>
      *
      * <code>optional string label = 6;</code>
@@ -1700,7 +1633,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object comment_ = "";
     /**
      * <pre>
-     * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+     * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+     * to telemetry only if the configuration enables content capture. Absent: not given.
      * </pre>
      *
      * <code>optional string comment = 7;</code>
@@ -1711,7 +1645,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+     * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+     * to telemetry only if the configuration enables content capture. Absent: not given.
      * </pre>
      *
      * <code>optional string comment = 7;</code>
@@ -1731,7 +1666,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+     * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+     * to telemetry only if the configuration enables content capture. Absent: not given.
      * </pre>
      *
      * <code>optional string comment = 7;</code>
@@ -1752,7 +1688,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+     * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+     * to telemetry only if the configuration enables content capture. Absent: not given.
      * </pre>
      *
      * <code>optional string comment = 7;</code>
@@ -1769,7 +1706,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+     * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+     * to telemetry only if the configuration enables content capture. Absent: not given.
      * </pre>
      *
      * <code>optional string comment = 7;</code>
@@ -1783,7 +1721,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+     * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+     * to telemetry only if the configuration enables content capture. Absent: not given.
      * </pre>
      *
      * <code>optional string comment = 7;</code>
@@ -1803,7 +1742,8 @@ private static final long serialVersionUID = 0L;
     private boolean taskSuccess_ ;
     /**
      * <pre>
-     * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+     * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+     * ticket was closed. Absent: not known.
      * </pre>
      *
      * <code>optional bool task_success = 8;</code>
@@ -1815,7 +1755,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+     * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+     * ticket was closed. Absent: not known.
      * </pre>
      *
      * <code>optional bool task_success = 8;</code>
@@ -1827,7 +1768,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+     * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+     * ticket was closed. Absent: not known.
      * </pre>
      *
      * <code>optional bool task_success = 8;</code>
@@ -1843,7 +1785,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+     * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+     * ticket was closed. Absent: not known.
      * </pre>
      *
      * <code>optional bool task_success = 8;</code>

@@ -12,7 +12,7 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * Whose answer: the request id of its Route.
+   * The judged answer: the request id of its Route.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -21,7 +21,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   java.lang.String getRequestId();
   /**
    * <pre>
-   * Whose answer: the request id of its Route.
+   * The judged answer: the request id of its Route.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -32,7 +32,7 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * Who judges.
+   * Source of the judgement.
    * </pre>
    *
    * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -41,7 +41,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   boolean hasJudge();
   /**
    * <pre>
-   * Who judges.
+   * Source of the judgement.
    * </pre>
    *
    * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -50,7 +50,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   ai.switchboard.v1.Judge getJudge();
   /**
    * <pre>
-   * Who judges.
+   * Source of the judgement.
    * </pre>
    *
    * <code>.switchboard.v1.Judge judge = 2;</code>
@@ -59,7 +59,7 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    * </pre>
    *
    * <code>optional string criterion = 3;</code>
@@ -68,7 +68,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   boolean hasCriterion();
   /**
    * <pre>
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    * </pre>
    *
    * <code>optional string criterion = 3;</code>
@@ -77,7 +77,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   java.lang.String getCriterion();
   /**
    * <pre>
-   * What is judged, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
+   * Judged quality, such as "helpfulness" or "faithfulness": 1 to 64 of [a-zA-Z0-9_.-]. Absent: "overall".
    * </pre>
    *
    * <code>optional string criterion = 3;</code>
@@ -88,36 +88,26 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * "up" or "down". Absent: none was given.
+   * Thumb up or down. THUMB_UNSPECIFIED: not given.
    * </pre>
    *
-   * <code>optional string thumb = 4;</code>
-   * @return Whether the thumb field is set.
+   * <code>.switchboard.v1.Thumb thumb = 4;</code>
+   * @return The enum numeric value on the wire for thumb.
    */
-  boolean hasThumb();
+  int getThumbValue();
   /**
    * <pre>
-   * "up" or "down". Absent: none was given.
+   * Thumb up or down. THUMB_UNSPECIFIED: not given.
    * </pre>
    *
-   * <code>optional string thumb = 4;</code>
+   * <code>.switchboard.v1.Thumb thumb = 4;</code>
    * @return The thumb.
    */
-  java.lang.String getThumb();
-  /**
-   * <pre>
-   * "up" or "down". Absent: none was given.
-   * </pre>
-   *
-   * <code>optional string thumb = 4;</code>
-   * @return The bytes for thumb.
-   */
-  com.google.protobuf.ByteString
-      getThumbBytes();
+  ai.switchboard.v1.Thumb getThumb();
 
   /**
    * <pre>
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    * </pre>
    *
    * <code>.switchboard.v1.Score score = 5;</code>
@@ -126,7 +116,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   boolean hasScore();
   /**
    * <pre>
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    * </pre>
    *
    * <code>.switchboard.v1.Score score = 5;</code>
@@ -135,7 +125,7 @@ public interface RecordFeedbackRequestOrBuilder extends
   ai.switchboard.v1.Score getScore();
   /**
    * <pre>
-   * Points on a scale. Absent: none were given.
+   * Score on a scale. Absent: not given.
    * </pre>
    *
    * <code>.switchboard.v1.Score score = 5;</code>
@@ -144,8 +134,8 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    * </pre>
    *
    * <code>optional string label = 6;</code>
@@ -154,8 +144,8 @@ public interface RecordFeedbackRequestOrBuilder extends
   boolean hasLabel();
   /**
    * <pre>
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    * </pre>
    *
    * <code>optional string label = 6;</code>
@@ -164,8 +154,8 @@ public interface RecordFeedbackRequestOrBuilder extends
   java.lang.String getLabel();
   /**
    * <pre>
-   * One of a few words, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes an attribute of metrics: never a
-   * sentence, never anything of the conversation. Absent: none was given.
+   * Category, such as "relevant": 1 to 64 of [a-zA-Z0-9_.-]. It becomes a metric attribute: use a small fixed
+   * set of words, and never text of the conversation. Absent: not given.
    * </pre>
    *
    * <code>optional string label = 6;</code>
@@ -176,7 +166,8 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    * </pre>
    *
    * <code>optional string comment = 7;</code>
@@ -185,7 +176,8 @@ public interface RecordFeedbackRequestOrBuilder extends
   boolean hasComment();
   /**
    * <pre>
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    * </pre>
    *
    * <code>optional string comment = 7;</code>
@@ -194,7 +186,8 @@ public interface RecordFeedbackRequestOrBuilder extends
   java.lang.String getComment();
   /**
    * <pre>
-   * Why, in words; at most 4000 characters. It is kept and goes into telemetry, never into the log. Absent: not said.
+   * Explanation; at most 4000 characters. It is stored with the judgement, never written to the log, and sent
+   * to telemetry only if the configuration enables content capture. Absent: not given.
    * </pre>
    *
    * <code>optional string comment = 7;</code>
@@ -205,7 +198,8 @@ public interface RecordFeedbackRequestOrBuilder extends
 
   /**
    * <pre>
-   * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+   * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+   * ticket was closed. Absent: not known.
    * </pre>
    *
    * <code>optional bool task_success = 8;</code>
@@ -214,7 +208,8 @@ public interface RecordFeedbackRequestOrBuilder extends
   boolean hasTaskSuccess();
   /**
    * <pre>
-   * Whether the work that the answer was for succeeded: the code compiled, the ticket was closed. Absent: not known.
+   * Whether the work that the answer was used for succeeded, for example because the code compiled or the
+   * ticket was closed. Absent: not known.
    * </pre>
    *
    * <code>optional bool task_success = 8;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What was recorded.
+ * Confirmation of recorded feedback.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.RecordFeedbackResponse}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private boolean replaced_ = false;
   /**
    * <pre>
-   * True: this judge had judged this criterion before, which is gone now.
+   * True if the judgement replaced an earlier one by the same judge for the same criterion.
    * </pre>
    *
    * <code>bool replaced = 1;</code>
@@ -75,7 +75,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * The task of the call, as resolved.
+   * Resolved task of the call.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -96,7 +96,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The task of the call, as resolved.
+   * Resolved task of the call.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -122,7 +122,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object modelId_ = "";
   /**
    * <pre>
-   * The model id that answered.
+   * Id of the model that answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model id that answered.
+   * Id of the model that answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -169,7 +169,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object variant_ = "";
   /**
    * <pre>
-   * The rollout variant. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants.
    * </pre>
    *
    * <code>string variant = 4;</code>
@@ -190,7 +190,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rollout variant. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants.
    * </pre>
    *
    * <code>string variant = 4;</code>
@@ -405,7 +405,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was recorded.
+   * Confirmation of recorded feedback.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.RecordFeedbackResponse}
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     private boolean replaced_ ;
     /**
      * <pre>
-     * True: this judge had judged this criterion before, which is gone now.
+     * True if the judgement replaced an earlier one by the same judge for the same criterion.
      * </pre>
      *
      * <code>bool replaced = 1;</code>
@@ -598,7 +598,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: this judge had judged this criterion before, which is gone now.
+     * True if the judgement replaced an earlier one by the same judge for the same criterion.
      * </pre>
      *
      * <code>bool replaced = 1;</code>
@@ -614,7 +614,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: this judge had judged this criterion before, which is gone now.
+     * True if the judgement replaced an earlier one by the same judge for the same criterion.
      * </pre>
      *
      * <code>bool replaced = 1;</code>
@@ -630,7 +630,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * The task of the call, as resolved.
+     * Resolved task of the call.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -650,7 +650,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task of the call, as resolved.
+     * Resolved task of the call.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -671,7 +671,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task of the call, as resolved.
+     * Resolved task of the call.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -688,7 +688,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task of the call, as resolved.
+     * Resolved task of the call.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -702,7 +702,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task of the call, as resolved.
+     * Resolved task of the call.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -722,7 +722,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object modelId_ = "";
     /**
      * <pre>
-     * The model id that answered.
+     * Id of the model that answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -742,7 +742,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that answered.
+     * Id of the model that answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -763,7 +763,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that answered.
+     * Id of the model that answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -780,7 +780,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that answered.
+     * Id of the model that answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -794,7 +794,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that answered.
+     * Id of the model that answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -814,7 +814,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object variant_ = "";
     /**
      * <pre>
-     * The rollout variant. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants.
      * </pre>
      *
      * <code>string variant = 4;</code>
@@ -834,7 +834,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants.
      * </pre>
      *
      * <code>string variant = 4;</code>
@@ -855,7 +855,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants.
      * </pre>
      *
      * <code>string variant = 4;</code>
@@ -872,7 +872,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants.
      * </pre>
      *
      * <code>string variant = 4;</code>
@@ -886,7 +886,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants.
      * </pre>
      *
      * <code>string variant = 4;</code>

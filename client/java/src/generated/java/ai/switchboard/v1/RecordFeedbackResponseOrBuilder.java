@@ -12,7 +12,7 @@ public interface RecordFeedbackResponseOrBuilder extends
 
   /**
    * <pre>
-   * True: this judge had judged this criterion before, which is gone now.
+   * True if the judgement replaced an earlier one by the same judge for the same criterion.
    * </pre>
    *
    * <code>bool replaced = 1;</code>
@@ -22,7 +22,7 @@ public interface RecordFeedbackResponseOrBuilder extends
 
   /**
    * <pre>
-   * The task of the call, as resolved.
+   * Resolved task of the call.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -31,7 +31,7 @@ public interface RecordFeedbackResponseOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * The task of the call, as resolved.
+   * Resolved task of the call.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -42,7 +42,7 @@ public interface RecordFeedbackResponseOrBuilder extends
 
   /**
    * <pre>
-   * The model id that answered.
+   * Id of the model that answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -51,7 +51,7 @@ public interface RecordFeedbackResponseOrBuilder extends
   java.lang.String getModelId();
   /**
    * <pre>
-   * The model id that answered.
+   * Id of the model that answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -62,7 +62,7 @@ public interface RecordFeedbackResponseOrBuilder extends
 
   /**
    * <pre>
-   * The rollout variant. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants.
    * </pre>
    *
    * <code>string variant = 4;</code>
@@ -71,7 +71,7 @@ public interface RecordFeedbackResponseOrBuilder extends
   java.lang.String getVariant();
   /**
    * <pre>
-   * The rollout variant. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants.
    * </pre>
    *
    * <code>string variant = 4;</code>

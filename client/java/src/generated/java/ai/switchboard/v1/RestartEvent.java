@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Forget what you received: another model starts over.
+ * Tells the caller to discard everything received so far: another model starts from the beginning.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.RestartEvent}
@@ -32,7 +32,7 @@ private static final long serialVersionUID = 0L;
     super(builder);
   }
   private RestartEvent() {
-    reason_ = "";
+    reason_ = 0;
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -54,50 +54,29 @@ private static final long serialVersionUID = 0L;
   }
 
   public static final int REASON_FIELD_NUMBER = 1;
-  @SuppressWarnings("serial")
-  private volatile java.lang.Object reason_ = "";
+  private int reason_ = 0;
   /**
    * <pre>
-   * Why the first model's answer was given up: an ErrorReason without its prefix.
+   * Why the previous model's answer was abandoned.
    * </pre>
    *
-   * <code>string reason = 1;</code>
-   * @return The reason.
+   * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+   * @return The enum numeric value on the wire for reason.
    */
-  @java.lang.Override
-  public java.lang.String getReason() {
-    java.lang.Object ref = reason_;
-    if (ref instanceof java.lang.String) {
-      return (java.lang.String) ref;
-    } else {
-      com.google.protobuf.ByteString bs = 
-          (com.google.protobuf.ByteString) ref;
-      java.lang.String s = bs.toStringUtf8();
-      reason_ = s;
-      return s;
-    }
+  @java.lang.Override public int getReasonValue() {
+    return reason_;
   }
   /**
    * <pre>
-   * Why the first model's answer was given up: an ErrorReason without its prefix.
+   * Why the previous model's answer was abandoned.
    * </pre>
    *
-   * <code>string reason = 1;</code>
-   * @return The bytes for reason.
+   * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+   * @return The reason.
    */
-  @java.lang.Override
-  public com.google.protobuf.ByteString
-      getReasonBytes() {
-    java.lang.Object ref = reason_;
-    if (ref instanceof java.lang.String) {
-      com.google.protobuf.ByteString b = 
-          com.google.protobuf.ByteString.copyFromUtf8(
-              (java.lang.String) ref);
-      reason_ = b;
-      return b;
-    } else {
-      return (com.google.protobuf.ByteString) ref;
-    }
+  @java.lang.Override public ai.switchboard.v1.ErrorReason getReason() {
+    ai.switchboard.v1.ErrorReason result = ai.switchboard.v1.ErrorReason.forNumber(reason_);
+    return result == null ? ai.switchboard.v1.ErrorReason.UNRECOGNIZED : result;
   }
 
   private byte memoizedIsInitialized = -1;
@@ -114,15 +93,16 @@ private static final long serialVersionUID = 0L;
   @java.lang.Override
   public void writeTo(com.google.protobuf.CodedOutputStream output)
                       throws java.io.IOException {
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(reason_)) {
-      com.google.protobuf.GeneratedMessage.writeString(output, 1, reason_);
+    if (reason_ != ai.switchboard.v1.ErrorReason.ERROR_REASON_UNSPECIFIED.getNumber()) {
+      output.writeEnum(1, reason_);
     }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
     int size = 0;
-    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(reason_)) {
-      size += com.google.protobuf.GeneratedMessage.computeStringSize(1, reason_);
+    if (reason_ != ai.switchboard.v1.ErrorReason.ERROR_REASON_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(1, reason_);
     }
     return size;
   }
@@ -148,8 +128,7 @@ private static final long serialVersionUID = 0L;
     }
     ai.switchboard.v1.RestartEvent other = (ai.switchboard.v1.RestartEvent) obj;
 
-    if (!getReason()
-        .equals(other.getReason())) return false;
+    if (reason_ != other.reason_) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -162,7 +141,7 @@ private static final long serialVersionUID = 0L;
     int hash = 41;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + REASON_FIELD_NUMBER;
-    hash = (53 * hash) + getReason().hashCode();
+    hash = (53 * hash) + reason_;
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -262,7 +241,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Forget what you received: another model starts over.
+   * Tells the caller to discard everything received so far: another model starts from the beginning.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.RestartEvent}
@@ -298,7 +277,7 @@ private static final long serialVersionUID = 0L;
     public Builder clear() {
       super.clear();
       bitField0_ = 0;
-      reason_ = "";
+      reason_ = 0;
       return this;
     }
 
@@ -349,10 +328,8 @@ private static final long serialVersionUID = 0L;
 
     public Builder mergeFrom(ai.switchboard.v1.RestartEvent other) {
       if (other == ai.switchboard.v1.RestartEvent.getDefaultInstance()) return this;
-      if (!other.getReason().isEmpty()) {
-        reason_ = other.reason_;
-        bitField0_ |= 0x00000001;
-        onChanged();
+      if (other.reason_ != 0) {
+        setReasonValue(other.getReasonValue());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -378,11 +355,11 @@ private static final long serialVersionUID = 0L;
             case 0:
               done = true;
               break;
-            case 10: {
-              reason_ = input.readStringRequireUtf8();
+            case 8: {
+              reason_ = input.readEnum();
               bitField0_ |= 0x00000001;
               break;
-            } // case 10
+            } // case 8
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -400,60 +377,28 @@ private static final long serialVersionUID = 0L;
     }
     private int bitField0_;
 
-    private java.lang.Object reason_ = "";
+    private int reason_ = 0;
     /**
      * <pre>
-     * Why the first model's answer was given up: an ErrorReason without its prefix.
+     * Why the previous model's answer was abandoned.
      * </pre>
      *
-     * <code>string reason = 1;</code>
-     * @return The reason.
+     * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+     * @return The enum numeric value on the wire for reason.
      */
-    public java.lang.String getReason() {
-      java.lang.Object ref = reason_;
-      if (!(ref instanceof java.lang.String)) {
-        com.google.protobuf.ByteString bs =
-            (com.google.protobuf.ByteString) ref;
-        java.lang.String s = bs.toStringUtf8();
-        reason_ = s;
-        return s;
-      } else {
-        return (java.lang.String) ref;
-      }
+    @java.lang.Override public int getReasonValue() {
+      return reason_;
     }
     /**
      * <pre>
-     * Why the first model's answer was given up: an ErrorReason without its prefix.
+     * Why the previous model's answer was abandoned.
      * </pre>
      *
-     * <code>string reason = 1;</code>
-     * @return The bytes for reason.
-     */
-    public com.google.protobuf.ByteString
-        getReasonBytes() {
-      java.lang.Object ref = reason_;
-      if (ref instanceof String) {
-        com.google.protobuf.ByteString b = 
-            com.google.protobuf.ByteString.copyFromUtf8(
-                (java.lang.String) ref);
-        reason_ = b;
-        return b;
-      } else {
-        return (com.google.protobuf.ByteString) ref;
-      }
-    }
-    /**
-     * <pre>
-     * Why the first model's answer was given up: an ErrorReason without its prefix.
-     * </pre>
-     *
-     * <code>string reason = 1;</code>
-     * @param value The reason to set.
+     * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+     * @param value The enum numeric value on the wire for reason to set.
      * @return This builder for chaining.
      */
-    public Builder setReason(
-        java.lang.String value) {
-      java.util.Objects.requireNonNull(value);
+    public Builder setReasonValue(int value) {
       reason_ = value;
       bitField0_ |= 0x00000001;
       onChanged();
@@ -461,33 +406,45 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Why the first model's answer was given up: an ErrorReason without its prefix.
+     * Why the previous model's answer was abandoned.
      * </pre>
      *
-     * <code>string reason = 1;</code>
+     * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+     * @return The reason.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.ErrorReason getReason() {
+      ai.switchboard.v1.ErrorReason result = ai.switchboard.v1.ErrorReason.forNumber(reason_);
+      return result == null ? ai.switchboard.v1.ErrorReason.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Why the previous model's answer was abandoned.
+     * </pre>
+     *
+     * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+     * @param value The reason to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setReason(ai.switchboard.v1.ErrorReason value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000001;
+      reason_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the previous model's answer was abandoned.
+     * </pre>
+     *
+     * <code>.switchboard.v1.ErrorReason reason = 1;</code>
      * @return This builder for chaining.
      */
     public Builder clearReason() {
-      reason_ = getDefaultInstance().getReason();
       bitField0_ = (bitField0_ & ~0x00000001);
-      onChanged();
-      return this;
-    }
-    /**
-     * <pre>
-     * Why the first model's answer was given up: an ErrorReason without its prefix.
-     * </pre>
-     *
-     * <code>string reason = 1;</code>
-     * @param value The bytes for reason to set.
-     * @return This builder for chaining.
-     */
-    public Builder setReasonBytes(
-        com.google.protobuf.ByteString value) {
-      java.util.Objects.requireNonNull(value);
-      checkByteStringIsUtf8(value);
-      reason_ = value;
-      bitField0_ |= 0x00000001;
+      reason_ = 0;
       onChanged();
       return this;
     }

@@ -12,21 +12,20 @@ public interface RestartEventOrBuilder extends
 
   /**
    * <pre>
-   * Why the first model's answer was given up: an ErrorReason without its prefix.
+   * Why the previous model's answer was abandoned.
    * </pre>
    *
-   * <code>string reason = 1;</code>
-   * @return The reason.
+   * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+   * @return The enum numeric value on the wire for reason.
    */
-  java.lang.String getReason();
+  int getReasonValue();
   /**
    * <pre>
-   * Why the first model's answer was given up: an ErrorReason without its prefix.
+   * Why the previous model's answer was abandoned.
    * </pre>
    *
-   * <code>string reason = 1;</code>
-   * @return The bytes for reason.
+   * <code>.switchboard.v1.ErrorReason reason = 1;</code>
+   * @return The reason.
    */
-  com.google.protobuf.ByteString
-      getReasonBytes();
+  ai.switchboard.v1.ErrorReason getReason();
 }

@@ -7,8 +7,8 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Who served a call, and why: in every reply, first in every stream, and among the details of every error that came
- * after a task was resolved.
+ * How a call was routed: which model answered, and every attempt. Part of every reply, the first event of
+ * every stream, and a detail of every error that occurs after the task was resolved.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Route}
@@ -40,6 +40,8 @@ private static final long serialVersionUID = 0L;
     variant_ = "";
     configVersion_ = "";
     attempts_ = java.util.Collections.emptyList();
+    requestedTaskType_ = "";
+    resolution_ = 0;
   }
 
   public static final com.google.protobuf.Descriptors.Descriptor
@@ -65,7 +67,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object requestId_ = "";
   /**
    * <pre>
-   * Names this call, in logs and to support; a UUID.
+   * Id of this call, for logs, support and feedback; a UUID.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -86,7 +88,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Names this call, in logs and to support; a UUID.
+   * Id of this call, for logs, support and feedback; a UUID.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -112,7 +114,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+   * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+   * does not have.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -133,7 +136,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+   * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+   * does not have.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -159,7 +163,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object modelId_ = "";
   /**
    * <pre>
-   * The model id that Bedrock was asked for. Empty: no model answered.
+   * Model id that was sent to Bedrock. Empty: no model answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -180,7 +184,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model id that Bedrock was asked for. Empty: no model answered.
+   * Model id that was sent to Bedrock. Empty: no model answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -206,7 +210,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object region_ = "";
   /**
    * <pre>
-   * The AWS region that was asked. Empty: no model answered.
+   * AWS region of the model that answered. Empty: no model answered.
    * </pre>
    *
    * <code>string region = 4;</code>
@@ -227,7 +231,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The AWS region that was asked. Empty: no model answered.
+   * AWS region of the model that answered. Empty: no model answered.
    * </pre>
    *
    * <code>string region = 4;</code>
@@ -253,7 +257,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object variant_ = "";
   /**
    * <pre>
-   * The rollout variant that chose the candidates. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
    * </pre>
    *
    * <code>string variant = 5;</code>
@@ -274,7 +278,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The rollout variant that chose the candidates. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
    * </pre>
    *
    * <code>string variant = 5;</code>
@@ -300,7 +304,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object configVersion_ = "";
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 6;</code>
@@ -321,7 +325,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 6;</code>
@@ -346,8 +350,8 @@ private static final long serialVersionUID = 0L;
   private boolean fallbackUsed_ = false;
   /**
    * <pre>
-   * True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-   * none.
+   * True if a model other than the first model of the task answered. Using another region of the same model
+   * does not count as a fallback.
    * </pre>
    *
    * <code>bool fallback_used = 7;</code>
@@ -363,8 +367,9 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Attempt> attempts_;
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -375,8 +380,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -388,8 +394,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -400,8 +407,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -412,8 +420,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -422,6 +431,79 @@ private static final long serialVersionUID = 0L;
   public ai.switchboard.v1.AttemptOrBuilder getAttemptsOrBuilder(
       int index) {
     return attempts_.get(index);
+  }
+
+  public static final int REQUESTED_TASK_TYPE_FIELD_NUMBER = 9;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object requestedTaskType_ = "";
+  /**
+   * <pre>
+   * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+   * </pre>
+   *
+   * <code>string requested_task_type = 9;</code>
+   * @return The requestedTaskType.
+   */
+  @java.lang.Override
+  public java.lang.String getRequestedTaskType() {
+    java.lang.Object ref = requestedTaskType_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      requestedTaskType_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+   * </pre>
+   *
+   * <code>string requested_task_type = 9;</code>
+   * @return The bytes for requestedTaskType.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getRequestedTaskTypeBytes() {
+    java.lang.Object ref = requestedTaskType_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      requestedTaskType_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int RESOLUTION_FIELD_NUMBER = 10;
+  private int resolution_ = 0;
+  /**
+   * <pre>
+   * How task_type was chosen.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Resolution resolution = 10;</code>
+   * @return The enum numeric value on the wire for resolution.
+   */
+  @java.lang.Override public int getResolutionValue() {
+    return resolution_;
+  }
+  /**
+   * <pre>
+   * How task_type was chosen.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Resolution resolution = 10;</code>
+   * @return The resolution.
+   */
+  @java.lang.Override public ai.switchboard.v1.Resolution getResolution() {
+    ai.switchboard.v1.Resolution result = ai.switchboard.v1.Resolution.forNumber(resolution_);
+    return result == null ? ai.switchboard.v1.Resolution.UNRECOGNIZED : result;
   }
 
   private byte memoizedIsInitialized = -1;
@@ -462,6 +544,12 @@ private static final long serialVersionUID = 0L;
     for (int i = 0; i < attempts_.size(); i++) {
       output.writeMessage(8, attempts_.get(i));
     }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedTaskType_)) {
+      com.google.protobuf.GeneratedMessage.writeString(output, 9, requestedTaskType_);
+    }
+    if (resolution_ != ai.switchboard.v1.Resolution.RESOLUTION_UNSPECIFIED.getNumber()) {
+      output.writeEnum(10, resolution_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -497,6 +585,13 @@ private static final long serialVersionUID = 0L;
           }
           size += 1 * count;
         }
+    if (!com.google.protobuf.GeneratedMessage.isStringEmpty(requestedTaskType_)) {
+      size += com.google.protobuf.GeneratedMessage.computeStringSize(9, requestedTaskType_);
+    }
+    if (resolution_ != ai.switchboard.v1.Resolution.RESOLUTION_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(10, resolution_);
+    }
     return size;
   }
   @java.lang.Override
@@ -537,6 +632,9 @@ private static final long serialVersionUID = 0L;
         != other.getFallbackUsed()) return false;
     if (!getAttemptsList()
         .equals(other.getAttemptsList())) return false;
+    if (!getRequestedTaskType()
+        .equals(other.getRequestedTaskType())) return false;
+    if (resolution_ != other.resolution_) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -567,6 +665,10 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + ATTEMPTS_FIELD_NUMBER;
       hash = (53 * hash) + getAttemptsList().hashCode();
     }
+    hash = (37 * hash) + REQUESTED_TASK_TYPE_FIELD_NUMBER;
+    hash = (53 * hash) + getRequestedTaskType().hashCode();
+    hash = (37 * hash) + RESOLUTION_FIELD_NUMBER;
+    hash = (53 * hash) + resolution_;
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -666,8 +768,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Who served a call, and why: in every reply, first in every stream, and among the details of every error that came
-   * after a task was resolved.
+   * How a call was routed: which model answered, and every attempt. Part of every reply, the first event of
+   * every stream, and a detail of every error that occurs after the task was resolved.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Route}
@@ -717,6 +819,8 @@ private static final long serialVersionUID = 0L;
         attemptsBuilder_.clear();
       }
       bitField0_ = (bitField0_ & ~0x00000080);
+      requestedTaskType_ = "";
+      resolution_ = 0;
       return this;
     }
 
@@ -783,6 +887,12 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000040) != 0)) {
         result.fallbackUsed_ = fallbackUsed_;
+      }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.requestedTaskType_ = requestedTaskType_;
+      }
+      if (((from_bitField0_ & 0x00000200) != 0)) {
+        result.resolution_ = resolution_;
       }
     }
 
@@ -857,6 +967,14 @@ private static final long serialVersionUID = 0L;
           }
         }
       }
+      if (!other.getRequestedTaskType().isEmpty()) {
+        requestedTaskType_ = other.requestedTaskType_;
+        bitField0_ |= 0x00000100;
+        onChanged();
+      }
+      if (other.resolution_ != 0) {
+        setResolutionValue(other.getResolutionValue());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -929,6 +1047,16 @@ private static final long serialVersionUID = 0L;
               }
               break;
             } // case 66
+            case 74: {
+              requestedTaskType_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 74
+            case 80: {
+              resolution_ = input.readEnum();
+              bitField0_ |= 0x00000200;
+              break;
+            } // case 80
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -949,7 +1077,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object requestId_ = "";
     /**
      * <pre>
-     * Names this call, in logs and to support; a UUID.
+     * Id of this call, for logs, support and feedback; a UUID.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -969,7 +1097,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Names this call, in logs and to support; a UUID.
+     * Id of this call, for logs, support and feedback; a UUID.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -990,7 +1118,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Names this call, in logs and to support; a UUID.
+     * Id of this call, for logs, support and feedback; a UUID.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1007,7 +1135,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Names this call, in logs and to support; a UUID.
+     * Id of this call, for logs, support and feedback; a UUID.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1021,7 +1149,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Names this call, in logs and to support; a UUID.
+     * Id of this call, for logs, support and feedback; a UUID.
      * </pre>
      *
      * <code>string request_id = 1;</code>
@@ -1041,7 +1169,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+     * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+     * does not have.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -1061,7 +1190,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+     * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+     * does not have.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -1082,7 +1212,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+     * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+     * does not have.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -1099,7 +1230,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+     * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+     * does not have.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -1113,7 +1245,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+     * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+     * does not have.
      * </pre>
      *
      * <code>string task_type = 2;</code>
@@ -1133,7 +1266,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object modelId_ = "";
     /**
      * <pre>
-     * The model id that Bedrock was asked for. Empty: no model answered.
+     * Model id that was sent to Bedrock. Empty: no model answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -1153,7 +1286,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for. Empty: no model answered.
+     * Model id that was sent to Bedrock. Empty: no model answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -1174,7 +1307,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for. Empty: no model answered.
+     * Model id that was sent to Bedrock. Empty: no model answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -1191,7 +1324,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for. Empty: no model answered.
+     * Model id that was sent to Bedrock. Empty: no model answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -1205,7 +1338,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The model id that Bedrock was asked for. Empty: no model answered.
+     * Model id that was sent to Bedrock. Empty: no model answered.
      * </pre>
      *
      * <code>string model_id = 3;</code>
@@ -1225,7 +1358,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object region_ = "";
     /**
      * <pre>
-     * The AWS region that was asked. Empty: no model answered.
+     * AWS region of the model that answered. Empty: no model answered.
      * </pre>
      *
      * <code>string region = 4;</code>
@@ -1245,7 +1378,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked. Empty: no model answered.
+     * AWS region of the model that answered. Empty: no model answered.
      * </pre>
      *
      * <code>string region = 4;</code>
@@ -1266,7 +1399,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked. Empty: no model answered.
+     * AWS region of the model that answered. Empty: no model answered.
      * </pre>
      *
      * <code>string region = 4;</code>
@@ -1283,7 +1416,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked. Empty: no model answered.
+     * AWS region of the model that answered. Empty: no model answered.
      * </pre>
      *
      * <code>string region = 4;</code>
@@ -1297,7 +1430,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The AWS region that was asked. Empty: no model answered.
+     * AWS region of the model that answered. Empty: no model answered.
      * </pre>
      *
      * <code>string region = 4;</code>
@@ -1317,7 +1450,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object variant_ = "";
     /**
      * <pre>
-     * The rollout variant that chose the candidates. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
      * </pre>
      *
      * <code>string variant = 5;</code>
@@ -1337,7 +1470,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant that chose the candidates. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
      * </pre>
      *
      * <code>string variant = 5;</code>
@@ -1358,7 +1491,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant that chose the candidates. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
      * </pre>
      *
      * <code>string variant = 5;</code>
@@ -1375,7 +1508,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant that chose the candidates. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
      * </pre>
      *
      * <code>string variant = 5;</code>
@@ -1389,7 +1522,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The rollout variant that chose the candidates. Empty: the task has none.
+     * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
      * </pre>
      *
      * <code>string variant = 5;</code>
@@ -1409,7 +1542,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object configVersion_ = "";
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 6;</code>
@@ -1429,7 +1562,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 6;</code>
@@ -1450,7 +1583,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 6;</code>
@@ -1467,7 +1600,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 6;</code>
@@ -1481,7 +1614,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which configuration decided: a digest that changes with any change of it.
+     * Version of the configuration: a digest that changes whenever the configuration changes.
      * </pre>
      *
      * <code>string config_version = 6;</code>
@@ -1501,8 +1634,8 @@ private static final long serialVersionUID = 0L;
     private boolean fallbackUsed_ ;
     /**
      * <pre>
-     * True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-     * none.
+     * True if a model other than the first model of the task answered. Using another region of the same model
+     * does not count as a fallback.
      * </pre>
      *
      * <code>bool fallback_used = 7;</code>
@@ -1514,8 +1647,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-     * none.
+     * True if a model other than the first model of the task answered. Using another region of the same model
+     * does not count as a fallback.
      * </pre>
      *
      * <code>bool fallback_used = 7;</code>
@@ -1531,8 +1664,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-     * none.
+     * True if a model other than the first model of the task answered. Using another region of the same model
+     * does not count as a fallback.
      * </pre>
      *
      * <code>bool fallback_used = 7;</code>
@@ -1559,8 +1692,9 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1574,8 +1708,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1589,8 +1724,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1604,8 +1740,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1624,8 +1761,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1643,8 +1781,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1662,8 +1801,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1682,8 +1822,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1701,8 +1842,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1720,8 +1862,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1740,8 +1883,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1758,8 +1902,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1776,8 +1921,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1788,8 +1934,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1803,8 +1950,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1819,8 +1967,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1831,8 +1980,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1844,8 +1994,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-     * duration ends with the first content and its usage is absent; the metadata event has it.
+     * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+     * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+     * metadata event has them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -1867,6 +2018,170 @@ private static final long serialVersionUID = 0L;
         attempts_ = null;
       }
       return attemptsBuilder_;
+    }
+
+    private java.lang.Object requestedTaskType_ = "";
+    /**
+     * <pre>
+     * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+     * </pre>
+     *
+     * <code>string requested_task_type = 9;</code>
+     * @return The requestedTaskType.
+     */
+    public java.lang.String getRequestedTaskType() {
+      java.lang.Object ref = requestedTaskType_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        requestedTaskType_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+     * </pre>
+     *
+     * <code>string requested_task_type = 9;</code>
+     * @return The bytes for requestedTaskType.
+     */
+    public com.google.protobuf.ByteString
+        getRequestedTaskTypeBytes() {
+      java.lang.Object ref = requestedTaskType_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        requestedTaskType_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+     * </pre>
+     *
+     * <code>string requested_task_type = 9;</code>
+     * @param value The requestedTaskType to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedTaskType(
+        java.lang.String value) {
+      java.util.Objects.requireNonNull(value);
+      requestedTaskType_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+     * </pre>
+     *
+     * <code>string requested_task_type = 9;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRequestedTaskType() {
+      requestedTaskType_ = getDefaultInstance().getRequestedTaskType();
+      bitField0_ = (bitField0_ & ~0x00000100);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+     * </pre>
+     *
+     * <code>string requested_task_type = 9;</code>
+     * @param value The bytes for requestedTaskType to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRequestedTaskTypeBytes(
+        com.google.protobuf.ByteString value) {
+      java.util.Objects.requireNonNull(value);
+      checkByteStringIsUtf8(value);
+      requestedTaskType_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+
+    private int resolution_ = 0;
+    /**
+     * <pre>
+     * How task_type was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 10;</code>
+     * @return The enum numeric value on the wire for resolution.
+     */
+    @java.lang.Override public int getResolutionValue() {
+      return resolution_;
+    }
+    /**
+     * <pre>
+     * How task_type was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 10;</code>
+     * @param value The enum numeric value on the wire for resolution to set.
+     * @return This builder for chaining.
+     */
+    public Builder setResolutionValue(int value) {
+      resolution_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How task_type was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 10;</code>
+     * @return The resolution.
+     */
+    @java.lang.Override
+    public ai.switchboard.v1.Resolution getResolution() {
+      ai.switchboard.v1.Resolution result = ai.switchboard.v1.Resolution.forNumber(resolution_);
+      return result == null ? ai.switchboard.v1.Resolution.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * How task_type was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 10;</code>
+     * @param value The resolution to set.
+     * @throws IllegalArgumentException if UNRECOGNIZED is provided.
+     * @return This builder for chaining.
+     */
+    public Builder setResolution(ai.switchboard.v1.Resolution value) {
+      java.util.Objects.requireNonNull(value);
+      bitField0_ |= 0x00000200;
+      resolution_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * How task_type was chosen.
+     * </pre>
+     *
+     * <code>.switchboard.v1.Resolution resolution = 10;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearResolution() {
+      bitField0_ = (bitField0_ & ~0x00000200);
+      resolution_ = 0;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:switchboard.v1.Route)

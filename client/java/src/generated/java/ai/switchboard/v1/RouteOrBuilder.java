@@ -12,7 +12,7 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * Names this call, in logs and to support; a UUID.
+   * Id of this call, for logs, support and feedback; a UUID.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -21,7 +21,7 @@ public interface RouteOrBuilder extends
   java.lang.String getRequestId();
   /**
    * <pre>
-   * Names this call, in logs and to support; a UUID.
+   * Id of this call, for logs, support and feedback; a UUID.
    * </pre>
    *
    * <code>string request_id = 1;</code>
@@ -32,7 +32,8 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+   * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+   * does not have.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -41,7 +42,8 @@ public interface RouteOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * The task as resolved: "default" where the caller named none, or one that the configuration does not know.
+   * Resolved task: the requested one, or "default" if the caller named none or one that the configuration
+   * does not have.
    * </pre>
    *
    * <code>string task_type = 2;</code>
@@ -52,7 +54,7 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * The model id that Bedrock was asked for. Empty: no model answered.
+   * Model id that was sent to Bedrock. Empty: no model answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -61,7 +63,7 @@ public interface RouteOrBuilder extends
   java.lang.String getModelId();
   /**
    * <pre>
-   * The model id that Bedrock was asked for. Empty: no model answered.
+   * Model id that was sent to Bedrock. Empty: no model answered.
    * </pre>
    *
    * <code>string model_id = 3;</code>
@@ -72,7 +74,7 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * The AWS region that was asked. Empty: no model answered.
+   * AWS region of the model that answered. Empty: no model answered.
    * </pre>
    *
    * <code>string region = 4;</code>
@@ -81,7 +83,7 @@ public interface RouteOrBuilder extends
   java.lang.String getRegion();
   /**
    * <pre>
-   * The AWS region that was asked. Empty: no model answered.
+   * AWS region of the model that answered. Empty: no model answered.
    * </pre>
    *
    * <code>string region = 4;</code>
@@ -92,7 +94,7 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * The rollout variant that chose the candidates. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
    * </pre>
    *
    * <code>string variant = 5;</code>
@@ -101,7 +103,7 @@ public interface RouteOrBuilder extends
   java.lang.String getVariant();
   /**
    * <pre>
-   * The rollout variant that chose the candidates. Empty: the task has none.
+   * Rollout variant that answered. Empty: the task has no variants. This version never sets it.
    * </pre>
    *
    * <code>string variant = 5;</code>
@@ -112,7 +114,7 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 6;</code>
@@ -121,7 +123,7 @@ public interface RouteOrBuilder extends
   java.lang.String getConfigVersion();
   /**
    * <pre>
-   * Which configuration decided: a digest that changes with any change of it.
+   * Version of the configuration: a digest that changes whenever the configuration changes.
    * </pre>
    *
    * <code>string config_version = 6;</code>
@@ -132,8 +134,8 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * True: a model other than the task's first one answered. Another way to the same model, such as another region, is
-   * none.
+   * True if a model other than the first model of the task answered. Using another region of the same model
+   * does not count as a fallback.
    * </pre>
    *
    * <code>bool fallback_used = 7;</code>
@@ -143,8 +145,9 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -153,8 +156,9 @@ public interface RouteOrBuilder extends
       getAttemptsList();
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -162,8 +166,9 @@ public interface RouteOrBuilder extends
   ai.switchboard.v1.Attempt getAttempts(int index);
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -171,8 +176,9 @@ public interface RouteOrBuilder extends
   int getAttemptsCount();
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
@@ -181,12 +187,52 @@ public interface RouteOrBuilder extends
       getAttemptsOrBuilderList();
   /**
    * <pre>
-   * Every attempt in order, the one that answered last. In a stream's first event that one is still running: its
-   * duration ends with the first content and its usage is absent; the metadata event has it.
+   * Every attempt in order; the last one answered. In the first event of a stream the last attempt is still
+   * running: its duration ends at the first content, and its usage and cost are absent. The route in the
+   * metadata event has them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Attempt attempts = 8;</code>
    */
   ai.switchboard.v1.AttemptOrBuilder getAttemptsOrBuilder(
       int index);
+
+  /**
+   * <pre>
+   * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+   * </pre>
+   *
+   * <code>string requested_task_type = 9;</code>
+   * @return The requestedTaskType.
+   */
+  java.lang.String getRequestedTaskType();
+  /**
+   * <pre>
+   * Task type that the caller sent, cut off after 128 bytes. Empty: the caller sent none.
+   * </pre>
+   *
+   * <code>string requested_task_type = 9;</code>
+   * @return The bytes for requestedTaskType.
+   */
+  com.google.protobuf.ByteString
+      getRequestedTaskTypeBytes();
+
+  /**
+   * <pre>
+   * How task_type was chosen.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Resolution resolution = 10;</code>
+   * @return The enum numeric value on the wire for resolution.
+   */
+  int getResolutionValue();
+  /**
+   * <pre>
+   * How task_type was chosen.
+   * </pre>
+   *
+   * <code>.switchboard.v1.Resolution resolution = 10;</code>
+   * @return The resolution.
+   */
+  ai.switchboard.v1.Resolution getResolution();
 }

@@ -57,55 +57,66 @@ public final class RouteOuterClass extends com.google.protobuf.GeneratedFile {
     java.lang.String[] descriptorData = {
       "\n\032switchboard/v1/route.proto\022\016switchboar" +
       "d.v1\032\036google/protobuf/duration.proto\032\032sw" +
-      "itchboard/v1/usage.proto\"\273\001\n\005Route\022\022\n\nre" +
+      "itchboard/v1/usage.proto\"\210\002\n\005Route\022\022\n\nre" +
       "quest_id\030\001 \001(\t\022\021\n\ttask_type\030\002 \001(\t\022\020\n\010mod" +
       "el_id\030\003 \001(\t\022\016\n\006region\030\004 \001(\t\022\017\n\007variant\030\005" +
       " \001(\t\022\026\n\016config_version\030\006 \001(\t\022\025\n\rfallback" +
       "_used\030\007 \001(\010\022)\n\010attempts\030\010 \003(\0132\027.switchbo" +
-      "ard.v1.Attempt\"\356\002\n\007Attempt\022\020\n\010model_id\030\001" +
-      " \001(\t\022\016\n\006region\030\002 \001(\t\022(\n\007outcome\030\003 \001(\0162\027." +
-      "switchboard.v1.Outcome\022\016\n\006reason\030\004 \001(\t\022\032" +
-      "\n\022bedrock_request_id\030\005 \001(\t\022+\n\010duration\030\006" +
-      " \001(\0132\031.google.protobuf.Duration\022/\n\013adjus" +
-      "tments\030\007 \003(\0132\032.switchboard.v1.Adjustment" +
-      "\022\031\n\021unmet_requirement\030\010 \001(\t\022)\n\005usage\030\t \001" +
-      "(\0132\032.switchboard.v1.TokenUsage\022\"\n\004cost\030\n" +
-      " \001(\0132\024.switchboard.v1.Cost\022\024\n\014service_ti" +
-      "er\030\013 \001(\t\022\r\n\005hedge\030\014 \001(\010\"H\n\nAdjustment\022\014\n" +
-      "\004path\030\001 \001(\t\022\016\n\006action\030\002 \001(\t\022\013\n\003why\030\003 \001(\t" +
-      "\022\017\n\007learned\030\004 \001(\010\"_\n\010Received\022\026\n\016content" +
-      "_blocks\030\001 \001(\005\022\016\n\006deltas\030\002 \001(\003\022\022\n\ntext_by" +
-      "tes\030\003 \001(\003\022\027\n\017raw_stop_reason\030\004 \001(\t*\355\001\n\007O" +
-      "utcome\022\027\n\023OUTCOME_UNSPECIFIED\020\000\022\016\n\nOUTCO" +
-      "ME_OK\020\001\022\025\n\021OUTCOME_THROTTLED\020\002\022\023\n\017OUTCOM" +
-      "E_TIMEOUT\020\003\022\027\n\023OUTCOME_UNAVAILABLE\020\004\022\027\n\023" +
-      "OUTCOME_MODEL_ERROR\020\005\022\031\n\025OUTCOME_MISCONF" +
-      "IGURED\020\006\022\024\n\020OUTCOME_REJECTED\020\007\022\023\n\017OUTCOM" +
-      "E_SKIPPED\020\010\022\025\n\021OUTCOME_CANCELLED\020\t*\260\006\n\013E" +
-      "rrorReason\022\034\n\030ERROR_REASON_UNSPECIFIED\020\000" +
-      "\022\036\n\032ERROR_REASON_INVALID_FIELD\020\001\022\035\n\031ERRO" +
-      "R_REASON_UNKNOWN_TASK\020\002\022\037\n\033ERROR_REASON_" +
-      "MODEL_REJECTED\020\003\022!\n\035ERROR_REASON_CONTEXT" +
-      "_TOO_LONG\020\004\022\"\n\036ERROR_REASON_BEDROCK_THRO" +
-      "TTLED\020\005\022\036\n\032ERROR_REASON_BEDROCK_QUOTA\020\006\022" +
-      "$\n ERROR_REASON_BEDROCK_UNAVAILABLE\020\007\022\034\n" +
-      "\030ERROR_REASON_MODEL_ERROR\020\010\022 \n\034ERROR_REA" +
-      "SON_MODEL_NOT_READY\020\t\022\036\n\032ERROR_REASON_MO" +
-      "DEL_TIMEOUT\020\n\022\"\n\036ERROR_REASON_DEADLINE_E" +
-      "XCEEDED\020\013\022$\n ERROR_REASON_BEDROCK_UNREAC" +
-      "HABLE\020\014\022!\n\035ERROR_REASON_BEDROCK_PROTOCOL" +
-      "\020\r\022#\n\037ERROR_REASON_STREAM_INTERRUPTED\020\016\022" +
-      "$\n ERROR_REASON_MODEL_ACCESS_DENIED\020\017\022 \n" +
-      "\034ERROR_REASON_MODEL_NOT_FOUND\020\020\022\031\n\025ERROR" +
-      "_REASON_INTERNAL\020\021\022\"\n\036ERROR_REASON_NO_EL" +
-      "IGIBLE_MODEL\020\022\022\025\n\021ERROR_REASON_SHED\020\023\022!\n" +
-      "\035ERROR_REASON_NO_HEALTHY_MODEL\020\024\022 \n\034ERRO" +
-      "R_REASON_UNKNOWN_REQUEST\020\025\022\037\n\033ERROR_REAS" +
-      "ON_READER_STALLED\020\026\022 \n\034ERROR_REASON_FALL" +
-      "BACK_CAPPED\020\027Bc\n\021ai.switchboard.v1P\001ZLgi" +
-      "thub.com/switchboard-ai/switchboard/clie" +
-      "nt/go/switchboard/v1;switchboardv1b\006prot" +
-      "o3"
+      "ard.v1.Attempt\022\033\n\023requested_task_type\030\t " +
+      "\001(\t\022.\n\nresolution\030\n \001(\0162\032.switchboard.v1" +
+      ".Resolution\"\213\003\n\007Attempt\022\020\n\010model_id\030\001 \001(" +
+      "\t\022\016\n\006region\030\002 \001(\t\022(\n\007outcome\030\003 \001(\0162\027.swi" +
+      "tchboard.v1.Outcome\022+\n\006reason\030\004 \001(\0162\033.sw" +
+      "itchboard.v1.ErrorReason\022\032\n\022bedrock_requ" +
+      "est_id\030\005 \001(\t\022+\n\010duration\030\006 \001(\0132\031.google." +
+      "protobuf.Duration\022/\n\013adjustments\030\007 \003(\0132\032" +
+      ".switchboard.v1.Adjustment\022\031\n\021unmet_requ" +
+      "irement\030\010 \001(\t\022)\n\005usage\030\t \001(\0132\032.switchboa" +
+      "rd.v1.TokenUsage\022\"\n\004cost\030\n \001(\0132\024.switchb" +
+      "oard.v1.Cost\022\024\n\014service_tier\030\013 \001(\t\022\r\n\005he" +
+      "dge\030\014 \001(\010\"j\n\nAdjustment\022\014\n\004path\030\001 \001(\t\0220\n" +
+      "\006action\030\002 \001(\0162 .switchboard.v1.Adjustmen" +
+      "tAction\022\013\n\003why\030\003 \001(\t\022\017\n\007learned\030\004 \001(\010\"_\n" +
+      "\010Received\022\026\n\016content_blocks\030\001 \001(\005\022\016\n\006del" +
+      "tas\030\002 \001(\003\022\022\n\ntext_bytes\030\003 \001(\003\022\027\n\017raw_sto" +
+      "p_reason\030\004 \001(\t*\260\001\n\020AdjustmentAction\022!\n\035A" +
+      "DJUSTMENT_ACTION_UNSPECIFIED\020\000\022\033\n\027ADJUST" +
+      "MENT_ACTION_ADDED\020\001\022\035\n\031ADJUSTMENT_ACTION" +
+      "_REMOVED\020\002\022\035\n\031ADJUSTMENT_ACTION_LOWERED\020" +
+      "\003\022\036\n\032ADJUSTMENT_ACTION_REPLACED\020\004*m\n\nRes" +
+      "olution\022\032\n\026RESOLUTION_UNSPECIFIED\020\000\022\024\n\020R" +
+      "ESOLUTION_NAMED\020\001\022\025\n\021RESOLUTION_ABSENT\020\002" +
+      "\022\026\n\022RESOLUTION_UNKNOWN\020\003*\355\001\n\007Outcome\022\027\n\023" +
+      "OUTCOME_UNSPECIFIED\020\000\022\016\n\nOUTCOME_OK\020\001\022\025\n" +
+      "\021OUTCOME_THROTTLED\020\002\022\023\n\017OUTCOME_TIMEOUT\020" +
+      "\003\022\027\n\023OUTCOME_UNAVAILABLE\020\004\022\027\n\023OUTCOME_MO" +
+      "DEL_ERROR\020\005\022\031\n\025OUTCOME_MISCONFIGURED\020\006\022\024" +
+      "\n\020OUTCOME_REJECTED\020\007\022\023\n\017OUTCOME_SKIPPED\020" +
+      "\010\022\025\n\021OUTCOME_CANCELLED\020\t*\317\006\n\013ErrorReason" +
+      "\022\034\n\030ERROR_REASON_UNSPECIFIED\020\000\022\036\n\032ERROR_" +
+      "REASON_INVALID_FIELD\020\001\022\035\n\031ERROR_REASON_U" +
+      "NKNOWN_TASK\020\002\022\037\n\033ERROR_REASON_MODEL_REJE" +
+      "CTED\020\003\022!\n\035ERROR_REASON_CONTEXT_TOO_LONG\020" +
+      "\004\022\"\n\036ERROR_REASON_BEDROCK_THROTTLED\020\005\022\036\n" +
+      "\032ERROR_REASON_BEDROCK_QUOTA\020\006\022$\n ERROR_R" +
+      "EASON_BEDROCK_UNAVAILABLE\020\007\022\034\n\030ERROR_REA" +
+      "SON_MODEL_ERROR\020\010\022 \n\034ERROR_REASON_MODEL_" +
+      "NOT_READY\020\t\022\036\n\032ERROR_REASON_MODEL_TIMEOU" +
+      "T\020\n\022\"\n\036ERROR_REASON_DEADLINE_EXCEEDED\020\013\022" +
+      "$\n ERROR_REASON_BEDROCK_UNREACHABLE\020\014\022!\n" +
+      "\035ERROR_REASON_BEDROCK_PROTOCOL\020\r\022#\n\037ERRO" +
+      "R_REASON_STREAM_INTERRUPTED\020\016\022$\n ERROR_R" +
+      "EASON_MODEL_ACCESS_DENIED\020\017\022 \n\034ERROR_REA" +
+      "SON_MODEL_NOT_FOUND\020\020\022\031\n\025ERROR_REASON_IN" +
+      "TERNAL\020\021\022\"\n\036ERROR_REASON_NO_ELIGIBLE_MOD" +
+      "EL\020\022\022\025\n\021ERROR_REASON_SHED\020\023\022!\n\035ERROR_REA" +
+      "SON_NO_HEALTHY_MODEL\020\024\022 \n\034ERROR_REASON_U" +
+      "NKNOWN_REQUEST\020\025\022\037\n\033ERROR_REASON_READER_" +
+      "STALLED\020\026\022 \n\034ERROR_REASON_FALLBACK_CAPPE" +
+      "D\020\027\022\035\n\031ERROR_REASON_COOLING_DOWN\020\030Bc\n\021ai" +
+      ".switchboard.v1P\001ZLgithub.com/switchboar" +
+      "d-ai/switchboard/client/go/switchboard/v" +
+      "1;switchboardv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -118,7 +129,7 @@ public final class RouteOuterClass extends com.google.protobuf.GeneratedFile {
     internal_static_switchboard_v1_Route_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_switchboard_v1_Route_descriptor,
-        new java.lang.String[] { "RequestId", "TaskType", "ModelId", "Region", "Variant", "ConfigVersion", "FallbackUsed", "Attempts", });
+        new java.lang.String[] { "RequestId", "TaskType", "ModelId", "Region", "Variant", "ConfigVersion", "FallbackUsed", "Attempts", "RequestedTaskType", "Resolution", });
     internal_static_switchboard_v1_Attempt_descriptor =
       getDescriptor().getMessageType(1);
     internal_static_switchboard_v1_Attempt_fieldAccessorTable = new

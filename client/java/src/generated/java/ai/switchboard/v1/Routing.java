@@ -76,65 +76,75 @@ public final class Routing extends com.google.protobuf.GeneratedFile {
   static {
     java.lang.String[] descriptorData = {
       "\n\034switchboard/v1/routing.proto\022\016switchbo" +
-      "ard.v1\032\036google/protobuf/duration.proto\032\035" +
-      "switchboard/v1/converse.proto\032\032switchboa" +
-      "rd/v1/route.proto\"\022\n\020ListTasksRequest\"g\n" +
-      "\021ListTasksResponse\022#\n\005tasks\030\001 \003(\0132\024.swit" +
-      "chboard.v1.Task\022\025\n\runknown_tasks\030\002 \001(\t\022\026" +
-      "\n\016config_version\030\003 \001(\t\"q\n\004Task\022\021\n\ttask_t" +
-      "ype\030\001 \001(\t\022\023\n\013description\030\002 \001(\t\022-\n\ncandid" +
-      "ates\030\003 \003(\0132\031.switchboard.v1.Candidate\022\022\n" +
-      "\nmax_tokens\030\004 \001(\005\"\255\002\n\tCandidate\022\014\n\004name\030" +
-      "\001 \001(\t\022\020\n\010model_id\030\002 \001(\t\022\016\n\006region\030\003 \001(\t\022" +
-      "\022\n\nmax_tokens\030\004 \001(\005\022\027\n\017catalogue_entry\030\005" +
-      " \001(\t\022/\n\013adjustments\030\006 \003(\0132\032.switchboard." +
-      "v1.Adjustment\022\031\n\021unmet_requirement\030\007 \001(\t" +
-      "\022\024\n\014service_tier\030\010 \001(\t\022/\n\006health\030\t \001(\0132\037" +
-      ".switchboard.v1.CandidateHealth\0220\n\tdeadl" +
-      "ines\030\n \001(\0132\035.switchboard.v1.TaskDeadline" +
-      "s\"\273\002\n\017CandidateHealth\022-\n\007breaker\030\001 \001(\0162\034" +
-      ".switchboard.v1.BreakerState\022-\n\nreopens_" +
-      "in\030\002 \001(\0132\031.google.protobuf.Duration\0221\n\016c" +
-      "ools_down_for\030\003 \001(\0132\031.google.protobuf.Du" +
-      "ration\022\020\n\010attempts\030\004 \001(\005\022\016\n\006failed\030\005 \001(\005" +
-      "\022\014\n\004slow\030\006 \001(\005\0226\n\023usual_first_content\030\007 " +
-      "\001(\0132\031.google.protobuf.Duration\022/\n\014usual_" +
-      "answer\030\010 \001(\0132\031.google.protobuf.Duration\"" +
-      "Z\n\023ExplainRouteRequest\022\021\n\ttask_type\030\001 \001(" +
-      "\t\0220\n\007request\030\002 \001(\0132\037.switchboard.v1.Conv" +
-      "erseRequest\"\231\002\n\024ExplainRouteResponse\022\021\n\t" +
-      "task_type\030\001 \001(\t\022\022\n\nresolution\030\002 \001(\t\022-\n\nc" +
-      "andidates\030\003 \003(\0132\031.switchboard.v1.Candida" +
-      "te\0220\n\tdeadlines\030\004 \001(\0132\035.switchboard.v1.T" +
-      "askDeadlines\022\026\n\016config_version\030\005 \001(\t\022.\n\013" +
-      "hedge_after\030\006 \001(\0132\031.google.protobuf.Dura" +
-      "tion\022\025\n\rafter_content\030\007 \001(\t\022\032\n\022max_fallb" +
-      "ack_share\030\010 \001(\001\"\330\002\n\rTaskDeadlines\0220\n\rfir" +
-      "st_content\030\001 \001(\0132\031.google.protobuf.Durat" +
-      "ion\022\'\n\004idle\030\002 \001(\0132\031.google.protobuf.Dura" +
-      "tion\022*\n\007attempt\030\003 \001(\0132\031.google.protobuf." +
-      "Duration\022\'\n\004call\030\004 \001(\0132\031.google.protobuf" +
-      ".Duration\022*\n\007headers\030\005 \001(\0132\031.google.prot" +
-      "obuf.Duration\022)\n\006reader\030\006 \001(\0132\031.google.p" +
-      "rotobuf.Duration\022$\n\027floor_tokens_per_sec" +
-      "ond\030\007 \001(\001H\000\210\001\001B\032\n\030_floor_tokens_per_seco" +
-      "nd*\274\001\n\014BreakerState\022\035\n\031BREAKER_STATE_UNS" +
-      "PECIFIED\020\000\022\030\n\024BREAKER_STATE_CLOSED\020\001\022\026\n\022" +
-      "BREAKER_STATE_OPEN\020\002\022\033\n\027BREAKER_STATE_HA" +
-      "LF_OPEN\020\003\022\037\n\033BREAKER_STATE_FORCED_CLOSED" +
-      "\020\004\022\035\n\031BREAKER_STATE_FORCED_OPEN\020\0052\275\001\n\016Ro" +
-      "utingService\022P\n\tListTasks\022 .switchboard." +
-      "v1.ListTasksRequest\032!.switchboard.v1.Lis" +
-      "tTasksResponse\022Y\n\014ExplainRoute\022#.switchb" +
-      "oard.v1.ExplainRouteRequest\032$.switchboar" +
-      "d.v1.ExplainRouteResponseBc\n\021ai.switchbo" +
-      "ard.v1P\001ZLgithub.com/switchboard-ai/swit" +
-      "chboard/client/go/switchboard/v1;switchb" +
-      "oardv1b\006proto3"
+      "ard.v1\032\034google/api/annotations.proto\032\036go" +
+      "ogle/protobuf/duration.proto\032\035switchboar" +
+      "d/v1/converse.proto\032\032switchboard/v1/rout" +
+      "e.proto\"\022\n\020ListTasksRequest\"\205\001\n\021ListTask" +
+      "sResponse\022#\n\005tasks\030\001 \003(\0132\024.switchboard.v" +
+      "1.Task\0223\n\runknown_tasks\030\002 \001(\0162\034.switchbo" +
+      "ard.v1.UnknownTasks\022\026\n\016config_version\030\003 " +
+      "\001(\t\"q\n\004Task\022\021\n\ttask_type\030\001 \001(\t\022\023\n\013descri" +
+      "ption\030\002 \001(\t\022-\n\ncandidates\030\003 \003(\0132\031.switch" +
+      "board.v1.Candidate\022\022\n\nmax_tokens\030\004 \001(\005\"\255" +
+      "\002\n\tCandidate\022\014\n\004name\030\001 \001(\t\022\020\n\010model_id\030\002" +
+      " \001(\t\022\016\n\006region\030\003 \001(\t\022\022\n\nmax_tokens\030\004 \001(\005" +
+      "\022\027\n\017catalogue_entry\030\005 \001(\t\022/\n\013adjustments" +
+      "\030\006 \003(\0132\032.switchboard.v1.Adjustment\022\031\n\021un" +
+      "met_requirement\030\007 \001(\t\022\024\n\014service_tier\030\010 " +
+      "\001(\t\022/\n\006health\030\t \001(\0132\037.switchboard.v1.Can" +
+      "didateHealth\0220\n\tdeadlines\030\n \001(\0132\035.switch" +
+      "board.v1.TaskDeadlines\"\273\002\n\017CandidateHeal" +
+      "th\022-\n\007breaker\030\001 \001(\0162\034.switchboard.v1.Bre" +
+      "akerState\022-\n\nreopens_in\030\002 \001(\0132\031.google.p" +
+      "rotobuf.Duration\0221\n\016cools_down_for\030\003 \001(\013" +
+      "2\031.google.protobuf.Duration\022\020\n\010attempts\030" +
+      "\004 \001(\005\022\016\n\006failed\030\005 \001(\005\022\014\n\004slow\030\006 \001(\005\0226\n\023u" +
+      "sual_first_content\030\007 \001(\0132\031.google.protob" +
+      "uf.Duration\022/\n\014usual_answer\030\010 \001(\0132\031.goog" +
+      "le.protobuf.Duration\"Z\n\023ExplainRouteRequ" +
+      "est\022\021\n\ttask_type\030\001 \001(\t\0220\n\007request\030\002 \001(\0132" +
+      "\037.switchboard.v1.ConverseRequest\"\323\002\n\024Exp" +
+      "lainRouteResponse\022\021\n\ttask_type\030\001 \001(\t\022.\n\n" +
+      "resolution\030\002 \001(\0162\032.switchboard.v1.Resolu" +
+      "tion\022-\n\ncandidates\030\003 \003(\0132\031.switchboard.v" +
+      "1.Candidate\0220\n\tdeadlines\030\004 \001(\0132\035.switchb" +
+      "oard.v1.TaskDeadlines\022\026\n\016config_version\030" +
+      "\005 \001(\t\022.\n\013hedge_after\030\006 \001(\0132\031.google.prot" +
+      "obuf.Duration\0223\n\rafter_content\030\007 \001(\0162\034.s" +
+      "witchboard.v1.AfterContent\022\032\n\022max_fallba" +
+      "ck_share\030\010 \001(\001\"\330\002\n\rTaskDeadlines\0220\n\rfirs" +
+      "t_content\030\001 \001(\0132\031.google.protobuf.Durati" +
+      "on\022\'\n\004idle\030\002 \001(\0132\031.google.protobuf.Durat" +
+      "ion\022*\n\007attempt\030\003 \001(\0132\031.google.protobuf.D" +
+      "uration\022\'\n\004call\030\004 \001(\0132\031.google.protobuf." +
+      "Duration\022*\n\007headers\030\005 \001(\0132\031.google.proto" +
+      "buf.Duration\022)\n\006reader\030\006 \001(\0132\031.google.pr" +
+      "otobuf.Duration\022$\n\027floor_tokens_per_seco" +
+      "nd\030\007 \001(\001H\000\210\001\001B\032\n\030_floor_tokens_per_secon" +
+      "d*\274\001\n\014BreakerState\022\035\n\031BREAKER_STATE_UNSP" +
+      "ECIFIED\020\000\022\030\n\024BREAKER_STATE_CLOSED\020\001\022\026\n\022B" +
+      "REAKER_STATE_OPEN\020\002\022\033\n\027BREAKER_STATE_HAL" +
+      "F_OPEN\020\003\022\037\n\033BREAKER_STATE_FORCED_CLOSED\020" +
+      "\004\022\035\n\031BREAKER_STATE_FORCED_OPEN\020\005*b\n\014Unkn" +
+      "ownTasks\022\035\n\031UNKNOWN_TASKS_UNSPECIFIED\020\000\022" +
+      "\031\n\025UNKNOWN_TASKS_DEFAULT\020\001\022\030\n\024UNKNOWN_TA" +
+      "SKS_REFUSE\020\002*`\n\014AfterContent\022\035\n\031AFTER_CO" +
+      "NTENT_UNSPECIFIED\020\000\022\026\n\022AFTER_CONTENT_FAI" +
+      "L\020\001\022\031\n\025AFTER_CONTENT_RESTART\020\0022\357\001\n\016Routi" +
+      "ngService\022c\n\tListTasks\022 .switchboard.v1." +
+      "ListTasksRequest\032!.switchboard.v1.ListTa" +
+      "sksResponse\"\021\202\323\344\223\002\013\022\t/v1/tasks\022x\n\014Explai" +
+      "nRoute\022#.switchboard.v1.ExplainRouteRequ" +
+      "est\032$.switchboard.v1.ExplainRouteRespons" +
+      "e\"\035\202\323\344\223\002\027\"\022/v1/routes:explain:\001*Bc\n\021ai.s" +
+      "witchboard.v1P\001ZLgithub.com/switchboard-" +
+      "ai/switchboard/client/go/switchboard/v1;" +
+      "switchboardv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
+          com.google.api.AnnotationsProto.getDescriptor(),
           com.google.protobuf.DurationProto.getDescriptor(),
           ai.switchboard.v1.Converse.getDescriptor(),
           ai.switchboard.v1.RouteOuterClass.getDescriptor(),
@@ -188,9 +198,15 @@ public final class Routing extends com.google.protobuf.GeneratedFile {
         internal_static_switchboard_v1_TaskDeadlines_descriptor,
         new java.lang.String[] { "FirstContent", "Idle", "Attempt", "Call", "Headers", "Reader", "FloorTokensPerSecond", });
     descriptor.resolveAllFeaturesImmutable();
+    com.google.api.AnnotationsProto.getDescriptor();
     com.google.protobuf.DurationProto.getDescriptor();
     ai.switchboard.v1.Converse.getDescriptor();
     ai.switchboard.v1.RouteOuterClass.getDescriptor();
+    com.google.protobuf.ExtensionRegistry registry =
+        com.google.protobuf.ExtensionRegistry.newInstance();
+    registry.add(com.google.api.AnnotationsProto.http);
+    com.google.protobuf.Descriptors.FileDescriptor
+        .internalUpdateFileDescriptor(descriptor, registry);
   }
 
   // @@protoc_insertion_point(outer_class_scope)

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * An object in Amazon S3.
+ * Object in Amazon S3.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.S3Location}
@@ -107,7 +107,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object bucketOwner_ = "";
   /**
    * <pre>
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    * </pre>
    *
    * <code>optional string bucket_owner = 2;</code>
@@ -119,7 +120,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    * </pre>
    *
    * <code>optional string bucket_owner = 2;</code>
@@ -140,7 +142,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    * </pre>
    *
    * <code>optional string bucket_owner = 2;</code>
@@ -338,7 +341,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An object in Amazon S3.
+   * Object in Amazon S3.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.S3Location}
@@ -588,7 +591,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object bucketOwner_ = "";
     /**
      * <pre>
-     * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+     * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+     * sent.
      * </pre>
      *
      * <code>optional string bucket_owner = 2;</code>
@@ -599,7 +603,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+     * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+     * sent.
      * </pre>
      *
      * <code>optional string bucket_owner = 2;</code>
@@ -619,7 +624,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+     * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+     * sent.
      * </pre>
      *
      * <code>optional string bucket_owner = 2;</code>
@@ -640,7 +646,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+     * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+     * sent.
      * </pre>
      *
      * <code>optional string bucket_owner = 2;</code>
@@ -657,7 +664,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+     * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+     * sent.
      * </pre>
      *
      * <code>optional string bucket_owner = 2;</code>
@@ -671,7 +679,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+     * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+     * sent.
      * </pre>
      *
      * <code>optional string bucket_owner = 2;</code>

@@ -32,7 +32,8 @@ public interface S3LocationOrBuilder extends
 
   /**
    * <pre>
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    * </pre>
    *
    * <code>optional string bucket_owner = 2;</code>
@@ -41,7 +42,8 @@ public interface S3LocationOrBuilder extends
   boolean hasBucketOwner();
   /**
    * <pre>
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    * </pre>
    *
    * <code>optional string bucket_owner = 2;</code>
@@ -50,7 +52,8 @@ public interface S3LocationOrBuilder extends
   java.lang.String getBucketOwner();
   /**
    * <pre>
-   * The bucket owner's account, twelve digits, where it is another account than the caller's. Absent: not sent.
+   * Account id of the bucket owner, twelve digits, if it is not the account that calls Bedrock. Absent: not
+   * sent.
    * </pre>
    *
    * <code>optional string bucket_owner = 2;</code>

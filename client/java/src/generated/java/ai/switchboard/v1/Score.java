@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Points on a scale.
+ * Score on a scale.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.Score}
@@ -56,7 +56,7 @@ private static final long serialVersionUID = 0L;
   private double value_ = 0D;
   /**
    * <pre>
-   * From min to max.
+   * The score, from min to max.
    * </pre>
    *
    * <code>double value = 1;</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   private double min_ = 0D;
   /**
    * <pre>
-   * The worst that can be given.
+   * Lowest (worst) possible score.
    * </pre>
    *
    * <code>double min = 2;</code>
@@ -86,7 +86,7 @@ private static final long serialVersionUID = 0L;
   private double max_ = 0D;
   /**
    * <pre>
-   * The best that can be given; more than min.
+   * Highest (best) possible score; greater than min.
    * </pre>
    *
    * <code>double max = 3;</code>
@@ -288,7 +288,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Points on a scale.
+   * Score on a scale.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.Score}
@@ -451,7 +451,7 @@ private static final long serialVersionUID = 0L;
     private double value_ ;
     /**
      * <pre>
-     * From min to max.
+     * The score, from min to max.
      * </pre>
      *
      * <code>double value = 1;</code>
@@ -463,7 +463,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From min to max.
+     * The score, from min to max.
      * </pre>
      *
      * <code>double value = 1;</code>
@@ -479,7 +479,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From min to max.
+     * The score, from min to max.
      * </pre>
      *
      * <code>double value = 1;</code>
@@ -495,7 +495,7 @@ private static final long serialVersionUID = 0L;
     private double min_ ;
     /**
      * <pre>
-     * The worst that can be given.
+     * Lowest (worst) possible score.
      * </pre>
      *
      * <code>double min = 2;</code>
@@ -507,7 +507,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The worst that can be given.
+     * Lowest (worst) possible score.
      * </pre>
      *
      * <code>double min = 2;</code>
@@ -523,7 +523,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The worst that can be given.
+     * Lowest (worst) possible score.
      * </pre>
      *
      * <code>double min = 2;</code>
@@ -539,7 +539,7 @@ private static final long serialVersionUID = 0L;
     private double max_ ;
     /**
      * <pre>
-     * The best that can be given; more than min.
+     * Highest (best) possible score; greater than min.
      * </pre>
      *
      * <code>double max = 3;</code>
@@ -551,7 +551,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The best that can be given; more than min.
+     * Highest (best) possible score; greater than min.
      * </pre>
      *
      * <code>double max = 3;</code>
@@ -567,7 +567,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The best that can be given; more than min.
+     * Highest (best) possible score; greater than min.
      * </pre>
      *
      * <code>double max = 3;</code>

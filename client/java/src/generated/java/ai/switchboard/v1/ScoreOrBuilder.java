@@ -12,7 +12,7 @@ public interface ScoreOrBuilder extends
 
   /**
    * <pre>
-   * From min to max.
+   * The score, from min to max.
    * </pre>
    *
    * <code>double value = 1;</code>
@@ -22,7 +22,7 @@ public interface ScoreOrBuilder extends
 
   /**
    * <pre>
-   * The worst that can be given.
+   * Lowest (worst) possible score.
    * </pre>
    *
    * <code>double min = 2;</code>
@@ -32,7 +32,7 @@ public interface ScoreOrBuilder extends
 
   /**
    * <pre>
-   * The best that can be given; more than min.
+   * Highest (best) possible score; greater than min.
    * </pre>
    *
    * <code>double max = 3;</code>

@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object source_ = "";
   /**
    * <pre>
-   * Where it comes from: a URL or a name.
+   * Source of the result: a URL or a name.
    * </pre>
    *
    * <code>string source = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Where it comes from: a URL or a name.
+   * Source of the result: a URL or a name.
    * </pre>
    *
    * <code>string source = 1;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object title_ = "";
   /**
    * <pre>
-   * Its title.
+   * Title of the result.
    * </pre>
    *
    * <code>string title = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its title.
+   * Title of the result.
    * </pre>
    *
    * <code>string title = 2;</code>
@@ -155,7 +155,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.SearchResultContentBlock> content_;
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -166,7 +166,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -178,7 +178,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -189,7 +189,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -200,7 +200,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -215,7 +215,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.CitationsConfig citations_;
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -227,7 +227,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -239,7 +239,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -699,7 +699,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object source_ = "";
     /**
      * <pre>
-     * Where it comes from: a URL or a name.
+     * Source of the result: a URL or a name.
      * </pre>
      *
      * <code>string source = 1;</code>
@@ -719,7 +719,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where it comes from: a URL or a name.
+     * Source of the result: a URL or a name.
      * </pre>
      *
      * <code>string source = 1;</code>
@@ -740,7 +740,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where it comes from: a URL or a name.
+     * Source of the result: a URL or a name.
      * </pre>
      *
      * <code>string source = 1;</code>
@@ -757,7 +757,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where it comes from: a URL or a name.
+     * Source of the result: a URL or a name.
      * </pre>
      *
      * <code>string source = 1;</code>
@@ -771,7 +771,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Where it comes from: a URL or a name.
+     * Source of the result: a URL or a name.
      * </pre>
      *
      * <code>string source = 1;</code>
@@ -791,7 +791,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object title_ = "";
     /**
      * <pre>
-     * Its title.
+     * Title of the result.
      * </pre>
      *
      * <code>string title = 2;</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its title.
+     * Title of the result.
      * </pre>
      *
      * <code>string title = 2;</code>
@@ -832,7 +832,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its title.
+     * Title of the result.
      * </pre>
      *
      * <code>string title = 2;</code>
@@ -849,7 +849,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its title.
+     * Title of the result.
      * </pre>
      *
      * <code>string title = 2;</code>
@@ -863,7 +863,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its title.
+     * Title of the result.
      * </pre>
      *
      * <code>string title = 2;</code>
@@ -894,7 +894,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -908,7 +908,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -922,7 +922,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -936,7 +936,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -955,7 +955,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -973,7 +973,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -991,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1010,7 +1010,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1028,7 +1028,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1046,7 +1046,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1065,7 +1065,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1082,7 +1082,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1099,7 +1099,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1124,7 +1124,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1139,7 +1139,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1150,7 +1150,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1162,7 +1162,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its text, in chunks that can be cited one by one.
+     * Text of the result, in chunks that can be cited separately.
      * </pre>
      *
      * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -1191,7 +1191,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CitationsConfig, ai.switchboard.v1.CitationsConfig.Builder, ai.switchboard.v1.CitationsConfigOrBuilder> citationsBuilder_;
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1202,7 +1202,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1217,7 +1217,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1235,7 +1235,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1253,7 +1253,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1278,7 +1278,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1295,7 +1295,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1307,7 +1307,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -1322,7 +1322,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether the model may cite it. Absent: it does not.
+     * Whether the model may cite the result. Absent: it may not.
      * </pre>
      *
      * <code>.switchboard.v1.CitationsConfig citations = 4;</code>

@@ -12,7 +12,7 @@ public interface SearchResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where it comes from: a URL or a name.
+   * Source of the result: a URL or a name.
    * </pre>
    *
    * <code>string source = 1;</code>
@@ -21,7 +21,7 @@ public interface SearchResultBlockOrBuilder extends
   java.lang.String getSource();
   /**
    * <pre>
-   * Where it comes from: a URL or a name.
+   * Source of the result: a URL or a name.
    * </pre>
    *
    * <code>string source = 1;</code>
@@ -32,7 +32,7 @@ public interface SearchResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * Its title.
+   * Title of the result.
    * </pre>
    *
    * <code>string title = 2;</code>
@@ -41,7 +41,7 @@ public interface SearchResultBlockOrBuilder extends
   java.lang.String getTitle();
   /**
    * <pre>
-   * Its title.
+   * Title of the result.
    * </pre>
    *
    * <code>string title = 2;</code>
@@ -52,7 +52,7 @@ public interface SearchResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -61,7 +61,7 @@ public interface SearchResultBlockOrBuilder extends
       getContentList();
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -69,7 +69,7 @@ public interface SearchResultBlockOrBuilder extends
   ai.switchboard.v1.SearchResultContentBlock getContent(int index);
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -77,7 +77,7 @@ public interface SearchResultBlockOrBuilder extends
   int getContentCount();
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -86,7 +86,7 @@ public interface SearchResultBlockOrBuilder extends
       getContentOrBuilderList();
   /**
    * <pre>
-   * Its text, in chunks that can be cited one by one.
+   * Text of the result, in chunks that can be cited separately.
    * </pre>
    *
    * <code>repeated .switchboard.v1.SearchResultContentBlock content = 3;</code>
@@ -96,7 +96,7 @@ public interface SearchResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -105,7 +105,7 @@ public interface SearchResultBlockOrBuilder extends
   boolean hasCitations();
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 4;</code>
@@ -114,7 +114,7 @@ public interface SearchResultBlockOrBuilder extends
   ai.switchboard.v1.CitationsConfig getCitations();
   /**
    * <pre>
-   * Whether the model may cite it. Absent: it does not.
+   * Whether the model may cite the result. Absent: it may not.
    * </pre>
    *
    * <code>.switchboard.v1.CitationsConfig citations = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A chunk of a search result.
+ * Chunk of a search result.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.SearchResultContentBlock}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object text_ = "";
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -79,7 +79,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A chunk of a search result.
+   * Chunk of a search result.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.SearchResultContentBlock}
@@ -403,7 +403,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object text_ = "";
     /**
      * <pre>
-     * Its words.
+     * Text of the chunk.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -423,7 +423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its words.
+     * Text of the chunk.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its words.
+     * Text of the chunk.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its words.
+     * Text of the chunk.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its words.
+     * Text of the chunk.
      * </pre>
      *
      * <code>string text = 1;</code>

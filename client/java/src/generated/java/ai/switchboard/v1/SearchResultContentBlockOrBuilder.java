@@ -12,7 +12,7 @@ public interface SearchResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface SearchResultContentBlockOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Its words.
+   * Text of the chunk.
    * </pre>
    *
    * <code>string text = 1;</code>

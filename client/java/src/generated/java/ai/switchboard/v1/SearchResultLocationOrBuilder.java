@@ -12,7 +12,7 @@ public interface SearchResultLocationOrBuilder extends
 
   /**
    * <pre>
-   * Which search result of the request, from 0. Absent: not given.
+   * Index of the search result in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 search_result_index = 1;</code>
@@ -21,7 +21,7 @@ public interface SearchResultLocationOrBuilder extends
   boolean hasSearchResultIndex();
   /**
    * <pre>
-   * Which search result of the request, from 0. Absent: not given.
+   * Index of the search result in the request, from 0. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 search_result_index = 1;</code>
@@ -31,7 +31,7 @@ public interface SearchResultLocationOrBuilder extends
 
   /**
    * <pre>
-   * The first chunk. Absent: not given.
+   * First chunk. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -40,7 +40,7 @@ public interface SearchResultLocationOrBuilder extends
   boolean hasStart();
   /**
    * <pre>
-   * The first chunk. Absent: not given.
+   * First chunk. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 start = 2;</code>
@@ -50,7 +50,7 @@ public interface SearchResultLocationOrBuilder extends
 
   /**
    * <pre>
-   * The last chunk. Absent: not given.
+   * Last chunk. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>
@@ -59,7 +59,7 @@ public interface SearchResultLocationOrBuilder extends
   boolean hasEnd();
   /**
    * <pre>
-   * The last chunk. Absent: not given.
+   * Last chunk. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional int32 end = 3;</code>

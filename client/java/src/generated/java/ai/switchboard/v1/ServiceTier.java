@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The tier that a call is billed and queued under.
+ * Service tier, which determines priority and price of a call.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ServiceTier}
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tier that a call is billed and queued under.
+   * Service tier, which determines priority and price of a call.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ServiceTier}

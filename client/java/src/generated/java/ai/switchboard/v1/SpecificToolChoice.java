@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The model must ask for one certain tool.
+ * The model must use the given tool.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.SpecificToolChoice}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -79,7 +79,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model must ask for one certain tool.
+   * The model must use the given tool.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.SpecificToolChoice}
@@ -403,7 +403,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -423,7 +423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 1;</code>

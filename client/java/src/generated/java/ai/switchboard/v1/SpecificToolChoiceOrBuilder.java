@@ -12,7 +12,7 @@ public interface SpecificToolChoiceOrBuilder extends
 
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -21,7 +21,7 @@ public interface SpecificToolChoiceOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 1;</code>

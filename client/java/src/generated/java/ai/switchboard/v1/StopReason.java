@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Why a model stopped. In Bedrock's JSON: the lower-case word without the prefix.
+ * Why a model stopped generating. Bedrock's name of a reason is the lower-case name without the prefix.
  * </pre>
  *
  * Protobuf enum {@code switchboard.v1.StopReason}
@@ -17,7 +17,8 @@ public enum StopReason
     implements com.google.protobuf.ProtocolMessageEnum {
   /**
    * <pre>
-   * Newer than this contract: the raw reason says which.
+   * Not set: Bedrock sent no reason, or one that this contract has no value for. Enums are open: a newer
+   * server can send a number that an older client has no name for. Treat such a number as this value.
    * </pre>
    *
    * <code>STOP_REASON_UNSPECIFIED = 0;</code>
@@ -25,7 +26,7 @@ public enum StopReason
   STOP_REASON_UNSPECIFIED(0),
   /**
    * <pre>
-   * It had finished.
+   * The model finished its answer.
    * </pre>
    *
    * <code>STOP_REASON_END_TURN = 1;</code>
@@ -33,7 +34,7 @@ public enum StopReason
   STOP_REASON_END_TURN(1),
   /**
    * <pre>
-   * It waits for a tool's result.
+   * The model is waiting for a tool result.
    * </pre>
    *
    * <code>STOP_REASON_TOOL_USE = 2;</code>
@@ -41,7 +42,7 @@ public enum StopReason
   STOP_REASON_TOOL_USE(2),
   /**
    * <pre>
-   * max_tokens was reached: the answer is cut.
+   * The answer was cut off at max_tokens.
    * </pre>
    *
    * <code>STOP_REASON_MAX_TOKENS = 3;</code>
@@ -49,7 +50,7 @@ public enum StopReason
   STOP_REASON_MAX_TOKENS(3),
   /**
    * <pre>
-   * It wrote one of the stop sequences.
+   * The model generated one of the stop sequences.
    * </pre>
    *
    * <code>STOP_REASON_STOP_SEQUENCE = 4;</code>
@@ -57,7 +58,7 @@ public enum StopReason
   STOP_REASON_STOP_SEQUENCE(4),
   /**
    * <pre>
-   * A guardrail replaced or masked the answer. Never a reason to try another model.
+   * A guardrail replaced or masked the answer. Switchboard never falls back to another model for this reason.
    * </pre>
    *
    * <code>STOP_REASON_GUARDRAIL_INTERVENED = 5;</code>
@@ -65,7 +66,7 @@ public enum StopReason
   STOP_REASON_GUARDRAIL_INTERVENED(5),
   /**
    * <pre>
-   * The model's own filter stopped it. Never a reason to try another model.
+   * The model's own content filter stopped it. Switchboard never falls back to another model for this reason.
    * </pre>
    *
    * <code>STOP_REASON_CONTENT_FILTERED = 6;</code>
@@ -73,7 +74,7 @@ public enum StopReason
   STOP_REASON_CONTENT_FILTERED(6),
   /**
    * <pre>
-   * What it wrote could not be read.
+   * Bedrock could not parse the model's output.
    * </pre>
    *
    * <code>STOP_REASON_MALFORMED_MODEL_OUTPUT = 7;</code>
@@ -81,7 +82,7 @@ public enum StopReason
   STOP_REASON_MALFORMED_MODEL_OUTPUT(7),
   /**
    * <pre>
-   * The tool use that it wrote could not be read.
+   * Bedrock could not parse the tool use that the model generated.
    * </pre>
    *
    * <code>STOP_REASON_MALFORMED_TOOL_USE = 8;</code>
@@ -89,7 +90,7 @@ public enum StopReason
   STOP_REASON_MALFORMED_TOOL_USE(8),
   /**
    * <pre>
-   * Question and answer together filled the model's context.
+   * Input and answer together reached the size of the model's context window.
    * </pre>
    *
    * <code>STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED = 9;</code>
@@ -109,7 +110,8 @@ public enum StopReason
   }
   /**
    * <pre>
-   * Newer than this contract: the raw reason says which.
+   * Not set: Bedrock sent no reason, or one that this contract has no value for. Enums are open: a newer
+   * server can send a number that an older client has no name for. Treat such a number as this value.
    * </pre>
    *
    * <code>STOP_REASON_UNSPECIFIED = 0;</code>
@@ -117,7 +119,7 @@ public enum StopReason
   public static final int STOP_REASON_UNSPECIFIED_VALUE = 0;
   /**
    * <pre>
-   * It had finished.
+   * The model finished its answer.
    * </pre>
    *
    * <code>STOP_REASON_END_TURN = 1;</code>
@@ -125,7 +127,7 @@ public enum StopReason
   public static final int STOP_REASON_END_TURN_VALUE = 1;
   /**
    * <pre>
-   * It waits for a tool's result.
+   * The model is waiting for a tool result.
    * </pre>
    *
    * <code>STOP_REASON_TOOL_USE = 2;</code>
@@ -133,7 +135,7 @@ public enum StopReason
   public static final int STOP_REASON_TOOL_USE_VALUE = 2;
   /**
    * <pre>
-   * max_tokens was reached: the answer is cut.
+   * The answer was cut off at max_tokens.
    * </pre>
    *
    * <code>STOP_REASON_MAX_TOKENS = 3;</code>
@@ -141,7 +143,7 @@ public enum StopReason
   public static final int STOP_REASON_MAX_TOKENS_VALUE = 3;
   /**
    * <pre>
-   * It wrote one of the stop sequences.
+   * The model generated one of the stop sequences.
    * </pre>
    *
    * <code>STOP_REASON_STOP_SEQUENCE = 4;</code>
@@ -149,7 +151,7 @@ public enum StopReason
   public static final int STOP_REASON_STOP_SEQUENCE_VALUE = 4;
   /**
    * <pre>
-   * A guardrail replaced or masked the answer. Never a reason to try another model.
+   * A guardrail replaced or masked the answer. Switchboard never falls back to another model for this reason.
    * </pre>
    *
    * <code>STOP_REASON_GUARDRAIL_INTERVENED = 5;</code>
@@ -157,7 +159,7 @@ public enum StopReason
   public static final int STOP_REASON_GUARDRAIL_INTERVENED_VALUE = 5;
   /**
    * <pre>
-   * The model's own filter stopped it. Never a reason to try another model.
+   * The model's own content filter stopped it. Switchboard never falls back to another model for this reason.
    * </pre>
    *
    * <code>STOP_REASON_CONTENT_FILTERED = 6;</code>
@@ -165,7 +167,7 @@ public enum StopReason
   public static final int STOP_REASON_CONTENT_FILTERED_VALUE = 6;
   /**
    * <pre>
-   * What it wrote could not be read.
+   * Bedrock could not parse the model's output.
    * </pre>
    *
    * <code>STOP_REASON_MALFORMED_MODEL_OUTPUT = 7;</code>
@@ -173,7 +175,7 @@ public enum StopReason
   public static final int STOP_REASON_MALFORMED_MODEL_OUTPUT_VALUE = 7;
   /**
    * <pre>
-   * The tool use that it wrote could not be read.
+   * Bedrock could not parse the tool use that the model generated.
    * </pre>
    *
    * <code>STOP_REASON_MALFORMED_TOOL_USE = 8;</code>
@@ -181,7 +183,7 @@ public enum StopReason
   public static final int STOP_REASON_MALFORMED_TOOL_USE_VALUE = 8;
   /**
    * <pre>
-   * Question and answer together filled the model's context.
+   * Input and answer together reached the size of the model's context window.
    * </pre>
    *
    * <code>STOP_REASON_MODEL_CONTEXT_WINDOW_EXCEEDED = 9;</code>

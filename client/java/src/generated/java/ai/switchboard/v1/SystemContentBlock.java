@@ -159,7 +159,7 @@ private static final long serialVersionUID = 0L;
   public static final int GUARD_CONTENT_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * Instructions that a guardrail looks at.
+   * Instructions for the guardrail to evaluate.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that a guardrail looks at.
+   * Instructions for the guardrail to evaluate.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Instructions that a guardrail looks at.
+   * Instructions for the guardrail to evaluate.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -202,7 +202,7 @@ private static final long serialVersionUID = 0L;
   public static final int CACHE_POINT_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -214,7 +214,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -229,7 +229,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -763,7 +763,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.GuardrailConverseContentBlock, ai.switchboard.v1.GuardrailConverseContentBlock.Builder, ai.switchboard.v1.GuardrailConverseContentBlockOrBuilder> guardContentBuilder_;
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -775,7 +775,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -797,7 +797,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -815,7 +815,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -833,7 +833,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -860,7 +860,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -883,7 +883,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -893,7 +893,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -911,7 +911,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Instructions that a guardrail looks at.
+     * Instructions for the guardrail to evaluate.
      * </pre>
      *
      * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -939,7 +939,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CachePointBlock, ai.switchboard.v1.CachePointBlock.Builder, ai.switchboard.v1.CachePointBlockOrBuilder> cachePointBuilder_;
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -951,7 +951,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -973,7 +973,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -991,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1009,7 +1009,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1036,7 +1036,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1059,7 +1059,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1069,7 +1069,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1087,7 +1087,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>

@@ -41,7 +41,7 @@ public interface SystemContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Instructions that a guardrail looks at.
+   * Instructions for the guardrail to evaluate.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -50,7 +50,7 @@ public interface SystemContentBlockOrBuilder extends
   boolean hasGuardContent();
   /**
    * <pre>
-   * Instructions that a guardrail looks at.
+   * Instructions for the guardrail to evaluate.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -59,7 +59,7 @@ public interface SystemContentBlockOrBuilder extends
   ai.switchboard.v1.GuardrailConverseContentBlock getGuardContent();
   /**
    * <pre>
-   * Instructions that a guardrail looks at.
+   * Instructions for the guardrail to evaluate.
    * </pre>
    *
    * <code>.switchboard.v1.GuardrailConverseContentBlock guard_content = 2;</code>
@@ -68,7 +68,7 @@ public interface SystemContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -77,7 +77,7 @@ public interface SystemContentBlockOrBuilder extends
   boolean hasCachePoint();
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -86,7 +86,7 @@ public interface SystemContentBlockOrBuilder extends
   ai.switchboard.v1.CachePointBlock getCachePoint();
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A tool that runs at Bedrock.
+ * Tool that runs at Bedrock.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.SystemTool}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * Its name, 1 to 64 characters, such as "nova_grounding".
+   * Name of the tool, 1 to 64 characters, such as "nova_grounding".
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -79,7 +79,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its name, 1 to 64 characters, such as "nova_grounding".
+   * Name of the tool, 1 to 64 characters, such as "nova_grounding".
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.SystemTool}
@@ -403,7 +403,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * Its name, 1 to 64 characters, such as "nova_grounding".
+     * Name of the tool, 1 to 64 characters, such as "nova_grounding".
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -423,7 +423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name, 1 to 64 characters, such as "nova_grounding".
+     * Name of the tool, 1 to 64 characters, such as "nova_grounding".
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name, 1 to 64 characters, such as "nova_grounding".
+     * Name of the tool, 1 to 64 characters, such as "nova_grounding".
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name, 1 to 64 characters, such as "nova_grounding".
+     * Name of the tool, 1 to 64 characters, such as "nova_grounding".
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name, 1 to 64 characters, such as "nova_grounding".
+     * Name of the tool, 1 to 64 characters, such as "nova_grounding".
      * </pre>
      *
      * <code>string name = 1;</code>

@@ -12,7 +12,7 @@ public interface SystemToolOrBuilder extends
 
   /**
    * <pre>
-   * Its name, 1 to 64 characters, such as "nova_grounding".
+   * Name of the tool, 1 to 64 characters, such as "nova_grounding".
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -21,7 +21,7 @@ public interface SystemToolOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * Its name, 1 to 64 characters, such as "nova_grounding".
+   * Name of the tool, 1 to 64 characters, such as "nova_grounding".
    * </pre>
    *
    * <code>string name = 1;</code>

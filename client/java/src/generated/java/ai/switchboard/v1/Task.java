@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object taskType_ = "";
   /**
    * <pre>
-   * What a caller puts into task_type.
+   * Name of the task, for the field task_type of requests.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a caller puts into task_type.
+   * Name of the task, for the field task_type of requests.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object description_ = "";
   /**
    * <pre>
-   * What it is for, in the configuration's words. Empty: it says nothing.
+   * Description from the configuration. Empty: it has none.
    * </pre>
    *
    * <code>string description = 2;</code>
@@ -128,7 +128,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it is for, in the configuration's words. Empty: it says nothing.
+   * Description from the configuration. Empty: it has none.
    * </pre>
    *
    * <code>string description = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Candidate> candidates_;
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -177,7 +177,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -188,7 +188,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -199,7 +199,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -214,7 +214,7 @@ private static final long serialVersionUID = 0L;
   private int maxTokens_ = 0;
   /**
    * <pre>
-   * Most tokens generated when the caller sets no max_tokens.
+   * Maximum number of tokens to generate if the caller does not set max_tokens.
    * </pre>
    *
    * <code>int32 max_tokens = 4;</code>
@@ -652,7 +652,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object taskType_ = "";
     /**
      * <pre>
-     * What a caller puts into task_type.
+     * Name of the task, for the field task_type of requests.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -672,7 +672,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a caller puts into task_type.
+     * Name of the task, for the field task_type of requests.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a caller puts into task_type.
+     * Name of the task, for the field task_type of requests.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -710,7 +710,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a caller puts into task_type.
+     * Name of the task, for the field task_type of requests.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -724,7 +724,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What a caller puts into task_type.
+     * Name of the task, for the field task_type of requests.
      * </pre>
      *
      * <code>string task_type = 1;</code>
@@ -744,7 +744,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object description_ = "";
     /**
      * <pre>
-     * What it is for, in the configuration's words. Empty: it says nothing.
+     * Description from the configuration. Empty: it has none.
      * </pre>
      *
      * <code>string description = 2;</code>
@@ -764,7 +764,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it is for, in the configuration's words. Empty: it says nothing.
+     * Description from the configuration. Empty: it has none.
      * </pre>
      *
      * <code>string description = 2;</code>
@@ -785,7 +785,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it is for, in the configuration's words. Empty: it says nothing.
+     * Description from the configuration. Empty: it has none.
      * </pre>
      *
      * <code>string description = 2;</code>
@@ -802,7 +802,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it is for, in the configuration's words. Empty: it says nothing.
+     * Description from the configuration. Empty: it has none.
      * </pre>
      *
      * <code>string description = 2;</code>
@@ -816,7 +816,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it is for, in the configuration's words. Empty: it says nothing.
+     * Description from the configuration. Empty: it has none.
      * </pre>
      *
      * <code>string description = 2;</code>
@@ -847,7 +847,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -861,7 +861,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -875,7 +875,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -889,7 +889,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -908,7 +908,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -926,7 +926,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -944,7 +944,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -963,7 +963,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -981,7 +981,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -999,7 +999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1018,7 +1018,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1035,7 +1035,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1052,7 +1052,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1063,7 +1063,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1077,7 +1077,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1092,7 +1092,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1103,7 +1103,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1115,7 +1115,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The models in the order in which they are tried.
+     * Models in the order in which they are tried.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -1142,7 +1142,7 @@ private static final long serialVersionUID = 0L;
     private int maxTokens_ ;
     /**
      * <pre>
-     * Most tokens generated when the caller sets no max_tokens.
+     * Maximum number of tokens to generate if the caller does not set max_tokens.
      * </pre>
      *
      * <code>int32 max_tokens = 4;</code>
@@ -1154,7 +1154,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Most tokens generated when the caller sets no max_tokens.
+     * Maximum number of tokens to generate if the caller does not set max_tokens.
      * </pre>
      *
      * <code>int32 max_tokens = 4;</code>
@@ -1170,7 +1170,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Most tokens generated when the caller sets no max_tokens.
+     * Maximum number of tokens to generate if the caller does not set max_tokens.
      * </pre>
      *
      * <code>int32 max_tokens = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * How long a task may take. A caller's own deadline bounds them all.
+ * Timeouts of a task. The caller's own deadline limits them all.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.TaskDeadlines}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration firstContent_;
   /**
    * <pre>
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -95,7 +95,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration idle_;
   /**
    * <pre>
-   * Between two events of a stream.
+   * Time between two events of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration idle = 2;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Between two events of a stream.
+   * Time between two events of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration idle = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Between two events of a stream.
+   * Time between two events of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration idle = 2;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration attempt_;
   /**
    * <pre>
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    * </pre>
    *
    * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -145,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    * </pre>
    *
    * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -157,7 +157,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    * </pre>
    *
    * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration call_;
   /**
    * <pre>
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    * </pre>
    *
    * <code>.google.protobuf.Duration call = 4;</code>
@@ -183,7 +183,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    * </pre>
    *
    * <code>.google.protobuf.Duration call = 4;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    * </pre>
    *
    * <code>.google.protobuf.Duration call = 4;</code>
@@ -209,7 +209,8 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration headers_;
   /**
    * <pre>
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    * </pre>
    *
    * <code>.google.protobuf.Duration headers = 5;</code>
@@ -221,7 +222,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    * </pre>
    *
    * <code>.google.protobuf.Duration headers = 5;</code>
@@ -233,7 +235,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    * </pre>
    *
    * <code>.google.protobuf.Duration headers = 5;</code>
@@ -247,7 +250,7 @@ private static final long serialVersionUID = 0L;
   private com.google.protobuf.Duration reader_;
   /**
    * <pre>
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    * </pre>
    *
    * <code>.google.protobuf.Duration reader = 6;</code>
@@ -259,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    * </pre>
    *
    * <code>.google.protobuf.Duration reader = 6;</code>
@@ -271,7 +274,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    * </pre>
    *
    * <code>.google.protobuf.Duration reader = 6;</code>
@@ -285,8 +288,8 @@ private static final long serialVersionUID = 0L;
   private double floorTokensPerSecond_ = 0D;
   /**
    * <pre>
-   * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-   * sent. Absent: any.
+   * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+   * content is sent. Absent: no minimum.
    * </pre>
    *
    * <code>optional double floor_tokens_per_second = 7;</code>
@@ -298,8 +301,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-   * sent. Absent: any.
+   * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+   * content is sent. Absent: no minimum.
    * </pre>
    *
    * <code>optional double floor_tokens_per_second = 7;</code>
@@ -576,7 +579,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * How long a task may take. A caller's own deadline bounds them all.
+   * Timeouts of a task. The caller's own deadline limits them all.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.TaskDeadlines}
@@ -857,7 +860,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> firstContentBuilder_;
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -868,7 +871,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -883,7 +886,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -901,7 +904,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -919,7 +922,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -944,7 +947,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -961,7 +964,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -973,7 +976,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -988,7 +991,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From an attempt's start to the first content of a stream.
+     * Time from the start of an attempt to the first content of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -1012,7 +1015,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> idleBuilder_;
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1023,7 +1026,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1038,7 +1041,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1056,7 +1059,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1074,7 +1077,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1099,7 +1102,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1116,7 +1119,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1128,7 +1131,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1143,7 +1146,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Between two events of a stream.
+     * Time between two events of a stream.
      * </pre>
      *
      * <code>.google.protobuf.Duration idle = 2;</code>
@@ -1167,7 +1170,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> attemptBuilder_;
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1178,7 +1181,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1193,7 +1196,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1211,7 +1214,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1229,7 +1232,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1254,7 +1257,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1271,7 +1274,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1283,7 +1286,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1298,7 +1301,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A whole attempt of Converse.
+     * Time of one attempt of Converse.
      * </pre>
      *
      * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -1322,7 +1325,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> callBuilder_;
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1333,7 +1336,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1348,7 +1351,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1366,7 +1369,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1384,7 +1387,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1409,7 +1412,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1426,7 +1429,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1438,7 +1441,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1453,7 +1456,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The whole call, every attempt included.
+     * Time of the whole call with all its attempts.
      * </pre>
      *
      * <code>.google.protobuf.Duration call = 4;</code>
@@ -1477,7 +1480,8 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> headersBuilder_;
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1488,7 +1492,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1503,7 +1508,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1521,7 +1527,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1539,7 +1546,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1564,7 +1572,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1581,7 +1590,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1593,7 +1603,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1608,7 +1619,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+     * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+     * first_content applies.
      * </pre>
      *
      * <code>.google.protobuf.Duration headers = 5;</code>
@@ -1632,7 +1644,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Duration, com.google.protobuf.Duration.Builder, com.google.protobuf.DurationOrBuilder> readerBuilder_;
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1643,7 +1655,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1658,7 +1670,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1676,7 +1688,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1694,7 +1706,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1719,7 +1731,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1736,7 +1748,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1748,7 +1760,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1763,7 +1775,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * How long a caller may take nothing of an answer that is ready.
+     * Time for which a slow consumer may leave a ready response unread.
      * </pre>
      *
      * <code>.google.protobuf.Duration reader = 6;</code>
@@ -1785,8 +1797,8 @@ private static final long serialVersionUID = 0L;
     private double floorTokensPerSecond_ ;
     /**
      * <pre>
-     * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-     * sent. Absent: any.
+     * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+     * content is sent. Absent: no minimum.
      * </pre>
      *
      * <code>optional double floor_tokens_per_second = 7;</code>
@@ -1798,8 +1810,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-     * sent. Absent: any.
+     * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+     * content is sent. Absent: no minimum.
      * </pre>
      *
      * <code>optional double floor_tokens_per_second = 7;</code>
@@ -1811,8 +1823,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-     * sent. Absent: any.
+     * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+     * content is sent. Absent: no minimum.
      * </pre>
      *
      * <code>optional double floor_tokens_per_second = 7;</code>
@@ -1828,8 +1840,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-     * sent. Absent: any.
+     * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+     * content is sent. Absent: no minimum.
      * </pre>
      *
      * <code>optional double floor_tokens_per_second = 7;</code>

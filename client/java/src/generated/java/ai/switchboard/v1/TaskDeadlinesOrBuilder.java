@@ -12,7 +12,7 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -21,7 +21,7 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasFirstContent();
   /**
    * <pre>
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -30,7 +30,7 @@ public interface TaskDeadlinesOrBuilder extends
   com.google.protobuf.Duration getFirstContent();
   /**
    * <pre>
-   * From an attempt's start to the first content of a stream.
+   * Time from the start of an attempt to the first content of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration first_content = 1;</code>
@@ -39,7 +39,7 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * Between two events of a stream.
+   * Time between two events of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration idle = 2;</code>
@@ -48,7 +48,7 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasIdle();
   /**
    * <pre>
-   * Between two events of a stream.
+   * Time between two events of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration idle = 2;</code>
@@ -57,7 +57,7 @@ public interface TaskDeadlinesOrBuilder extends
   com.google.protobuf.Duration getIdle();
   /**
    * <pre>
-   * Between two events of a stream.
+   * Time between two events of a stream.
    * </pre>
    *
    * <code>.google.protobuf.Duration idle = 2;</code>
@@ -66,7 +66,7 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    * </pre>
    *
    * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -75,7 +75,7 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasAttempt();
   /**
    * <pre>
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    * </pre>
    *
    * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -84,7 +84,7 @@ public interface TaskDeadlinesOrBuilder extends
   com.google.protobuf.Duration getAttempt();
   /**
    * <pre>
-   * A whole attempt of Converse.
+   * Time of one attempt of Converse.
    * </pre>
    *
    * <code>.google.protobuf.Duration attempt = 3;</code>
@@ -93,7 +93,7 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    * </pre>
    *
    * <code>.google.protobuf.Duration call = 4;</code>
@@ -102,7 +102,7 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasCall();
   /**
    * <pre>
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    * </pre>
    *
    * <code>.google.protobuf.Duration call = 4;</code>
@@ -111,7 +111,7 @@ public interface TaskDeadlinesOrBuilder extends
   com.google.protobuf.Duration getCall();
   /**
    * <pre>
-   * The whole call, every attempt included.
+   * Time of the whole call with all its attempts.
    * </pre>
    *
    * <code>.google.protobuf.Duration call = 4;</code>
@@ -120,7 +120,8 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    * </pre>
    *
    * <code>.google.protobuf.Duration headers = 5;</code>
@@ -129,7 +130,8 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasHeaders();
   /**
    * <pre>
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    * </pre>
    *
    * <code>.google.protobuf.Duration headers = 5;</code>
@@ -138,7 +140,8 @@ public interface TaskDeadlinesOrBuilder extends
   com.google.protobuf.Duration getHeaders();
   /**
    * <pre>
-   * From a stream's attempt to Bedrock's accepting it. Absent: first_content bounds that too.
+   * Time allowed for Bedrock to accept a streaming request, from the start of the attempt. Absent: only
+   * first_content applies.
    * </pre>
    *
    * <code>.google.protobuf.Duration headers = 5;</code>
@@ -147,7 +150,7 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    * </pre>
    *
    * <code>.google.protobuf.Duration reader = 6;</code>
@@ -156,7 +159,7 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasReader();
   /**
    * <pre>
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    * </pre>
    *
    * <code>.google.protobuf.Duration reader = 6;</code>
@@ -165,7 +168,7 @@ public interface TaskDeadlinesOrBuilder extends
   com.google.protobuf.Duration getReader();
   /**
    * <pre>
-   * How long a caller may take nothing of an answer that is ready.
+   * Time for which a slow consumer may leave a ready response unread.
    * </pre>
    *
    * <code>.google.protobuf.Duration reader = 6;</code>
@@ -174,8 +177,8 @@ public interface TaskDeadlinesOrBuilder extends
 
   /**
    * <pre>
-   * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-   * sent. Absent: any.
+   * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+   * content is sent. Absent: no minimum.
    * </pre>
    *
    * <code>optional double floor_tokens_per_second = 7;</code>
@@ -184,8 +187,8 @@ public interface TaskDeadlinesOrBuilder extends
   boolean hasFloorTokensPerSecond();
   /**
    * <pre>
-   * The least output, in tokens for a second, of a stream's beginning; a slower model is given up before anything is
-   * sent. Absent: any.
+   * Minimum throughput at the start of a stream, in tokens per second. A slower model is abandoned before any
+   * content is sent. Absent: no minimum.
    * </pre>
    *
    * <code>optional double floor_tokens_per_second = 7;</code>

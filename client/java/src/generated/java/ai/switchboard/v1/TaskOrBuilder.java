@@ -12,7 +12,7 @@ public interface TaskOrBuilder extends
 
   /**
    * <pre>
-   * What a caller puts into task_type.
+   * Name of the task, for the field task_type of requests.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -21,7 +21,7 @@ public interface TaskOrBuilder extends
   java.lang.String getTaskType();
   /**
    * <pre>
-   * What a caller puts into task_type.
+   * Name of the task, for the field task_type of requests.
    * </pre>
    *
    * <code>string task_type = 1;</code>
@@ -32,7 +32,7 @@ public interface TaskOrBuilder extends
 
   /**
    * <pre>
-   * What it is for, in the configuration's words. Empty: it says nothing.
+   * Description from the configuration. Empty: it has none.
    * </pre>
    *
    * <code>string description = 2;</code>
@@ -41,7 +41,7 @@ public interface TaskOrBuilder extends
   java.lang.String getDescription();
   /**
    * <pre>
-   * What it is for, in the configuration's words. Empty: it says nothing.
+   * Description from the configuration. Empty: it has none.
    * </pre>
    *
    * <code>string description = 2;</code>
@@ -52,7 +52,7 @@ public interface TaskOrBuilder extends
 
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -61,7 +61,7 @@ public interface TaskOrBuilder extends
       getCandidatesList();
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -69,7 +69,7 @@ public interface TaskOrBuilder extends
   ai.switchboard.v1.Candidate getCandidates(int index);
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -77,7 +77,7 @@ public interface TaskOrBuilder extends
   int getCandidatesCount();
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -86,7 +86,7 @@ public interface TaskOrBuilder extends
       getCandidatesOrBuilderList();
   /**
    * <pre>
-   * The models in the order in which they are tried.
+   * Models in the order in which they are tried.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Candidate candidates = 3;</code>
@@ -96,7 +96,7 @@ public interface TaskOrBuilder extends
 
   /**
    * <pre>
-   * Most tokens generated when the caller sets no max_tokens.
+   * Maximum number of tokens to generate if the caller does not set max_tokens.
    * </pre>
    *
    * <code>int32 max_tokens = 4;</code>

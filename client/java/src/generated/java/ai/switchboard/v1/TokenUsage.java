@@ -7,8 +7,9 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What was read and written, in tokens as the serving model counts them. Bedrock's input_tokens leaves out what was read
- * from or written to the prompt cache: all input is input_tokens + cache_read_input_tokens + cache_write_input_tokens.
+ * Number of tokens that a call used, as the model that answered counts them. Bedrock's input_tokens excludes
+ * tokens that were read from or written to the prompt cache. The total input is input_tokens +
+ * cache_read_input_tokens + cache_write_input_tokens.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.TokenUsage}
@@ -60,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private int inputTokens_ = 0;
   /**
    * <pre>
-   * Input, without the cached part.
+   * Input tokens, without those of the prompt cache.
    * </pre>
    *
    * <code>int32 input_tokens = 1;</code>
@@ -75,7 +76,7 @@ private static final long serialVersionUID = 0L;
   private int outputTokens_ = 0;
   /**
    * <pre>
-   * Output, reasoning included.
+   * Output tokens, including reasoning.
    * </pre>
    *
    * <code>int32 output_tokens = 2;</code>
@@ -90,7 +91,7 @@ private static final long serialVersionUID = 0L;
   private int totalTokens_ = 0;
   /**
    * <pre>
-   * The sum that Bedrock gives.
+   * Total as reported by Bedrock.
    * </pre>
    *
    * <code>int32 total_tokens = 3;</code>
@@ -105,7 +106,7 @@ private static final long serialVersionUID = 0L;
   private int cacheReadInputTokens_ = 0;
   /**
    * <pre>
-   * Input read from the prompt cache. Absent: the model does not say.
+   * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -117,7 +118,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Input read from the prompt cache. Absent: the model does not say.
+   * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -132,7 +133,7 @@ private static final long serialVersionUID = 0L;
   private int cacheWriteInputTokens_ = 0;
   /**
    * <pre>
-   * Input written to the prompt cache. Absent: the model does not say.
+   * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -144,7 +145,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Input written to the prompt cache. Absent: the model does not say.
+   * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -160,7 +161,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.CacheDetail> cacheDetails_;
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -171,7 +172,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -183,7 +184,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -194,7 +195,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -205,7 +206,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -221,7 +222,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object serverToolUsageJson_ = "";
   /**
    * <pre>
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string server_tool_usage_json = 7;</code>
@@ -233,7 +234,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string server_tool_usage_json = 7;</code>
@@ -254,7 +255,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string server_tool_usage_json = 7;</code>
@@ -525,8 +526,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What was read and written, in tokens as the serving model counts them. Bedrock's input_tokens leaves out what was read
-   * from or written to the prompt cache: all input is input_tokens + cache_read_input_tokens + cache_write_input_tokens.
+   * Number of tokens that a call used, as the model that answered counts them. Bedrock's input_tokens excludes
+   * tokens that were read from or written to the prompt cache. The total input is input_tokens +
+   * cache_read_input_tokens + cache_write_input_tokens.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.TokenUsage}
@@ -791,7 +793,7 @@ private static final long serialVersionUID = 0L;
     private int inputTokens_ ;
     /**
      * <pre>
-     * Input, without the cached part.
+     * Input tokens, without those of the prompt cache.
      * </pre>
      *
      * <code>int32 input_tokens = 1;</code>
@@ -803,7 +805,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input, without the cached part.
+     * Input tokens, without those of the prompt cache.
      * </pre>
      *
      * <code>int32 input_tokens = 1;</code>
@@ -819,7 +821,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input, without the cached part.
+     * Input tokens, without those of the prompt cache.
      * </pre>
      *
      * <code>int32 input_tokens = 1;</code>
@@ -835,7 +837,7 @@ private static final long serialVersionUID = 0L;
     private int outputTokens_ ;
     /**
      * <pre>
-     * Output, reasoning included.
+     * Output tokens, including reasoning.
      * </pre>
      *
      * <code>int32 output_tokens = 2;</code>
@@ -847,7 +849,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output, reasoning included.
+     * Output tokens, including reasoning.
      * </pre>
      *
      * <code>int32 output_tokens = 2;</code>
@@ -863,7 +865,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Output, reasoning included.
+     * Output tokens, including reasoning.
      * </pre>
      *
      * <code>int32 output_tokens = 2;</code>
@@ -879,7 +881,7 @@ private static final long serialVersionUID = 0L;
     private int totalTokens_ ;
     /**
      * <pre>
-     * The sum that Bedrock gives.
+     * Total as reported by Bedrock.
      * </pre>
      *
      * <code>int32 total_tokens = 3;</code>
@@ -891,7 +893,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The sum that Bedrock gives.
+     * Total as reported by Bedrock.
      * </pre>
      *
      * <code>int32 total_tokens = 3;</code>
@@ -907,7 +909,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The sum that Bedrock gives.
+     * Total as reported by Bedrock.
      * </pre>
      *
      * <code>int32 total_tokens = 3;</code>
@@ -923,7 +925,7 @@ private static final long serialVersionUID = 0L;
     private int cacheReadInputTokens_ ;
     /**
      * <pre>
-     * Input read from the prompt cache. Absent: the model does not say.
+     * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -935,7 +937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input read from the prompt cache. Absent: the model does not say.
+     * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -947,7 +949,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input read from the prompt cache. Absent: the model does not say.
+     * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -963,7 +965,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input read from the prompt cache. Absent: the model does not say.
+     * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -979,7 +981,7 @@ private static final long serialVersionUID = 0L;
     private int cacheWriteInputTokens_ ;
     /**
      * <pre>
-     * Input written to the prompt cache. Absent: the model does not say.
+     * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -991,7 +993,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input written to the prompt cache. Absent: the model does not say.
+     * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -1003,7 +1005,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input written to the prompt cache. Absent: the model does not say.
+     * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -1019,7 +1021,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Input written to the prompt cache. Absent: the model does not say.
+     * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
      * </pre>
      *
      * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -1046,7 +1048,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1060,7 +1062,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1074,7 +1076,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1088,7 +1090,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1107,7 +1109,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1125,7 +1127,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1143,7 +1145,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1162,7 +1164,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1180,7 +1182,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1198,7 +1200,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1217,7 +1219,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1234,7 +1236,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1251,7 +1253,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1262,7 +1264,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1276,7 +1278,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1291,7 +1293,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1302,7 +1304,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1314,7 +1316,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+     * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
      * </pre>
      *
      * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -1341,7 +1343,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object serverToolUsageJson_ = "";
     /**
      * <pre>
-     * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+     * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string server_tool_usage_json = 7;</code>
@@ -1352,7 +1354,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+     * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string server_tool_usage_json = 7;</code>
@@ -1372,7 +1374,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+     * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string server_tool_usage_json = 7;</code>
@@ -1393,7 +1395,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+     * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string server_tool_usage_json = 7;</code>
@@ -1410,7 +1412,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+     * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string server_tool_usage_json = 7;</code>
@@ -1424,7 +1426,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+     * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string server_tool_usage_json = 7;</code>

@@ -12,7 +12,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * Input, without the cached part.
+   * Input tokens, without those of the prompt cache.
    * </pre>
    *
    * <code>int32 input_tokens = 1;</code>
@@ -22,7 +22,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * Output, reasoning included.
+   * Output tokens, including reasoning.
    * </pre>
    *
    * <code>int32 output_tokens = 2;</code>
@@ -32,7 +32,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * The sum that Bedrock gives.
+   * Total as reported by Bedrock.
    * </pre>
    *
    * <code>int32 total_tokens = 3;</code>
@@ -42,7 +42,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * Input read from the prompt cache. Absent: the model does not say.
+   * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -51,7 +51,7 @@ public interface TokenUsageOrBuilder extends
   boolean hasCacheReadInputTokens();
   /**
    * <pre>
-   * Input read from the prompt cache. Absent: the model does not say.
+   * Input tokens read from the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_read_input_tokens = 4;</code>
@@ -61,7 +61,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * Input written to the prompt cache. Absent: the model does not say.
+   * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -70,7 +70,7 @@ public interface TokenUsageOrBuilder extends
   boolean hasCacheWriteInputTokens();
   /**
    * <pre>
-   * Input written to the prompt cache. Absent: the model does not say.
+   * Input tokens written to the prompt cache. Absent: Bedrock did not report them.
    * </pre>
    *
    * <code>optional int32 cache_write_input_tokens = 5;</code>
@@ -80,7 +80,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -89,7 +89,7 @@ public interface TokenUsageOrBuilder extends
       getCacheDetailsList();
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -97,7 +97,7 @@ public interface TokenUsageOrBuilder extends
   ai.switchboard.v1.CacheDetail getCacheDetails(int index);
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -105,7 +105,7 @@ public interface TokenUsageOrBuilder extends
   int getCacheDetailsCount();
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -114,7 +114,7 @@ public interface TokenUsageOrBuilder extends
       getCacheDetailsOrBuilderList();
   /**
    * <pre>
-   * What was written to the prompt cache, by lifetime. Empty: nothing, or the model does not say.
+   * Input tokens written to the prompt cache, by lifetime. Empty: none, or Bedrock did not report them.
    * </pre>
    *
    * <code>repeated .switchboard.v1.CacheDetail cache_details = 6;</code>
@@ -124,7 +124,7 @@ public interface TokenUsageOrBuilder extends
 
   /**
    * <pre>
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string server_tool_usage_json = 7;</code>
@@ -133,7 +133,7 @@ public interface TokenUsageOrBuilder extends
   boolean hasServerToolUsageJson();
   /**
    * <pre>
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string server_tool_usage_json = 7;</code>
@@ -142,7 +142,7 @@ public interface TokenUsageOrBuilder extends
   java.lang.String getServerToolUsageJson();
   /**
    * <pre>
-   * What Bedrock's own tools used, as exact JSON text. Absent: Bedrock did not say.
+   * Usage of tools that run at Bedrock, as exact JSON text. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string server_tool_usage_json = 7;</code>

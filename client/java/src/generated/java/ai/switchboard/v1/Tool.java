@@ -99,7 +99,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_SPEC_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * A tool of the caller's.
+   * Tool of the caller, who runs it and sends back the result.
    * </pre>
    *
    * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -111,7 +111,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool of the caller's.
+   * Tool of the caller, who runs it and sends back the result.
    * </pre>
    *
    * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -126,7 +126,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool of the caller's.
+   * Tool of the caller, who runs it and sends back the result.
    * </pre>
    *
    * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   public static final int SYSTEM_TOOL_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -169,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -185,7 +185,7 @@ private static final long serialVersionUID = 0L;
   public static final int CACHE_POINT_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -212,7 +212,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -641,7 +641,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolSpecification, ai.switchboard.v1.ToolSpecification.Builder, ai.switchboard.v1.ToolSpecificationOrBuilder> toolSpecBuilder_;
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -653,7 +653,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -675,7 +675,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -693,7 +693,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -711,7 +711,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -738,7 +738,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -771,7 +771,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -789,7 +789,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool of the caller's.
+     * Tool of the caller, who runs it and sends back the result.
      * </pre>
      *
      * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -817,7 +817,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.SystemTool, ai.switchboard.v1.SystemTool.Builder, ai.switchboard.v1.SystemToolOrBuilder> systemToolBuilder_;
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -829,7 +829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -851,7 +851,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -914,7 +914,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -937,7 +937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -947,7 +947,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -965,7 +965,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A tool that runs at Bedrock.
+     * Tool that runs at Bedrock.
      * </pre>
      *
      * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -993,7 +993,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.CachePointBlock, ai.switchboard.v1.CachePointBlock.Builder, ai.switchboard.v1.CachePointBlockOrBuilder> cachePointBuilder_;
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1005,7 +1005,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1027,7 +1027,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1045,7 +1045,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1063,7 +1063,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1090,7 +1090,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1113,7 +1113,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1123,7 +1123,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -1141,7 +1141,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Ends a prefix that the model may cache.
+     * End of a prefix that the model may cache.
      * </pre>
      *
      * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Makes a declared tool available from here on.
+ * Makes a declared tool available from this turn on.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolAdditionBlock}
@@ -57,7 +57,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ToolReference tool_;
   /**
    * <pre>
-   * Which tool.
+   * The tool.
    * </pre>
    *
    * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -69,7 +69,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which tool.
+   * The tool.
    * </pre>
    *
    * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Which tool.
+   * The tool.
    * </pre>
    *
    * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -259,7 +259,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Makes a declared tool available from here on.
+   * Makes a declared tool available from this turn on.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolAdditionBlock}
@@ -417,7 +417,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolReference, ai.switchboard.v1.ToolReference.Builder, ai.switchboard.v1.ToolReferenceOrBuilder> toolBuilder_;
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -428,7 +428,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -443,7 +443,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -479,7 +479,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -504,7 +504,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -521,7 +521,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -548,7 +548,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Which tool.
+     * The tool.
      * </pre>
      *
      * <code>.switchboard.v1.ToolReference tool = 1;</code>

@@ -12,7 +12,7 @@ public interface ToolAdditionBlockOrBuilder extends
 
   /**
    * <pre>
-   * Which tool.
+   * The tool.
    * </pre>
    *
    * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolAdditionBlockOrBuilder extends
   boolean hasTool();
   /**
    * <pre>
-   * Which tool.
+   * The tool.
    * </pre>
    *
    * <code>.switchboard.v1.ToolReference tool = 1;</code>
@@ -30,7 +30,7 @@ public interface ToolAdditionBlockOrBuilder extends
   ai.switchboard.v1.ToolReference getTool();
   /**
    * <pre>
-   * Which tool.
+   * The tool.
    * </pre>
    *
    * <code>.switchboard.v1.ToolReference tool = 1;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Whether the model must ask for a tool.
+ * Whether the model must use a tool.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolChoice}
@@ -142,7 +142,7 @@ private static final long serialVersionUID = 0L;
   public static final int ANY_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * It must ask for one of them.
+   * The model must use at least one tool.
    * </pre>
    *
    * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * It must ask for one of them.
+   * The model must use at least one tool.
    * </pre>
    *
    * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -169,7 +169,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * It must ask for one of them.
+   * The model must use at least one tool.
    * </pre>
    *
    * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -185,7 +185,7 @@ private static final long serialVersionUID = 0L;
   public static final int TOOL_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * It must ask for this one.
+   * The model must use the given tool.
    * </pre>
    *
    * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -197,7 +197,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * It must ask for this one.
+   * The model must use the given tool.
    * </pre>
    *
    * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -212,7 +212,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * It must ask for this one.
+   * The model must use the given tool.
    * </pre>
    *
    * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -431,7 +431,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether the model must ask for a tool.
+   * Whether the model must use a tool.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolChoice}
@@ -817,7 +817,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.AnyToolChoice, ai.switchboard.v1.AnyToolChoice.Builder, ai.switchboard.v1.AnyToolChoiceOrBuilder> anyBuilder_;
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -829,7 +829,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -851,7 +851,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -869,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -887,7 +887,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -914,7 +914,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -937,7 +937,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -947,7 +947,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -965,7 +965,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for one of them.
+     * The model must use at least one tool.
      * </pre>
      *
      * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -993,7 +993,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.SpecificToolChoice, ai.switchboard.v1.SpecificToolChoice.Builder, ai.switchboard.v1.SpecificToolChoiceOrBuilder> toolBuilder_;
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1005,7 +1005,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1027,7 +1027,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1045,7 +1045,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1063,7 +1063,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1090,7 +1090,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1113,7 +1113,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1123,7 +1123,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -1141,7 +1141,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * It must ask for this one.
+     * The model must use the given tool.
      * </pre>
      *
      * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>

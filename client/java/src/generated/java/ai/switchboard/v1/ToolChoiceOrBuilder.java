@@ -39,7 +39,7 @@ public interface ToolChoiceOrBuilder extends
 
   /**
    * <pre>
-   * It must ask for one of them.
+   * The model must use at least one tool.
    * </pre>
    *
    * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -48,7 +48,7 @@ public interface ToolChoiceOrBuilder extends
   boolean hasAny();
   /**
    * <pre>
-   * It must ask for one of them.
+   * The model must use at least one tool.
    * </pre>
    *
    * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -57,7 +57,7 @@ public interface ToolChoiceOrBuilder extends
   ai.switchboard.v1.AnyToolChoice getAny();
   /**
    * <pre>
-   * It must ask for one of them.
+   * The model must use at least one tool.
    * </pre>
    *
    * <code>.switchboard.v1.AnyToolChoice any = 2;</code>
@@ -66,7 +66,7 @@ public interface ToolChoiceOrBuilder extends
 
   /**
    * <pre>
-   * It must ask for this one.
+   * The model must use the given tool.
    * </pre>
    *
    * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -75,7 +75,7 @@ public interface ToolChoiceOrBuilder extends
   boolean hasTool();
   /**
    * <pre>
-   * It must ask for this one.
+   * The model must use the given tool.
    * </pre>
    *
    * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>
@@ -84,7 +84,7 @@ public interface ToolChoiceOrBuilder extends
   ai.switchboard.v1.SpecificToolChoice getTool();
   /**
    * <pre>
-   * It must ask for this one.
+   * The model must use the given tool.
    * </pre>
    *
    * <code>.switchboard.v1.SpecificToolChoice tool = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The tools that the model may ask for.
+ * Tools that the model may use.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolConfiguration}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.Tool> tools_;
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -70,7 +70,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -93,7 +93,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -104,7 +104,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ToolChoice toolChoice_;
   /**
    * <pre>
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    * </pre>
    *
    * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -131,7 +131,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    * </pre>
    *
    * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    * </pre>
    *
    * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -339,7 +339,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tools that the model may ask for.
+   * Tools that the model may use.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolConfiguration}
@@ -566,7 +566,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -580,7 +580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -594,7 +594,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -608,7 +608,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -645,7 +645,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -663,7 +663,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -682,7 +682,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -700,7 +700,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -718,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -737,7 +737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -754,7 +754,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -771,7 +771,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -782,7 +782,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -796,7 +796,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -811,7 +811,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -822,7 +822,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -834,7 +834,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * At least one.
+     * The tools; at least one.
      * </pre>
      *
      * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -863,7 +863,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolChoice, ai.switchboard.v1.ToolChoice.Builder, ai.switchboard.v1.ToolChoiceOrBuilder> toolChoiceBuilder_;
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -874,7 +874,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -889,7 +889,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -907,7 +907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -925,7 +925,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -950,7 +950,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -967,7 +967,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -979,7 +979,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -994,7 +994,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Whether it must. Absent: the model decides.
+     * Whether the model must use a tool. Absent: the model decides.
      * </pre>
      *
      * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>

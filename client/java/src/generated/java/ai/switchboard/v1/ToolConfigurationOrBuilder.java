@@ -12,7 +12,7 @@ public interface ToolConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolConfigurationOrBuilder extends
       getToolsList();
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -29,7 +29,7 @@ public interface ToolConfigurationOrBuilder extends
   ai.switchboard.v1.Tool getTools(int index);
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -37,7 +37,7 @@ public interface ToolConfigurationOrBuilder extends
   int getToolsCount();
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -46,7 +46,7 @@ public interface ToolConfigurationOrBuilder extends
       getToolsOrBuilderList();
   /**
    * <pre>
-   * At least one.
+   * The tools; at least one.
    * </pre>
    *
    * <code>repeated .switchboard.v1.Tool tools = 1;</code>
@@ -56,7 +56,7 @@ public interface ToolConfigurationOrBuilder extends
 
   /**
    * <pre>
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    * </pre>
    *
    * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -65,7 +65,7 @@ public interface ToolConfigurationOrBuilder extends
   boolean hasToolChoice();
   /**
    * <pre>
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    * </pre>
    *
    * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>
@@ -74,7 +74,7 @@ public interface ToolConfigurationOrBuilder extends
   ai.switchboard.v1.ToolChoice getToolChoice();
   /**
    * <pre>
-   * Whether it must. Absent: the model decides.
+   * Whether the model must use a tool. Absent: the model decides.
    * </pre>
    *
    * <code>.switchboard.v1.ToolChoice tool_choice = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a tool takes, as JSON Schema.
+ * JSON Schema of a tool's arguments. Free JSON has two forms, as described in Message.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolInputSchema}
@@ -97,7 +97,7 @@ private static final long serialVersionUID = 0L;
   public static final int JSON_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * As JSON values. Keys reach the model sorted.
+   * The schema as a Struct. Its keys reach the model sorted.
    * </pre>
    *
    * <code>.google.protobuf.Struct json = 1;</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Keys reach the model sorted.
+   * The schema as a Struct. Its keys reach the model sorted.
    * </pre>
    *
    * <code>.google.protobuf.Struct json = 1;</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Keys reach the model sorted.
+   * The schema as a Struct. Its keys reach the model sorted.
    * </pre>
    *
    * <code>.google.protobuf.Struct json = 1;</code>
@@ -140,8 +140,8 @@ private static final long serialVersionUID = 0L;
   public static final int JSON_TEXT_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-   * equal bytes: prefer this form.
+   * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+   * and prompt caching needs identical bytes.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -152,8 +152,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-   * equal bytes: prefer this form.
+   * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+   * and prompt caching needs identical bytes.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -176,8 +176,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-   * equal bytes: prefer this form.
+   * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+   * and prompt caching needs identical bytes.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -390,7 +390,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a tool takes, as JSON Schema.
+   * JSON Schema of a tool's arguments. Free JSON has two forms, as described in Message.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolInputSchema}
@@ -575,7 +575,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Struct, com.google.protobuf.Struct.Builder, com.google.protobuf.StructOrBuilder> jsonBuilder_;
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -587,7 +587,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -609,7 +609,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -645,7 +645,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -672,7 +672,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -695,7 +695,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -705,7 +705,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -723,7 +723,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Keys reach the model sorted.
+     * The schema as a Struct. Its keys reach the model sorted.
      * </pre>
      *
      * <code>.google.protobuf.Struct json = 1;</code>
@@ -749,8 +749,8 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -762,8 +762,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -787,8 +787,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -813,8 +813,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -831,8 +831,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -848,8 +848,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-     * equal bytes: prefer this form.
+     * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+     * and prompt caching needs identical bytes.
      * </pre>
      *
      * <code>string json_text = 2;</code>

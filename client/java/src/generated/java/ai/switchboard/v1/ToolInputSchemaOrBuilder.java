@@ -12,7 +12,7 @@ public interface ToolInputSchemaOrBuilder extends
 
   /**
    * <pre>
-   * As JSON values. Keys reach the model sorted.
+   * The schema as a Struct. Its keys reach the model sorted.
    * </pre>
    *
    * <code>.google.protobuf.Struct json = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolInputSchemaOrBuilder extends
   boolean hasJson();
   /**
    * <pre>
-   * As JSON values. Keys reach the model sorted.
+   * The schema as a Struct. Its keys reach the model sorted.
    * </pre>
    *
    * <code>.google.protobuf.Struct json = 1;</code>
@@ -30,7 +30,7 @@ public interface ToolInputSchemaOrBuilder extends
   com.google.protobuf.Struct getJson();
   /**
    * <pre>
-   * As JSON values. Keys reach the model sorted.
+   * The schema as a Struct. Its keys reach the model sorted.
    * </pre>
    *
    * <code>.google.protobuf.Struct json = 1;</code>
@@ -39,8 +39,8 @@ public interface ToolInputSchemaOrBuilder extends
 
   /**
    * <pre>
-   * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-   * equal bytes: prefer this form.
+   * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+   * and prompt caching needs identical bytes.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -49,8 +49,8 @@ public interface ToolInputSchemaOrBuilder extends
   boolean hasJsonText();
   /**
    * <pre>
-   * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-   * equal bytes: prefer this form.
+   * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+   * and prompt caching needs identical bytes.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -59,8 +59,8 @@ public interface ToolInputSchemaOrBuilder extends
   java.lang.String getJsonText();
   /**
    * <pre>
-   * As exact JSON text. Models fill properties in the order in which a schema names them, and prompt caching wants
-   * equal bytes: prefer this form.
+   * The schema as exact JSON text. Prefer this form: models fill in properties in the order of the schema,
+   * and prompt caching needs identical bytes.
    * </pre>
    *
    * <code>string json_text = 2;</code>

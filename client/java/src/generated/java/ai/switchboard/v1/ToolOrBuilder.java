@@ -12,7 +12,7 @@ public interface ToolOrBuilder extends
 
   /**
    * <pre>
-   * A tool of the caller's.
+   * Tool of the caller, who runs it and sends back the result.
    * </pre>
    *
    * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolOrBuilder extends
   boolean hasToolSpec();
   /**
    * <pre>
-   * A tool of the caller's.
+   * Tool of the caller, who runs it and sends back the result.
    * </pre>
    *
    * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -30,7 +30,7 @@ public interface ToolOrBuilder extends
   ai.switchboard.v1.ToolSpecification getToolSpec();
   /**
    * <pre>
-   * A tool of the caller's.
+   * Tool of the caller, who runs it and sends back the result.
    * </pre>
    *
    * <code>.switchboard.v1.ToolSpecification tool_spec = 1;</code>
@@ -39,7 +39,7 @@ public interface ToolOrBuilder extends
 
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -48,7 +48,7 @@ public interface ToolOrBuilder extends
   boolean hasSystemTool();
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -57,7 +57,7 @@ public interface ToolOrBuilder extends
   ai.switchboard.v1.SystemTool getSystemTool();
   /**
    * <pre>
-   * A tool that runs at Bedrock.
+   * Tool that runs at Bedrock.
    * </pre>
    *
    * <code>.switchboard.v1.SystemTool system_tool = 2;</code>
@@ -66,7 +66,7 @@ public interface ToolOrBuilder extends
 
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -75,7 +75,7 @@ public interface ToolOrBuilder extends
   boolean hasCachePoint();
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>
@@ -84,7 +84,7 @@ public interface ToolOrBuilder extends
   ai.switchboard.v1.CachePointBlock getCachePoint();
   /**
    * <pre>
-   * Ends a prefix that the model may cache.
+   * End of a prefix that the model may cache.
    * </pre>
    *
    * <code>.switchboard.v1.CachePointBlock cache_point = 3;</code>

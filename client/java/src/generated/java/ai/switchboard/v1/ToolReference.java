@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * Names a declared tool.
+ * Reference to a declared tool.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolReference}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -73,7 +73,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -94,7 +94,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -132,7 +132,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -153,7 +153,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -179,7 +179,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object serverName_ = "";
   /**
    * <pre>
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    * </pre>
    *
    * <code>optional string server_name = 3;</code>
@@ -191,7 +191,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    * </pre>
    *
    * <code>optional string server_name = 3;</code>
@@ -212,7 +212,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    * </pre>
    *
    * <code>optional string server_name = 3;</code>
@@ -430,7 +430,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Names a declared tool.
+   * Reference to a declared tool.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolReference}
@@ -604,7 +604,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * The kind of tool, 1 to 64 characters. Absent: not given.
+     * Kind of tool, 1 to 64 characters. Absent: not specified.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -615,7 +615,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of tool, 1 to 64 characters. Absent: not given.
+     * Kind of tool, 1 to 64 characters. Absent: not specified.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -635,7 +635,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of tool, 1 to 64 characters. Absent: not given.
+     * Kind of tool, 1 to 64 characters. Absent: not specified.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -656,7 +656,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of tool, 1 to 64 characters. Absent: not given.
+     * Kind of tool, 1 to 64 characters. Absent: not specified.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -673,7 +673,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of tool, 1 to 64 characters. Absent: not given.
+     * Kind of tool, 1 to 64 characters. Absent: not specified.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -687,7 +687,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of tool, 1 to 64 characters. Absent: not given.
+     * Kind of tool, 1 to 64 characters. Absent: not specified.
      * </pre>
      *
      * <code>optional string type = 1;</code>
@@ -707,7 +707,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+     * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -718,7 +718,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+     * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -738,7 +738,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+     * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -759,7 +759,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+     * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -776,7 +776,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+     * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -790,7 +790,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+     * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
      * </pre>
      *
      * <code>optional string name = 2;</code>
@@ -810,7 +810,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object serverName_ = "";
     /**
      * <pre>
-     * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+     * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
      * </pre>
      *
      * <code>optional string server_name = 3;</code>
@@ -821,7 +821,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+     * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
      * </pre>
      *
      * <code>optional string server_name = 3;</code>
@@ -841,7 +841,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+     * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
      * </pre>
      *
      * <code>optional string server_name = 3;</code>
@@ -862,7 +862,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+     * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
      * </pre>
      *
      * <code>optional string server_name = 3;</code>
@@ -879,7 +879,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+     * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
      * </pre>
      *
      * <code>optional string server_name = 3;</code>
@@ -893,7 +893,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+     * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
      * </pre>
      *
      * <code>optional string server_name = 3;</code>

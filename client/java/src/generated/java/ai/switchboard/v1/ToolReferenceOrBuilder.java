@@ -12,7 +12,7 @@ public interface ToolReferenceOrBuilder extends
 
   /**
    * <pre>
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolReferenceOrBuilder extends
   boolean hasType();
   /**
    * <pre>
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -30,7 +30,7 @@ public interface ToolReferenceOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * The kind of tool, 1 to 64 characters. Absent: not given.
+   * Kind of tool, 1 to 64 characters. Absent: not specified.
    * </pre>
    *
    * <code>optional string type = 1;</code>
@@ -41,7 +41,7 @@ public interface ToolReferenceOrBuilder extends
 
   /**
    * <pre>
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -50,7 +50,7 @@ public interface ToolReferenceOrBuilder extends
   boolean hasName();
   /**
    * <pre>
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -59,7 +59,7 @@ public interface ToolReferenceOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * The tool's name, 1 to 128 characters. Absent: all tools of the server.
+   * Name of the tool, 1 to 128 characters. Absent: all tools of the MCP server.
    * </pre>
    *
    * <code>optional string name = 2;</code>
@@ -70,7 +70,7 @@ public interface ToolReferenceOrBuilder extends
 
   /**
    * <pre>
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    * </pre>
    *
    * <code>optional string server_name = 3;</code>
@@ -79,7 +79,7 @@ public interface ToolReferenceOrBuilder extends
   boolean hasServerName();
   /**
    * <pre>
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    * </pre>
    *
    * <code>optional string server_name = 3;</code>
@@ -88,7 +88,7 @@ public interface ToolReferenceOrBuilder extends
   java.lang.String getServerName();
   /**
    * <pre>
-   * The MCP server that offers it, 1 to 128 characters. Absent: not an MCP tool.
+   * MCP server that offers the tool, 1 to 128 characters. Absent: not an MCP tool.
    * </pre>
    *
    * <code>optional string server_name = 3;</code>

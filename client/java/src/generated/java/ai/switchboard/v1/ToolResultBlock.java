@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * What a tool answered.
+ * Result of a tool call.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolResultBlock}
@@ -62,7 +62,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object toolUseId_ = "";
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -83,7 +83,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   private java.util.List<ai.switchboard.v1.ToolResultContentBlock> content_;
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -132,7 +132,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -143,7 +143,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -154,7 +154,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -229,7 +229,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    * </pre>
    *
    * <code>optional string type = 4;</code>
@@ -241,7 +241,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    * </pre>
    *
    * <code>optional string type = 4;</code>
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    * </pre>
    *
    * <code>optional string type = 4;</code>
@@ -493,7 +493,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What a tool answered.
+   * Result of a tool call.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolResultBlock}
@@ -725,7 +725,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object toolUseId_ = "";
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -745,7 +745,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -766,7 +766,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -783,7 +783,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -797,7 +797,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -828,7 +828,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -842,7 +842,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -856,7 +856,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -870,7 +870,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -889,7 +889,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -907,7 +907,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -925,7 +925,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -944,7 +944,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -962,7 +962,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -980,7 +980,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -999,7 +999,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1016,7 +1016,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1033,7 +1033,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1044,7 +1044,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1058,7 +1058,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1073,7 +1073,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1084,7 +1084,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1096,7 +1096,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The answer's parts, in order; may be empty.
+     * Parts of the result, in order; may be empty.
      * </pre>
      *
      * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -1226,7 +1226,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+     * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
      * </pre>
      *
      * <code>optional string type = 4;</code>
@@ -1237,7 +1237,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+     * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
      * </pre>
      *
      * <code>optional string type = 4;</code>
@@ -1257,7 +1257,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+     * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
      * </pre>
      *
      * <code>optional string type = 4;</code>
@@ -1278,7 +1278,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+     * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
      * </pre>
      *
      * <code>optional string type = 4;</code>
@@ -1295,7 +1295,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+     * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
      * </pre>
      *
      * <code>optional string type = 4;</code>
@@ -1309,7 +1309,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+     * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
      * </pre>
      *
      * <code>optional string type = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A part of what a tool at Bedrock answered.
+ * One part of the result of a tool that runs at Bedrock.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolResultBlockDelta}
@@ -99,7 +99,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -110,7 +110,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -133,7 +133,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -219,7 +219,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -230,7 +230,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -253,7 +253,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -479,7 +479,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A part of what a tool at Bedrock answered.
+   * One part of the result of a tool that runs at Bedrock.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolResultBlockDelta}
@@ -666,7 +666,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -678,7 +678,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -702,7 +702,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -727,7 +727,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -744,7 +744,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -760,7 +760,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 1;</code>
@@ -892,7 +892,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -904,7 +904,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -928,7 +928,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -953,7 +953,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -970,7 +970,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -986,7 +986,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

@@ -12,7 +12,7 @@ public interface ToolResultBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolResultBlockDeltaOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -30,7 +30,7 @@ public interface ToolResultBlockDeltaOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 1;</code>
@@ -70,7 +70,7 @@ public interface ToolResultBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -79,7 +79,7 @@ public interface ToolResultBlockDeltaOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -88,7 +88,7 @@ public interface ToolResultBlockDeltaOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

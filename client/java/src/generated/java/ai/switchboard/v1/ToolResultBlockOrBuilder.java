@@ -12,7 +12,7 @@ public interface ToolResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolResultBlockOrBuilder extends
   java.lang.String getToolUseId();
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -32,7 +32,7 @@ public interface ToolResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -41,7 +41,7 @@ public interface ToolResultBlockOrBuilder extends
       getContentList();
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -49,7 +49,7 @@ public interface ToolResultBlockOrBuilder extends
   ai.switchboard.v1.ToolResultContentBlock getContent(int index);
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -57,7 +57,7 @@ public interface ToolResultBlockOrBuilder extends
   int getContentCount();
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -66,7 +66,7 @@ public interface ToolResultBlockOrBuilder extends
       getContentOrBuilderList();
   /**
    * <pre>
-   * The answer's parts, in order; may be empty.
+   * Parts of the result, in order; may be empty.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultContentBlock content = 2;</code>
@@ -105,7 +105,7 @@ public interface ToolResultBlockOrBuilder extends
 
   /**
    * <pre>
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    * </pre>
    *
    * <code>optional string type = 4;</code>
@@ -114,7 +114,7 @@ public interface ToolResultBlockOrBuilder extends
   boolean hasType();
   /**
    * <pre>
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    * </pre>
    *
    * <code>optional string type = 4;</code>
@@ -123,7 +123,7 @@ public interface ToolResultBlockOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * The kind of result, for tools that run at Bedrock. Absent: a tool of the caller's.
+   * Kind of result of a tool that runs at Bedrock. Absent: a tool of the caller.
    * </pre>
    *
    * <code>optional string type = 4;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A tool that runs at Bedrock answers; its content follows as deltas.
+ * Start of the result of a tool that runs at Bedrock. Its content follows as deltas.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolResultBlockStart}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object toolUseId_ = "";
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 2;</code>
@@ -120,7 +120,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 2;</code>
@@ -141,7 +141,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 2;</code>
@@ -413,7 +413,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool that runs at Bedrock answers; its content follows as deltas.
+   * Start of the result of a tool that runs at Bedrock. Its content follows as deltas.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolResultBlockStart}
@@ -586,7 +586,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object toolUseId_ = "";
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -606,7 +606,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -627,7 +627,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -644,7 +644,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -658,7 +658,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The id of the tool use that this answers.
+     * Id of the tool use that this result belongs to.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -678,7 +678,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * The kind of result. Absent: not given.
+     * Kind of result. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 2;</code>
@@ -689,7 +689,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result. Absent: not given.
+     * Kind of result. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 2;</code>
@@ -709,7 +709,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result. Absent: not given.
+     * Kind of result. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 2;</code>
@@ -730,7 +730,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result. Absent: not given.
+     * Kind of result. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 2;</code>
@@ -747,7 +747,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result. Absent: not given.
+     * Kind of result. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 2;</code>
@@ -761,7 +761,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The kind of result. Absent: not given.
+     * Kind of result. Absent: Bedrock did not report it.
      * </pre>
      *
      * <code>optional string type = 2;</code>

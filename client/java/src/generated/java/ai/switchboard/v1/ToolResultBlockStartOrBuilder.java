@@ -12,7 +12,7 @@ public interface ToolResultBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolResultBlockStartOrBuilder extends
   java.lang.String getToolUseId();
   /**
    * <pre>
-   * The id of the tool use that this answers.
+   * Id of the tool use that this result belongs to.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -32,7 +32,7 @@ public interface ToolResultBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 2;</code>
@@ -41,7 +41,7 @@ public interface ToolResultBlockStartOrBuilder extends
   boolean hasType();
   /**
    * <pre>
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 2;</code>
@@ -50,7 +50,7 @@ public interface ToolResultBlockStartOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * The kind of result. Absent: not given.
+   * Kind of result. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string type = 2;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * One part of a tool's answer.
+ * One part of a tool result. Free JSON has two forms, as described in Message.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolResultContentBlock}
@@ -109,7 +109,7 @@ private static final long serialVersionUID = 0L;
   public static final int JSON_FIELD_NUMBER = 1;
   /**
    * <pre>
-   * JSON values; most models want an object. Numbers are doubles here.
+   * JSON value as a Value; most models require an object. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Value json = 1;</code>
@@ -121,7 +121,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * JSON values; most models want an object. Numbers are doubles here.
+   * JSON value as a Value; most models require an object. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Value json = 1;</code>
@@ -136,7 +136,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * JSON values; most models want an object. Numbers are doubles here.
+   * JSON value as a Value; most models require an object. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Value json = 1;</code>
@@ -152,7 +152,7 @@ private static final long serialVersionUID = 0L;
   public static final int JSON_TEXT_FIELD_NUMBER = 2;
   /**
    * <pre>
-   * Exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -163,7 +163,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -186,7 +186,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -212,7 +212,7 @@ private static final long serialVersionUID = 0L;
   public static final int TEXT_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 3;</code>
@@ -223,7 +223,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 3;</code>
@@ -246,7 +246,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 3;</code>
@@ -272,7 +272,7 @@ private static final long serialVersionUID = 0L;
   public static final int IMAGE_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -284,7 +284,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -299,7 +299,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -358,7 +358,7 @@ private static final long serialVersionUID = 0L;
   public static final int VIDEO_FIELD_NUMBER = 6;
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -370,7 +370,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -385,7 +385,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
   public static final int UNKNOWN_JSON_FIELD_NUMBER = 100;
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -455,7 +455,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -478,7 +478,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -779,7 +779,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * One part of a tool's answer.
+   * One part of a tool result. Free JSON has two forms, as described in Message.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolResultContentBlock}
@@ -1058,7 +1058,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Value, com.google.protobuf.Value.Builder, com.google.protobuf.ValueOrBuilder> jsonBuilder_;
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1070,7 +1070,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1092,7 +1092,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1110,7 +1110,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1128,7 +1128,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1155,7 +1155,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1178,7 +1178,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1188,7 +1188,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1206,7 +1206,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * JSON values; most models want an object. Numbers are doubles here.
+     * JSON value as a Value; most models require an object. Its numbers are doubles.
      * </pre>
      *
      * <code>.google.protobuf.Value json = 1;</code>
@@ -1232,7 +1232,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -1244,7 +1244,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -1268,7 +1268,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -1293,7 +1293,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -1310,7 +1310,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -1326,7 +1326,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string json_text = 2;</code>
@@ -1345,7 +1345,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 3;</code>
@@ -1357,7 +1357,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 3;</code>
@@ -1381,7 +1381,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 3;</code>
@@ -1406,7 +1406,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 3;</code>
@@ -1423,7 +1423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 3;</code>
@@ -1439,7 +1439,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Words.
+     * Text.
      * </pre>
      *
      * <code>string text = 3;</code>
@@ -1460,7 +1460,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ImageBlock, ai.switchboard.v1.ImageBlock.Builder, ai.switchboard.v1.ImageBlockOrBuilder> imageBuilder_;
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1472,7 +1472,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1494,7 +1494,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1512,7 +1512,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1530,7 +1530,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1557,7 +1557,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1580,7 +1580,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1590,7 +1590,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1608,7 +1608,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A picture.
+     * An image.
      * </pre>
      *
      * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -1812,7 +1812,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.VideoBlock, ai.switchboard.v1.VideoBlock.Builder, ai.switchboard.v1.VideoBlockOrBuilder> videoBuilder_;
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1824,7 +1824,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1846,7 +1846,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1864,7 +1864,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1882,7 +1882,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1909,7 +1909,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1932,7 +1932,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1942,7 +1942,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -1960,7 +1960,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A film.
+     * A video.
      * </pre>
      *
      * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -2162,7 +2162,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2174,7 +2174,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2198,7 +2198,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2223,7 +2223,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2240,7 +2240,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>
@@ -2256,7 +2256,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A kind of content that this contract does not know yet: its exact JSON object.
+     * Kind of content that this contract does not define: its exact JSON object.
      * </pre>
      *
      * <code>string unknown_json = 100;</code>

@@ -12,7 +12,7 @@ public interface ToolResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * JSON values; most models want an object. Numbers are doubles here.
+   * JSON value as a Value; most models require an object. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Value json = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolResultContentBlockOrBuilder extends
   boolean hasJson();
   /**
    * <pre>
-   * JSON values; most models want an object. Numbers are doubles here.
+   * JSON value as a Value; most models require an object. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Value json = 1;</code>
@@ -30,7 +30,7 @@ public interface ToolResultContentBlockOrBuilder extends
   com.google.protobuf.Value getJson();
   /**
    * <pre>
-   * JSON values; most models want an object. Numbers are doubles here.
+   * JSON value as a Value; most models require an object. Its numbers are doubles.
    * </pre>
    *
    * <code>.google.protobuf.Value json = 1;</code>
@@ -39,7 +39,7 @@ public interface ToolResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -48,7 +48,7 @@ public interface ToolResultContentBlockOrBuilder extends
   boolean hasJsonText();
   /**
    * <pre>
-   * Exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -57,7 +57,7 @@ public interface ToolResultContentBlockOrBuilder extends
   java.lang.String getJsonText();
   /**
    * <pre>
-   * Exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string json_text = 2;</code>
@@ -68,7 +68,7 @@ public interface ToolResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 3;</code>
@@ -77,7 +77,7 @@ public interface ToolResultContentBlockOrBuilder extends
   boolean hasText();
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 3;</code>
@@ -86,7 +86,7 @@ public interface ToolResultContentBlockOrBuilder extends
   java.lang.String getText();
   /**
    * <pre>
-   * Words.
+   * Text.
    * </pre>
    *
    * <code>string text = 3;</code>
@@ -97,7 +97,7 @@ public interface ToolResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -106,7 +106,7 @@ public interface ToolResultContentBlockOrBuilder extends
   boolean hasImage();
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -115,7 +115,7 @@ public interface ToolResultContentBlockOrBuilder extends
   ai.switchboard.v1.ImageBlock getImage();
   /**
    * <pre>
-   * A picture.
+   * An image.
    * </pre>
    *
    * <code>.switchboard.v1.ImageBlock image = 4;</code>
@@ -151,7 +151,7 @@ public interface ToolResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -160,7 +160,7 @@ public interface ToolResultContentBlockOrBuilder extends
   boolean hasVideo();
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -169,7 +169,7 @@ public interface ToolResultContentBlockOrBuilder extends
   ai.switchboard.v1.VideoBlock getVideo();
   /**
    * <pre>
-   * A film.
+   * A video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoBlock video = 6;</code>
@@ -205,7 +205,7 @@ public interface ToolResultContentBlockOrBuilder extends
 
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -214,7 +214,7 @@ public interface ToolResultContentBlockOrBuilder extends
   boolean hasUnknownJson();
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>
@@ -223,7 +223,7 @@ public interface ToolResultContentBlockOrBuilder extends
   java.lang.String getUnknownJson();
   /**
    * <pre>
-   * A kind of content that this contract does not know yet: its exact JSON object.
+   * Kind of content that this contract does not define: its exact JSON object.
    * </pre>
    *
    * <code>string unknown_json = 100;</code>

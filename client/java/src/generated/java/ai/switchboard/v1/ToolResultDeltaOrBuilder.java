@@ -12,7 +12,7 @@ public interface ToolResultDeltaOrBuilder extends
 
   /**
    * <pre>
-   * The parts, in order.
+   * Parts of the result, in order.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultBlockDelta blocks = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolResultDeltaOrBuilder extends
       getBlocksList();
   /**
    * <pre>
-   * The parts, in order.
+   * Parts of the result, in order.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultBlockDelta blocks = 1;</code>
@@ -29,7 +29,7 @@ public interface ToolResultDeltaOrBuilder extends
   ai.switchboard.v1.ToolResultBlockDelta getBlocks(int index);
   /**
    * <pre>
-   * The parts, in order.
+   * Parts of the result, in order.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultBlockDelta blocks = 1;</code>
@@ -37,7 +37,7 @@ public interface ToolResultDeltaOrBuilder extends
   int getBlocksCount();
   /**
    * <pre>
-   * The parts, in order.
+   * Parts of the result, in order.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultBlockDelta blocks = 1;</code>
@@ -46,7 +46,7 @@ public interface ToolResultDeltaOrBuilder extends
       getBlocksOrBuilderList();
   /**
    * <pre>
-   * The parts, in order.
+   * Parts of the result, in order.
    * </pre>
    *
    * <code>repeated .switchboard.v1.ToolResultBlockDelta blocks = 1;</code>

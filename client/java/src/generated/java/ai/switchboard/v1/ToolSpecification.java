@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A tool of the caller's.
+ * Declaration of a tool of the caller.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolSpecification}
@@ -60,7 +60,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * 1 to 64 of [a-zA-Z0-9_-].
+   * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -81,7 +81,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * 1 to 64 of [a-zA-Z0-9_-].
+   * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -107,7 +107,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object description_ = "";
   /**
    * <pre>
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    * </pre>
    *
    * <code>optional string description = 2;</code>
@@ -119,7 +119,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    * </pre>
    *
    * <code>optional string description = 2;</code>
@@ -140,7 +140,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    * </pre>
    *
    * <code>optional string description = 2;</code>
@@ -165,7 +165,7 @@ private static final long serialVersionUID = 0L;
   private ai.switchboard.v1.ToolInputSchema inputSchema_;
   /**
    * <pre>
-   * What it takes.
+   * Schema of the tool's arguments.
    * </pre>
    *
    * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -177,7 +177,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it takes.
+   * Schema of the tool's arguments.
    * </pre>
    *
    * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -189,7 +189,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * What it takes.
+   * Schema of the tool's arguments.
    * </pre>
    *
    * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -203,7 +203,7 @@ private static final long serialVersionUID = 0L;
   private boolean strict_ = false;
   /**
    * <pre>
-   * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+   * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
    * </pre>
    *
    * <code>optional bool strict = 4;</code>
@@ -215,7 +215,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+   * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
    * </pre>
    *
    * <code>optional bool strict = 4;</code>
@@ -436,7 +436,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A tool of the caller's.
+   * Declaration of a tool of the caller.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolSpecification}
@@ -634,7 +634,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * 1 to 64 of [a-zA-Z0-9_-].
+     * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -654,7 +654,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 to 64 of [a-zA-Z0-9_-].
+     * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -675,7 +675,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 to 64 of [a-zA-Z0-9_-].
+     * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -692,7 +692,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 to 64 of [a-zA-Z0-9_-].
+     * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -706,7 +706,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * 1 to 64 of [a-zA-Z0-9_-].
+     * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 1;</code>
@@ -726,7 +726,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object description_ = "";
     /**
      * <pre>
-     * What it does, for the model; at least one character. Absent: the name says it.
+     * Description of the tool for the model; at least one character. Absent: none.
      * </pre>
      *
      * <code>optional string description = 2;</code>
@@ -737,7 +737,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it does, for the model; at least one character. Absent: the name says it.
+     * Description of the tool for the model; at least one character. Absent: none.
      * </pre>
      *
      * <code>optional string description = 2;</code>
@@ -757,7 +757,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it does, for the model; at least one character. Absent: the name says it.
+     * Description of the tool for the model; at least one character. Absent: none.
      * </pre>
      *
      * <code>optional string description = 2;</code>
@@ -778,7 +778,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it does, for the model; at least one character. Absent: the name says it.
+     * Description of the tool for the model; at least one character. Absent: none.
      * </pre>
      *
      * <code>optional string description = 2;</code>
@@ -795,7 +795,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it does, for the model; at least one character. Absent: the name says it.
+     * Description of the tool for the model; at least one character. Absent: none.
      * </pre>
      *
      * <code>optional string description = 2;</code>
@@ -809,7 +809,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it does, for the model; at least one character. Absent: the name says it.
+     * Description of the tool for the model; at least one character. Absent: none.
      * </pre>
      *
      * <code>optional string description = 2;</code>
@@ -831,7 +831,7 @@ private static final long serialVersionUID = 0L;
         ai.switchboard.v1.ToolInputSchema, ai.switchboard.v1.ToolInputSchema.Builder, ai.switchboard.v1.ToolInputSchemaOrBuilder> inputSchemaBuilder_;
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -842,7 +842,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -857,7 +857,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -875,7 +875,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -893,7 +893,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -918,7 +918,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -935,7 +935,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -947,7 +947,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -962,7 +962,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * What it takes.
+     * Schema of the tool's arguments.
      * </pre>
      *
      * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -984,7 +984,7 @@ private static final long serialVersionUID = 0L;
     private boolean strict_ ;
     /**
      * <pre>
-     * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+     * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
      * </pre>
      *
      * <code>optional bool strict = 4;</code>
@@ -996,7 +996,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+     * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
      * </pre>
      *
      * <code>optional bool strict = 4;</code>
@@ -1008,7 +1008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+     * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
      * </pre>
      *
      * <code>optional bool strict = 4;</code>
@@ -1024,7 +1024,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+     * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
      * </pre>
      *
      * <code>optional bool strict = 4;</code>

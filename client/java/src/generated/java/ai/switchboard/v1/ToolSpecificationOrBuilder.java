@@ -12,7 +12,7 @@ public interface ToolSpecificationOrBuilder extends
 
   /**
    * <pre>
-   * 1 to 64 of [a-zA-Z0-9_-].
+   * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolSpecificationOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * 1 to 64 of [a-zA-Z0-9_-].
+   * Name of the tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 1;</code>
@@ -32,7 +32,7 @@ public interface ToolSpecificationOrBuilder extends
 
   /**
    * <pre>
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    * </pre>
    *
    * <code>optional string description = 2;</code>
@@ -41,7 +41,7 @@ public interface ToolSpecificationOrBuilder extends
   boolean hasDescription();
   /**
    * <pre>
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    * </pre>
    *
    * <code>optional string description = 2;</code>
@@ -50,7 +50,7 @@ public interface ToolSpecificationOrBuilder extends
   java.lang.String getDescription();
   /**
    * <pre>
-   * What it does, for the model; at least one character. Absent: the name says it.
+   * Description of the tool for the model; at least one character. Absent: none.
    * </pre>
    *
    * <code>optional string description = 2;</code>
@@ -61,7 +61,7 @@ public interface ToolSpecificationOrBuilder extends
 
   /**
    * <pre>
-   * What it takes.
+   * Schema of the tool's arguments.
    * </pre>
    *
    * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -70,7 +70,7 @@ public interface ToolSpecificationOrBuilder extends
   boolean hasInputSchema();
   /**
    * <pre>
-   * What it takes.
+   * Schema of the tool's arguments.
    * </pre>
    *
    * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -79,7 +79,7 @@ public interface ToolSpecificationOrBuilder extends
   ai.switchboard.v1.ToolInputSchema getInputSchema();
   /**
    * <pre>
-   * What it takes.
+   * Schema of the tool's arguments.
    * </pre>
    *
    * <code>.switchboard.v1.ToolInputSchema input_schema = 3;</code>
@@ -88,7 +88,7 @@ public interface ToolSpecificationOrBuilder extends
 
   /**
    * <pre>
-   * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+   * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
    * </pre>
    *
    * <code>optional bool strict = 4;</code>
@@ -97,7 +97,7 @@ public interface ToolSpecificationOrBuilder extends
   boolean hasStrict();
   /**
    * <pre>
-   * True: the model's arguments always match the schema, on models that can. Absent: they need not.
+   * True if the model's arguments must always match the schema; not every model supports it. Absent: false.
    * </pre>
    *
    * <code>optional bool strict = 4;</code>

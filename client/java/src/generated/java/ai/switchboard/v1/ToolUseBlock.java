@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The model asks for a tool.
+ * Tool call that the model requests.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolUseBlock}
@@ -103,7 +103,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object toolUseId_ = "";
   /**
    * <pre>
-   * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+   * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -124,7 +124,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+   * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -150,7 +150,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+   * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -171,7 +171,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+   * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -195,7 +195,7 @@ private static final long serialVersionUID = 0L;
   public static final int INPUT_FIELD_NUMBER = 3;
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+   * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Value input = 3;</code>
@@ -207,7 +207,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+   * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Value input = 3;</code>
@@ -222,7 +222,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+   * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Value input = 3;</code>
@@ -238,7 +238,7 @@ private static final long serialVersionUID = 0L;
   public static final int INPUT_JSON_FIELD_NUMBER = 4;
   /**
    * <pre>
-   * As exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string input_json = 4;</code>
@@ -249,7 +249,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string input_json = 4;</code>
@@ -272,7 +272,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * As exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string input_json = 4;</code>
@@ -300,7 +300,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 5;</code>
@@ -312,7 +313,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 5;</code>
@@ -333,7 +335,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 5;</code>
@@ -579,7 +582,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model asks for a tool.
+   * Tool call that the model requests.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolUseBlock}
@@ -808,7 +811,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object toolUseId_ = "";
     /**
      * <pre>
-     * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+     * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -828,7 +831,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+     * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -849,7 +852,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+     * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -866,7 +869,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+     * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -880,7 +883,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+     * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -900,7 +903,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+     * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -920,7 +923,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+     * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -941,7 +944,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+     * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -958,7 +961,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+     * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -972,7 +975,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+     * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -993,7 +996,7 @@ private static final long serialVersionUID = 0L;
         com.google.protobuf.Value, com.google.protobuf.Value.Builder, com.google.protobuf.ValueOrBuilder> inputBuilder_;
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1005,7 +1008,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1027,7 +1030,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1045,7 +1048,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1063,7 +1066,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1090,7 +1093,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1113,7 +1116,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1123,7 +1126,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1141,7 +1144,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+     * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
      * </pre>
      *
      * <code>.google.protobuf.Value input = 3;</code>
@@ -1167,7 +1170,7 @@ private static final long serialVersionUID = 0L;
 
     /**
      * <pre>
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string input_json = 4;</code>
@@ -1179,7 +1182,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string input_json = 4;</code>
@@ -1203,7 +1206,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string input_json = 4;</code>
@@ -1228,7 +1231,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string input_json = 4;</code>
@@ -1245,7 +1248,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string input_json = 4;</code>
@@ -1261,7 +1264,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * As exact JSON text. Replies use this form.
+     * JSON value as exact JSON text. Replies use this form.
      * </pre>
      *
      * <code>string input_json = 4;</code>
@@ -1281,7 +1284,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 5;</code>
@@ -1292,7 +1296,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 5;</code>
@@ -1312,7 +1317,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 5;</code>
@@ -1333,7 +1339,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 5;</code>
@@ -1350,7 +1357,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 5;</code>
@@ -1364,7 +1372,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 5;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * A piece of a tool's arguments.
+ * Part of the arguments of a tool use.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolUseBlockDelta}
@@ -58,7 +58,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object input_ = "";
   /**
    * <pre>
-   * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+   * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
    * </pre>
    *
    * <code>string input = 1;</code>
@@ -79,7 +79,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+   * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
    * </pre>
    *
    * <code>string input = 1;</code>
@@ -262,7 +262,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * A piece of a tool's arguments.
+   * Part of the arguments of a tool use.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolUseBlockDelta}
@@ -403,7 +403,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object input_ = "";
     /**
      * <pre>
-     * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+     * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
      * </pre>
      *
      * <code>string input = 1;</code>
@@ -423,7 +423,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+     * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
      * </pre>
      *
      * <code>string input = 1;</code>
@@ -444,7 +444,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+     * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
      * </pre>
      *
      * <code>string input = 1;</code>
@@ -461,7 +461,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+     * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
      * </pre>
      *
      * <code>string input = 1;</code>
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+     * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
      * </pre>
      *
      * <code>string input = 1;</code>

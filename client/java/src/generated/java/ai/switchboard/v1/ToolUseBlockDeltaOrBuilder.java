@@ -12,7 +12,7 @@ public interface ToolUseBlockDeltaOrBuilder extends
 
   /**
    * <pre>
-   * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+   * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
    * </pre>
    *
    * <code>string input = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolUseBlockDeltaOrBuilder extends
   java.lang.String getInput();
   /**
    * <pre>
-   * A piece of JSON text; all pieces of the block joined are one JSON value, and none at all mean {}.
+   * Part of a JSON text. The parts of a block, concatenated, are one JSON value; no parts at all mean {}.
    * </pre>
    *
    * <code>string input = 1;</code>

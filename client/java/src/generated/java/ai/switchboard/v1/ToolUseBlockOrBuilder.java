@@ -12,7 +12,7 @@ public interface ToolUseBlockOrBuilder extends
 
   /**
    * <pre>
-   * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+   * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolUseBlockOrBuilder extends
   java.lang.String getToolUseId();
   /**
    * <pre>
-   * Joins the request to its result; 1 to 64 of [a-zA-Z0-9_.:-].
+   * Id of the tool use: 1 to 64 of [a-zA-Z0-9_.:-]. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -32,7 +32,7 @@ public interface ToolUseBlockOrBuilder extends
 
   /**
    * <pre>
-   * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+   * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -41,7 +41,7 @@ public interface ToolUseBlockOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * The tool's name, as declared; 1 to 64 of [a-zA-Z0-9_-].
+   * Name of a declared tool: 1 to 64 of [a-zA-Z0-9_-].
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -52,7 +52,7 @@ public interface ToolUseBlockOrBuilder extends
 
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+   * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Value input = 3;</code>
@@ -61,7 +61,7 @@ public interface ToolUseBlockOrBuilder extends
   boolean hasInput();
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+   * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Value input = 3;</code>
@@ -70,7 +70,7 @@ public interface ToolUseBlockOrBuilder extends
   com.google.protobuf.Value getInput();
   /**
    * <pre>
-   * As JSON values. Numbers are doubles here: integers above 2^53 lose digits.
+   * JSON value as a Value. Its numbers are doubles: integers above 2^53 lose digits.
    * </pre>
    *
    * <code>.google.protobuf.Value input = 3;</code>
@@ -79,7 +79,7 @@ public interface ToolUseBlockOrBuilder extends
 
   /**
    * <pre>
-   * As exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string input_json = 4;</code>
@@ -88,7 +88,7 @@ public interface ToolUseBlockOrBuilder extends
   boolean hasInputJson();
   /**
    * <pre>
-   * As exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string input_json = 4;</code>
@@ -97,7 +97,7 @@ public interface ToolUseBlockOrBuilder extends
   java.lang.String getInputJson();
   /**
    * <pre>
-   * As exact JSON text. Replies use this form.
+   * JSON value as exact JSON text. Replies use this form.
    * </pre>
    *
    * <code>string input_json = 4;</code>
@@ -108,7 +108,8 @@ public interface ToolUseBlockOrBuilder extends
 
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 5;</code>
@@ -117,7 +118,8 @@ public interface ToolUseBlockOrBuilder extends
   boolean hasType();
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 5;</code>
@@ -126,7 +128,8 @@ public interface ToolUseBlockOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 5;</code>

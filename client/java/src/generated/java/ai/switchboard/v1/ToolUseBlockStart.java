@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * The model asks for a tool; its arguments follow as deltas.
+ * Start of a tool call that the model requests. Its arguments follow as deltas.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.ToolUseBlockStart}
@@ -61,7 +61,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object toolUseId_ = "";
   /**
    * <pre>
-   * Joins the request to its result.
+   * Id of the tool use. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -82,7 +82,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Joins the request to its result.
+   * Id of the tool use. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -108,7 +108,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object name_ = "";
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -129,7 +129,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -155,7 +155,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object type_ = "";
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 3;</code>
@@ -167,7 +168,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 3;</code>
@@ -188,7 +190,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 3;</code>
@@ -396,7 +399,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The model asks for a tool; its arguments follow as deltas.
+   * Start of a tool call that the model requests. Its arguments follow as deltas.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.ToolUseBlockStart}
@@ -568,7 +571,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object toolUseId_ = "";
     /**
      * <pre>
-     * Joins the request to its result.
+     * Id of the tool use. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -588,7 +591,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result.
+     * Id of the tool use. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -609,7 +612,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result.
+     * Id of the tool use. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -626,7 +629,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result.
+     * Id of the tool use. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -640,7 +643,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Joins the request to its result.
+     * Id of the tool use. Set it in the tool result.
      * </pre>
      *
      * <code>string tool_use_id = 1;</code>
@@ -660,7 +663,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object name_ = "";
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -680,7 +683,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -701,7 +704,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -718,7 +721,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -732,7 +735,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The tool's name.
+     * Name of the tool.
      * </pre>
      *
      * <code>string name = 2;</code>
@@ -752,7 +755,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object type_ = "";
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 3;</code>
@@ -763,7 +767,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 3;</code>
@@ -783,7 +788,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 3;</code>
@@ -804,7 +810,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 3;</code>
@@ -821,7 +828,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 3;</code>
@@ -835,7 +843,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+     * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+     * the caller.
      * </pre>
      *
      * <code>optional string type = 3;</code>

@@ -12,7 +12,7 @@ public interface ToolUseBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * Joins the request to its result.
+   * Id of the tool use. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -21,7 +21,7 @@ public interface ToolUseBlockStartOrBuilder extends
   java.lang.String getToolUseId();
   /**
    * <pre>
-   * Joins the request to its result.
+   * Id of the tool use. Set it in the tool result.
    * </pre>
    *
    * <code>string tool_use_id = 1;</code>
@@ -32,7 +32,7 @@ public interface ToolUseBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -41,7 +41,7 @@ public interface ToolUseBlockStartOrBuilder extends
   java.lang.String getName();
   /**
    * <pre>
-   * The tool's name.
+   * Name of the tool.
    * </pre>
    *
    * <code>string name = 2;</code>
@@ -52,7 +52,8 @@ public interface ToolUseBlockStartOrBuilder extends
 
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 3;</code>
@@ -61,7 +62,8 @@ public interface ToolUseBlockStartOrBuilder extends
   boolean hasType();
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 3;</code>
@@ -70,7 +72,8 @@ public interface ToolUseBlockStartOrBuilder extends
   java.lang.String getType();
   /**
    * <pre>
-   * "server_tool_use" for a tool that runs at Bedrock; models also send "tool_use". Absent: a tool of the caller's.
+   * "server_tool_use" for a tool that runs at Bedrock; some models also send "tool_use". Absent: a tool of
+   * the caller.
    * </pre>
    *
    * <code>optional string type = 3;</code>

@@ -7,7 +7,7 @@ package ai.switchboard.v1;
 
 /**
  * <pre>
- * An event of Bedrock's that this contract does not know yet.
+ * Event from Bedrock that this contract does not define.
  * </pre>
  *
  * Protobuf type {@code switchboard.v1.UnknownEvent}
@@ -59,7 +59,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object eventType_ = "";
   /**
    * <pre>
-   * Its name at Bedrock.
+   * Bedrock's name of the event.
    * </pre>
    *
    * <code>string event_type = 1;</code>
@@ -80,7 +80,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its name at Bedrock.
+   * Bedrock's name of the event.
    * </pre>
    *
    * <code>string event_type = 1;</code>
@@ -106,7 +106,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object json_ = "";
   /**
    * <pre>
-   * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+   * Payload of the event as exact text, usually JSON.
    * </pre>
    *
    * <code>string json = 2;</code>
@@ -127,7 +127,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+   * Payload of the event as exact text, usually JSON.
    * </pre>
    *
    * <code>string json = 2;</code>
@@ -320,7 +320,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * An event of Bedrock's that this contract does not know yet.
+   * Event from Bedrock that this contract does not define.
    * </pre>
    *
    * Protobuf type {@code switchboard.v1.UnknownEvent}
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object eventType_ = "";
     /**
      * <pre>
-     * Its name at Bedrock.
+     * Bedrock's name of the event.
      * </pre>
      *
      * <code>string event_type = 1;</code>
@@ -495,7 +495,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name at Bedrock.
+     * Bedrock's name of the event.
      * </pre>
      *
      * <code>string event_type = 1;</code>
@@ -516,7 +516,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name at Bedrock.
+     * Bedrock's name of the event.
      * </pre>
      *
      * <code>string event_type = 1;</code>
@@ -533,7 +533,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name at Bedrock.
+     * Bedrock's name of the event.
      * </pre>
      *
      * <code>string event_type = 1;</code>
@@ -547,7 +547,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its name at Bedrock.
+     * Bedrock's name of the event.
      * </pre>
      *
      * <code>string event_type = 1;</code>
@@ -567,7 +567,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object json_ = "";
     /**
      * <pre>
-     * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+     * Payload of the event as exact text, usually JSON.
      * </pre>
      *
      * <code>string json = 2;</code>
@@ -587,7 +587,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+     * Payload of the event as exact text, usually JSON.
      * </pre>
      *
      * <code>string json = 2;</code>
@@ -608,7 +608,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+     * Payload of the event as exact text, usually JSON.
      * </pre>
      *
      * <code>string json = 2;</code>
@@ -625,7 +625,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+     * Payload of the event as exact text, usually JSON.
      * </pre>
      *
      * <code>string json = 2;</code>
@@ -639,7 +639,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+     * Payload of the event as exact text, usually JSON.
      * </pre>
      *
      * <code>string json = 2;</code>

@@ -12,7 +12,7 @@ public interface UnknownEventOrBuilder extends
 
   /**
    * <pre>
-   * Its name at Bedrock.
+   * Bedrock's name of the event.
    * </pre>
    *
    * <code>string event_type = 1;</code>
@@ -21,7 +21,7 @@ public interface UnknownEventOrBuilder extends
   java.lang.String getEventType();
   /**
    * <pre>
-   * Its name at Bedrock.
+   * Bedrock's name of the event.
    * </pre>
    *
    * <code>string event_type = 1;</code>
@@ -32,7 +32,7 @@ public interface UnknownEventOrBuilder extends
 
   /**
    * <pre>
-   * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+   * Payload of the event as exact text, usually JSON.
    * </pre>
    *
    * <code>string json = 2;</code>
@@ -41,7 +41,7 @@ public interface UnknownEventOrBuilder extends
   java.lang.String getJson();
   /**
    * <pre>
-   * Its payload, as exact text; JSON as far as Bedrock has ever sent.
+   * Payload of the event as exact text, usually JSON.
    * </pre>
    *
    * <code>string json = 2;</code>

@@ -60,15 +60,15 @@ public final class Usage extends com.google.protobuf.GeneratedFile {
       "n\030\007 \001(\tH\002\210\001\001B\032\n\030_cache_read_input_tokens" +
       "B\033\n\031_cache_write_input_tokensB\031\n\027_server" +
       "_tool_usage_json\"0\n\013CacheDetail\022\013\n\003ttl\030\001" +
-      " \001(\t\022\024\n\014input_tokens\030\002 \001(\005\"\273\001\n\004Cost\022\020\n\010p" +
+      " \001(\t\022\024\n\014input_tokens\030\002 \001(\005\"\310\001\n\004Cost\022\020\n\010p" +
       "ico_usd\030\001 \001(\003\022\021\n\testimated\030\002 \001(\010\022\026\n\016inpu" +
       "t_pico_usd\030\003 \001(\003\022\027\n\017output_pico_usd\030\004 \001(" +
       "\003\022\033\n\023cache_read_pico_usd\030\005 \001(\003\022\037\n\027cache_" +
       "write_5m_pico_usd\030\006 \001(\003\022\037\n\027cache_write_1" +
-      "h_pico_usd\030\007 \001(\003Bc\n\021ai.switchboard.v1P\001Z" +
-      "Lgithub.com/switchboard-ai/switchboard/c" +
-      "lient/go/switchboard/v1;switchboardv1b\006p" +
-      "roto3"
+      "h_pico_usd\030\007 \001(\003\022\013\n\003usd\030\010 \001(\001Bc\n\021ai.swit" +
+      "chboard.v1P\001ZLgithub.com/switchboard-ai/" +
+      "switchboard/client/go/switchboard/v1;swi" +
+      "tchboardv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -91,7 +91,7 @@ public final class Usage extends com.google.protobuf.GeneratedFile {
     internal_static_switchboard_v1_Cost_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_switchboard_v1_Cost_descriptor,
-        new java.lang.String[] { "PicoUsd", "Estimated", "InputPicoUsd", "OutputPicoUsd", "CacheReadPicoUsd", "CacheWrite5MPicoUsd", "CacheWrite1HPicoUsd", });
+        new java.lang.String[] { "PicoUsd", "Estimated", "InputPicoUsd", "OutputPicoUsd", "CacheReadPicoUsd", "CacheWrite5MPicoUsd", "CacheWrite1HPicoUsd", "Usd", });
     descriptor.resolveAllFeaturesImmutable();
   }
 

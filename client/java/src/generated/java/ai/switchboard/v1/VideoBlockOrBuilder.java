@@ -32,7 +32,7 @@ public interface VideoBlockOrBuilder extends
 
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoSource source = 2;</code>
@@ -41,7 +41,7 @@ public interface VideoBlockOrBuilder extends
   boolean hasSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoSource source = 2;</code>
@@ -50,7 +50,7 @@ public interface VideoBlockOrBuilder extends
   ai.switchboard.v1.VideoSource getSource();
   /**
    * <pre>
-   * Where its bytes are.
+   * Data of the video.
    * </pre>
    *
    * <code>.switchboard.v1.VideoSource source = 2;</code>

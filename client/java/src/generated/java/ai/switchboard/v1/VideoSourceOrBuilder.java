@@ -12,7 +12,7 @@ public interface VideoSourceOrBuilder extends
 
   /**
    * <pre>
-   * The file itself, less than 25 MB once it is base64.
+   * The file itself, less than 25 MB after base64 encoding.
    * </pre>
    *
    * <code>bytes bytes = 1;</code>
@@ -21,7 +21,7 @@ public interface VideoSourceOrBuilder extends
   boolean hasBytes();
   /**
    * <pre>
-   * The file itself, less than 25 MB once it is base64.
+   * The file itself, less than 25 MB after base64 encoding.
    * </pre>
    *
    * <code>bytes bytes = 1;</code>
@@ -31,7 +31,7 @@ public interface VideoSourceOrBuilder extends
 
   /**
    * <pre>
-   * An object that the model reads, at most 1 GB.
+   * Object in Amazon S3 that the model reads, at most 1 GB.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -40,7 +40,7 @@ public interface VideoSourceOrBuilder extends
   boolean hasS3Location();
   /**
    * <pre>
-   * An object that the model reads, at most 1 GB.
+   * Object in Amazon S3 that the model reads, at most 1 GB.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>
@@ -49,7 +49,7 @@ public interface VideoSourceOrBuilder extends
   ai.switchboard.v1.S3Location getS3Location();
   /**
    * <pre>
-   * An object that the model reads, at most 1 GB.
+   * Object in Amazon S3 that the model reads, at most 1 GB.
    * </pre>
    *
    * <code>.switchboard.v1.S3Location s3_location = 2;</code>

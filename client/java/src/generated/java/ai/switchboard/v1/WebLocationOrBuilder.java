@@ -12,7 +12,7 @@ public interface WebLocationOrBuilder extends
 
   /**
    * <pre>
-   * Its address. Absent: not given.
+   * URL of the page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string url = 1;</code>
@@ -21,7 +21,7 @@ public interface WebLocationOrBuilder extends
   boolean hasUrl();
   /**
    * <pre>
-   * Its address. Absent: not given.
+   * URL of the page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string url = 1;</code>
@@ -30,7 +30,7 @@ public interface WebLocationOrBuilder extends
   java.lang.String getUrl();
   /**
    * <pre>
-   * Its address. Absent: not given.
+   * URL of the page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string url = 1;</code>
@@ -41,7 +41,7 @@ public interface WebLocationOrBuilder extends
 
   /**
    * <pre>
-   * Its site. Absent: not given.
+   * Domain of the page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string domain = 2;</code>
@@ -50,7 +50,7 @@ public interface WebLocationOrBuilder extends
   boolean hasDomain();
   /**
    * <pre>
-   * Its site. Absent: not given.
+   * Domain of the page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string domain = 2;</code>
@@ -59,7 +59,7 @@ public interface WebLocationOrBuilder extends
   java.lang.String getDomain();
   /**
    * <pre>
-   * Its site. Absent: not given.
+   * Domain of the page. Absent: Bedrock did not report it.
    * </pre>
    *
    * <code>optional string domain = 2;</code>

@@ -22,8 +22,9 @@ import java.util.concurrent.Flow;
 import java.util.function.Function;
 
 /**
- * The calls of {@link Switchboard} for callers who do not wait. Futures fail with a {@link SwitchboardException}; cancelling
- * one that was returned here (not one made from it) cancels the call, at Bedrock too.
+ * Asynchronous client with the calls of {@link Switchboard}. Futures fail with a
+ * {@link SwitchboardException}. Cancelling a future that was returned here (not one derived from it) cancels
+ * the call, also at Bedrock.
  */
 public final class AsyncSwitchboard {
   private final Switchboard switchboard;
@@ -64,14 +65,15 @@ public final class AsyncSwitchboard {
   }
 
   /**
-   * As {@link Switchboard#stream}: each subscription is a call of its own, which the subscriber's demand paces and its {@code
-   * cancel} cancels. Subscribers are called on gRPC's threads; {@link Collector} puts the events together.
+   * As {@link Switchboard#stream}. Each subscription makes a call, which sends as many events as the
+   * subscriber requests and which the subscription's {@code cancel} cancels. Subscribers are called on gRPC's
+   * threads; {@link Collector} assembles the events.
    */
   public Flow.Publisher<ConverseStreamResponse> stream(ConverseRequest request) {
     return subscriber -> {
       var method = ConverseServiceGrpc.getConverseStreamMethod();
       var call = switchboard.channel().newCall(method, switchboard.callOptions());
-      new EventSubscription(call, subscriber, switchboard.address()).begin(request);
+      new EventSubscription(call, subscriber, switchboard.address()).start(request);
     };
   }
 

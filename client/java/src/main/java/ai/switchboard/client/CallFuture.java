@@ -5,7 +5,7 @@ import io.grpc.stub.StreamObserver;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 
-/** The answer of a call, whose cancelling cancels the call. */
+/** Future of the answer of a call. Cancelling it cancels the call. */
 final class CallFuture<T> extends CompletableFuture<T> {
   private final ClientCall<?, ?> call;
   private final String address;
@@ -24,7 +24,7 @@ final class CallFuture<T> extends CompletableFuture<T> {
     return cancelled;
   }
 
-  /** Completes this with what is read out of the response. */
+  /** Returns an observer that completes this future with a value from the response. */
   <R> StreamObserver<R> observer(Function<R, T> read) {
     return new StreamObserver<>() {
       @Override

@@ -15,24 +15,24 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * An answer, whole, however it came.
+ * Complete answer of {@code Converse} or of a stream.
  *
- * @param response all of it, as {@code Converse} answers. Of a stream, blank text, which Bedrock refuses in a history, is
- *     left out.
- * @param unplaced events that have no place in it: newer than this client, or of no known block
+ * @param response the answer as {@code Converse} returns it. For a stream, blank text, which Bedrock rejects in a history, is
+ *     left out, and the route is the final one.
+ * @param unplaced events that could not be added: they are newer than this client, or belong to no known block
  */
 public record Collected(ConverseResponse response, List<ConverseStreamResponse> unplaced) {
-  /** The answer of a call that was not streamed. */
+  /** Converts a complete response. */
   public static Collected from(ConverseResponse response) {
     return new Collected(response, List.of());
   }
 
-  /** What the model said. Send it back as the next turn's history. */
+  /** Returns the assistant's turn. Append it to the messages to continue the conversation. */
   public Message message() {
     return response.getOutput().getMessage();
   }
 
-  /** The words of the answer, without reasoning and tool uses. */
+  /** Returns the text of the answer, without reasoning and tool uses. */
   public String text() {
     StringBuilder text = new StringBuilder();
     for (ContentBlock block : message().getContentList()) {
@@ -44,7 +44,10 @@ public record Collected(ConverseResponse response, List<ConverseStreamResponse> 
     return text.toString();
   }
 
-  /** The tools that the model asks for; their arguments are exact JSON text in {@code getInputJson()}. */
+  /**
+   * Returns the tool calls that the model requests. {@code getInputJson()} has the exact JSON text of the
+   * arguments.
+   */
   public List<ToolUseBlock> toolUses() {
     return message().getContentList().stream()
         .filter(ContentBlock::hasToolUse)
@@ -52,32 +55,35 @@ public record Collected(ConverseResponse response, List<ConverseStreamResponse> 
         .toList();
   }
 
-  /** Why the model stopped. */
+  /** Returns why the model stopped. */
   public StopReason stopReason() {
     return response.getStopReason();
   }
 
-  /** The same in Bedrock's own word, such as {@code end_turn}. */
+  /** Returns the stop reason exactly as Bedrock sent it, such as {@code end_turn}. */
   public String rawStopReason() {
     return response.getRawStopReason();
   }
 
-  /** What was read and written. Empty: Bedrock did not say. */
+  /** Returns the tokens of the attempt that answered. Empty: Bedrock did not report usage. */
   public Optional<TokenUsage> usage() {
     return response.hasUsage() ? Optional.of(response.getUsage()) : Optional.empty();
   }
 
-  /** Who answered, and every attempt before. */
+  /** Returns the model that answered, and every attempt. */
   public Route route() {
     return response.getRoute();
   }
 
-  /** What the call cost, every attempt included. Empty: the price of a part is unknown; it is not zero. */
+  /**
+   * Returns the cost of the call, including every attempt. Empty: a price is unknown; do not read this as
+   * zero.
+   */
   public Optional<Cost> cost() {
     return response.hasCost() ? Optional.of(response.getCost()) : Optional.empty();
   }
 
-  /** Where the time went. */
+  /** Returns the duration of the call and of its parts. */
   public Latency latency() {
     return response.getLatency();
   }

@@ -12,55 +12,58 @@ import java.util.List;
 import java.util.TreeMap;
 
 /**
- * Collects a stream while something else reads along: {@link #push} every event, then {@link #finish}.
+ * Assembles an answer while the caller processes the events: {@link #push} every event, then {@link #finish}.
  *
- * <p>The index of a piece says which block it belongs to; pieces of several blocks may come in turns, and blocks of text and
- * reasoning begin without a start event.
+ * <p>The index of a delta identifies its block. Deltas of different blocks can be interleaved, and text and
+ * reasoning blocks start without a start event.
  */
 public final class Collector {
   private final TreeMap<Integer, OpenBlock> blocks = new TreeMap<>();
   private final List<ConverseStreamResponse> unplaced = new ArrayList<>();
   private ConverseResponse.Builder response = ConverseResponse.newBuilder();
   private String role = "";
-  private boolean isWhole;
+  private boolean isComplete;
 
-  /** Takes the next event in. After a restart it forgets what it had. */
+  /** Adds the next event. A restart event discards everything before it. */
   public void push(ConverseStreamResponse event) {
     switch (event.getEventCase()) {
       case ROUTE -> response.setRoute(event.getRoute());
       case MESSAGE_START -> role = event.getMessageStart().getRole();
       case CONTENT_BLOCK_START -> {
         var start = event.getContentBlockStart();
-        OpenBlock.begin(start.getStart()).ifPresent(block -> blocks.put(start.getContentBlockIndex(), block));
+        OpenBlock.of(start.getStart()).ifPresent(block -> blocks.put(start.getContentBlockIndex(), block));
       }
       case CONTENT_BLOCK_DELTA -> append(event, event.getContentBlockDelta());
-      case CONTENT_BLOCK_STOP -> {} // Bedrock has been seen to forget it, so nothing waits for it
+      case CONTENT_BLOCK_STOP -> {} // not relied on: Bedrock sometimes omits it
       case MESSAGE_STOP -> take(event.getMessageStop());
-      case RESTART -> forget();
+      case RESTART -> reset();
       case METADATA -> take(event.getMetadata());
       case UNKNOWN, EVENT_NOT_SET -> unplaced.add(event);
     }
   }
 
-  /** The answer; an exception of the kind {@link ErrorKind#INCOMPLETE} if its metadata never came. */
+  /**
+   * Returns the answer. Throws an exception of the kind {@link ErrorKind#INCOMPLETE} if the metadata is
+   * missing.
+   */
   public Collected finish() {
-    if (!isWhole) {
+    if (!isComplete) {
       throw SwitchboardException.incomplete();
     }
     Message.Builder message = Message.newBuilder().setRole(role.isEmpty() ? "assistant" : role);
     blocks.values().forEach(block -> message.addAllContent(block.close()));
-    ConverseResponse.Builder whole = response.clone();
-    whole.getOutputBuilder().setMessage(message);
-    return new Collected(whole.build(), List.copyOf(unplaced));
+    ConverseResponse.Builder complete = response.clone();
+    complete.getOutputBuilder().setMessage(message);
+    return new Collected(complete.build(), List.copyOf(unplaced));
   }
 
-  private void append(ConverseStreamResponse event, ContentBlockDeltaEvent piece) {
-    int index = piece.getContentBlockIndex();
+  private void append(ConverseStreamResponse event, ContentBlockDeltaEvent delta) {
+    int index = delta.getContentBlockIndex();
     OpenBlock block = blocks.get(index);
     if (block == null) {
-      block = OpenBlock.beginWith(piece.getDelta()).orElse(null);
+      block = OpenBlock.startingWith(delta.getDelta()).orElse(null);
     }
-    if (block == null || !block.append(piece.getDelta())) {
+    if (block == null || !block.append(delta.getDelta())) {
       unplaced.add(event);
       return;
     }
@@ -75,8 +78,8 @@ public final class Collector {
   }
 
   private void take(ConverseStreamMetadataEvent metadata) {
-    isWhole = true;
-    // A whole answer has each of its fields under the same name.
+    isComplete = true;
+    // ConverseResponse has fields with the same names.
     metadata.getAllFields().forEach((field, value) -> {
       FieldDescriptor same = ConverseResponse.getDescriptor().findFieldByName(field.getName());
       if (same != null) {
@@ -85,11 +88,11 @@ public final class Collector {
     });
   }
 
-  private void forget() {
+  private void reset() {
     blocks.clear();
     unplaced.clear();
     response = ConverseResponse.newBuilder();
     role = "";
-    isWhole = false;
+    isComplete = false;
   }
 }

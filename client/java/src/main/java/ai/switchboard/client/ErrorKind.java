@@ -1,21 +1,21 @@
 package ai.switchboard.client;
 
-/** Where a failure comes from. There may be more in time. */
+/** Origin of a failure. Later versions can have more kinds. */
 public enum ErrorKind {
-  /** The options are wrong: an address or a certificate that cannot be read. */
+  /** The options are invalid, for example the address or a certificate. */
   OPTIONS,
-  /** Switchboard could not be reached; nothing was asked. */
+  /** No connection to Switchboard could be opened. The call was not sent. */
   CONNECT,
-  /** The connection broke during the call; what was asked may have been done. */
+  /** The connection broke during the call. The server may have processed the call. */
   TRANSPORT,
-  /** Switchboard, or something before it, said no: see the reason. */
+  /** Switchboard, or a proxy, returned an error: see the reason. */
   STATUS,
-  /** The deadline passed here before Switchboard answered. */
+  /** The deadline passed on the client before Switchboard answered. */
   DEADLINE,
-  /** The call was cancelled here. */
+  /** The client cancelled the call. */
   CANCELLED,
-  /** A stream ended without its metadata: the answer is not whole. */
+  /** The stream ended without metadata: the answer is incomplete. */
   INCOMPLETE,
-  /** A stream started over, and its reader could not. */
+  /** Another model started over, and the text that was already returned cannot be taken back. */
   RESTARTED
 }

@@ -12,18 +12,19 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * The events of an answer, in order: the route first, the metadata last. Closing it before its end cancels the call, at
- * Bedrock too.
+ * Events of a streamed answer, in order: the route is the first, the metadata the last. Closing the stream
+ * before its end cancels the call, also at Bedrock.
  *
- * <p>No more than one event waits here: HTTP/2 flow control reaches from its reader to the model. A stream that just ends,
- * without its metadata, ends with an exception: the answer is not whole. One thread reads; any may close.
+ * <p>At most one event is buffered: HTTP/2 flow control connects the reader with the model. A stream that
+ * ends without metadata ends with an exception, because the answer is incomplete. Only one thread may read;
+ * any thread may close.
  */
 public final class EventStream implements Iterator<ConverseStreamResponse>, AutoCloseable {
   private final Iterator<ConverseStreamResponse> replies;
   private final Context.CancellableContext context;
   private final String address;
-  private boolean isWhole;
-  private boolean isOver;
+  private boolean isComplete;
+  private boolean hasEnded;
   private SwitchboardException failure;
 
   EventStream(Iterator<ConverseStreamResponse> replies, Context.CancellableContext context, String address) {
@@ -32,17 +33,17 @@ public final class EventStream implements Iterator<ConverseStreamResponse>, Auto
     this.address = address;
   }
 
-  /** Waits for the next event; false after the last. */
+  /** Waits for the next event. Returns false after the last one. */
   @Override
   public boolean hasNext() {
-    if (isOver) {
+    if (hasEnded) {
       return rethrowOrEnd();
     }
     if (context.isCancelled()) {
-      return end(SwitchboardException.cancelled()); // what had arrived before is not wanted any more
+      return end(SwitchboardException.cancelled()); // events that arrived before are discarded
     }
     try {
-      return replies.hasNext() || end(isWhole ? null : SwitchboardException.incomplete());
+      return replies.hasNext() || end(isComplete ? null : SwitchboardException.incomplete());
     } catch (StatusRuntimeException ended) {
       return end(failed(ended));
     }
@@ -51,14 +52,14 @@ public final class EventStream implements Iterator<ConverseStreamResponse>, Auto
   @Override
   public ConverseStreamResponse next() {
     if (!hasNext()) {
-      throw new NoSuchElementException("the answer is over");
+      throw new NoSuchElementException("no more events");
     }
     ConverseStreamResponse event = replies.next();
-    isWhole |= event.hasMetadata();
+    isComplete |= event.hasMetadata();
     return event;
   }
 
-  /** The same events as a {@link Stream}, whose closing closes this. */
+  /** Returns the events as a {@link Stream}. Closing it closes this stream. */
   public Stream<ConverseStreamResponse> events() {
     int ordered = Spliterator.ORDERED | Spliterator.NONNULL;
     var spliterator = Spliterators.spliteratorUnknownSize(this, ordered);
@@ -66,15 +67,15 @@ public final class EventStream implements Iterator<ConverseStreamResponse>, Auto
   }
 
   /**
-   * Only the words, piece by piece, to be looped over once. Where another model starts over after some were given out, they
-   * end with an exception of the kind {@link ErrorKind#RESTARTED}, since words cannot be taken back: read events for such
-   * tasks.
+   * Returns only the text, for one iteration. If another model starts over after text was returned, it throws
+   * an exception of the kind {@link ErrorKind#RESTARTED}, because the text cannot be taken back: for tasks
+   * that allow restarts, read the events.
    */
   public Iterable<String> text() {
     return () -> new TextIterator(this);
   }
 
-  /** Reads to the end and puts the pieces together. */
+  /** Reads to the end and assembles the complete answer. */
   public Collected collectMessage() {
     Collector collector = new Collector();
     forEachRemaining(collector::push);
@@ -92,7 +93,7 @@ public final class EventStream implements Iterator<ConverseStreamResponse>, Auto
   }
 
   private boolean end(SwitchboardException failure) {
-    this.isOver = true;
+    this.hasEnded = true;
     this.failure = failure;
     context.cancel(null);
     return rethrowOrEnd();

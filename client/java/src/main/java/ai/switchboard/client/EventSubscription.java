@@ -7,18 +7,18 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import java.util.concurrent.Flow;
 
-/** A stream that its subscriber pulls: what is not asked for is not read from the connection. */
+/** Subscription to a stream. Only events that the subscriber requests are read from the connection. */
 final class EventSubscription extends ClientCall.Listener<ConverseStreamResponse> implements Flow.Subscription {
   private final ClientCall<ConverseRequest, ConverseStreamResponse> call;
   private final Flow.Subscriber<? super ConverseStreamResponse> subscriber;
   private final String address;
-  private boolean isWhole;
+  private boolean isComplete;
 
-  /** Asked for before the call began. */
-  private long early;
+  /** Number of events that were requested before the call started. */
+  private long requestedEarly;
 
-  private boolean hasBegun;
-  private boolean isOver;
+  private boolean hasStarted;
+  private boolean hasEnded;
 
   EventSubscription(
       ClientCall<ConverseRequest, ConverseStreamResponse> call,
@@ -29,15 +29,15 @@ final class EventSubscription extends ClientCall.Listener<ConverseStreamResponse
     this.address = address;
   }
 
-  void begin(ConverseRequest request) {
+  void start(ConverseRequest request) {
     subscriber.onSubscribe(this);
     synchronized (this) {
-      if (isOver) {
+      if (hasEnded) {
         return;
       }
       call.start(this, new Metadata());
-      hasBegun = true;
-      pull(early);
+      hasStarted = true;
+      pull(requestedEarly);
       call.sendMessage(request);
       call.halfClose();
     }
@@ -46,16 +46,16 @@ final class EventSubscription extends ClientCall.Listener<ConverseStreamResponse
   @Override
   public void request(long count) {
     if (count <= 0) {
-      if (end("a demand below 1")) {
-        subscriber.onError(new IllegalArgumentException("a demand of " + count + ": it must be at least 1"));
+      if (end("invalid demand")) {
+        subscriber.onError(new IllegalArgumentException("demand of " + count + ": must be at least 1"));
       }
       return;
     }
     synchronized (this) {
-      if (hasBegun) {
+      if (hasStarted) {
         pull(count);
       } else {
-        early = early + count < 0 ? Long.MAX_VALUE : early + count;
+        requestedEarly = requestedEarly + count < 0 ? Long.MAX_VALUE : requestedEarly + count;
       }
     }
   }
@@ -68,10 +68,10 @@ final class EventSubscription extends ClientCall.Listener<ConverseStreamResponse
   @Override
   public void onMessage(ConverseStreamResponse event) {
     synchronized (this) {
-      if (isOver) {
+      if (hasEnded) {
         return;
       }
-      isWhole |= event.hasMetadata();
+      isComplete |= event.hasMetadata();
     }
     subscriber.onNext(event);
   }
@@ -83,7 +83,7 @@ final class EventSubscription extends ClientCall.Listener<ConverseStreamResponse
     }
     if (!status.isOk()) {
       subscriber.onError(SwitchboardException.of(address, status.asRuntimeException(trailers)));
-    } else if (!isWhole) {
+    } else if (!isComplete) {
       subscriber.onError(SwitchboardException.incomplete());
     } else {
       subscriber.onComplete();
@@ -98,10 +98,10 @@ final class EventSubscription extends ClientCall.Listener<ConverseStreamResponse
     return wasRunning;
   }
 
-  /** Nothing is told to the subscriber after this; false: it was over before. */
+  /** Ends the subscription: the subscriber is not called again. Returns false if it had ended before. */
   private synchronized boolean end() {
-    boolean wasRunning = !isOver;
-    isOver = true;
+    boolean wasRunning = !hasEnded;
+    hasEnded = true;
     return wasRunning;
   }
 

@@ -1,9 +1,9 @@
 package ai.switchboard.client;
 
 /**
- * A field of the request that is wrong.
+ * Invalid field of a request.
  *
- * @param field its path, such as {@code messages[0].content}
- * @param problem what is wrong with it, and how to mend it
+ * @param field path of the field, such as {@code messages[0].content}
+ * @param problem what is wrong, and how to fix it
  */
 public record FieldViolation(String field, String problem) {}

@@ -9,7 +9,10 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import java.util.Optional;
 
-/** Sends the token and the trace with every call. It has no text form, so that the token is never printed. */
+/**
+ * Sends the token and the trace context with every call. It has no text form, so that the token is never
+ * printed.
+ */
 final class HeaderInterceptor implements ClientInterceptor {
   private static final Metadata.Key<String> AUTHORIZATION = key("authorization");
 

@@ -25,19 +25,19 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** One block of a message while its pieces come in. */
+/** Content block that is being received. */
 abstract class OpenBlock {
-  /** Adds a piece; false: it does not belong to this kind of block. */
+  /** Adds a delta. Returns false if it does not belong to this kind of block. */
   abstract boolean append(ContentBlockDelta delta);
 
   /**
-   * The block as history wants it: none for blank text, and one for each piece of an unknown kind, since how those would join
-   * is unknown too.
+   * Returns the block as it is sent back in a history: no block for blank text, and one block for each delta
+   * of an unknown kind, because it is unknown how to combine them.
    */
   abstract List<ContentBlock> close();
 
-  /** The block that a start event begins. Empty: the first piece decides. */
-  static Optional<OpenBlock> begin(ContentBlockStart start) {
+  /** Returns the block of a start event. Empty: the first delta determines the kind of block. */
+  static Optional<OpenBlock> of(ContentBlockStart start) {
     return switch (start.getStartCase()) {
       case TOOL_USE -> Optional.of(new ToolUse(start.getToolUse()));
       case TOOL_RESULT -> Optional.of(new ToolResult(start.getToolResult()));
@@ -48,10 +48,10 @@ abstract class OpenBlock {
   }
 
   /**
-   * The block that a piece begins. Tools name themselves in a start event: without one there is no block to add to. Nor does
-   * a piece of an unknown kind begin one: known pieces may follow.
+   * Returns the kind of block that starts with this delta. Tool blocks need a start event, which has their
+   * name. A delta of an unknown kind does not determine the kind of block, because known deltas can follow.
    */
-  static Optional<OpenBlock> beginWith(ContentBlockDelta delta) {
+  static Optional<OpenBlock> startingWith(ContentBlockDelta delta) {
     return switch (delta.getDeltaCase()) {
       case TEXT, CITATION -> Optional.of(new Text());
       case REASONING_CONTENT -> Optional.of(new Reasoning());
@@ -60,15 +60,15 @@ abstract class OpenBlock {
     };
   }
 
-  /** Words, and what they cite. */
+  /** Text with citations. */
   private static final class Text extends OpenBlock {
-    private final StringBuilder words = new StringBuilder();
+    private final StringBuilder text = new StringBuilder();
     private final List<Citation> citations = new ArrayList<>();
 
     @Override
     boolean append(ContentBlockDelta delta) {
       if (delta.hasText()) {
-        words.append(delta.getText());
+        text.append(delta.getText());
       } else if (delta.hasCitation()) {
         citations.add(citation(delta.getCitation()));
       } else {
@@ -79,7 +79,7 @@ abstract class OpenBlock {
 
     @Override
     List<ContentBlock> close() {
-      String text = words.toString();
+      String text = this.text.toString();
       if (!citations.isEmpty()) {
         CitationsContentBlock.Builder cited = CitationsContentBlock.newBuilder().addAllCitations(citations);
         cited.addContent(CitationGeneratedContent.newBuilder().setText(text));
@@ -99,17 +99,17 @@ abstract class OpenBlock {
       if (delta.hasLocation()) {
         cited.setLocation(delta.getLocation());
       }
-      for (CitationSourceContentDelta words : delta.getSourceContentList()) {
+      for (CitationSourceContentDelta source : delta.getSourceContentList()) {
         CitationSourceContent.Builder content = cited.addSourceContentBuilder();
-        if (words.hasText()) {
-          content.setText(words.getText());
+        if (source.hasText()) {
+          content.setText(source.getText());
         }
       }
       return cited.build();
     }
   }
 
-  /** A tool that the model asks for. */
+  /** Tool call that the model requests. */
   private static final class ToolUse extends OpenBlock {
     private final ToolUseBlock.Builder use = ToolUseBlock.newBuilder();
     private final StringBuilder input = new StringBuilder();
@@ -127,7 +127,7 @@ abstract class OpenBlock {
       return delta.hasToolUse();
     }
 
-    /** No input at all means {@code {}}: models leave it out for tools without arguments. */
+    /** Returns the tool use. Models send no input for tools without arguments. */
     @Override
     List<ContentBlock> close() {
       use.setInputJson(input.isEmpty() ? "{}" : input.toString());
@@ -135,7 +135,7 @@ abstract class OpenBlock {
     }
   }
 
-  /** What a tool at Bedrock answered. */
+  /** Result of a tool that runs at Bedrock. */
   private static final class ToolResult extends OpenBlock {
     private final ToolResultBlock.Builder result = ToolResultBlock.newBuilder();
 
@@ -149,12 +149,12 @@ abstract class OpenBlock {
       }
     }
 
-    /** Words go on where the words before ended; every JSON value is a part of its own. */
+    /** Appends text to a preceding text part. Every JSON value is a part of its own. */
     @Override
     boolean append(ContentBlockDelta delta) {
       for (ToolResultBlockDelta part : delta.getToolResult().getBlocksList()) {
         switch (part.getBlockCase()) {
-          case TEXT -> appendWords(part.getText());
+          case TEXT -> appendText(part.getText());
           case JSON_TEXT -> result.addContent(ToolResultContentBlock.newBuilder().setJsonText(part.getJsonText()));
           case UNKNOWN_JSON ->
               result.addContent(ToolResultContentBlock.newBuilder().setUnknownJson(part.getUnknownJson()));
@@ -164,13 +164,13 @@ abstract class OpenBlock {
       return delta.hasToolResult();
     }
 
-    private void appendWords(String words) {
+    private void appendText(String text) {
       int last = result.getContentCount() - 1;
       if (last >= 0 && result.getContent(last).hasText()) {
         ToolResultContentBlock.Builder before = result.getContentBuilder(last);
-        before.setText(before.getText() + words);
+        before.setText(before.getText() + text);
       } else {
-        result.addContent(ToolResultContentBlock.newBuilder().setText(words));
+        result.addContent(ToolResultContentBlock.newBuilder().setText(text));
       }
     }
 
@@ -180,11 +180,11 @@ abstract class OpenBlock {
     }
   }
 
-  /** Readable or sealed; a model sends one or the other. */
+  /** Reasoning: plain text or encrypted. A model sends one or the other. */
   private static final class Reasoning extends OpenBlock {
-    private StringBuilder words;
+    private StringBuilder text;
     private StringBuilder signature;
-    private ByteString sealed = ByteString.EMPTY;
+    private ByteString redacted = ByteString.EMPTY;
     private final List<String> unknown = new ArrayList<>();
 
     @Override
@@ -192,12 +192,12 @@ abstract class OpenBlock {
       if (!delta.hasReasoningContent()) {
         return false;
       }
-      ReasoningContentBlockDelta piece = delta.getReasoningContent();
-      switch (piece.getDeltaCase()) {
-        case TEXT -> words = joined(words, piece.getText());
-        case SIGNATURE -> signature = joined(signature, piece.getSignature());
-        case REDACTED_CONTENT -> sealed = sealed.concat(piece.getRedactedContent());
-        case UNKNOWN_JSON -> unknown.add(piece.getUnknownJson());
+      ReasoningContentBlockDelta part = delta.getReasoningContent();
+      switch (part.getDeltaCase()) {
+        case TEXT -> text = append(text, part.getText());
+        case SIGNATURE -> signature = append(signature, part.getSignature());
+        case REDACTED_CONTENT -> redacted = redacted.concat(part.getRedactedContent());
+        case UNKNOWN_JSON -> unknown.add(part.getUnknownJson());
         case DELTA_NOT_SET -> {}
       }
       return true;
@@ -206,16 +206,16 @@ abstract class OpenBlock {
     @Override
     List<ContentBlock> close() {
       List<ContentBlock> content = new ArrayList<>();
-      if (words != null || signature != null) {
-        ReasoningTextBlock.Builder readable = ReasoningTextBlock.newBuilder();
-        readable.setText(words == null ? "" : words.toString());
+      if (text != null || signature != null) {
+        ReasoningTextBlock.Builder plain = ReasoningTextBlock.newBuilder();
+        plain.setText(text == null ? "" : text.toString());
         if (signature != null) {
-          readable.setSignature(signature.toString());
+          plain.setSignature(signature.toString());
         }
-        content.add(block(ReasoningContentBlock.newBuilder().setReasoningText(readable)));
+        content.add(block(ReasoningContentBlock.newBuilder().setReasoningText(plain)));
       }
-      if (!sealed.isEmpty()) {
-        content.add(block(ReasoningContentBlock.newBuilder().setRedactedContent(sealed)));
+      if (!redacted.isEmpty()) {
+        content.add(block(ReasoningContentBlock.newBuilder().setRedactedContent(redacted)));
       }
       for (String json : unknown) {
         content.add(block(ReasoningContentBlock.newBuilder().setUnknownJson(json)));
@@ -223,7 +223,7 @@ abstract class OpenBlock {
       return content;
     }
 
-    private static StringBuilder joined(StringBuilder before, String more) {
+    private static StringBuilder append(StringBuilder before, String more) {
       return (before == null ? new StringBuilder() : before).append(more);
     }
 
@@ -232,7 +232,7 @@ abstract class OpenBlock {
     }
   }
 
-  /** A picture. */
+  /** Image. */
   private static final class Image extends OpenBlock {
     private final ImageBlock.Builder image;
 
@@ -242,14 +242,14 @@ abstract class OpenBlock {
 
     @Override
     boolean append(ContentBlockDelta delta) {
-      ImageBlockDelta piece = delta.getImage();
-      if (piece.hasError()) {
-        image.setError(piece.getError());
+      ImageBlockDelta part = delta.getImage();
+      if (part.hasError()) {
+        image.setError(part.getError());
       }
-      if (piece.getSource().hasBytes() && image.getSource().hasBytes()) {
-        image.getSourceBuilder().setBytes(image.getSource().getBytes().concat(piece.getSource().getBytes()));
-      } else if (piece.hasSource()) {
-        image.setSource(piece.getSource());
+      if (part.getSource().hasBytes() && image.getSource().hasBytes()) {
+        image.getSourceBuilder().setBytes(image.getSource().getBytes().concat(part.getSource().getBytes()));
+      } else if (part.hasSource()) {
+        image.setSource(part.getSource());
       }
       return delta.hasImage();
     }
@@ -260,25 +260,25 @@ abstract class OpenBlock {
     }
   }
 
-  /** Exact JSON objects, in order. */
+  /** Block of an unknown kind: exact JSON objects, in order. */
   private static final class Unknown extends OpenBlock {
-    private final List<String> pieces = new ArrayList<>();
+    private final List<String> parts = new ArrayList<>();
 
     Unknown(String first) {
-      pieces.add(first);
+      parts.add(first);
     }
 
     @Override
     boolean append(ContentBlockDelta delta) {
       if (delta.hasUnknownJson()) {
-        pieces.add(delta.getUnknownJson());
+        parts.add(delta.getUnknownJson());
       }
       return delta.hasUnknownJson();
     }
 
     @Override
     List<ContentBlock> close() {
-      return pieces.stream().map(it -> ContentBlock.newBuilder().setUnknownJson(it).build()).toList();
+      return parts.stream().map(it -> ContentBlock.newBuilder().setUnknownJson(it).build()).toList();
     }
   }
 }

@@ -5,11 +5,14 @@ import io.opentelemetry.context.Context;
 import io.opentelemetry.context.propagation.TextMapPropagator;
 import java.util.function.BiConsumer;
 
-/** OpenTelemetry's current trace. The only class here that needs {@code opentelemetry-api}, which is an optional dependency. */
+/**
+ * Sends OpenTelemetry's current span. Only this class needs {@code opentelemetry-api}, which is an optional
+ * dependency.
+ */
 public final class OpenTelemetryPropagator implements TracePropagator {
   private final TextMapPropagator propagator;
 
-  /** Propagates as this OpenTelemetry is set up to, such as {@code GlobalOpenTelemetry.get()}. */
+  /** Uses the propagators of this OpenTelemetry, such as {@code GlobalOpenTelemetry.get()}. */
   public OpenTelemetryPropagator(OpenTelemetry openTelemetry) {
     this.propagator = openTelemetry.getPropagators().getTextMapPropagator();
   }

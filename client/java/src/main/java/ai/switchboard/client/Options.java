@@ -11,50 +11,22 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.time.Duration;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
-/** How to reach Switchboard: the address, TLS, the token, and how long to wait. */
+/** Connection options: address, TLS, token and timeouts. */
 public final class Options {
   private static final String VERSION = "0.1.0";
 
-  /** How long a connection may take to open, unless the options say otherwise. */
+  /** Default timeout for opening a connection. */
   private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
 
-  /** How often a quiet connection is probed during a call. Less than a minute would annoy the proxies between. */
+  /** Default interval of keep-alive pings. Some proxies do not allow shorter intervals. */
   private static final Duration KEEP_ALIVE = Duration.ofMinutes(1);
 
-  /** How long a probe may stay unanswered before the connection counts as broken. */
+  /** Time without an answer to a ping after which the connection is closed. */
   private static final Duration KEEP_ALIVE_TIMEOUT = Duration.ofSeconds(20);
-
-  /**
-   * Sends a call once more where Switchboard could not be reached, and nothing else: whatever Switchboard itself says comes
-   * with a pushback that forbids it, since it has tried every model by then.
-   */
-  private static final Map<String, ?> SERVICE_CONFIG =
-      Map.of(
-          "methodConfig",
-          List.of(
-              Map.of(
-                  "name",
-                  List.of(Map.of()),
-                  "retryPolicy",
-                  Map.of(
-                      "maxAttempts",
-                      2D,
-                      "initialBackoff",
-                      "0.1s",
-                      "maxBackoff",
-                      "1s",
-                      "backoffMultiplier",
-                      2D,
-                      "retryableStatusCodes",
-                      List.of("UNAVAILABLE")))),
-          "retryThrottling",
-          Map.of("maxTokens", 10D, "tokenRatio", 0.1D));
 
   private final String address;
   private Optional<String> token = Optional.empty();
@@ -68,7 +40,7 @@ public final class Options {
 
   private record Identity(byte[] pem, byte[] key) {}
 
-  /** Where Switchboard listens, as gRPC wants it, and whether TLS is meant. */
+  /** Address in the format of gRPC, and whether to use TLS. */
   private record Target(String name, boolean secure) {}
 
   Options(String address) {
@@ -78,64 +50,69 @@ public final class Options {
   /** Sends {@code authorization: Bearer …} with every call. */
   public Options bearerToken(String token) {
     if (!token.matches("[\\x21-\\x7e]+")) {
-      String problem = "the bearer token is empty or has characters that a header cannot carry";
+      String problem = "the bearer token is empty or has characters that a header must not have";
       throw SwitchboardException.options(problem, null);
     }
     this.token = Optional.of(token);
     return this;
   }
 
-  /** Trusts the certificates in this PEM text, and no others. Implies TLS. */
+  /** Trusts only the certificates in this PEM text. Implies TLS. */
   public Options caCertificate(byte[] pem) {
     this.ca = Optional.of(pem.clone());
     return this;
   }
 
-  /** Shows this certificate (PEM, with its chain) to the server. Implies TLS. */
+  /** Sends this client certificate (PEM, with its chain) to the server. Implies TLS. */
   public Options clientCertificate(byte[] pem, byte[] key) {
     this.identity = Optional.of(new Identity(pem.clone(), key.clone()));
     return this;
   }
 
   /**
-   * How long each call may take, to the end of its stream; Switchboard and Bedrock stop then too. An earlier deadline of the
-   * current {@link io.grpc.Context} comes before it. Without either the task's own deadline holds.
+   * Sets the deadline of each call, up to the end of its stream. Switchboard and Bedrock stop work at the
+   * deadline too. An earlier deadline of the current {@link io.grpc.Context} takes precedence. Without
+   * either, the task's own deadline applies.
    */
   public Options deadline(Duration deadline) {
     this.deadline = Optional.of(deadline);
     return this;
   }
 
-  /** How long a connection may take to open: 10 seconds unless set. */
+  /** Sets the timeout for opening a connection. Default: 10 seconds. */
   public Options connectTimeout(Duration timeout) {
     this.connectTimeout = timeout;
     return this;
   }
 
-  /** How often a quiet connection is probed during a call: every minute unless set; gRPC takes no less than 10 seconds. */
+  /**
+   * Sets the interval of keep-alive pings during a call. Default: one minute; gRPC's minimum is 10 seconds.
+   */
   public Options keepAlive(Duration interval) {
     this.keepAlive = interval;
     return this;
   }
 
-  /** Sends the current trace along with every call: {@code new OpenTelemetryPropagator(GlobalOpenTelemetry.get())}. */
+  /**
+   * Sends the current span with every call: {@code new OpenTelemetryPropagator(GlobalOpenTelemetry.get())}.
+   */
   public Options tracePropagator(TracePropagator propagator) {
     this.propagator = propagator;
     return this;
   }
 
-  /** Changes the channel in gRPC's own way, after everything that is set here. */
+  /** Changes the gRPC channel after all other options have been applied. */
   public Options configureChannel(Consumer<NettyChannelBuilder> configure) {
     this.rest = rest.andThen(configure);
     return this;
   }
 
-  /** Makes the client. Its connection opens with the first call, and again when it breaks. */
+  /**
+   * Makes the client. The first call opens the connection; a broken connection is reopened by the next call.
+   */
   public Switchboard connect() {
     NettyChannelBuilder channel =
         channel(target())
-            .defaultServiceConfig(SERVICE_CONFIG)
-            .enableRetry()
             .maxInboundMessageSize(Switchboard.MAX_MESSAGE_BYTES)
             .keepAliveTime(keepAlive.toNanos(), TimeUnit.NANOSECONDS)
             .keepAliveTimeout(KEEP_ALIVE_TIMEOUT.toNanos(), TimeUnit.NANOSECONDS)
@@ -149,46 +126,46 @@ public final class Options {
 
   private Target target() {
     boolean wantsTls = ca.isPresent() || identity.isPresent();
-    String whole = address.strip();
-    if (!whole.contains("://")) {
-      whole = (wantsTls ? "https://" : "http://") + whole;
+    String full = address.strip();
+    if (!full.contains("://")) {
+      full = (wantsTls ? "https://" : "http://") + full;
     }
-    URI uri = parse(whole);
+    URI uri = parse(full);
     boolean secure = "https".equals(uri.getScheme());
     if (!secure && !"http".equals(uri.getScheme())) {
-      throw wrong("neither http:// nor https://", null);
+      throw invalid("must begin with http:// or https://", null);
     }
     if (!secure && wantsTls) {
-      throw wrong("certificates need an https:// address", null);
+      throw invalid("certificates need an https:// address", null);
     }
     int port = uri.getPort() >= 0 ? uri.getPort() : secure ? 443 : 80;
-    String host = uri.getHost().replace("[", "%5B").replace("]", "%5D"); // an IPv6 address, as a path has it
+    String host = uri.getHost().replace("[", "%5B").replace("]", "%5D"); // escapes an IPv6 address
     return new Target("dns:///" + host + ":" + port, secure);
   }
 
-  private URI parse(String whole) {
-    String wanted = "want http://host:port, https://host:port or host:port";
+  private URI parse(String address) {
+    String problem = "use http://host:port, https://host:port or host:port";
     try {
-      URI uri = new URI(whole);
+      URI uri = new URI(address);
       if (uri.getHost() == null || !uri.getPath().replace("/", "").isEmpty()) {
-        throw wrong(wanted, null);
+        throw invalid(problem, null);
       }
       return uri;
-    } catch (URISyntaxException unreadable) {
-      throw wrong(wanted, unreadable);
+    } catch (URISyntaxException cause) {
+      throw invalid(problem, cause);
     }
   }
 
-  private SwitchboardException wrong(String problem, Throwable cause) {
+  private SwitchboardException invalid(String problem, Throwable cause) {
     return SwitchboardException.options("address \"" + address + "\": " + problem, cause);
   }
 
-  /** Both steps read certificates. */
+  /** Makes the channel builder. Reading certificates can fail in both steps. */
   private NettyChannelBuilder channel(Target target) {
     try {
       return NettyChannelBuilder.forTarget(target.name, target.secure ? tls() : InsecureChannelCredentials.create());
-    } catch (IOException | IllegalArgumentException unreadable) {
-      throw SwitchboardException.options("TLS: " + unreadable.getMessage(), unreadable);
+    } catch (IOException | IllegalArgumentException cause) {
+      throw SwitchboardException.options("TLS: " + cause.getMessage(), cause);
     }
   }
 

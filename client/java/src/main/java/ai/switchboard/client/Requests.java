@@ -7,34 +7,34 @@ import ai.switchboard.v1.SystemContentBlock;
 import ai.switchboard.v1.ToolResultBlock;
 import ai.switchboard.v1.ToolResultContentBlock;
 
-/** Shorthands for the parts of a request that almost every caller writes. */
+/** Shorthands for common parts of a request. */
 public final class Requests {
   private Requests() {}
 
-  /** A request for one answer to one prompt. */
+  /** Makes a request with one prompt. */
   public static ConverseRequest ask(String task, String prompt) {
     return ConverseRequest.newBuilder().setTaskType(task).addMessages(user(prompt)).build();
   }
 
-  /** A turn of the user's, in words. */
+  /** Makes a user turn with text. */
   public static Message user(String text) {
     return turn("user", text);
   }
 
   /**
-   * A turn of the model's, in words: for history that was kept elsewhere. What a model answered here is better sent back as
-   * the message that it came as, which may hold more than words.
+   * Makes an assistant turn with text, for a history that is stored elsewhere. To continue a conversation,
+   * rather send back the original message, which can have more than text.
    */
   public static Message assistant(String text) {
     return turn("assistant", text);
   }
 
-  /** One part of the system prompt, in words. */
+  /** Makes a part of the system prompt. */
   public static SystemContentBlock system(String text) {
     return SystemContentBlock.newBuilder().setText(text).build();
   }
 
-  /** What a tool answered, in exact JSON text: a block of the user's next turn, which answers every tool use at once. */
+  /** Makes a tool result from exact JSON text. Put the results of all tool uses into the next user turn. */
   public static ContentBlock toolResult(String toolUseId, String json) {
     ToolResultContentBlock part = ToolResultContentBlock.newBuilder().setJsonText(json).build();
     ToolResultBlock result = ToolResultBlock.newBuilder().setToolUseId(toolUseId).addContent(part).build();

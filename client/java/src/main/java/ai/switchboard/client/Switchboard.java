@@ -24,15 +24,18 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A connection to Switchboard, for any number of threads. Every method waits for its answer and fails with a {@link
- * SwitchboardException}; {@link #async} has the same calls without waiting. An interrupt of the waiting thread, and the end
- * of the current {@link Context}, cancel a call.
+ * Connection to Switchboard, which any number of threads can share. Every method waits for its answer and
+ * throws {@link SwitchboardException}; {@link #async} has the same calls without waiting. An interrupt of the
+ * waiting thread and the cancellation of the current {@link Context} cancel a call.
  */
 public final class Switchboard implements AutoCloseable {
-  /** Where {@code switchboard serve} and {@code switchboard demo} listen unless told otherwise. */
+  /** Default address of {@code switchboard serve} and {@code switchboard demo}. */
   public static final String DEFAULT_ADDRESS = "http://127.0.0.1:50051";
 
-  /** The largest message received, in bytes: gRPC's usual 4 MiB cannot hold Bedrock's documents and pictures. */
+  /**
+   * Maximum size of a received message, in bytes. gRPC's default of 4 MiB is too small for documents and
+   * images.
+   */
   public static final int MAX_MESSAGE_BYTES = 64 << 20;
 
   private final ManagedChannel channel;
@@ -46,46 +49,48 @@ public final class Switchboard implements AutoCloseable {
   }
 
   /**
-   * Connects: plain HTTP/2 for {@code http://host:port} and {@code host:port}, TLS with Java's roots for {@code
-   * https://host:port}.
+   * Connects: plain HTTP/2 for {@code http://host:port} and {@code host:port}, TLS with Java's root
+   * certificates for {@code https://host:port}.
    */
   public static Switchboard connect(String address) {
     return builder(address).connect();
   }
 
-  /** Begins with an address and adds the rest: {@code Switchboard.builder(address).bearerToken(token).connect()}. */
+  /** Makes options for an address: {@code Switchboard.builder(address).bearerToken(token).connect()}. */
   public static Options builder(String address) {
     return new Options(address);
   }
 
-  /** The same connection with another deadline for each call. Closing either closes both. */
+  /**
+   * Returns a client with the same connection and another deadline for each call. Closing either closes both.
+   */
   public Switchboard withDeadline(Duration deadline) {
     return new Switchboard(channel, address, Optional.of(deadline));
   }
 
-  /** The same connection, for callers who do not wait. */
+  /** Returns an asynchronous client with the same connection. */
   public AsyncSwitchboard async() {
     return new AsyncSwitchboard(this);
   }
 
-  /** Asks one question and returns the words of the answer. {@link #converse} also says why they ended. */
+  /** Sends one prompt and returns the text of the answer. {@link #converse} also returns the stop reason. */
   public String text(String task, String prompt) {
     return Collected.from(converse(Requests.ask(task, prompt))).text();
   }
 
-  /** Asks for an answer, whole. */
+  /** Generates an answer and returns it when it is complete. */
   public ConverseResponse converse(ConverseRequest request) {
     return send(ConverseServiceGrpc.getConverseMethod(), request);
   }
 
-  /** Counts the tokens of a request, free of charge. */
+  /** Counts the input tokens of a request, free of charge. */
   public CountTokensResponse countTokens(CountTokensRequest request) {
     return send(ConverseServiceGrpc.getCountTokensMethod(), request);
   }
 
   /**
-   * Asks for an answer while it is generated. Close the stream, or read it to its end; closing it before cancels the call,
-   * at Bedrock too. What goes wrong with the call itself comes with the first event.
+   * Generates an answer and streams it. Read the stream to its end or close it; closing it earlier cancels
+   * the call, also at Bedrock. An error of the call is thrown with the first event.
    */
   public EventStream stream(ConverseRequest request) {
     Context.CancellableContext context = Context.current().withCancellation();
@@ -99,37 +104,37 @@ public final class Switchboard implements AutoCloseable {
     }
   }
 
-  /** Every task that the configuration names, and the models that serve it. */
+  /** Lists every task of the configuration and the models that serve it. */
   public ListTasksResponse tasks() {
     return send(RoutingServiceGrpc.getListTasksMethod(), ListTasksRequest.getDefaultInstance());
   }
 
-  /** What a call for this task would do now. Calls no model. */
+  /** Describes what a call for this task would do now. Calls no model. */
   public ExplainRouteResponse explain(String task) {
     return explain(ExplainRouteRequest.newBuilder().setTaskType(task).build());
   }
 
-  /** What a call would do now, for a task or for a whole request. Calls no model. */
+  /** Describes what a call for a task, or a request, would do now. Calls no model. */
   public ExplainRouteResponse explain(ExplainRouteRequest request) {
     return send(RoutingServiceGrpc.getExplainRouteMethod(), request);
   }
 
   /**
-   * Says what became of an answer, which the request id of its route names. Said again by the same judge it takes the place
-   * of what was said before.
+   * Records feedback on the answer with the request id of its route. A later judgement by the same judge for
+   * the same criterion replaces the earlier one.
    */
   public RecordFeedbackResponse recordFeedback(RecordFeedbackRequest feedback) {
     return send(FeedbackServiceGrpc.getRecordFeedbackMethod(), feedback);
   }
 
   /**
-   * The connection itself, for generated stubs. Their exceptions are gRPC's own: {@link SwitchboardException#of} reads them.
+   * Returns the gRPC channel, for generated stubs. {@link SwitchboardException#of} converts their exceptions.
    */
   public ManagedChannel channel() {
     return channel;
   }
 
-  /** Ends the connection, and every call that still runs on it. */
+  /** Cancels running calls and closes the connection. */
   @Override
   public void close() {
     channel.shutdownNow();

@@ -23,49 +23,52 @@ import java.util.Optional;
 import javax.net.ssl.SSLException;
 
 /**
- * Why a call failed. Branch on {@link #kind}, {@link #code} and {@link #reason}, never on the message, which is one line for
- * people: what went wrong and, in brackets, the reason. The status as it came, for what is not taken out of it here, is the
- * {@link #getCause cause}.
+ * A failed call. Branch on {@link #kind}, {@link #code} and {@link #reason}, never on the message, which is
+ * one line for people: the error and, in parentheses, the reason. The {@link #getCause cause} is the original
+ * exception, for details that have no method here.
  */
 public final class SwitchboardException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   private final ErrorKind kind;
   private final Status.Code code;
-  private final transient Facts facts;
+  private final transient Details details;
 
-  /** What Switchboard said beside the code. */
-  private record Facts(
+  /** Details of the status. */
+  private record Details(
       String reason,
       Optional<Duration> retryAfter,
       List<FieldViolation> fieldViolations,
       Optional<String> requestId,
       Optional<Route> route) {
-    static final Facts NONE = because("");
+    static final Details NONE = withReason("");
 
-    static Facts because(String reason) {
-      return new Facts(reason, Optional.empty(), List.of(), Optional.empty(), Optional.empty());
+    static Details withReason(String reason) {
+      return new Details(reason, Optional.empty(), List.of(), Optional.empty(), Optional.empty());
     }
   }
 
-  private SwitchboardException(ErrorKind kind, Status.Code code, String message, Facts facts, Throwable cause) {
-    super(forPeople(kind, code, message, facts.reason), cause);
+  private SwitchboardException(ErrorKind kind, Status.Code code, String message, Details details, Throwable cause) {
+    super(display(kind, code, message, details.reason), cause);
     this.kind = kind;
     this.code = code;
-    this.facts = facts;
+    this.details = details;
   }
 
-  /** Where the failure comes from. */
+  /** Returns the origin of the failure. */
   public ErrorKind kind() {
     return kind;
   }
 
-  /** The gRPC code; for failures on this side, the one that fits best. */
+  /** Returns the gRPC code. For a failure on the client, the code that fits best. */
   public Status.Code code() {
     return code;
   }
 
-  /** Switchboard's reason. Unspecified: it gave none, or one newer than this client; see {@link #reasonText}. */
+  /**
+   * Returns Switchboard's reason. Unspecified: the error has no reason, or one that is newer than this
+   * client; see {@link #reasonText}.
+   */
   public ErrorReason reason() {
     try {
       return ErrorReason.valueOf("ERROR_REASON_" + reasonText());
@@ -74,32 +77,34 @@ public final class SwitchboardException extends RuntimeException {
     }
   }
 
-  /** Switchboard's reason, such as {@code BEDROCK_THROTTLED}; empty where it gave none. */
+  /**
+   * Returns Switchboard's reason as text, such as {@code BEDROCK_THROTTLED}. Empty: the error has no reason.
+   */
   public String reasonText() {
-    return facts().reason;
+    return details().reason;
   }
 
-  /** How long to wait at least before the same call may work. Empty: waiting does not help. */
+  /** Returns the minimum time to wait before a retry can succeed. Empty: waiting does not help. */
   public Optional<Duration> retryAfter() {
-    return facts().retryAfter;
+    return details().retryAfter;
   }
 
-  /** The fields of the request that are wrong. */
+  /** Returns the invalid fields of the request. */
   public List<FieldViolation> fieldViolations() {
-    return facts().fieldViolations;
+    return details().fieldViolations;
   }
 
-  /** Names the call, in logs and to support. */
+  /** Returns the request id, which identifies the call in logs and for support. */
   public Optional<String> requestId() {
-    return facts().requestId;
+    return details().requestId;
   }
 
-  /** Every attempt that was made. Empty: the call failed before its task was resolved. */
+  /** Returns the route with every attempt. Empty: the call failed before its task was resolved. */
   public Optional<Route> route() {
-    return facts().route;
+    return details().route;
   }
 
-  /** The failure of a call that was made with a generated stub. */
+  /** Converts an exception of a generated stub. */
   public static SwitchboardException of(Throwable failure) {
     return of("Switchboard", failure);
   }
@@ -109,67 +114,71 @@ public final class SwitchboardException extends RuntimeException {
       return already;
     }
     Status status = Status.fromThrowable(failure);
-    Facts facts = told(failure);
-    if (facts != Facts.NONE || wasSaid(failure)) {
-      return new SwitchboardException(ErrorKind.STATUS, status.getCode(), text(status), facts, failure);
+    Details details = detailsOf(failure);
+    if (details != Details.NONE || isFromServer(failure)) {
+      return new SwitchboardException(ErrorKind.STATUS, status.getCode(), text(status), details, failure);
     }
-    ErrorKind kind = kindHere(status);
-    return new SwitchboardException(kind, status.getCode(), message(kind, address, status), facts, failure);
+    ErrorKind kind = localKind(status);
+    return new SwitchboardException(kind, status.getCode(), message(kind, address, status), details, failure);
   }
 
   static SwitchboardException options(String message, Throwable cause) {
-    return new SwitchboardException(ErrorKind.OPTIONS, Status.Code.INVALID_ARGUMENT, message, Facts.NONE, cause);
+    return new SwitchboardException(ErrorKind.OPTIONS, Status.Code.INVALID_ARGUMENT, message, Details.NONE, cause);
   }
 
   static SwitchboardException cancelled() {
-    return here(ErrorKind.CANCELLED, Status.Code.CANCELLED, "the call was cancelled", Facts.NONE);
+    return local(ErrorKind.CANCELLED, Status.Code.CANCELLED, "the call was cancelled", Details.NONE);
   }
 
   static SwitchboardException incomplete() {
-    String message = "the stream ended without its metadata: the answer is not whole";
-    return here(ErrorKind.INCOMPLETE, Status.Code.INTERNAL, message, Facts.NONE);
+    String message = "the stream ended without metadata: the answer is incomplete";
+    return local(ErrorKind.INCOMPLETE, Status.Code.INTERNAL, message, Details.NONE);
   }
 
-  static SwitchboardException restarted(String reason) {
-    String message = "another model started over after words had been given out";
-    return here(ErrorKind.RESTARTED, Status.Code.ABORTED, message, Facts.because(reason));
+  static SwitchboardException restarted(ErrorReason reason) {
+    String message = "another model started over after text had been returned";
+    boolean unspecified = reason == ErrorReason.ERROR_REASON_UNSPECIFIED;
+    String name = unspecified ? "" : reason.name().replace("ERROR_REASON_", "");
+    return local(ErrorKind.RESTARTED, Status.Code.ABORTED, message, Details.withReason(name));
   }
 
-  private static SwitchboardException here(ErrorKind kind, Status.Code code, String message, Facts facts) {
-    return new SwitchboardException(kind, code, message, facts, null);
+  private static SwitchboardException local(ErrorKind kind, Status.Code code, String message, Details details) {
+    return new SwitchboardException(kind, code, message, details, null);
   }
 
-  /** What a failure that was serialized does not bring along is as if it had not been told. */
-  private Facts facts() {
-    return facts == null ? Facts.NONE : facts;
+  /**
+   * Returns the details; none if the exception was serialized, because they are not part of the serial form.
+   */
+  private Details details() {
+    return details == null ? Details.NONE : details;
   }
 
-  /** A server's word comes with trailers; gRPC makes statuses of its own for failures on this side. */
-  private static boolean wasSaid(Throwable failure) {
+  /** True if the server sent the status. A status that gRPC creates on the client has no trailers. */
+  private static boolean isFromServer(Throwable failure) {
     Metadata trailers = trailers(failure);
     return trailers != null && !trailers.keys().isEmpty();
   }
 
   private static Metadata trailers(Throwable failure) {
-    if (failure instanceof StatusRuntimeException told) {
-      return told.getTrailers();
+    if (failure instanceof StatusRuntimeException exception) {
+      return exception.getTrailers();
     }
-    return failure instanceof StatusException told ? told.getTrailers() : null;
+    return failure instanceof StatusException exception ? exception.getTrailers() : null;
   }
 
-  private static Facts told(Throwable failure) {
+  private static Details detailsOf(Throwable failure) {
     com.google.rpc.Status status = StatusProto.fromThrowable(failure);
     if (status == null || status.getDetailsCount() == 0) {
-      return Facts.NONE;
+      return Details.NONE;
     }
     try {
       return read(status.getDetailsList());
-    } catch (InvalidProtocolBufferException unreadable) {
-      return Facts.NONE;
+    } catch (InvalidProtocolBufferException invalid) {
+      return Details.NONE;
     }
   }
 
-  private static Facts read(List<Any> details) throws InvalidProtocolBufferException {
+  private static Details read(List<Any> details) throws InvalidProtocolBufferException {
     String reason = "";
     Optional<Duration> retryAfter = Optional.empty();
     List<FieldViolation> violations = new ArrayList<>();
@@ -191,20 +200,20 @@ public final class SwitchboardException extends RuntimeException {
         route = Optional.of(detail.unpack(Route.class));
       }
     }
-    return new Facts(reason, retryAfter, List.copyOf(violations), requestId, route);
+    return new Details(reason, retryAfter, List.copyOf(violations), requestId, route);
   }
 
-  private static ErrorKind kindHere(Status status) {
+  private static ErrorKind localKind(Status status) {
     return switch (status.getCode()) {
       case DEADLINE_EXCEEDED -> ErrorKind.DEADLINE;
-      case CANCELLED -> wasCancelledHere() ? ErrorKind.CANCELLED : ErrorKind.TRANSPORT;
+      case CANCELLED -> wasCancelledLocally() ? ErrorKind.CANCELLED : ErrorKind.TRANSPORT;
       case UNAVAILABLE -> neverConnected(status.getCause()) ? ErrorKind.CONNECT : ErrorKind.TRANSPORT;
       default -> ErrorKind.STATUS;
     };
   }
 
-  /** gRPC tells its listeners about a call in the call's own context. */
-  private static boolean wasCancelledHere() {
+  /** True if the client cancelled the call. gRPC calls listeners in the context of the call. */
+  private static boolean wasCancelledLocally() {
     return Context.current().isCancelled() || Thread.currentThread().isInterrupted();
   }
 
@@ -227,20 +236,23 @@ public final class SwitchboardException extends RuntimeException {
     };
   }
 
-  /** The innermost cause says most: "Connection refused", where the outer ones say "io exception". */
+  /**
+   * Returns the innermost message, which is the most specific: "Connection refused" instead of "io
+   * exception".
+   */
   private static String rootCause(Status status) {
-    String said = text(status);
+    String message = text(status);
     for (Throwable it = status.getCause(); it != null; it = it.getCause()) {
-      said = it.getMessage() == null ? said : it.getMessage();
+      message = it.getMessage() == null ? message : it.getMessage();
     }
-    return said;
+    return message;
   }
 
   private static String text(Status status) {
     return status.getDescription() == null ? status.getCode().name() : status.getDescription();
   }
 
-  private static String forPeople(ErrorKind kind, Status.Code code, String message, String reason) {
+  private static String display(ErrorKind kind, Status.Code code, String message, String reason) {
     if (kind == ErrorKind.OPTIONS || kind == ErrorKind.CONNECT) {
       return message;
     }

@@ -1,23 +1,23 @@
 package ai.switchboard.client;
 
-/** The task types that every Switchboard knows. A configuration may name more: a task type is any string. */
+/** Names of common tasks. A task type is any string that the server's configuration defines. */
 public final class TaskType {
-  /** Long chains of thought, where quality matters more than speed. */
+  /** Multi-step reasoning, where quality matters more than speed. */
   public static final String REASONING = "reasoning";
 
-  /** Writing and changing programs. */
+  /** Writing and changing code. */
   public static final String CODING = "coding";
 
-  /** Reading closely and drawing conclusions. */
+  /** Analysis of documents and data. */
   public static final String ANALYSIS = "analysis";
 
-  /** Saying the same in fewer words. */
+  /** Summaries. */
   public static final String SUMMARIZATION = "summarization";
 
   /** Choosing one of a few labels. */
   public static final String CLASSIFICATION = "classification";
 
-  /** Everything else; also what a request without a task means. */
+  /** Everything else. Also used for a request without a task. */
   public static final String DEFAULT = "default";
 
   private TaskType() {}

@@ -4,11 +4,11 @@ import ai.switchboard.v1.ConverseStreamResponse;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 
-/** The words of an answer; see {@link EventStream#text}. */
+/** Text of a streamed answer; see {@link EventStream#text}. */
 final class TextIterator implements Iterator<String> {
   private final EventStream events;
-  private String piece = "";
-  private boolean wrote;
+  private String text = "";
+  private boolean hasText;
 
   TextIterator(EventStream events) {
     this.events = events;
@@ -16,25 +16,25 @@ final class TextIterator implements Iterator<String> {
 
   @Override
   public boolean hasNext() {
-    while (piece.isEmpty() && events.hasNext()) {
+    while (text.isEmpty() && events.hasNext()) {
       ConverseStreamResponse event = events.next();
-      if (event.hasRestart() && wrote) {
+      if (event.hasRestart() && hasText) {
         events.close();
         throw SwitchboardException.restarted(event.getRestart().getReason());
       }
-      piece = event.getContentBlockDelta().getDelta().getText();
+      text = event.getContentBlockDelta().getDelta().getText();
     }
-    return !piece.isEmpty();
+    return !text.isEmpty();
   }
 
   @Override
   public String next() {
     if (!hasNext()) {
-      throw new NoSuchElementException("the answer is over");
+      throw new NoSuchElementException("no more text");
     }
-    String next = piece;
-    piece = "";
-    wrote = true;
+    String next = text;
+    text = "";
+    hasText = true;
     return next;
   }
 }

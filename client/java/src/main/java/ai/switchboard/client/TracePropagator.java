@@ -2,9 +2,9 @@ package ai.switchboard.client;
 
 import java.util.function.BiConsumer;
 
-/** Sends the trace that is current where a call begins along with it; {@link OpenTelemetryPropagator} is one. */
+/** Sends the current trace context with a call, for example {@link OpenTelemetryPropagator}. */
 @FunctionalInterface
 public interface TracePropagator {
-  /** Gives each header of the current trace, as name and value, to {@code headers}. */
+  /** Passes the name and value of each header of the current trace context to {@code headers}. */
   void inject(BiConsumer<String, String> headers);
 }

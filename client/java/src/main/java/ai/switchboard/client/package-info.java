@@ -1,8 +1,8 @@
 /**
- * The Java client for Switchboard, a gRPC gateway in front of Amazon Bedrock. You name a kind of work; Switchboard chooses
- * the model, falls back when one fails, and says what it did.
+ * Java client for Switchboard, a gRPC gateway for Amazon Bedrock. Callers name a task; Switchboard chooses
+ * the model, falls back to another model if one fails, and returns the route that the call took.
  *
- * <p>The layer is thin: requests and replies are the generated types of the contract, in {@code ai.switchboard.v1}. Begin
- * with {@link ai.switchboard.client.Switchboard}.
+ * <p>Requests and replies are the generated types of the contract, in {@code ai.switchboard.v1}. Start with
+ * {@link ai.switchboard.client.Switchboard}.
  */
 package ai.switchboard.client;

@@ -1,24 +1,24 @@
 package ai.switchboard.client;
 
-import static ai.switchboard.client.Words.cited;
-import static ai.switchboard.client.Words.imageBytes;
-import static ai.switchboard.client.Words.imageStart;
-import static ai.switchboard.client.Words.input;
-import static ai.switchboard.client.Words.json;
-import static ai.switchboard.client.Words.messageStop;
-import static ai.switchboard.client.Words.metadata;
-import static ai.switchboard.client.Words.restart;
-import static ai.switchboard.client.Words.result;
-import static ai.switchboard.client.Words.resultStart;
-import static ai.switchboard.client.Words.route;
-import static ai.switchboard.client.Words.sealed;
-import static ai.switchboard.client.Words.signature;
-import static ai.switchboard.client.Words.text;
-import static ai.switchboard.client.Words.thought;
-import static ai.switchboard.client.Words.toolStart;
-import static ai.switchboard.client.Words.unknown;
-import static ai.switchboard.client.Words.unknownStart;
-import static ai.switchboard.client.Words.words;
+import static ai.switchboard.client.Events.cited;
+import static ai.switchboard.client.Events.imageBytes;
+import static ai.switchboard.client.Events.imageStart;
+import static ai.switchboard.client.Events.input;
+import static ai.switchboard.client.Events.json;
+import static ai.switchboard.client.Events.messageStop;
+import static ai.switchboard.client.Events.metadata;
+import static ai.switchboard.client.Events.restart;
+import static ai.switchboard.client.Events.result;
+import static ai.switchboard.client.Events.resultStart;
+import static ai.switchboard.client.Events.route;
+import static ai.switchboard.client.Events.redacted;
+import static ai.switchboard.client.Events.signature;
+import static ai.switchboard.client.Events.text;
+import static ai.switchboard.client.Events.thought;
+import static ai.switchboard.client.Events.toolStart;
+import static ai.switchboard.client.Events.unknown;
+import static ai.switchboard.client.Events.unknownStart;
+import static ai.switchboard.client.Events.part;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -45,10 +45,10 @@ class CollectorTest {
 
   static Stream<Arguments> answers() {
     return Stream.of(
-        of("words", "[{'text':'Zürich 🦀'}]", text(0, "Zür"), text(0, "ich 🦀")),
-        of("blank words are left out", "[{'text':'x'}]", text(0, " "), text(1, "\n"), text(2, "x")),
+        of("text", "[{'text':'Zürich 🦀'}]", text(0, "Zür"), text(0, "ich 🦀")),
+        of("omits blank text", "[{'text':'x'}]", text(0, " "), text(1, "\n"), text(2, "x")),
         of(
-            "blocks that take turns",
+            "interleaved blocks",
             "[{'text':'xy'},{'toolUse':{'toolUseId':'t1','name':'a','inputJson':'[9007199254740993]'}}]",
             toolStart(1, "t1", "a"), text(0, "x"), input(1, "[90071992"), text(0, "y"), input(1, "54740993]")),
         of(
@@ -63,19 +63,19 @@ class CollectorTest {
             "reasoning with nothing but a signature",
             "[{'reasoningContent':{'reasoningText':{'signature':'c2ln'}}}]",
             signature(0, "c2ln")),
-        of("sealed reasoning", "[{'reasoningContent':{'redactedContent':'YWJj'}}]", sealed(0, "ab"), sealed(0, "c")),
+        of("encrypted reasoning", "[{'reasoningContent':{'redactedContent':'YWJj'}}]", redacted(0, "ab"), redacted(0, "c")),
         of(
-            "cited words",
+            "citations",
             "[{'citationsContent':{'content':[{'text':'so'}],"
                 + "'citations':[{'title':'a book','sourceContent':[{'text':'the source'}]}]}}]",
             text(0, "so"), cited(0, "a book")),
         of(
-            "what a tool at Bedrock answered",
+            "a tool result",
             "[{'toolResult':{'toolUseId':'t1','status':'success',"
                 + "'content':[{'text':'ab'},{'jsonText':'[1]'},{'text':'c'}]}}]",
-            resultStart(0, "t1"), result(0, words("a"), words("b")), result(0, json("[1]"), words("c"))),
+            resultStart(0, "t1"), result(0, part("a"), part("b")), result(0, json("[1]"), part("c"))),
         of(
-            "a picture",
+            "an image",
             "[{'image':{'format':'png','source':{'bytes':'YWJj'}}}]",
             imageStart(0), imageBytes(0, "ab"), imageBytes(0, "c")),
         of(
@@ -86,24 +86,24 @@ class CollectorTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("answers")
-  void pieces_become_blocks(String name, String content, List<ConverseStreamResponse> events) throws Exception {
-    Message.Builder wanted = Message.newBuilder();
-    JsonFormat.parser().merge("{'role':'assistant','content':" + content + "}", wanted);
+  void collects_deltas_into_blocks(String name, String content, List<ConverseStreamResponse> events) throws Exception {
+    Message.Builder expected = Message.newBuilder();
+    JsonFormat.parser().merge("{'role':'assistant','content':" + content + "}", expected);
     Collector collector = new Collector();
 
     events.forEach(collector::push);
     collector.push(metadata());
 
-    assertEquals(new Collected(collector.finish().response(), List.of()), collector.finish(), "nothing is unplaced");
-    assertEquals(wanted.build(), collector.finish().message());
+    assertEquals(new Collected(collector.finish().response(), List.of()), collector.finish(), "has no unplaced events");
+    assertEquals(expected.build(), collector.finish().message());
   }
 
   @Test
-  void what_has_no_place_is_kept() {
-    UnknownEvent strange = UnknownEvent.newBuilder().setEventType("moonPhase").setJson("{}").build();
+  void keeps_events_without_a_block() {
+    UnknownEvent unknownEvent = UnknownEvent.newBuilder().setEventType("moonPhase").setJson("{}").build();
     Collector collector = new Collector();
 
-    collector.push(ConverseStreamResponse.newBuilder().setUnknown(strange).build());
+    collector.push(ConverseStreamResponse.newBuilder().setUnknown(unknownEvent).build());
     collector.push(input(0, "{}"));
     collector.push(unknown(1, "[1]"));
     collector.push(ConverseStreamResponse.getDefaultInstance());
@@ -116,7 +116,7 @@ class CollectorTest {
   }
 
   @Test
-  void every_field_of_the_metadata_has_its_place() {
+  void collects_every_field_of_the_metadata() {
     ConverseStreamResponse.Builder event = ConverseStreamResponse.newBuilder();
     var metadata = event.getMetadataBuilder();
     metadata.getDescriptorForType().getFields().forEach(metadata::getFieldBuilder);
@@ -131,7 +131,7 @@ class CollectorTest {
   }
 
   @Test
-  void a_restart_forgets_what_was() {
+  void a_restart_discards_earlier_events() {
     Collector collector = new Collector();
     for (ConverseStreamResponse event :
         List.of(
@@ -150,7 +150,7 @@ class CollectorTest {
   }
 
   @Test
-  void an_answer_without_its_metadata_is_not_whole() {
+  void an_answer_without_metadata_is_incomplete() {
     Collector collector = new Collector();
     collector.push(text(0, "Half an ans"));
 

@@ -26,7 +26,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/** A server that says what a test wants, for what neither Switchboard nor the simulator says on request. */
+/** Fake server with the behaviour that a test defines. */
 final class Fake extends ConverseServiceGrpc.ConverseServiceImplBase implements AutoCloseable {
   final List<Metadata> headers = new CopyOnWriteArrayList<>();
 
@@ -36,12 +36,12 @@ final class Fake extends ConverseServiceGrpc.ConverseServiceImplBase implements 
   private final Optional<ConverseResponse> response;
   private final Optional<StatusRuntimeException> failure;
 
-  /** Streams these events, and then ends. */
+  /** Streams these events and ends. */
   static Fake streaming(ConverseStreamResponse... events) {
     return new Fake(InsecureServerCredentials.create(), List.of(events), Optional.empty(), Optional.empty());
   }
 
-  /** Streams these events, and then falls silent. */
+  /** Streams these events; the stream stays open. */
   static Fake stalling(ConverseStreamResponse... events) {
     Fake fake = streaming(events);
     fake.ends = false;
@@ -61,7 +61,7 @@ final class Fake extends ConverseServiceGrpc.ConverseServiceImplBase implements 
     return new Fake(credentials, List.of(), Optional.of(nothing), Optional.empty());
   }
 
-  /** A status with these details, as Switchboard sends one. */
+  /** Makes a status with details, as Switchboard sends it. */
   static StatusRuntimeException status(Status.Code code, String message, Message... details) {
     var status = com.google.rpc.Status.newBuilder().setCode(code.value()).setMessage(message);
     for (Message detail : details) {
@@ -90,7 +90,7 @@ final class Fake extends ConverseServiceGrpc.ConverseServiceImplBase implements 
     return "127.0.0.1:" + server.getPort();
   }
 
-  int asked() {
+  int calls() {
     return headers.size();
   }
 

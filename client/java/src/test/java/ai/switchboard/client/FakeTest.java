@@ -1,10 +1,10 @@
 package ai.switchboard.client;
 
 import static ai.switchboard.client.Requests.ask;
-import static ai.switchboard.client.Words.metadata;
-import static ai.switchboard.client.Words.restart;
-import static ai.switchboard.client.Words.route;
-import static ai.switchboard.client.Words.text;
+import static ai.switchboard.client.Events.metadata;
+import static ai.switchboard.client.Events.restart;
+import static ai.switchboard.client.Events.route;
+import static ai.switchboard.client.Events.text;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
@@ -39,29 +39,27 @@ import org.junit.jupiter.api.DisplayNameGeneration;
 import org.junit.jupiter.api.DisplayNameGenerator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
-/** What neither Switchboard nor the simulator does on request: a fake says it. */
+/** Tests with a fake server, for behaviour that neither Switchboard nor the simulator shows on request. */
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class FakeTest {
-  private static final Metadata.Key<String> PUSHBACK = key("grpc-retry-pushback-ms");
-
   @Test
-  void a_stream_without_metadata_is_not_whole() {
+  void a_stream_without_metadata_is_incomplete() {
     try (Fake fake = Fake.streaming(route("one"), text(0, "Half an ans"));
         Switchboard switchboard = Switchboard.connect(fake.address());
         EventStream stream = switchboard.stream(ask("", "Hi"))) {
-      List<String> pieces = new ArrayList<>();
-      var failure = assertThrows(SwitchboardException.class, () -> stream.text().forEach(pieces::add));
+      List<String> parts = new ArrayList<>();
+      var failure = assertThrows(SwitchboardException.class, () -> stream.text().forEach(parts::add));
 
-      assertEquals(List.of("Half an ans"), pieces);
+      assertEquals(List.of("Half an ans"), parts);
       assertEquals(ErrorKind.INCOMPLETE, failure.kind());
       assertSame(failure, assertThrows(SwitchboardException.class, stream::hasNext));
     }
   }
 
   @Test
-  void events_newer_than_this_contract_are_passed_on() {
+  void returns_events_newer_than_the_contract() {
     try (Fake fake = Fake.streaming(ConverseStreamResponse.getDefaultInstance(), metadata());
         Switchboard switchboard = Switchboard.connect(fake.address());
         EventStream stream = switchboard.stream(ask("", "Hi"))) {
@@ -71,33 +69,34 @@ class FakeTest {
   }
 
   @Test
-  void words_that_were_given_out_cannot_start_over() {
-    List<String> pieces = new ArrayList<>();
+  void text_fails_if_a_restart_follows_text() {
+    List<String> parts = new ArrayList<>();
     try (Fake fake = Fake.streaming(route("one"), text(0, "Half"), restart(), text(0, "Whole."), metadata());
         Switchboard switchboard = Switchboard.connect(fake.address());
         EventStream stream = switchboard.stream(ask("", "Hi"))) {
-      var failure = assertThrows(SwitchboardException.class, () -> stream.text().forEach(pieces::add));
+      var failure = assertThrows(SwitchboardException.class, () -> stream.text().forEach(parts::add));
 
-      assertEquals(List.of("Half"), pieces);
+      assertEquals(List.of("Half"), parts);
       assertEquals(ErrorKind.RESTARTED, failure.kind());
       assertEquals(ErrorReason.ERROR_REASON_MODEL_ERROR, failure.reason());
     }
-    pieces.clear();
+    parts.clear();
     try (Fake fake = Fake.streaming(route("one"), restart(), text(0, "Whole."), metadata());
         Switchboard switchboard = Switchboard.connect(fake.address());
         EventStream stream = switchboard.stream(ask("", "Hi"))) {
-      stream.text().forEach(pieces::add);
+      stream.text().forEach(parts::add);
 
-      assertEquals(List.of("Whole."), pieces);
+      assertEquals(List.of("Whole."), parts);
     }
   }
 
   @Test
-  void a_status_tells_its_reason_its_pause_and_every_attempt() {
+  void an_exception_has_reason_delay_request_id_and_attempts() {
     RetryInfo.Builder retry = RetryInfo.newBuilder();
     retry.getRetryDelayBuilder().setSeconds(2);
-    Route.Builder route = Route.newBuilder().addAttempts(Attempt.newBuilder().setReason("BEDROCK_THROTTLED"));
-    route.addAttempts(Attempt.newBuilder().setReason("MODEL_TIMEOUT"));
+    Route.Builder route = Route.newBuilder();
+    route.addAttempts(Attempt.newBuilder().setReason(ErrorReason.ERROR_REASON_BEDROCK_THROTTLED));
+    route.addAttempts(Attempt.newBuilder().setReason(ErrorReason.ERROR_REASON_MODEL_TIMEOUT));
     var throttled =
         Fake.status(
             Status.Code.RESOURCE_EXHAUSTED,
@@ -115,13 +114,14 @@ class FakeTest {
       assertEquals(ErrorReason.ERROR_REASON_BEDROCK_THROTTLED, failure.reason());
       assertEquals(Optional.of(Duration.ofSeconds(2)), failure.retryAfter());
       assertEquals(Optional.of("call-1"), failure.requestId());
-      assertEquals("MODEL_TIMEOUT", failure.route().orElseThrow().getAttempts(1).getReason());
+      assertEquals(
+          ErrorReason.ERROR_REASON_MODEL_TIMEOUT, failure.route().orElseThrow().getAttempts(1).getReason());
       assertEquals("Bedrock throttles every model (BEDROCK_THROTTLED)", failure.getMessage());
     }
   }
 
   @Test
-  void the_exceptions_of_generated_stubs_say_the_same() {
+  void converts_exceptions_of_generated_stubs() {
     ErrorInfo newer = ErrorInfo.newBuilder().setReason("MOON_PHASE").setDomain("switchboard").build();
     try (Fake fake = Fake.failing(Fake.status(Status.Code.INTERNAL, "no", newer));
         Switchboard switchboard = Switchboard.connect(fake.address())) {
@@ -137,24 +137,20 @@ class FakeTest {
     }
   }
 
-  @ParameterizedTest(name = "{0}, pushback {1}: asked {2} times")
-  @CsvSource({"UNAVAILABLE,,2", "UNAVAILABLE,-1,1", "INTERNAL,,1", "RESOURCE_EXHAUSTED,,1", "DEADLINE_EXCEEDED,,1"})
-  void only_what_nobody_has_tried_is_sent_once_more(Status.Code code, String pushback, int asked) {
-    Metadata trailers = new Metadata();
-    if (pushback != null) {
-      trailers.put(PUSHBACK, pushback);
-    }
-    try (Fake fake = Fake.failing(code.toStatus().withDescription("no").asRuntimeException(trailers));
+  @ParameterizedTest
+  @EnumSource(names = {"UNAVAILABLE", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"})
+  void does_not_retry_an_error(Status.Code code) {
+    try (Fake fake = Fake.failing(code.toStatus().withDescription("no").asRuntimeException(new Metadata()));
         Switchboard switchboard = Switchboard.connect(fake.address())) {
       var failure = assertThrows(SwitchboardException.class, () -> switchboard.text("", "Hi"));
 
       assertEquals(code, failure.code());
-      assertEquals(asked, fake.asked());
+      assertEquals(1, fake.calls());
     }
   }
 
   @Test
-  void a_connection_that_breaks_is_not_an_answer() {
+  void a_broken_connection_is_an_exception() {
     Fake fake = Fake.stalling(text(0, "Half an ans"));
     try (Switchboard switchboard = Switchboard.connect(fake.address());
         EventStream stream = switchboard.stream(ask("", "Hi"))) {
@@ -166,7 +162,7 @@ class FakeTest {
   }
 
   @Test
-  void where_nobody_listens_the_call_was_never_asked() {
+  void a_refused_connection_is_a_connect_exception() {
     Fake fake = Fake.answering(ConverseResponse.getDefaultInstance());
     String address = fake.address();
     fake.close();
@@ -179,18 +175,18 @@ class FakeTest {
   }
 
   @Test
-  void an_answer_may_be_larger_than_usual() {
-    String words = "Zürich 東京 🦀 ".repeat(1 << 20);
+  void accepts_answers_larger_than_the_default_of_grpc() {
+    String text = "Zürich 東京 🦀 ".repeat(1 << 20);
     ConverseResponse.Builder response = ConverseResponse.newBuilder();
-    response.getOutputBuilder().setMessage(Requests.assistant(words));
+    response.getOutputBuilder().setMessage(Requests.assistant(text));
     try (Fake fake = Fake.answering(response.build());
         Switchboard switchboard = Switchboard.connect(fake.address())) {
-      assertEquals(words, switchboard.text("", "Hi"));
+      assertEquals(text, switchboard.text("", "Hi"));
     }
   }
 
   @Test
-  void the_token_and_the_trace_go_with_every_call() {
+  void sends_the_token_and_the_trace_context() {
     W3CTraceContextPropagator w3c = W3CTraceContextPropagator.getInstance();
     OpenTelemetry openTelemetry = OpenTelemetry.propagating(ContextPropagators.create(w3c));
     String traceId = "01000000000000000000000000000000";
@@ -211,7 +207,7 @@ class FakeTest {
         assertEquals("00-" + traceId + "-0200000000000000-01", headers.get(key("traceparent")));
         assertTrue(headers.get(key("user-agent")).startsWith("switchboard-client-java/"));
       }
-      assertEquals(2, fake.asked());
+      assertEquals(2, fake.calls());
     }
   }
 

@@ -23,9 +23,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class OptionsTest {
-  /** A certificate that vouches for itself, and its key, in PEM. */
+  /** Self-signed certificate and its key, in PEM. */
   private record Identity(byte[] pem, byte[] key) {
-    /** Java makes certificates only with its keytool. */
+    /** Makes an identity with keytool, the only way in Java. */
     static Identity make(Path folder, String name) throws Exception {
       Path store = folder.resolve(name + ".p12");
       String keytool = Path.of(System.getProperty("java.home"), "bin", "keytool").toString();
@@ -49,13 +49,13 @@ class OptionsTest {
     }
   }
 
-  /** A certificate in PEM. */
+  /** Returns a certificate in PEM. */
   static String authority(Path folder) throws Exception {
     return new String(Identity.make(folder, "authority").pem, UTF_8);
   }
 
   @Test
-  void tls_trusts_whom_it_is_told(@TempDir Path folder) throws Exception {
+  void tls_trusts_only_the_given_certificates(@TempDir Path folder) throws Exception {
     Identity server = Identity.make(folder, "server");
     Identity caller = Identity.make(folder, "caller");
     var credentials =
@@ -76,7 +76,7 @@ class OptionsTest {
       refused(Switchboard.builder(address).caCertificate(server.pem));
       refused(Switchboard.builder(secure).clientCertificate(caller.pem, caller.key));
       refused(Switchboard.builder(address));
-      assertEquals(1, fake.asked());
+      assertEquals(1, fake.calls());
     }
   }
 

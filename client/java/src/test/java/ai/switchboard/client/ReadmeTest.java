@@ -15,10 +15,10 @@ import org.junit.jupiter.api.DisplayNameGenerator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The README's steps, in its order, with nothing changed but the address. */
+/** Runs the README's steps. Only the address is replaced. */
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class ReadmeTest {
-  /** What stands around the blocks but for the first, which is a program of its own. */
+  /** Contains the README's blocks except the first one, which is a complete program. */
   private static final String PROGRAM =
       """
       import static ai.switchboard.client.Requests.*;
@@ -44,7 +44,7 @@ class ReadmeTest {
         static void streaming(Switchboard switchboard) {
           %s
         }
-        static void tooling(Switchboard switchboard, ToolConfiguration tools) {
+        static void tooling(Switchboard switchboard) {
           %s
         }
         static void without_waiting(Switchboard switchboard) {
@@ -57,14 +57,11 @@ class ReadmeTest {
           %s
         }
         public static void main(String[] arguments) throws Exception {
-          ToolConfiguration.Builder tools = ToolConfiguration.newBuilder();
-          ToolSpecification.Builder tool = tools.addToolsBuilder().getToolSpecBuilder().setName("get_weather");
-          tool.getInputSchemaBuilder().setJsonText("{\\"type\\":\\"object\\"}");
           connecting();
           try (Switchboard switchboard = Switchboard.connect("127.0.0.1:50051")) {
             asking(switchboard);
             streaming(switchboard);
-            tooling(switchboard, tools.build());
+            tooling(switchboard);
             without_waiting(switchboard);
             failing(switchboard);
             judging(switchboard);
@@ -74,28 +71,28 @@ class ReadmeTest {
       """;
 
   @Test
-  void the_readme_works_as_written(@TempDir Path folder) throws Exception {
+  void the_readme_runs_as_written(@TempDir Path folder) throws Exception {
     List<String> blocks = fenced("java");
-    assertEquals(8, blocks.size(), "mend this test");
+    assertEquals(8, blocks.size(), "update this test");
     try (Stage stage = new Stage()) {
       String hello = run(folder, "Hello.java", blocks.get(0).replace("127.0.0.1:50051", stage.address()));
       assertTrue(hello.contains("simulat"), hello);
 
       Files.writeString(folder.resolve("ca.pem"), OptionsTest.authority(folder));
       String rest = PROGRAM.formatted(blocks.subList(1, 8).toArray()).replace("127.0.0.1:50051", stage.address());
-      String said = run(folder, "Rest.java", rest);
+      String output = run(folder, "Rest.java", rest);
 
-      assertTrue(said.contains("(from " + Stage.PRIMARY + ")"), said);
-      assertTrue(said.contains("output_tokens:"), said);
-      assertTrue(said.contains("The tool answered: {\"celsius\":21}"), said);
+      assertTrue(output.contains("(from " + Stage.PRIMARY + ")"), output);
+      assertTrue(output.contains("output_tokens:"), output);
+      assertTrue(output.contains("The tool answered: {\"celsius\":21}"), output);
     }
   }
 
   @Test
-  void the_readme_names_what_maven_installs() throws IOException {
+  void the_readme_has_the_coordinates_of_the_pom() throws IOException {
     String pom = Files.readString(Path.of("pom.xml"));
 
-    assertEquals(List.of("mvn -q install -DskipTests\n"), fenced("sh"));
+    assertEquals(List.of("mvn -q -f \"$SWITCHBOARD/client/java/pom.xml\" install -DskipTests\n"), fenced("sh"));
     List<String> coordinates = fenced("xml").get(0).lines().filter(line -> line.startsWith("  ")).toList();
     assertEquals(3, coordinates.size());
     coordinates.forEach(line -> assertTrue(pom.contains("\n" + line + "\n"), line));
@@ -110,7 +107,7 @@ class ReadmeTest {
     return block.group(1);
   }
 
-  /** Runs a program, as Java runs a single file, with the libraries of this project; it must succeed. */
+  /** Runs a single-file program with the libraries of this project. It must succeed. */
   private static String run(Path folder, String name, String program) throws Exception {
     Files.writeString(folder.resolve(name), program);
     String libraries = Path.of("target", "classes").toAbsolutePath() + ":" + Files.readString(Path.of("target", "classpath"));
@@ -118,8 +115,8 @@ class ReadmeTest {
     ProcessBuilder builder = new ProcessBuilder(java, "-classpath", libraries, name);
     builder.environment().put("SWITCHBOARD_TOKEN", "s3cret");
     Process process = builder.directory(folder.toFile()).redirectErrorStream(true).start();
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertEquals(0, process.waitFor(), said);
-    return said;
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), output);
+    return output;
   }
 }

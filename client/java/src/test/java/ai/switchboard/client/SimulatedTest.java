@@ -34,7 +34,7 @@ import org.junit.jupiter.api.DisplayNameGeneration;
 import org.junit.jupiter.api.DisplayNameGenerator;
 import org.junit.jupiter.api.Test;
 
-/** Against a real Switchboard and a simulated Bedrock: what callers see, and what the simulator saw. */
+/** Tests with a real Switchboard and a simulated Bedrock. */
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class SimulatedTest {
   private static final String LONG = "Write a function that sorts words, with care: 東京, Zürich 🦀.";
@@ -57,27 +57,27 @@ class SimulatedTest {
   }
 
   @Test
-  void one_line_asks_and_answers() {
+  void text_returns_the_text_of_the_answer() {
     String text = switchboard.text(TaskType.SUMMARIZATION, "Summarize: Zürich, 東京 and 🦀 are well.");
 
     assertTrue(text.contains("Zürich"), text);
   }
 
   @Test
-  void a_stream_is_the_same_answer_in_pieces() {
-    Collected whole = Collected.from(switchboard.converse(ask(TaskType.CODING, LONG)));
-    List<String> pieces = new ArrayList<>();
+  void a_stream_equals_the_complete_answer() {
+    Collected complete = Collected.from(switchboard.converse(ask(TaskType.CODING, LONG)));
+    List<String> parts = new ArrayList<>();
     try (EventStream stream = switchboard.stream(ask(TaskType.CODING, LONG))) {
-      stream.text().forEach(pieces::add);
+      stream.text().forEach(parts::add);
     }
     Collected collected;
     try (EventStream stream = switchboard.stream(ask(TaskType.CODING, LONG))) {
       collected = stream.collectMessage();
     }
 
-    assertTrue(pieces.size() > 1, pieces.toString());
-    assertEquals(whole.text(), String.join("", pieces));
-    assertEquals(whole.message(), collected.message());
+    assertTrue(parts.size() > 1, parts.toString());
+    assertEquals(complete.text(), String.join("", parts));
+    assertEquals(complete.message(), collected.message());
     assertEquals(StopReason.STOP_REASON_END_TURN, collected.stopReason());
     assertEquals("end_turn", collected.rawStopReason());
     assertTrue(collected.usage().orElseThrow().getOutputTokens() > 0);
@@ -86,18 +86,18 @@ class SimulatedTest {
   }
 
   @Test
-  void a_throttled_model_is_replaced_and_the_route_tells() {
-    stage.upset(Stage.PRIMARY, "{\"kind\":\"throttle\"}");
+  void the_route_shows_a_fallback() {
+    stage.inject(Stage.PRIMARY, "{\"kind\":\"throttle\"}");
 
     Collected collected = collect(ask(TaskType.CODING, "Who answers?"));
 
     assertTrue(collected.route().getFallbackUsed());
     assertEquals(Stage.FALLBACK, collected.route().getModelId());
-    assertEquals("BEDROCK_THROTTLED", collected.route().getAttempts(0).getReason());
+    assertEquals(ErrorReason.ERROR_REASON_BEDROCK_THROTTLED, collected.route().getAttempts(0).getReason());
   }
 
   @Test
-  void tools_are_called_and_answered_with_their_exact_arguments() {
+  void tool_uses_and_results_are_exact() {
     ConverseRequest.Builder request = ask(TaskType.REASONING, "What is the weather in Oslo?").toBuilder();
     String schema = "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":[\"city\"]}";
     var tool = request.getToolConfigBuilder().addToolsBuilder().getToolSpecBuilder().setName("get_weather");
@@ -118,7 +118,7 @@ class SimulatedTest {
   }
 
   @Test
-  void a_collected_message_goes_back_as_history() {
+  void sends_a_collected_message_back_as_history() {
     String thinking = "{\"thinking\":{\"type\":\"adaptive\"}}";
     ConverseRequest.Builder request = ask(TaskType.REASONING, "Think about rivers.").toBuilder();
     request.setAdditionalModelRequestFieldsJson(thinking);
@@ -133,24 +133,24 @@ class SimulatedTest {
   }
 
   @Test
-  void a_stream_that_breaks_off_is_a_typed_exception() {
-    stage.upset("*", "{\"kind\":\"exception\",\"after_events\":5,\"name\":\"modelStreamErrorException\"}");
-    List<String> pieces = new ArrayList<>();
+  void a_broken_stream_is_a_typed_exception() {
+    stage.inject("*", "{\"kind\":\"exception\",\"after_events\":5,\"name\":\"modelStreamErrorException\"}");
+    List<String> parts = new ArrayList<>();
     EventStream stream = switchboard.stream(ask(TaskType.CODING, LONG));
 
-    var failure = assertThrows(SwitchboardException.class, () -> stream.text().forEach(pieces::add));
+    var failure = assertThrows(SwitchboardException.class, () -> stream.text().forEach(parts::add));
 
-    assertFalse(pieces.isEmpty());
+    assertFalse(parts.isEmpty());
     assertEquals(ErrorKind.STATUS, failure.kind());
     assertEquals(Status.Code.UNAVAILABLE, failure.code());
     assertEquals(ErrorReason.ERROR_REASON_STREAM_INTERRUPTED, failure.reason());
     assertTrue(failure.requestId().isPresent());
     assertEquals(1, failure.route().orElseThrow().getAttemptsCount());
-    assertEquals(failure, assertThrows(SwitchboardException.class, stream::hasNext), "it stays over");
+    assertEquals(failure, assertThrows(SwitchboardException.class, stream::hasNext), "throws the same exception again");
   }
 
   @Test
-  void a_bad_request_names_its_field_and_the_call() {
+  void an_exception_names_invalid_fields() {
     ConverseRequest request = ConverseRequest.newBuilder().addMessages(Message.newBuilder().setRole("robot")).build();
 
     var failure = assertThrows(SwitchboardException.class, () -> switchboard.converse(request));
@@ -163,19 +163,19 @@ class SimulatedTest {
   }
 
   @Test
-  void a_deadline_ends_the_call_here_and_at_the_model() throws InterruptedException {
-    stage.upset("*", "{\"kind\":\"hang\"}");
-    Switchboard hurried = switchboard.withDeadline(Duration.ofMillis(400));
+  void a_deadline_cancels_the_call_at_bedrock() throws InterruptedException {
+    stage.inject("*", "{\"kind\":\"hang\"}");
+    Switchboard client = switchboard.withDeadline(Duration.ofMillis(400));
 
-    var failure = assertThrows(SwitchboardException.class, () -> hurried.text(TaskType.CODING, "Take your time."));
+    var failure = assertThrows(SwitchboardException.class, () -> client.text(TaskType.CODING, "Take your time."));
 
     assertEquals(Status.Code.DEADLINE_EXCEEDED, failure.code());
-    stage.seesEveryoneLeave();
+    stage.waitUntilAllCancelled();
   }
 
   @Test
-  void closing_a_stream_ends_the_models_work() throws InterruptedException {
-    stage.upset("*", "{\"kind\":\"stall\",\"after_events\":5}");
+  void closing_a_stream_cancels_the_call_at_bedrock() throws InterruptedException {
+    stage.inject("*", "{\"kind\":\"stall\",\"after_events\":5}");
 
     EventStream stream = switchboard.stream(ask(TaskType.CODING, LONG));
     try (stream) {
@@ -183,12 +183,12 @@ class SimulatedTest {
     }
 
     assertEquals(ErrorKind.CANCELLED, assertThrows(SwitchboardException.class, stream::hasNext).kind());
-    stage.seesEveryoneLeave();
+    stage.waitUntilAllCancelled();
   }
 
   @Test
-  void the_end_of_the_context_ends_the_models_work() throws Exception {
-    stage.upset("*", "{\"kind\":\"stall\",\"after_events\":5}");
+  void cancelling_the_context_cancels_the_call_at_bedrock() throws Exception {
+    stage.inject("*", "{\"kind\":\"stall\",\"after_events\":5}");
     Context.CancellableContext context = Context.current().withCancellation();
     EventStream stream = context.call(() -> switchboard.stream(ask(TaskType.CODING, LONG)));
     stream.next();
@@ -197,12 +197,12 @@ class SimulatedTest {
 
     var failure = assertThrows(SwitchboardException.class, () -> stream.forEachRemaining(event -> {}));
     assertEquals(ErrorKind.CANCELLED, failure.kind());
-    stage.seesEveryoneLeave();
+    stage.waitUntilAllCancelled();
   }
 
   @Test
-  void cancelling_a_future_ends_the_models_work() throws InterruptedException {
-    stage.upset("*", "{\"kind\":\"hang\"}");
+  void cancelling_a_future_cancels_the_call_at_bedrock() throws InterruptedException {
+    stage.inject("*", "{\"kind\":\"hang\"}");
     var future = switchboard.async().converse(ask(TaskType.CODING, LONG));
     while (stage.calls().isEmpty()) {
       Thread.sleep(20);
@@ -211,29 +211,29 @@ class SimulatedTest {
     future.cancel(true);
 
     assertThrows(CancellationException.class, future::join);
-    stage.seesEveryoneLeave();
+    stage.waitUntilAllCancelled();
   }
 
   @Test
-  void a_subscriber_pulls_and_cancels() throws InterruptedException {
+  void a_subscriber_requests_and_cancels() throws InterruptedException {
     Reader whole = new Reader(Integer.MAX_VALUE);
     switchboard.async().stream(ask(TaskType.CODING, LONG)).subscribe(whole);
     assertTrue(whole.done.await(Stage.BOUND.toSeconds(), TimeUnit.SECONDS));
     assertEquals(null, whole.failure);
     assertTrue(whole.collector.finish().text().contains("simulated"));
 
-    stage.upset("*", "{\"kind\":\"stall\",\"after_events\":5}");
+    stage.inject("*", "{\"kind\":\"stall\",\"after_events\":5}");
     int before = stage.calls().size();
     Reader part = new Reader(2);
     switchboard.async().stream(ask(TaskType.CODING, LONG)).subscribe(part);
     assertTrue(part.done.await(Stage.BOUND.toSeconds(), TimeUnit.SECONDS));
 
     assertEquals(2, part.seen);
-    stage.seesEveryoneLeave(before);
+    stage.waitUntilAllCancelled(before);
   }
 
   @Test
-  void the_same_calls_without_waiting() {
+  void the_async_client_has_the_same_calls() {
     AsyncSwitchboard async = switchboard.async();
 
     CompletableFuture<String> text = async.text(TaskType.CODING, "Zürich?");
@@ -245,7 +245,7 @@ class SimulatedTest {
   }
 
   @Test
-  void tokens_are_counted_and_routes_explained() {
+  void counts_tokens_lists_tasks_and_explains_routes() {
     CountTokensRequest.Builder request = CountTokensRequest.newBuilder().setTaskType(TaskType.SUMMARIZATION);
     request.getInputBuilder().getConverseBuilder().addMessages(user("How many tokens are these?"));
 
@@ -255,7 +255,7 @@ class SimulatedTest {
   }
 
   @Test
-  void a_large_request_reaches_the_model() {
+  void sends_large_requests() {
     ConverseRequest.Builder request = ask(TaskType.ANALYSIS, "What do these show?").toBuilder();
     ContentBlock.Builder picture = ContentBlock.newBuilder();
     picture.getImageBuilder().setFormat("png").getSourceBuilder().setBytes(ByteString.copyFrom(new byte[3 << 20]));
@@ -272,17 +272,17 @@ class SimulatedTest {
     }
   }
 
-  /** Asks for one event at a time, and leaves after some. */
+  /** Requests one event at a time and cancels after a number of events. */
   private static final class Reader implements Flow.Subscriber<ConverseStreamResponse> {
     final Collector collector = new Collector();
     final CountDownLatch done = new CountDownLatch(1);
-    final int enough;
+    final int limit;
     volatile int seen;
     volatile Throwable failure;
     private Flow.Subscription subscription;
 
-    Reader(int enough) {
-      this.enough = enough;
+    Reader(int limit) {
+      this.limit = limit;
     }
 
     @Override
@@ -295,7 +295,7 @@ class SimulatedTest {
     public void onNext(ConverseStreamResponse event) {
       collector.push(event);
       seen = seen + 1;
-      if (seen == enough) {
+      if (seen == limit) {
         subscription.cancel();
         done.countDown();
       } else {

@@ -28,12 +28,12 @@ import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
 
-/** A real Switchboard in front of a real simulator. */
+/** A real Switchboard with a real simulator. */
 public final class Stage implements AutoCloseable {
-  /** How long anything observable may take on a busy machine before a test gives up on it. */
+  /** Timeout for waiting in tests. */
   static final Duration BOUND = Duration.ofSeconds(30);
 
-  /** The models of the two-model table that a Switchboard without a configuration has. */
+  /** Models of a Switchboard without a configuration file. */
   static final String PRIMARY = "us.anthropic.claude-opus-4-8";
 
   static final String FALLBACK = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
@@ -65,8 +65,8 @@ public final class Stage implements AutoCloseable {
     return Switchboard.connect(address);
   }
 
-  /** Makes a model misbehave; the fault is the simulator's JSON for it. */
-  public void upset(String model, String fault) {
+  /** Injects a fault for a model; the fault is JSON of the simulator. */
+  public void inject(String model, String fault) {
     String rule = "{\"model\":\"" + model + "\",\"fault\":" + fault + "}";
     HttpRequest request =
         HttpRequest.newBuilder(URI.create(simulator + "/_sim/faults"))
@@ -76,28 +76,28 @@ public final class Stage implements AutoCloseable {
     Assertions.assertEquals(200, response.statusCode(), response.body());
   }
 
-  /** What the simulator was asked. */
+  /** Returns the calls that the simulator received. */
   List<JsonObject> calls() {
     HttpRequest request = HttpRequest.newBuilder(URI.create(simulator + "/_sim/calls")).build();
     JsonArray calls = JsonParser.parseString(send(request).body()).getAsJsonObject().getAsJsonArray("calls");
     return StreamSupport.stream(calls.spliterator(), false).map(JsonElement::getAsJsonObject).toList();
   }
 
-  /** Waits until the simulator saw every caller leave. */
-  void seesEveryoneLeave() throws InterruptedException {
-    seesEveryoneLeave(0);
+  /** Waits until the simulator has noticed that all calls were cancelled. */
+  void waitUntilAllCancelled() throws InterruptedException {
+    waitUntilAllCancelled(0);
   }
 
-  /** The same, but for the first calls, which ended before. */
-  void seesEveryoneLeave(int before) throws InterruptedException {
-    Predicate<JsonObject> left = call -> call.get("hung_up").getAsBoolean();
+  /** Waits until the calls after the first ones were cancelled. */
+  void waitUntilAllCancelled(int before) throws InterruptedException {
+    Predicate<JsonObject> cancelled = call -> call.get("hung_up").getAsBoolean();
     for (Instant ends = Instant.now().plus(BOUND); Instant.now().isBefore(ends); Thread.sleep(20)) {
       List<JsonObject> calls = calls();
-      if (calls.size() > before && calls.stream().skip(before).allMatch(left)) {
+      if (calls.size() > before && calls.stream().skip(before).allMatch(cancelled)) {
         return;
       }
     }
-    Assertions.fail("the simulator did not see everyone leave: " + calls());
+    Assertions.fail("not all calls were cancelled: " + calls());
   }
 
   @Override
@@ -115,10 +115,12 @@ public final class Stage implements AutoCloseable {
     }
   }
 
-  /** A program of this repository. Without it a test is left out on a developer's machine, and fails in CI. */
+  /**
+   * Returns the path of a program of this repository. If it is missing, the test is skipped, or fails in CI.
+   */
   private static String program(String name) {
     Path path = folder().resolve(name).toAbsolutePath().normalize();
-    String advice = path + " is not there: `cargo build --workspace --bins`, or name its folder in SWITCHBOARD_PROGRAMS";
+    String advice = path + " is missing: run `cargo build --workspace --bins`, or set SWITCHBOARD_PROGRAMS to its folder";
     if (System.getenv("CI") == null) {
       Assumptions.assumeTrue(Files.isExecutable(path), advice);
     }
@@ -132,11 +134,11 @@ public final class Stage implements AutoCloseable {
     return named.orElseGet(() -> target.orElse(Path.of("..", "..", "target")).resolve("debug"));
   }
 
-  /** Runs a program until the stage closes, and returns what it says of itself. */
-  private String start(List<String> command, Map<String, String> environment, String said) {
+  /** Runs a program until the stage closes, and returns the match in its output. */
+  private String start(List<String> command, Map<String, String> environment, String ready) {
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().putAll(environment);
-    Pattern pattern = Pattern.compile(said);
+    Pattern pattern = Pattern.compile(ready);
     CompletableFuture<String> found = new CompletableFuture<>();
     try {
       Process process = builder.start();
@@ -160,7 +162,7 @@ public final class Stage implements AutoCloseable {
           found.complete(matcher.group(1));
         }
       }
-      found.completeExceptionally(new IllegalStateException("it ended"));
+      found.completeExceptionally(new IllegalStateException("the program ended"));
     } catch (IOException failure) {
       found.completeExceptionally(failure);
     }

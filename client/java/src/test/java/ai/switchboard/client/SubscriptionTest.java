@@ -1,8 +1,8 @@
 package ai.switchboard.client;
 
 import static ai.switchboard.client.Requests.ask;
-import static ai.switchboard.client.Words.metadata;
-import static ai.switchboard.client.Words.text;
+import static ai.switchboard.client.Events.metadata;
+import static ai.switchboard.client.Events.text;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -19,67 +19,67 @@ import org.junit.jupiter.api.DisplayNameGeneration;
 import org.junit.jupiter.api.DisplayNameGenerator;
 import org.junit.jupiter.api.Test;
 
-/** A subscriber is told what {@link Flow} promises. */
+/** Subscribers receive signals as {@link Flow} specifies. */
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class SubscriptionTest {
   @Test
-  void events_come_as_they_are_asked_for() throws InterruptedException {
+  void sends_only_requested_events() throws InterruptedException {
     try (Fake fake = Fake.streaming(text(0, "a"), text(0, "b"), metadata());
         Switchboard switchboard = Switchboard.connect(fake.address())) {
-      Told told = new Told(subscription -> subscription.request(2));
-      switchboard.async().stream(ask("", "Hi")).subscribe(told);
+      Recorder recorder = new Recorder(subscription -> subscription.request(2));
+      switchboard.async().stream(ask("", "Hi")).subscribe(recorder);
 
-      assertEquals(text(0, "a"), told.next());
-      assertEquals(text(0, "b"), told.next());
-      assertTrue(told.signals.isEmpty(), "nobody asked for more");
-      told.subscription.request(Long.MAX_VALUE);
-      assertEquals(metadata(), told.next());
-      assertEquals("complete", told.next());
+      assertEquals(text(0, "a"), recorder.next());
+      assertEquals(text(0, "b"), recorder.next());
+      assertTrue(recorder.signals.isEmpty(), "no more events were requested");
+      recorder.subscription.request(Long.MAX_VALUE);
+      assertEquals(metadata(), recorder.next());
+      assertEquals("complete", recorder.next());
     }
   }
 
   @Test
-  void a_stream_that_breaks_off_is_an_error() throws InterruptedException {
+  void a_broken_stream_is_an_error() throws InterruptedException {
     Consumer<Flow.Subscription> all = subscription -> subscription.request(Long.MAX_VALUE);
-    Told told = new Told(all);
+    Recorder recorder = new Recorder(all);
     try (Fake fake = Fake.streaming(text(0, "Half an ans"));
         Switchboard switchboard = Switchboard.connect(fake.address())) {
-      switchboard.async().stream(ask("", "Hi")).subscribe(told);
+      switchboard.async().stream(ask("", "Hi")).subscribe(recorder);
 
-      told.next();
-      assertEquals(ErrorKind.INCOMPLETE, assertInstanceOf(SwitchboardException.class, told.next()).kind());
+      recorder.next();
+      assertEquals(ErrorKind.INCOMPLETE, assertInstanceOf(SwitchboardException.class, recorder.next()).kind());
     }
     try (Fake fake = Fake.failing(Fake.status(Status.Code.INTERNAL, "no"));
         Switchboard switchboard = Switchboard.connect(fake.address())) {
-      switchboard.async().stream(ask("", "Hi")).subscribe(told);
+      switchboard.async().stream(ask("", "Hi")).subscribe(recorder);
 
-      var failure = assertInstanceOf(SwitchboardException.class, told.next());
+      var failure = assertInstanceOf(SwitchboardException.class, recorder.next());
       assertEquals(Status.Code.INTERNAL, failure.code());
     }
   }
 
   @Test
-  void who_cancels_at_once_never_asks() throws InterruptedException {
+  void a_subscriber_that_cancels_at_once_makes_no_call() throws InterruptedException {
     try (Fake fake = Fake.streaming(metadata());
         Switchboard switchboard = Switchboard.connect(fake.address())) {
-      Told cancelling = new Told(Flow.Subscription::cancel);
+      Recorder cancelling = new Recorder(Flow.Subscription::cancel);
       switchboard.async().stream(ask("", "Hi")).subscribe(cancelling);
-      Told asking = new Told(subscription -> subscription.request(0));
-      switchboard.async().stream(ask("", "Hi")).subscribe(asking);
+      Recorder invalid = new Recorder(subscription -> subscription.request(0));
+      switchboard.async().stream(ask("", "Hi")).subscribe(invalid);
 
-      assertInstanceOf(IllegalArgumentException.class, asking.next());
+      assertInstanceOf(IllegalArgumentException.class, invalid.next());
       assertEquals(List.of(), List.copyOf(cancelling.signals));
-      assertEquals(0, fake.asked());
+      assertEquals(0, fake.calls());
     }
   }
 
-  /** Keeps what a subscriber is told, in order. */
-  private static final class Told implements Flow.Subscriber<ConverseStreamResponse> {
+  /** Records the signals of a subscription. */
+  private static final class Recorder implements Flow.Subscriber<ConverseStreamResponse> {
     final BlockingQueue<Object> signals = new LinkedBlockingQueue<>();
     final Consumer<Flow.Subscription> begin;
     volatile Flow.Subscription subscription;
 
-    Told(Consumer<Flow.Subscription> begin) {
+    Recorder(Consumer<Flow.Subscription> begin) {
       this.begin = begin;
     }
 

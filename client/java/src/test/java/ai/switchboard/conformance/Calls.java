@@ -2,7 +2,7 @@ package ai.switchboard.conformance;
 
 import java.io.IOException;
 
-/** How questions are asked; what is thrown is told by {@link #tell}. */
+/** Makes calls. {@link #report} writes an exception to the reply. */
 interface Calls extends AutoCloseable {
   void converse(Question question, Reply reply) throws IOException;
 
@@ -16,7 +16,7 @@ interface Calls extends AutoCloseable {
 
   void recordFeedback(Question question, Reply reply) throws IOException;
 
-  void tell(RuntimeException failure, Reply reply);
+  void report(RuntimeException failure, Reply reply);
 
   @Override
   void close();

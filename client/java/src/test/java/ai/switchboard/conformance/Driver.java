@@ -3,6 +3,7 @@ package ai.switchboard.conformance;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonObject;
+import io.opentelemetry.context.Scope;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -11,9 +12,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
- * Drives this client for the conformance suite: one JSON request per line on standard input, one JSON reply per line on
- * standard output, until the input ends. Mode {@code layer} calls through {@code ai.switchboard.client}, mode {@code plain}
- * through generated stubs and gRPC alone, as other teams will.
+ * Java driver of the conformance suite: reads a call per line from standard input and writes its result as a
+ * line to standard output. Mode {@code layer} uses {@code ai.switchboard.client}; mode {@code plain} uses
+ * only generated stubs and gRPC.
  */
 public final class Driver {
   private static final Gson JSON = new GsonBuilder().disableHtmlEscaping().create();
@@ -48,13 +49,13 @@ public final class Driver {
     return switch (mode) {
       case "layer" -> new LayerCalls(target);
       case "plain" -> new PlainCalls(target);
-      default -> throw new IllegalArgumentException("--mode " + mode + ": want layer or plain");
+      default -> throw new IllegalArgumentException("--mode " + mode + ": use layer or plain");
     };
   }
 
   private static JsonObject answer(Calls calls, Question question) {
     Reply reply = new Reply();
-    try {
+    try (Scope span = question.span().makeCurrent()) {
       switch (question.rpc()) {
         case "Converse" -> calls.converse(question, reply);
         case "ConverseStream" -> calls.converseStream(question, reply);
@@ -65,9 +66,9 @@ public final class Driver {
         default -> reply.fail("UNIMPLEMENTED", "the driver has no rpc " + question.rpc());
       }
     } catch (RuntimeException failure) {
-      calls.tell(failure, reply);
-    } catch (IOException unreadable) {
-      reply.fail("INVALID_ARGUMENT", "the driver cannot read the request: " + unreadable.getMessage());
+      calls.report(failure, reply);
+    } catch (IOException invalid) {
+      reply.fail("INVALID_ARGUMENT", "invalid request: " + invalid.getMessage());
     }
     return reply.json();
   }

@@ -17,7 +17,9 @@ import org.junit.jupiter.api.DisplayNameGenerator;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The driver answers line for line, in both modes; the conformance suite itself checks what it says. */
+/**
+ * Checks that the driver answers every line in both modes. The conformance suite itself checks the answers.
+ */
 @DisplayNameGeneration(DisplayNameGenerator.ReplaceUnderscores.class)
 class DriverTest {
   private static final String LINES =
@@ -42,7 +44,7 @@ class DriverTest {
   void the_driver_answers_every_line(String mode) throws Exception {
     List<JsonObject> got;
     try (Stage stage = new Stage()) {
-      stage.upset("us.anthropic.claude-haiku-4-5-20251001-v1:0", "{\"kind\":\"hang\"}");
+      stage.inject("us.anthropic.claude-haiku-4-5-20251001-v1:0", "{\"kind\":\"hang\"}");
       got = drive(stage.address(), mode);
     }
     boolean layer = mode.equals("layer");
@@ -71,9 +73,9 @@ class DriverTest {
     Process process = builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
     process.getOutputStream().write(LINES.getBytes(StandardCharsets.UTF_8));
     process.getOutputStream().close();
-    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor());
-    return said.lines().map(line -> JsonParser.parseString(line).getAsJsonObject()).toList();
+    return output.lines().map(line -> JsonParser.parseString(line).getAsJsonObject()).toList();
   }
 
   private static JsonArray events(JsonObject reply) {

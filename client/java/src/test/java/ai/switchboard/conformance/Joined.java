@@ -10,7 +10,7 @@ import ai.switchboard.v1.ToolUseBlock;
 import ai.switchboard.v1.ToolUseBlockStart;
 import java.util.TreeMap;
 
-/** What a team without our layer would write to keep a streamed turn: words, reasoning and tool uses. */
+/** Assembles a streamed turn without the client's collector: text, reasoning and tool uses. */
 final class Joined {
   private final TreeMap<Integer, ContentBlock.Builder> blocks = new TreeMap<>();
 
@@ -48,16 +48,16 @@ final class Joined {
         ToolUseBlock.Builder use = block.getToolUseBuilder();
         use.setInputJson(use.getInputJson() + delta.getToolUse().getInput());
       }
-      case REASONING_CONTENT -> think(block, delta.getReasoningContent());
+      case REASONING_CONTENT -> addReasoning(block, delta.getReasoningContent());
       default -> {}
     }
   }
 
-  private static void think(ContentBlock.Builder block, ReasoningContentBlockDelta piece) {
+  private static void addReasoning(ContentBlock.Builder block, ReasoningContentBlockDelta part) {
     ReasoningTextBlock.Builder thought = block.getReasoningContentBuilder().getReasoningTextBuilder();
-    thought.setText(thought.getText() + piece.getText());
-    if (piece.hasSignature()) {
-      thought.setSignature(thought.getSignature() + piece.getSignature());
+    thought.setText(thought.getText() + part.getText());
+    if (part.hasSignature()) {
+      thought.setSignature(thought.getSignature() + part.getSignature());
     }
   }
 }

@@ -5,6 +5,7 @@ import ai.switchboard.client.Collected;
 import ai.switchboard.client.Collector;
 import ai.switchboard.client.EventStream;
 import ai.switchboard.client.FieldViolation;
+import ai.switchboard.client.OpenTelemetryPropagator;
 import ai.switchboard.client.Switchboard;
 import ai.switchboard.client.SwitchboardException;
 import ai.switchboard.v1.ConverseRequest;
@@ -15,6 +16,9 @@ import ai.switchboard.v1.RecordFeedbackRequest;
 import ai.switchboard.v1.Route;
 import ai.switchboard.v1.ToolUseBlock;
 import com.google.gson.JsonArray;
+import io.opentelemetry.api.OpenTelemetry;
+import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.propagation.ContextPropagators;
 import java.io.IOException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -22,13 +26,19 @@ import java.util.concurrent.CompletionException;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
-/** Through the layer written by hand. */
+/** Calls through {@code ai.switchboard.client}. */
 final class LayerCalls implements Calls {
   private final SentWatch watch = new SentWatch();
   private final Switchboard switchboard;
 
   LayerCalls(String target) {
-    switchboard = Switchboard.builder(target).configureChannel(channel -> channel.intercept(watch)).connect();
+    OpenTelemetry openTelemetry =
+        OpenTelemetry.propagating(ContextPropagators.create(W3CTraceContextPropagator.getInstance()));
+    switchboard =
+        Switchboard.builder(target)
+            .configureChannel(channel -> channel.intercept(watch))
+            .tracePropagator(new OpenTelemetryPropagator(openTelemetry))
+            .connect();
   }
 
   @Override
@@ -37,8 +47,8 @@ final class LayerCalls implements Calls {
     var client = client(question);
     var response = ask(question, () -> client.converse(request), async -> async.converse(request));
     Collected collected = Collected.from(response);
-    if (question.goesOn()) {
-      goOn(client, request, collected, reply);
+    if (question.sendsHistory()) {
+      sendHistory(client, request, collected, reply);
     } else {
       take(collected, reply);
       reply.response(response);
@@ -63,12 +73,12 @@ final class LayerCalls implements Calls {
       }
     }
     Collected collected = collector.finish();
-    if (question.goesOn()) {
+    if (question.sendsHistory()) {
       reply.restart();
-      goOn(client, request, collected, reply);
+      sendHistory(client, request, collected, reply);
     } else {
       take(collected, reply);
-      reply.joinedText(); // blank words too, which the collected message leaves out
+      reply.joinedText(); // with blank text, which the collected message omits
     }
   }
 
@@ -100,7 +110,7 @@ final class LayerCalls implements Calls {
   }
 
   @Override
-  public void tell(RuntimeException failure, Reply reply) {
+  public void report(RuntimeException failure, Reply reply) {
     if (failure instanceof CancellationException) {
       reply.fail("CANCELLED", "the call was cancelled");
       return;
@@ -129,7 +139,7 @@ final class LayerCalls implements Calls {
     return question.deadline().map(switchboard::withDeadline).orElse(switchboard);
   }
 
-  /** Waits for the answer; where the question wants that, cancels it as soon as it was sent. */
+  /** Waits for the answer. Cancels the call as soon as it has been sent, if the line requests it. */
   private <R> R ask(
       Question question, Supplier<R> waiting, Function<AsyncSwitchboard, CompletableFuture<R>> notWaiting) {
     if (!question.isCancelled()) {
@@ -146,7 +156,7 @@ final class LayerCalls implements Calls {
     }
   }
 
-  private void goOn(Switchboard client, ConverseRequest request, Collected answer, Reply reply) {
+  private void sendHistory(Switchboard client, ConverseRequest request, Collected answer, Reply reply) {
     var response = client.converse(Question.andNow(request, answer.message()));
     take(Collected.from(response), reply);
     reply.response(response);

@@ -37,7 +37,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 
-/** Through generated stubs alone. */
+/** Calls through generated stubs only. */
 final class PlainCalls implements Calls {
   private final SentWatch watch = new SentWatch();
   private final ManagedChannel channel;
@@ -55,8 +55,8 @@ final class PlainCalls implements Calls {
     ConverseRequest request = question.request(ConverseRequest.newBuilder()).build();
     var stub = in(question, ConverseServiceGrpc.newFutureStub(channel));
     ConverseResponse response = await(question, () -> stub.converse(request));
-    if (question.goesOn()) {
-      goOn(question, request, response.getOutput().getMessage(), reply);
+    if (question.sendsHistory()) {
+      sendHistory(question, request, response.getOutput().getMessage(), reply);
     } else {
       take(response, reply);
     }
@@ -77,7 +77,7 @@ final class PlainCalls implements Calls {
       while (events.hasNext()) {
         ConverseStreamResponse event = events.next();
         if (context.isCancelled()) {
-          break; // it had arrived before the call was cancelled
+          break; // the event arrived before the call was cancelled
         }
         turn.add(event);
         if (question.isCancelledAfter(reply.event(event))) {
@@ -91,9 +91,9 @@ final class PlainCalls implements Calls {
       context.detach(before);
       context.cancel(null);
     }
-    if (question.goesOn()) {
+    if (question.sendsHistory()) {
       reply.restart();
-      goOn(question, request, turn.message(), reply);
+      sendHistory(question, request, turn.message(), reply);
     } else {
       reply.joinedText();
     }
@@ -127,21 +127,21 @@ final class PlainCalls implements Calls {
   }
 
   @Override
-  public void tell(RuntimeException failure, Reply reply) {
+  public void report(RuntimeException failure, Reply reply) {
     if (failure instanceof CancellationException) {
       reply.fail("CANCELLED", "the call was cancelled");
       return;
     }
     Status status = Status.fromThrowable(failure);
     var error = reply.fail(status.getCode().name(), Objects.requireNonNullElse(status.getDescription(), ""));
-    com.google.rpc.Status told = StatusProto.fromThrowable(failure);
-    if (told == null) {
+    com.google.rpc.Status decoded = StatusProto.fromThrowable(failure);
+    if (decoded == null) {
       return;
     }
     try {
-      decode(told, error);
-    } catch (InvalidProtocolBufferException unreadable) {
-      error.addProperty("message", "the driver cannot read the details: " + unreadable.getMessage());
+      decode(decoded, error);
+    } catch (InvalidProtocolBufferException invalid) {
+      error.addProperty("message", "invalid details: " + invalid.getMessage());
     }
   }
 
@@ -150,14 +150,14 @@ final class PlainCalls implements Calls {
     channel.shutdownNow();
   }
 
-  private static void decode(com.google.rpc.Status told, com.google.gson.JsonObject error)
+  private static void decode(com.google.rpc.Status decoded, com.google.gson.JsonObject error)
       throws InvalidProtocolBufferException {
     String reason = "";
     Optional<Long> retryMs = Optional.empty();
     JsonArray fields = new JsonArray();
     String requestId = "";
     Optional<Integer> attempts = Optional.empty();
-    for (Any detail : told.getDetailsList()) {
+    for (Any detail : decoded.getDetailsList()) {
       if (detail.is(ErrorInfo.class)) {
         reason = detail.unpack(ErrorInfo.class).getReason();
       } else if (detail.is(RetryInfo.class)) {
@@ -182,7 +182,7 @@ final class PlainCalls implements Calls {
     ListenableFuture<R> begin();
   }
 
-  /** Waits for the answer; where the question wants that, cancels it as soon as it was sent. */
+  /** Waits for the answer. Cancels the call as soon as it has been sent, if the line requests it. */
   private <R> R await(Question question, Call<R> call) {
     watch.reset();
     ListenableFuture<R> answer = call.begin();
@@ -199,7 +199,7 @@ final class PlainCalls implements Calls {
     }
   }
 
-  private void goOn(Question question, ConverseRequest request, Message answer, Reply reply) {
+  private void sendHistory(Question question, ConverseRequest request, Message answer, Reply reply) {
     var stub = in(question, ConverseServiceGrpc.newBlockingStub(channel));
     take(stub.converse(Question.andNow(request, answer)), reply);
   }

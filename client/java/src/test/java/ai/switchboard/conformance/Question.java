@@ -6,7 +6,11 @@ import com.google.gson.JsonObject;
 import com.google.gson.annotations.SerializedName;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
+import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.Context;
+import io.opentelemetry.context.propagation.TextMapGetter;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 
 /** One line of input. */
@@ -14,6 +18,7 @@ final class Question {
   private String rpc = "";
   private JsonObject request = new JsonObject();
   private String then = "";
+  private String traceparent = "";
 
   @SerializedName("deadline_ms")
   private Long deadlineMs;
@@ -25,10 +30,27 @@ final class Question {
     return rpc;
   }
 
-  /** The request, as the contract has it. */
+  /** Parses the request. */
   <B extends com.google.protobuf.Message.Builder> B request(B builder) throws InvalidProtocolBufferException {
     JsonFormat.parser().merge(request.toString(), builder);
     return builder;
+  }
+
+  /** Returns the context of the caller's span. Without one, the empty context. */
+  Context span() {
+    TextMapGetter<String> header =
+        new TextMapGetter<>() {
+          @Override
+          public Iterable<String> keys(String traceparent) {
+            return List.of("traceparent");
+          }
+
+          @Override
+          public String get(String traceparent, String key) {
+            return "traceparent".equals(key) ? traceparent : null;
+          }
+        };
+    return W3CTraceContextPropagator.getInstance().extract(Context.root(), traceparent, header);
   }
 
   Optional<Duration> deadline() {
@@ -43,11 +65,11 @@ final class Question {
     return cancelAfterEvents != null && cancelAfterEvents == events;
   }
 
-  boolean goesOn() {
+  boolean sendsHistory() {
     return "history".equals(then);
   }
 
-  /** The conversation with this answer and one more question. */
+  /** Returns the conversation with this answer and another question. */
   static ConverseRequest andNow(ConverseRequest request, Message answer) {
     Message.Builder question = Message.newBuilder().setRole("user");
     question.addContentBuilder().setText("and now?");

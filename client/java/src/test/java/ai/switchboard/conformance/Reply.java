@@ -9,7 +9,7 @@ import com.google.protobuf.Message;
 import com.google.protobuf.util.JsonFormat;
 import java.util.Optional;
 
-/** One line of output while it is written. */
+/** One line of output. */
 final class Reply {
   private final JsonObject json = new JsonObject();
   private final JsonArray events = new JsonArray();
@@ -19,7 +19,7 @@ final class Reply {
     json.add("response", toJson(response));
   }
 
-  /** Takes the next event of a stream, and its words. */
+  /** Adds an event of a stream and its text. */
   int event(ConverseStreamResponse event) {
     events.add(toJson(event));
     if (event.hasRestart()) {
@@ -29,7 +29,7 @@ final class Reply {
     return events.size();
   }
 
-  /** What a stream said in words. */
+  /** Sets the text of the stream. */
   void joinedText() {
     text(text.toString());
   }
@@ -53,7 +53,7 @@ final class Reply {
     json.getAsJsonArray("tool_uses").add(use);
   }
 
-  /** Forgets the stream: what is reported is another answer. */
+  /** Removes the events: another answer is reported. */
   void restart() {
     while (!events.isEmpty()) {
       events.remove(0);
@@ -75,9 +75,9 @@ final class Reply {
     return json;
   }
 
-  /** The members of an error that are there only where Switchboard said them. */
+  /** Adds the optional members of an error. */
   static void details(
-      JsonObject error, String reason, Optional<Long> retryMs, JsonArray fields, String requestId, Optional<Integer> tried) {
+      JsonObject error, String reason, Optional<Long> retryMs, JsonArray fields, String requestId, Optional<Integer> attempts) {
     if (!reason.isEmpty()) {
       error.addProperty("reason", reason);
     }
@@ -88,7 +88,7 @@ final class Reply {
     if (!requestId.isEmpty()) {
       error.addProperty("request_id", requestId);
     }
-    tried.ifPresent(it -> error.addProperty("attempts", it));
+    attempts.ifPresent(it -> error.addProperty("attempts", it));
   }
 
   private static JsonObject toJson(Message message) {

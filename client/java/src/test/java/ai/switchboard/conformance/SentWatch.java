@@ -9,11 +9,11 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import java.util.concurrent.Semaphore;
 
-/** Learns from gRPC when a request was sent. */
+/** Is notified by gRPC when a request has been sent. */
 final class SentWatch implements ClientInterceptor {
   private final Semaphore sent = new Semaphore(0);
 
-  /** Before a call: what was sent is past. */
+  /** Forgets earlier requests. Call this before a call. */
   void reset() {
     sent.drainPermits();
   }
