@@ -23,7 +23,8 @@ pub(crate) struct Callers {
     connections: Vec<Switchboard>,
     address: String,
     simulator: Handle,
-    /// The answer to each question, after the prefix with the model id: of the healthy model (`true`) and of the faulty ones.
+    /// The answer to each question, after the prefix with the model id: of the healthy model (`true`) and of
+    /// the faulty ones.
     answers: HashMap<(&'static str, bool), String>,
 }
 
@@ -210,7 +211,8 @@ fn prefix(model_id: &str) -> String {
     format!("[simulated {account}{model_id}] ")
 }
 
-/// A status must be Switchboard's own, with a reason. Only a caller who set a deadline may notice first that it has passed.
+/// A status must be Switchboard's own, with a reason. Only a caller who set a deadline may notice first that
+/// it has passed.
 fn status_error(error: &Error, stay: Stay) -> Option<String> {
     if error.kind() == ErrorKind::Deadline && matches!(stay, Stay::Deadline(_)) {
         return None;

@@ -1,8 +1,8 @@
 //! The faulty models: one for every fault of the simulator, early and late in an answer.
 //!
-//! With one model per fault, it is certain which fault a call met, and all faults are active at the same time. The models are
-//! application inference profiles of one base model. One of them has a changing fault instead: each of its calls injects a
-//! fault, and faults that were not used add up.
+//! With one model per fault, it is certain which fault a call met, and all faults are active at the same
+//! time. The models are application inference profiles of one base model. One of them has a changing fault
+//! instead: each of its calls injects a fault, and faults that were not used add up.
 use bedrock_sim::{Fault, FaultRule};
 use std::time::Duration;
 

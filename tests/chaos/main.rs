@@ -1,5 +1,5 @@
-//! Chaos: thousands of calls over real sockets, while models have every fault of the simulator and callers cancel at random.
-//! No call may hang, get lost, get the answer of another one, or leave anything open.
+//! Chaos: thousands of calls over real sockets, while models have every fault of the simulator and callers
+//! cancel at random. No call may hang, get lost, get the answer of another one, or leave anything open.
 //!
 //! ```text
 //! faults   every fault, one model for each
@@ -10,8 +10,8 @@
 //! tally    results of the calls, by the fault of the first model
 //! ```
 //!
-//! A failed run reports its seed and the numbers of its calls. `cargo xtask chaos` runs the long form, `cargo xtask soak` the
-//! memory test.
+//! A failed run reports its seed and the numbers of its calls. `cargo xtask chaos` runs the long form, `cargo
+//! xtask soak` the memory test.
 #![expect(clippy::expect_used, reason = "a test that cannot continue reports the reason")]
 
 mod caller;

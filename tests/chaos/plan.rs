@@ -146,7 +146,8 @@ fn second(first: usize, step: usize, faulty_models: &[FaultyModel]) -> &FaultyMo
 // === impl Patience ===
 
 impl Stay {
-    /// Most callers stay. The times are such that an answer of about 100 ms is cancelled, or times out, at any point.
+    /// Most callers stay. The times are such that an answer of about 100 ms is cancelled, or times out, at
+    /// any point.
     fn chosen(random: &mut Rng) -> Self {
         match random.u32(..100) {
             0..76 => Self::ToTheEnd,
@@ -156,8 +157,8 @@ impl Stay {
         }
     }
 
-    /// Time after which a caller cancels, whatever it has received. A unary answer has no events: there each of them stands for
-    /// a millisecond.
+    /// Time after which a caller cancels, whatever it has received. A unary answer has no events: there each
+    /// of them stands for a millisecond.
     pub(crate) fn cancels_after(self, streamed: bool) -> Option<Duration> {
         match self {
             Self::CancelsAfter(time) => Some(time),

@@ -135,8 +135,8 @@ impl Setup {
         message.content[0].as_text().expect("is text").clone()
     }
 
-    /// Waits until ended calls hold nothing but idle connections, compared with `idle` before the first call. Returns an error if
-    /// that takes too long.
+    /// Waits until ended calls hold nothing but idle connections, compared with `idle` before the first call.
+    /// Returns an error if that takes too long.
     pub(crate) async fn settled(&self, idle: Open, monitor: &OverrunMonitor) -> Vec<String> {
         let until = Instant::now() + SETTLE_TIME;
         loop {
@@ -212,7 +212,8 @@ impl Open {
         Self { sockets: sockets(), tasks }
     }
 
-    /// Explains open sockets by idle connections: each has a socket at both ends, and a task at the simulator's end only.
+    /// Explains open sockets by idle connections: each has a socket at both ends, and a task at the
+    /// simulator's end only.
     fn unexplained(self, idle: Self) -> Option<String> {
         let (sockets, tasks) = (self.sockets.abs_diff(idle.sockets), self.tasks.abs_diff(idle.tasks));
         let is_pool = self.tasks >= idle.tasks && sockets == 2 * tasks && sockets <= 2 * 2 * CONCURRENT_CALLS;

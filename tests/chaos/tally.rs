@@ -6,7 +6,8 @@ use crate::{
 };
 use std::{collections::BTreeMap, fmt};
 
-/// Minimum number of answered calls, out of 1,000 whose first model fails before content and whose second is healthy.
+/// Minimum number of answered calls, out of 1,000 whose first model fails before content and whose second is
+/// healthy.
 const ANSWERED_OF_1000: u64 = 999;
 
 /// Most errors that are reported one by one.

@@ -1,4 +1,5 @@
-//! Circuit breakers and cool-downs: a model that fails often is not called for a while, a throttled one is called last.
+//! Circuit breakers and cool-downs: a model that fails often is not called for a while, a throttled one is
+//! called last.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, BreakerState};

@@ -1,8 +1,8 @@
 //! Captures the log lines of a test.
 //!
-//! One subscriber serves all tests and appends each line to the log of the thread that wrote it. A subscriber per thread would be
-//! simpler, but `tracing` asks the subscriber of the thread that first reaches a line whether the line is enabled, and caches
-//! the answer for all threads.
+//! One subscriber serves all tests and appends each line to the log of the thread that wrote it. A subscriber
+//! per thread would be simpler, but `tracing` asks the subscriber of the thread that first reaches a line
+//! whether the line is enabled, and caches the answer for all threads.
 use serde_json::Value;
 use std::{
     cell::RefCell,

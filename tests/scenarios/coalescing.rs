@@ -1,4 +1,5 @@
-//! Write coalescing over a real socket: a unary answer leaves in one write, and no content of a stream waits for the next.
+//! Write coalescing over a real socket: a unary answer leaves in one write, and no content of a stream waits
+//! for the next.
 use crate::harness::*;
 use futures_util::TryStreamExt as _;
 use std::{

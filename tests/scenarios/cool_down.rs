@@ -1,10 +1,12 @@
-//! Cool-downs in the route: a throttled model is called after the others, and the route shows where it was skipped.
+//! Cool-downs in the route: a throttled model is called after the others, and the route shows where it was
+//! skipped.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, ErrorReason};
 use switchboard_server::failure::FailureKind;
 
-/// A scenario with breakers and cool-downs. Task "coding" has all three models; "one", "two" and "three" have one each.
+/// A scenario with breakers and cool-downs. Task "coding" has all three models; "one", "two" and "three" have
+/// one each.
 fn three_models(behaviours: [Behaviour; 3]) -> Scenario {
     let mut scenario = Scenario::new()
         .route("coding", ["one", "two", "three"])

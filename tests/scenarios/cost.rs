@@ -1,4 +1,5 @@
-//! Cost: recorded traffic against costs that were computed by hand, and the estimated cost of calls that did not complete.
+//! Cost: recorded traffic against costs that were computed by hand, and the estimated cost of calls that did
+//! not complete.
 use crate::{
     engine,
     harness::{
@@ -11,8 +12,8 @@ use std::{collections::BTreeMap, time::Duration};
 use switchboard_proto::v1 as pb;
 use switchboard_server::failure::FailureKind;
 
-/// Costs in picodollars, computed by hand from the recorded usage and the prices in dollars per million tokens. Absent: a
-/// price is unknown.
+/// Costs in picodollars, computed by hand from the recorded usage and the prices in dollars per million
+/// tokens. Absent: a price is unknown.
 const BY_HAND: [(&str, Option<i64>); 8] = [
     // us. Haiku 4.5: 10 in at 1.1, 4 out at 5.5, 7351 written for 5m at 1.375.
     (
@@ -29,7 +30,8 @@ const BY_HAND: [(&str, Option<i64>); 8] = [
         "langchain-aws.d-cache-control-then-bind-tools-reuse-global-anthropic-claude-opus-4-8.1.2e52e2",
         Some(4_130_750_000),
     ),
-    // us. Sonnet 4.5: 15 in at 3.3, 5 out at 16.5, 1203 written at 4.125, with a lifetime that Bedrock did not report.
+    // us. Sonnet 4.5: 15 in at 3.3, 5 out at 16.5, 1203 written at 4.125, with a lifetime that Bedrock did
+    // not report.
     ("pydantic-ai.test-bedrock-cache-point-adds-cache-control.0.253946", Some(5_094_375_000)),
     // Nova Micro by its bare id: 7 in at 0.035, 64 out at 0.14.
     ("openinference.TestNovaInvokeModel-test-nova-converse.0.69303a", Some(9_205_000)),
@@ -88,7 +90,8 @@ async fn recorded_answers_cost_what_was_computed_by_hand() {
     assert!(compared * 2 > exchanges.len(), "only {compared} of {} were compared", exchanges.len());
 }
 
-/// The table for the folder of recordings in use. The caller asserts that the folder has all exchanges of the table.
+/// The table for the folder of recordings in use. The caller asserts that the folder has all exchanges of the
+/// table.
 fn by_hand(exchanges: &[Exchange]) -> BTreeMap<&'static str, Option<i64>> {
     let is_sample = exchanges.iter().any(|exchange| exchange.id == BY_HAND_OF_SAMPLE[0].0);
     let table = if is_sample { &BY_HAND_OF_SAMPLE[..] } else { &BY_HAND[..] };

@@ -116,8 +116,9 @@ async fn call_on(switchboard: Switchboard, number: usize, shared: Arc<Shared>) -
     tally
 }
 
-/// True if the server no longer accepts calls. (While a connection closes, the client repeats the call on a new one, which the
-/// kernel may have accepted just before the listener closed.) The simulator's log shows that no call was cut off.
+/// True if the server no longer accepts calls. (While a connection closes, the client repeats the call on a
+/// new one, which the kernel may have accepted just before the listener closed.) The simulator's log shows
+/// that no call was cut off.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Connect | ErrorKind::Transport) && error.code() == Code::Unavailable
 }

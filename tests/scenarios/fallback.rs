@@ -1,4 +1,5 @@
-//! Fallback: before the first content, every failure that another model may not share falls back, and no other does.
+//! Fallback: before the first content, every failure that another model may not share falls back, and no
+//! other does.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, converse_stream_response::Event};
@@ -6,8 +7,8 @@ use switchboard_server::failure::FailureKind;
 use tokio::time::Instant;
 use tonic::Code;
 
-/// The failures that the next model would share, so that none falls back. (`ContextTooLong` does if a model is known to have
-/// a larger context.)
+/// The failures that the next model would share, so that none falls back. (`ContextTooLong` does if a model
+/// is known to have a larger context.)
 const CAUSED_BY_THE_REQUEST: [FailureKind; 4] =
     [FailureKind::ModelRefused, FailureKind::ContextTooLong, FailureKind::Invalid, FailureKind::Conflict];
 

@@ -1,4 +1,5 @@
-//! Features of Converse against the simulator, unary and streamed: tools, JSON schemas, reasoning, citations, caching.
+//! Features of Converse against the simulator, unary and streamed: tools, JSON schemas, reasoning, citations,
+//! caching.
 use crate::{harness::*, simulated::Simulated};
 use switchboard_proto::v1::{
     self as pb, content_block::Block, converse_request::AdditionalRequestFields, tool_input_schema,

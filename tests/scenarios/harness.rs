@@ -1,4 +1,5 @@
-//! The test harness: a server on fake models, its callers, and what they receive. Tests run with the clock paused.
+//! The test harness: a server on fake models, its callers, and what they receive. Tests run with the clock
+//! paused.
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
 use hyper_util::rt::TokioIo;
 use std::{

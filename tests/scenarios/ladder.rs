@@ -1,4 +1,5 @@
-//! The ladder: other rungs of a model are tried before the next model, and none leaves the geography of the task's first model.
+//! The ladder: other rungs of a model are tried before the next model, and none leaves the geography of the
+//! task's first model.
 use crate::harness::*;
 use switchboard_proto::v1 as pb;
 use switchboard_server::{

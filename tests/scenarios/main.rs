@@ -1,8 +1,8 @@
 //! Scenarios: one file per promise, in one binary, so that they are linked once.
 //!
-//! Tests with a fake model run over an in-memory connection with the clock paused, so that a wait of a minute is exact and
-//! takes no time. Tests with the simulator or with recordings run over real sockets, on the engine that
-//! `SWITCHBOARD_TEST_ENGINE` names (`engine.rs`).
+//! Tests with a fake model run over an in-memory connection with the clock paused, so that a wait of a minute
+//! is exact and takes no time. Tests with the simulator or with recordings run over real sockets, on the
+//! engine that `SWITCHBOARD_TEST_ENGINE` names (`engine.rs`).
 #![expect(clippy::expect_used, reason = "a test that cannot continue reports the reason")]
 #![expect(clippy::disallowed_methods, reason = "tasks end with the runtime of their test")]
 

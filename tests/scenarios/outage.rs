@@ -1,4 +1,5 @@
-//! An outage of Bedrock in mid-answer, by a kill or by silence: every call ends within its timeouts and with a typed status.
+//! An outage of Bedrock in mid-answer, by a kill or by silence: every call ends within its timeouts and with
+//! a typed status.
 //!
 //! The simulator is a separate process: this test binary, started for the ignored test `the_simulator`.
 use crate::{harness::*, sockets::SocketServer};
@@ -160,8 +161,8 @@ impl Setup {
         waiting
     }
 
-    /// Asserts that every stream ended with its partial answer and a status. Returns the shortest and the longest time since
-    /// `since`, and the reasons of the attempts.
+    /// Asserts that every stream ended with its partial answer and a status. Returns the shortest and the
+    /// longest time since `since`, and the reasons of the attempts.
     async fn assert_interrupted(&mut self, since: Instant) -> (Duration, Duration, Vec<String>) {
         let mut streams = std::mem::take(&mut self.streams);
         let (mut took, mut reasons) = (Vec::new(), Vec::new());

@@ -1,4 +1,5 @@
-//! Admission: calls above the limit are rejected at once, and a call holds its permit exactly until its response ends.
+//! Admission: calls above the limit are rejected at once, and a call holds its permit exactly until its
+//! response ends.
 use crate::harness::*;
 use std::{num::NonZeroU32, time::Duration};
 use switchboard_proto::v1 as pb;
@@ -15,7 +16,8 @@ fn some(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("is not zero")
 }
 
-/// A server for `max_calls` at once. The model of task "long" has the given behaviour, that of "short" answers at once.
+/// A server for `max_calls` at once. The model of task "long" has the given behaviour, that of "short"
+/// answers at once.
 fn with_max_calls(max_calls: u32, long: Behaviour) -> Scenario {
     Scenario::new()
         .route("long", ["long"])

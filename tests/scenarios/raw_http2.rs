@@ -1,4 +1,5 @@
-//! Calls over HTTP/2 without a gRPC library, which would always read the response: for tests of slow consumers.
+//! Calls over HTTP/2 without a gRPC library, which would always read the response: for tests of slow
+//! consumers.
 use crate::harness::ReceivedStream;
 use bytes::{Buf as _, Bytes};
 use prost::Message as _;

@@ -1,4 +1,5 @@
-//! After content: the call fails and reports what was sent or, if the task allows it, another model restarts the stream.
+//! After content: the call fails and reports what was sent or, if the task allows it, another model restarts
+//! the stream.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, converse_stream_response::Event};

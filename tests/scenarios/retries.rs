@@ -1,4 +1,5 @@
-//! Retries: after all other models, within the deadline and the budget, and not if the caller retries already.
+//! Retries: after all other models, within the deadline and the budget, and not if the caller retries
+//! already.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1 as pb;

@@ -1,6 +1,7 @@
 //! Shaping: the request of each attempt is adjusted to its model.
 //!
-//! The simulator refuses what Bedrock's models refuse, so an answer proves that the request was adjusted correctly.
+//! The simulator refuses what Bedrock's models refuse, so an answer proves that the request was adjusted
+//! correctly.
 use crate::{harness::*, simulated::Simulated};
 use bedrock_sim::{Fault, FaultRule};
 use switchboard_proto::v1::{
@@ -38,7 +39,8 @@ async fn answered(
     (reply, route)
 }
 
-/// The adjustments for the model that answered, as `action path`, without the `max_tokens` that every call gets.
+/// The adjustments for the model that answered, as `action path`, without the `max_tokens` that every call
+/// gets.
 fn changes(route: &pb::Route) -> Vec<String> {
     let answered = route.attempts.last().expect("has an attempt");
     let adjusted = answered.adjustments.iter().filter(|change| change.path != "inference_config.max_tokens");

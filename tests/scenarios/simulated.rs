@@ -1,7 +1,8 @@
 //! Every fault of the simulator over real sockets, as the caller sees it.
 //!
-//! Two models of the simulator serve the task, and the first has the fault. If the second is healthy, a fault before the first
-//! content shows only in the route. If both have the fault, or after the first content, it is a typed status.
+//! Two models of the simulator serve the task, and the first has the fault. If the second is healthy, a fault
+//! before the first content shows only in the route. If both have the fault, or after the first content, it
+//! is a typed status.
 use crate::{engine, harness::*};
 use bedrock_sim::{Fault, FaultRule, Handle, Simulator};
 use std::{ops::Deref, time::Duration};
@@ -76,12 +77,14 @@ fn model_error(original_status: u16) -> Fault {
     Fault::Error { name, message, status, original_status: Some(original_status), resource, retry_after }
 }
 
-/// An error frame of the event-stream protocol, which Bedrock's model does not have: code and message are headers.
+/// An error frame of the event-stream protocol, which Bedrock's model does not have: code and message are
+/// headers.
 fn error_frame(after_events: u32) -> Fault {
     Fault::ErrorFrame { after_events, code: "InternalFailure".to_owned(), message: "injected".to_owned() }
 }
 
-/// Faults before the first content, with the attempt's outcome in the route, and the status if all models fail.
+/// Faults before the first content, with the attempt's outcome in the route, and the status if all models
+/// fail.
 fn early_faults() -> Vec<(Fault, &'static str, Code, &'static str)> {
     let error = Fault::error;
     vec![

@@ -1,4 +1,5 @@
-//! Slow consumers: a call whose caller stops reading ends after `[deadline] reader`, and releases Bedrock's request and its permit.
+//! Slow consumers: a call whose caller stops reading ends after `[deadline] reader`, and releases Bedrock's
+//! request and its permit.
 use crate::{
     captured_log::Log,
     harness::*,
@@ -21,7 +22,8 @@ const SMALL_WINDOW: u32 = 16;
 
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// A server for one call at once. The model of task "long" has the given behaviour, that of "short" answers at once.
+/// A server for one call at once. The model of task "long" has the given behaviour, that of "short" answers
+/// at once.
 fn with_one_permit(long: Behaviour) -> Scenario {
     Scenario::new()
         .route("long", ["long"])

@@ -1,4 +1,5 @@
-//! A new configuration: running calls keep theirs, new calls use the new one, and learned state stays with its deployment.
+//! A new configuration: running calls keep theirs, new calls use the new one, and learned state stays with
+//! its deployment.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, BreakerState, converse_stream_response::Event};
@@ -20,7 +21,8 @@ fn scenario() -> Scenario {
         .configure(|config| config.breaker = Breaker { min_attempts: 1, ..Breaker::default() })
 }
 
-/// The model "one" has another id, the former one is called "former", and the task "old" is replaced by "new".
+/// The model "one" has another id, the former one is called "former", and the task "old" is replaced by
+/// "new".
 fn changed(config: &mut Config) {
     config.models.insert("one".to_owned(), Model::new("test.replacement"));
     config.models.insert("former".to_owned(), Model::new("test.one"));

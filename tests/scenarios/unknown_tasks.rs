@@ -1,4 +1,5 @@
-//! Unknown tasks: refused with a suggestion, or served by the task `default` and reported as unknown in the route.
+//! Unknown tasks: refused with a suggestion, or served by the task `default` and reported as unknown in the
+//! route.
 use crate::harness::*;
 use switchboard_proto::v1::{self as pb, Resolution};
 use switchboard_server::config::{Task, UnknownTasks};

@@ -1,9 +1,10 @@
 //! The codec alone: encoding a request as Bedrock's JSON, decoding an answer and the frames of a stream.
 //!
-//! Measures `request_body`, `message` and `EventStreamDecoder`, with their allocations. The sizes are those of `src/load.rs` and
-//! `src/upstream.rs`, so that a figure here is a part of one there.
+//! Measures `request_body`, `message` and `EventStreamDecoder`, with their allocations. The sizes are those of
+//! `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
 //!
-//! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's protobuf.
+//! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's
+//! protobuf.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use aws_smithy_eventstream::frame::write_message_to;
@@ -36,7 +37,7 @@ fn encode(criterion: &mut Criterion) {
     let inference = pb::InferenceConfiguration { max_tokens: Some(1024), ..Default::default() };
     let mut group = criterion.benchmark_group("encode");
     for (what, count, request) in
-        [("messages", 1, asking(1, 0)), ("messages", 100, asking(100, 0)), ("tools", 10, asking(1, 10))]
+        [("messages", 1, request(1, 0)), ("messages", 100, request(100, 0)), ("tools", 10, request(1, 10))]
     {
         group.throughput(bytes(&request_body(&request, &inference)));
         group.bench_with_input(BenchmarkId::new(what, count), &request, |bencher, request| {
@@ -78,16 +79,16 @@ fn bytes(json: &[u8]) -> Throughput {
 }
 
 /// A request with messages of 200 bytes, and tools with a schema of about a kilobyte.
-fn asking(messages: usize, tools: usize) -> pb::ConverseRequest {
+fn request(messages: usize, tools: usize) -> pb::ConverseRequest {
     let text = "Tell me of the sea. ".repeat(10);
-    let turn = |role: &str| pb::Message {
+    let message = |role: &str| pb::Message {
         role: role.to_owned(),
         content: vec![pb::ContentBlock { block: Some(Block::Text(text.clone())) }],
     };
     let roles = ["user", "assistant"].into_iter().cycle().take(messages);
     let tools: Vec<_> = (0..tools).map(tool).collect();
     pb::ConverseRequest {
-        messages: roles.map(turn).collect(),
+        messages: roles.map(message).collect(),
         tool_config: (!tools.is_empty()).then(|| pb::ToolConfiguration { tools, ..Default::default() }),
         ..Default::default()
     }

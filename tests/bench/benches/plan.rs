@@ -1,9 +1,10 @@
 //! Routing and shaping: the route plan of a request, and its shape for one model.
 //!
-//! Measures `Routes::plan` for tasks in random order, and `shape` for a request that needs no adjustment and for one that was
-//! written for another model family.
+//! Measures `Routes::plan` for tasks in random order, and `shape` for a request that needs no adjustment and
+//! for one that was written for another model family.
 //!
-//! Not measured: building the routes, which happens once; the checks before an attempt (breakers, fallback cap).
+//! Not measured: building the routes, which happens once; the checks before an attempt (breakers, fallback
+//! cap).
 #![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use criterion::Criterion;
@@ -61,19 +62,19 @@ fn shapes(criterion: &mut Criterion) {
     let task = routes.plan("").expect("is a task").task;
     let mut group = criterion.benchmark_group("shape");
     for (what, max_tokens, request, candidate, changes) in [
-        ("as it came", 1024, asking(), &task.candidates[0], 0),
+        ("as it came", 1024, request(), &task.candidates[0], 0),
         ("for another family", 64_000, asking_as_claude_likes_it(), &task.candidates[1], 3),
     ] {
         let inference = pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..Default::default() };
-        let asked = ShapeInput {
+        let input = ShapeInput {
             task: &task,
             request: &request,
             inference: &inference,
             method: Method::ConverseStream,
         };
-        assert_eq!(shape(asked, candidate).expect("is eligible").adjustments.len(), changes);
+        assert_eq!(shape(input, candidate).expect("is eligible").adjustments.len(), changes);
         group.bench_function(what, |bencher| {
-            bencher.iter(|| shape(black_box(asked), black_box(candidate)).expect("is eligible"));
+            bencher.iter(|| shape(black_box(input), black_box(candidate)).expect("is eligible"));
         });
     }
     group.finish();
@@ -92,7 +93,7 @@ fn task_name(task: usize) -> String {
     format!("task_{task}")
 }
 
-fn asking() -> pb::ConverseRequest {
+fn request() -> pb::ConverseRequest {
     let text = Block::Text("Tell me of the sea. ".repeat(10));
     let content = vec![pb::ContentBlock { block: Some(text) }];
     pb::ConverseRequest {
@@ -103,7 +104,7 @@ fn asking() -> pb::ConverseRequest {
 
 /// A request with a cache point and a thinking budget, which no Llama supports.
 fn asking_as_claude_likes_it() -> pb::ConverseRequest {
-    let mut request = asking();
+    let mut request = request();
     let point = Block::CachePoint(pb::CachePointBlock { r#type: "default".to_owned(), ttl: None });
     request.messages[0].content.push(pb::ContentBlock { block: Some(point) });
     let thinking = r#"{"thinking":{"type":"enabled","budget_tokens":2048}}"#.to_owned();

@@ -1,11 +1,12 @@
-//! A call through the whole server without a network: the cost of Switchboard and gRPC over an in-memory connection.
+//! A call through the whole server without a network: the cost of Switchboard and gRPC over an in-memory
+//! connection.
 //!
-//! Measures the caller's tonic, the server with all layers, and a scripted model on one thread, so that a figure is work and not
-//! waiting. Every event is ready when it is polled, so tonic sends many at once; a model that pauses between events costs a
-//! wake-up for each.
+//! Measures the caller's tonic, the server with all layers, and a scripted model on one thread, so that a
+//! figure is work and not waiting. Every event is ready when it is polled, so tonic sends many at once; a
+//! model that pauses between events costs a wake-up for each.
 //!
-//! Not measured: sockets, TLS, the codec (`codec.rs`), the AWS SDK, logs, traces and metrics. The thread of the feedback store
-//! runs in parallel, on another core if there is one.
+//! Not measured: sockets, TLS, the codec (`codec.rs`), the AWS SDK, logs, traces and metrics. The thread of
+//! the feedback store runs in parallel, on another core if there is one.
 #![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use criterion::{BenchmarkId, Criterion, Throughput};
@@ -45,7 +46,8 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Number of text deltas of a stream.
 const DELTAS: u64 = 200;
-/// Number of events of a stream: the deltas, the start, two ends and the metadata. The caller also receives the route.
+/// Number of events of a stream: the deltas, the start, two ends and the metadata. The caller also receives
+/// the route.
 const EVENTS: u64 = DELTAS + 4;
 /// Capacity of the connection in each direction, in bytes.
 const PIPE: usize = 1 << 20;
@@ -54,7 +56,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let runtime = Builder::new_current_thread().enable_time().build().expect("builds");
     let caller = start(&runtime);
-    let request = asking();
+    let request = request();
     let mut group = criterion.benchmark_group("relay");
     group.bench_function("whole", |bencher| {
         bencher.to_async(&runtime).iter(|| whole(caller.clone(), request.clone()));
@@ -78,14 +80,14 @@ async fn whole(mut caller: Caller, request: pb::ConverseRequest) {
 
 async fn streamed(mut caller: Caller, request: pb::ConverseRequest) {
     let mut stream = caller.converse_stream(request).await.expect("answers").into_inner();
-    let mut heard = 0;
-    while stream.message().await.expect("goes on").is_some() {
-        heard += 1;
+    let mut received = 0;
+    while stream.message().await.expect("continues").is_some() {
+        received += 1;
     }
-    assert_eq!(heard, EVENTS + 1);
+    assert_eq!(received, EVENTS + 1);
 }
 
-fn asking() -> pb::ConverseRequest {
+fn request() -> pb::ConverseRequest {
     let content = vec![text("Tell me of the sea. ", 10)];
     pb::ConverseRequest {
         task_type: "coding".to_owned(),

@@ -2,8 +2,8 @@
 use crate::Result;
 use std::{fs, time::Duration};
 
-/// CPU time of a process since its start, on all of its threads and those of its children. A thread that has ended no longer
-/// counts, so the difference of two readings must be taken over a short time.
+/// CPU time of a process since its start, on all of its threads and those of its children. A thread that has
+/// ended no longer counts, so the difference of two readings must be taken over a short time.
 pub(crate) fn computed(process: u32) -> Result<Duration> {
     let mut nanos = 0;
     for process in with_children(process)? {

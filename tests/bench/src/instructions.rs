@@ -1,10 +1,11 @@
 //! Number of instructions per call and per event of a stream, which a noisy machine can measure too.
 //!
-//! The program itself runs in callgrind, with tracing on, and is called over loopback. The cost of a call is the difference
-//! between a run of many calls and a run of few. Callgrind's processor is always the same, without AVX-512 and SHA extensions, so
-//! the figures are comparable between machines. They are not comparable between compilers, so the file names its compiler. A
-//! library that counts instructions would run single functions in a separate process, without the connections of the SDK and of
-//! tonic, which are most of a call.
+//! The program itself runs in callgrind, with tracing on, and is called over loopback. The cost of a call is
+//! the difference between a run of many calls and a run of few. Callgrind's processor is always the same,
+//! without AVX-512 and SHA extensions, so the figures are comparable between machines. They are not
+//! comparable between compilers, so the file names its compiler. A library that counts instructions would run
+//! single functions in a separate process, without the connections of the SDK and of tonic, which are most of
+//! a call.
 use crate::{
     Result,
     load::Measured,
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
 use tokio::process::Command;
 
-/// Growth over the committed figure that is a regression, as a share. Runs differ by a few percent, because reads return
-/// different amounts of data.
+/// Growth over the committed figure that is a regression, as a share. Runs differ by a few percent, because
+/// reads return different amounts of data.
 const MARGIN: f64 = 0.1;
 
 #[derive(Debug, Args)]

@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: the overhead that Switchboard adds to a call of Bedrock, compared with the AWS SDK in the same run.
+//! `cargo xtask bench`: the overhead that Switchboard adds to a call of Bedrock, compared with the AWS SDK in
+//! the same run.
 //!
-//! Every part is a process that is pinned to a core: the measured system has core 0 to itself; the load and a minimal
-//! substitute for Bedrock share core 1. PERFORMANCE.md discusses the consequences.
+//! Every part is a process that is pinned to a core: the measured system has core 0 to itself; the load and a
+//! minimal substitute for Bedrock share core 1. PERFORMANCE.md discusses the consequences.
 //!
 //! ```text
 //! run        starts the other parts in rounds and writes target/bench        program.rs, suite.rs, report.rs

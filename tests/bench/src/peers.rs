@@ -1,7 +1,7 @@
 //! Other gateways, installed from their registries and measured with the same calls.
 //!
-//! Each has one core, like Switchboard, and OpenAI's JSON API over HTTP/1.1. LiteLLM and ferrogw check a key and write log
-//! lines; ferrogw calls InvokeModel instead of Converse, which the upstream answers too.
+//! Each has one core, like Switchboard, and OpenAI's JSON API over HTTP/1.1. LiteLLM and ferrogw check a key
+//! and write log lines; ferrogw calls InvokeModel instead of Converse, which the upstream answers too.
 use crate::{
     Result,
     program::{MEASURED, Program, free_address, on_cores},

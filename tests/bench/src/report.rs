@@ -354,7 +354,7 @@ mod tests {
         ]);
         let ratios = found.ratio("unary-32", "on", "direct", Measured::cpu_per_call);
         assert_eq!(ratios, [600.0 / 400.0, 200.0 / 400.0]); // the third round lacks a measurement of `direct`
-        assert_eq!(found.ratio("unary-32", "on", "nobody", Measured::cpu_per_call), [0.0; 0]);
+        assert_eq!(found.ratio("unary-32", "on", "absent", Measured::cpu_per_call), [0.0; 0]);
         let table = summary(&found);
         assert!(
             table.contains("| CPU per unary call, 32 in flight | 1.00 (0.50 to 1.50) | ≤ 1.5 |"),

@@ -1,4 +1,5 @@
-//! Accepts telemetry over OTLP (HTTP or gRPC) and discards it without decoding, which would use the core of the load.
+//! Accepts telemetry over OTLP (HTTP or gRPC) and discards it without decoding, which would use the core of
+//! the load.
 use crate::Result;
 use bytes::Bytes;
 use clap::Args;

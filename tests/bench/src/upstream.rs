@@ -1,8 +1,8 @@
 //! A minimal substitute for Bedrock: all answers are prepared in advance.
 //!
-//! The model id selects the behaviour: `plain` answers at once, `paced` sends an event every 2 ms with its creation time, `idle`
-//! sends one event and then nothing, `brief` sends one event and the end, `throttled` answers with an error. Requests are not
-//! checked; the simulator does that.
+//! The model id selects the behaviour: `plain` answers at once, `paced` sends an event every 2 ms with its
+//! creation time, `idle` sends one event and then nothing, `brief` sends one event and the end, `throttled`
+//! answers with an error. Requests are not checked; the simulator does that.
 use crate::Result;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};

@@ -1,6 +1,7 @@
 //! An OTLP collector on real sockets, one for gRPC and one for HTTP, that keeps what it receives.
 //!
-//! The collector has its own thread and runtime, like the exporters, because the clock of a test may be paused.
+//! The collector has its own thread and runtime, like the exporters, because the clock of a test may be
+//! paused.
 use crate::captured_log::{Log, Writer};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -106,7 +107,8 @@ impl Collector {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("starts");
         let received = Received::default();
-        // A runtime must not block its own thread on another runtime, so the sockets are bound on the collector's thread.
+        // A runtime must not block its own thread on another runtime, so the sockets are bound on the
+        // collector's thread.
         let (bound, address) = std::sync::mpsc::channel();
         let served = received.clone();
         runtime.spawn(async move {

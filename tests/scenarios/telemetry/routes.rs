@@ -10,7 +10,8 @@ use switchboard_server::{
     failure::FailureKind,
 };
 
-/// Tasks "chat" and "default" with two models, of which the first has the given behaviour. One failure opens a breaker.
+/// Tasks "chat" and "default" with two models, of which the first has the given behaviour. One failure opens
+/// a breaker.
 fn switchboard(capture: &Capture, first: Behaviour) -> ScenarioServer {
     Scenario::new()
         .route("chat", ["first", "second"])

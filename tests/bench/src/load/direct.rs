@@ -1,5 +1,5 @@
 //! Bedrock through the AWS SDK: a client as in its documentation.
-use super::{Load, Seen, StreamProgress, Target};
+use super::{Load, Recorder, StreamProgress, Target};
 use crate::Result;
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::{
@@ -72,7 +72,7 @@ fn document(json: &serde_json::Value) -> Document {
 }
 
 impl Target for Direct {
-    async fn call(&self, seen: &Seen, due: Instant) -> Result {
+    async fn call(&self, recorder: &Recorder, due: Instant) -> Result {
         let (messages, tools) = (Some(self.messages.clone()), self.tools.clone());
         if !self.stream {
             let call = self.client.converse().model_id(&self.model).set_messages(messages);
@@ -82,7 +82,7 @@ impl Target for Direct {
         let call = self.client.converse_stream().model_id(&self.model).set_messages(messages);
         let call = call.inference_config(self.inference.clone()).set_tool_config(tools);
         let mut stream = call.send().await?.stream;
-        let mut progress = StreamProgress::of(seen, due);
+        let mut progress = StreamProgress::of(recorder, due);
         while let Some(event) = stream.recv().await? {
             let text = match &event {
                 ConverseStreamOutput::ContentBlockDelta(event) => match &event.delta {
