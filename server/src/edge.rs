@@ -3,6 +3,7 @@
 //! ```text
 //!   write_coalescing.rs   the connection: a response and its trailers in one packet
 //!   record.rs             the call's record begins, and ends for calls that no RPC claims
+//!   upload.rs             the request body: a caller who cancels it has left
 //!   slow_consumer.rs      the response body: a caller who does not read it is abandoned
 //!   admission.rs          a permit, which the response body holds until its end
 //! ```
@@ -10,4 +11,5 @@ pub(crate) mod admission;
 mod decode_errors;
 pub(crate) mod record;
 pub(crate) mod slow_consumer;
+mod upload;
 pub(crate) mod write_coalescing;

@@ -26,8 +26,11 @@ const DOMAIN: &str = "switchboard";
 /// Shortest pause that helps where Bedrock does not name one, and where this process is at capacity.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Most task names that the message of an unknown task lists.
-const MAX_LISTED_TASKS: usize = 20;
+/// Maximum size of the list of task names in the message of an unknown task, in bytes.
+const MAX_TASK_LIST_BYTES: usize = 400;
+
+/// Maximum size of a name that a message repeats, in bytes.
+const MAX_NAME_BYTES: usize = 100;
 
 /// Why a call ended early.
 #[derive(Debug, thiserror::Error)]
@@ -192,7 +195,7 @@ impl CallError {
         match self {
             Self::Invalid(violations) => details.push(bad_request(violations)),
             Self::UnknownTask(_) => {
-                let problem = self.to_string();
+                let problem = "is not a task of the configuration: use one of ListTasks".to_owned();
                 details.push(bad_request(&[Violation { field: "task_type".to_owned(), problem }]));
             }
             Self::NoEligibleModel(unmet) => {
@@ -237,13 +240,30 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 fn unknown_task(UnknownTask { requested, suggestion, known }: &UnknownTask) -> String {
-    let suggestion = suggestion.as_ref().map(|task| format!(" Did you mean {task:?}?")).unwrap_or_default();
-    let listed = known.iter().take(MAX_LISTED_TASKS).cloned().collect::<Vec<_>>().join(", ");
-    let more = match known.len().saturating_sub(MAX_LISTED_TASKS) {
+    let requested = shortened(requested);
+    let suggestion =
+        suggestion.as_ref().map(|task| format!(" Did you mean {:?}?", shortened(task))).unwrap_or_default();
+    let mut listed = String::new();
+    let mut left_out = known.len();
+    for task in known {
+        if listed.len() + task.len() > MAX_TASK_LIST_BYTES {
+            break;
+        }
+        listed.push_str(if listed.is_empty() { " The tasks are " } else { ", " });
+        listed.push_str(task);
+        left_out -= 1;
+    }
+    let more = match left_out {
         0 => String::new(),
-        more => format!(" and {more} more"),
+        more => format!(" and {more} more; ListTasks has all"),
     };
-    format!("there is no task {requested:?}.{suggestion} The tasks are {listed}{more}")
+    format!("there is no task {requested:?}.{suggestion}{listed}{more}")
+}
+
+/// The start of a long name.
+fn shortened(name: &str) -> String {
+    let end = name.floor_char_boundary(MAX_NAME_BYTES);
+    if end == name.len() { name.to_owned() } else { format!("{}…", &name[..end]) }
 }
 
 fn unmet(models: &[(String, Unmet)]) -> String {

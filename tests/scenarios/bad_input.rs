@@ -110,6 +110,8 @@ async fn a_request_without_a_complete_message_is_an_invalid_argument() {
         ("half a prefix", b"\0\0"),
         ("half a message", b"\0\0\0\0\x09coding"),
         ("not protobuf", b"\0\0\0\0\x03\xff\xff\xff"),
+        ("compressed without a named encoding", b"\x01\0\0\0\0"),
+        ("an unknown compression flag", b"\x02\0\0\0\0"),
     ] {
         let status = status_of_body(&switchboard, body).await;
         assert_eq!(status.code(), Code::InvalidArgument, "{name}: {status:?}");

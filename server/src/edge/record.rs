@@ -3,7 +3,7 @@
 //! An RPC claims the record of its call. A call that never reaches one (it is rejected at capacity, its request cannot be
 //! decoded, its method does not exist) and a call whose service has no use for the record end here, by the status of the
 //! response. A caller who leaves before the response drops the record, which then says "cancelled".
-use super::decode_errors::map_decode_error;
+use super::{decode_errors::map_decode_error, upload::Upload};
 use crate::{
     record::{CallRecord, RecordSlot},
     rpc::Rpc,
@@ -20,7 +20,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use switchboard_proto::v1::ErrorReason;
-use tonic::{Code, Status};
+use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 use tower::{Layer, Service};
 
@@ -72,9 +72,9 @@ impl<S> Layer<S> for RecordLayer {
 
 // === impl Record ===
 
-impl<S, A, B> Service<Request<A>> for Record<S>
+impl<S, B> Service<Request<Body>> for Record<S>
 where
-    S: Service<Request<A>, Response = Response<B>>,
+    S: Service<Request<Body>, Response = Response<B>>,
     B: Default,
 {
     type Response = Response<B>;
@@ -85,7 +85,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let RecordLayer { snapshots, observability, max_request_size } = &self.layer;
         let slot = Rpc::of_path(request.uri().path()).map(|rpc| {
             let snapshot = Arc::clone(&snapshots.borrow());
@@ -95,6 +95,7 @@ where
             request.extensions_mut().insert(slot.clone());
             slot
         });
+        let request = request.map(|body| Body::new(Upload::new(body)));
         Recorded { response: self.inner.call(request), slot, max_request_size: *max_request_size }
     }
 }
