@@ -137,7 +137,8 @@ async fn sends_an_unprocessed_call_once_more() {
 
 #[tokio::test]
 async fn does_not_retry_an_unavailable_server() {
-    let unavailable = || Answer::Fails(tonic::Status::unavailable("overloaded"));
+    let unavailable =
+        || Answer::Fails(tonic::Status::with_details(Code::Unavailable, "overloaded", "".into()));
     let fake = Fake::playing([unavailable(), unavailable()]).await;
 
     let error = fake.client().await.text("default", "Hi").await.unwrap_err();
