@@ -1,21 +1,23 @@
-//! Cost: what the tokens of an attempt come to. Pure.
+//! Cost of an attempt, from its token usage.
 //!
-//! Bedrock's `inputTokens` leaves out what was read from or written to the prompt cache, so the kinds are disjoint and
-//! each has its own price:
+//! Bedrock's `inputTokens` does not include tokens that were read from or written to the prompt cache, so the
+//! kinds of tokens are disjoint and each has its own price:
 //!
 //! ```text
-//!   input·p(input) + output·p(output) + cache_read·p(cache_read) + Σ over lifetimes of written·p(write, lifetime)
+//!   input·p(input) + output·p(output) + cache_read·p(cache_read)
+//!     + Σ over lifetimes of cache_write·p(cache_write, lifetime)
 //! ```
 //!
-//! Whatever was written beyond what `cacheDetails` names was written for five minutes, the lifetime of a cache point
-//! that names none; Nova and older Claude models send no details at all. A kind that was used and has no price makes the
-//! whole cost unknown, for half a bill looks like a bill. What bills in other units (guardrails) is not in it; what bills
-//! beside the tokens inside an answer (Bedrock's own tools) makes it unknown, since no price list of ours has it.
+//! Cache writes that `cacheDetails` does not list have a lifetime of five minutes, the default of a cache
+//! point; Nova and older Claude models send no details at all. If tokens of a kind without a price were used,
+//! the whole cost is unknown: a partial cost would look like the whole one. Charges in other units
+//! (guardrails) are not included. Server-side tools of Bedrock are charged in addition to tokens at prices
+//! that the catalogue does not have, so they make the cost unknown.
 mod bill;
 mod estimate;
 
 pub use bill::{Bill, Bills};
-pub use estimate::{BYTES_PER_TOKEN, received_bytes, text_bytes};
+pub use estimate::{MEAN_BYTES_PER_TOKEN, received_bytes, text_bytes};
 
 use crate::{
     catalogue::{ModelFacts, Price, ServiceTier},
@@ -24,40 +26,40 @@ use crate::{
 use serde_json::Value;
 use switchboard_proto::v1 as pb;
 
-/// What was used of each kind that has a price of its own.
+/// Token usage by the kinds that have their own prices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Input that has nothing to do with the cache.
+    /// Input tokens that were neither read from nor written to the cache.
     pub input: Tokens,
-    /// Output.
+    /// Output tokens.
     pub output: Tokens,
-    /// Input read from the cache.
+    /// Tokens read from the cache.
     pub cache_read: Tokens,
-    /// Input written to the cache for five minutes.
+    /// Tokens written to the cache for five minutes.
     pub cache_write_5m: Tokens,
-    /// Input written to the cache for an hour.
+    /// Tokens written to the cache for one hour.
     pub cache_write_1h: Tokens,
 }
 
-/// What it cost, kind by kind.
+/// Cost by kind of token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Input that has nothing to do with the cache.
+    /// Cost of input tokens that were neither read from nor written to the cache.
     pub input: PicoUsd,
-    /// Output.
+    /// Cost of output tokens.
     pub output: PicoUsd,
-    /// Input read from the cache.
+    /// Cost of tokens read from the cache.
     pub cache_read: PicoUsd,
-    /// Input written to the cache for five minutes.
+    /// Cost of tokens written to the cache for five minutes.
     pub cache_write_5m: PicoUsd,
-    /// Input written to the cache for an hour.
+    /// Cost of tokens written to the cache for one hour.
     pub cache_write_1h: PicoUsd,
-    /// Whether a part of it was not counted by Bedrock but guessed by us.
+    /// True if at least one attempt's tokens were estimated because Bedrock did not report them.
     pub estimated: bool,
 }
 
-/// What `usage` costs at the model of `facts` when it is called by `invoked_id` and served in `tier`. Absent: unknown, be
-/// it that the id has no price, that a kind which was used has none, or that the usage cannot be understood.
+/// Cost of `usage` at the model of `facts`, called by `invoked_id` and served in `tier`. Absent: unknown,
+/// because the id or a kind of token that was used has no price, or because the usage cannot be interpreted.
 #[must_use]
 pub fn cost_of(
     facts: &ModelFacts,
@@ -66,40 +68,40 @@ pub fn cost_of(
     usage: &pb::TokenUsage,
 ) -> Option<Cost> {
     let used = Used::of(usage)?;
-    facts.price_of(invoked_id, tier, used.prompt()?.0)?.cost(&used)
+    price_usage(facts.price_of(invoked_id, tier, used.prompt()?.0)?, &used)
 }
 
 // === impl Used ===
 
 impl Used {
-    /// The kinds of a usage. Absent: it says something that we cannot price, or that cannot be.
+    /// Splits a usage into its kinds. Absent: the usage has charges without a price, or impossible values.
     #[must_use]
     pub fn of(usage: &pb::TokenUsage) -> Option<Self> {
-        let (mut named_5m, mut named_1h) = (0, 0);
+        let (mut listed_5m, mut listed_1h) = (0, 0);
         for detail in &usage.cache_details {
             let written = u64::try_from(detail.input_tokens).ok()?;
             match detail.ttl.as_str() {
-                "5m" => named_5m += written,
-                "1h" => named_1h += written,
+                "5m" => listed_5m += written,
+                "1h" => listed_1h += written,
                 _ if written == 0 => {}
-                _ => return None, // a lifetime that is newer than our prices
+                _ => return None, // a lifetime without a price
             }
         }
         let written = u64::try_from(usage.cache_write_input_tokens.unwrap_or(0)).ok()?;
-        let unnamed = written.saturating_sub(named_5m + named_1h);
-        if uses_tools_of_bedrock(usage) {
+        let unlisted = written.saturating_sub(listed_5m + listed_1h);
+        if uses_server_tools(usage) {
             return None;
         }
         Some(Self {
             input: tokens(usage.input_tokens)?,
             output: tokens(usage.output_tokens)?,
             cache_read: tokens(usage.cache_read_input_tokens.unwrap_or(0))?,
-            cache_write_5m: Tokens(named_5m + unnamed),
-            cache_write_1h: Tokens(named_1h),
+            cache_write_5m: Tokens(listed_5m + unlisted),
+            cache_write_1h: Tokens(listed_1h),
         })
     }
 
-    /// The whole prompt, by whose length some models choose their price. Absent: more than can be counted.
+    /// Number of tokens in the whole prompt, on which the price of some models depends. Absent: an overflow.
     #[must_use]
     pub fn prompt(&self) -> Option<Tokens> {
         let parts = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
@@ -111,41 +113,39 @@ fn tokens(count: i32) -> Option<Tokens> {
     u64::try_from(count).ok().map(Tokens)
 }
 
-/// Whether tools that run at Bedrock were used, which bill by the query. Bedrock sends `{}` where none was.
-fn uses_tools_of_bedrock(usage: &pb::TokenUsage) -> bool {
+/// True if server-side tools of Bedrock were used, which are charged per query. Bedrock sends `{}` if none
+/// was.
+fn uses_server_tools(usage: &pb::TokenUsage) -> bool {
     let Some(json) = &usage.server_tool_usage_json else { return false };
-    serde_json::from_str::<Value>(json).map_or(true, |used| says_something(&used))
+    serde_json::from_str::<Value>(json).map_or(true, |used| is_used(&used))
 }
 
-fn says_something(value: &Value) -> bool {
+fn is_used(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
         Value::Bool(true) | Value::String(_) => true,
         Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::Array(values) => values.iter().any(says_something),
-        Value::Object(members) => members.values().any(says_something),
+        Value::Array(values) => values.iter().any(is_used),
+        Value::Object(members) => members.values().any(is_used),
     }
 }
 
-// === impl Price ===
-
-impl Price {
-    /// What was used, at this price. Absent: a kind that was used has none, or it is more than can be counted.
-    #[must_use]
-    pub fn cost(&self, used: &Used) -> Option<Cost> {
-        let cost = Cost {
-            input: used.input.cost(self.input)?,
-            output: used.output.cost(self.output)?,
-            cache_read: optional(used.cache_read, self.cache_read)?,
-            cache_write_5m: optional(used.cache_write_5m, self.cache_write_5m)?,
-            cache_write_1h: optional(used.cache_write_1h, self.cache_write_1h)?,
-            estimated: false,
-        };
-        cost.total().map(|_| cost)
-    }
+/// Prices what was used. Absent: a kind that was used has no price, or the sum is more than the contract can
+/// express.
+#[must_use]
+fn price_usage(price: &Price, used: &Used) -> Option<Cost> {
+    let cost = Cost {
+        input: used.input.cost(price.input)?,
+        output: used.output.cost(price.output)?,
+        cache_read: optional(used.cache_read, price.cache_read)?,
+        cache_write_5m: optional(used.cache_write_5m, price.cache_write_5m)?,
+        cache_write_1h: optional(used.cache_write_1h, price.cache_write_1h)?,
+        estimated: false,
+    };
+    cost.total().map(|_| cost)
 }
 
-/// None of a kind is free, whatever it would cost.
+/// Cost of tokens that may have no price. Zero tokens cost nothing, even without a price.
 fn optional(used: Tokens, price: Option<PicoUsd>) -> Option<PicoUsd> {
     match price {
         _ if used == Tokens(0) => Some(PicoUsd(0)),
@@ -157,7 +157,7 @@ fn optional(used: Tokens, price: Option<PicoUsd>) -> Option<PicoUsd> {
 // === impl Cost ===
 
 impl Cost {
-    /// The sum of the kinds. Absent: more than the contract can say.
+    /// Sum of all kinds. Absent: more than the contract can express.
     #[must_use]
     pub fn total(&self) -> Option<PicoUsd> {
         let kinds = [self.input, self.output, self.cache_read, self.cache_write_5m, self.cache_write_1h];
@@ -165,7 +165,7 @@ impl Cost {
         i64::try_from(sum.0).ok().map(|_| sum)
     }
 
-    /// Both together. Absent: more than the contract can say.
+    /// Sum of both costs. Absent: more than the contract can express.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Option<Self> {
         let sum = Self {
@@ -179,7 +179,7 @@ impl Cost {
         sum.total().map(|_| sum)
     }
 
-    /// As the contract says it. Absent: more than it can say.
+    /// Converts the cost to the contract's message. Absent: more than the contract can express.
     #[must_use]
     pub fn to_pb(&self) -> Option<pb::Cost> {
         let amount = |PicoUsd(amount)| i64::try_from(amount).ok();
@@ -196,8 +196,8 @@ impl Cost {
     }
 }
 
-/// The amount in dollars, for people to read. Sums are made of the integers.
-#[expect(clippy::cast_precision_loss, reason = "fifteen digits are enough to read")]
+/// The amount in US dollars, for display. Sums use the integers.
+#[expect(clippy::cast_precision_loss, reason = "15 digits are enough for display")]
 fn usd(PicoUsd(amount): PicoUsd) -> f64 {
     amount as f64 / 1e12
 }

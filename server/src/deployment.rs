@@ -1,4 +1,4 @@
-//! Deployments: a model id in a region and a service tier, and what this process has learned of it.
+//! Deployments: a model id in a region and a service tier, and what this process has measured of it.
 //!
 //! A [`Deployment`] is held by the candidates that call it; its [`State`] (circuit breaker, latency estimates, retry budget)
 //! is shared by every snapshot of the configuration that names the same identity ([`registry`]).
@@ -61,16 +61,16 @@ pub struct Deployment {
     state: Arc<State>,
 }
 
-/// What this process has learned of a deployment.
+/// What this process has measured of a deployment.
 #[derive(Debug)]
 struct State {
-    learned: Mutex<Learned>,
+    measurements: Mutex<Measurements>,
     retries: Budget,
     changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
-struct Learned {
+struct Measurements {
     breaker: Breaker,
     slow_after: Option<Duration>,
     /// By [`Method::index`].
@@ -94,61 +94,62 @@ impl Deployment {
     /// # Errors
     /// When the breaker rejects it: until when. Absent: until the configuration changes.
     pub(crate) fn acquire(self: &Arc<Self>, method: Method) -> Result<BreakerPermit, Option<Instant>> {
-        let is_probe = match self.update(|learned| learned.breaker.acquire(Instant::now(), self.force)) {
-            Permit::Allowed => false,
-            Permit::Probe => true,
-            Permit::Rejected(until) => return Err(until),
-        };
+        let is_probe =
+            match self.update(|measurements| measurements.breaker.acquire(Instant::now(), self.force)) {
+                Permit::Allowed => false,
+                Permit::Probe => true,
+                Permit::Rejected(until) => return Err(until),
+            };
         Ok(BreakerPermit { deployment: Arc::clone(self), method, is_probe, is_slow: false })
     }
 
     /// True if an attempt could start now.
     #[must_use]
     pub fn is_available(&self) -> bool {
-        self.learned().breaker.is_available(Instant::now(), self.force)
+        self.measurements().breaker.is_available(Instant::now(), self.force)
     }
 
     /// Remaining cool-down. Absent: none.
     #[must_use]
     pub fn cools_down_for(&self) -> Option<Duration> {
-        self.learned().breaker.cools_down_for(Instant::now(), self.force)
+        self.measurements().breaker.cools_down_for(Instant::now(), self.force)
     }
 
     /// Time until an open breaker lets a probe through. Absent: the breaker is not open by its own state.
     #[must_use]
     pub fn reopens_in(&self) -> Option<Duration> {
-        self.learned().breaker.reopens_in(Instant::now(), self.force)
+        self.measurements().breaker.reopens_in(Instant::now(), self.force)
     }
 
     /// Time within which most answers come. Absent: there was no answer yet.
     pub(crate) fn typical_latency(&self, method: Method) -> Option<Duration> {
-        self.learned().latency[method.index()].typical()
+        self.measurements().latency[method.index()].typical()
     }
 
     /// Time below which no recent answer came. Absent: there was no answer yet.
     pub(crate) fn fastest_latency(&self, method: Method) -> Option<Duration> {
-        self.learned().latency[method.index()].fastest()
+        self.measurements().latency[method.index()].fastest()
     }
 
     /// State of the breaker.
     #[must_use]
     pub fn breaker_state(&self) -> BreakerState {
-        self.learned().breaker.state(self.force)
+        self.measurements().breaker.state(self.force)
     }
 
     /// Everything that `ExplainRoute` shows.
     #[must_use]
     pub fn health(&self) -> pb::CandidateHealth {
         let now = Instant::now();
-        let mut learned = self.learned();
-        let Counts { all, bad, slow } = learned.breaker.counts(now);
+        let mut measurements = self.measurements();
+        let Counts { all, bad, slow } = measurements.breaker.counts(now);
         let pb = |time: Option<Duration>| time.and_then(|time| time.try_into().ok());
         let count = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-        let typical = |method: Method| learned.latency[method.index()].typical();
+        let typical = |method: Method| measurements.latency[method.index()].typical();
         pb::CandidateHealth {
-            breaker: learned.breaker.state(self.force).into(),
-            reopens_in: pb(learned.breaker.reopens_in(now, self.force)),
-            cools_down_for: pb(learned.breaker.cools_down_for(now, self.force)),
+            breaker: measurements.breaker.state(self.force).into(),
+            reopens_in: pb(measurements.breaker.reopens_in(now, self.force)),
+            cools_down_for: pb(measurements.breaker.cools_down_for(now, self.force)),
             attempts: count(all),
             failed: count(bad),
             slow: count(slow),
@@ -171,16 +172,16 @@ impl Deployment {
         self.series
     }
 
-    fn learned(&self) -> MutexGuard<'_, Learned> {
-        self.state.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn measurements(&self) -> MutexGuard<'_, Measurements> {
+        self.state.measurements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update<T>(&self, update: impl FnOnce(&mut Learned) -> T) -> T {
+    fn update<T>(&self, update: impl FnOnce(&mut Measurements) -> T) -> T {
         let (before, updated, after) = {
-            let mut learned = self.learned();
-            let before = learned.breaker.state(self.force);
-            let updated = update(&mut learned);
-            (before, updated, learned.breaker.state(self.force))
+            let mut measurements = self.measurements();
+            let before = measurements.breaker.state(self.force);
+            let updated = update(&mut measurements);
+            (before, updated, measurements.breaker.state(self.force))
         };
         if before != after {
             let (before, after) = (state_name(before), state_name(after));
@@ -203,20 +204,24 @@ pub fn state_name(state: BreakerState) -> &'static str {
 impl State {
     fn new(policies: Policies, changes: watch::Sender<()>) -> Self {
         let Policies { breaker, retry } = policies;
-        let learned = Learned {
+        let measurements = Measurements {
             breaker: Breaker::new(breaker),
             slow_after: breaker.slow_after,
             latency: Default::default(),
         };
-        Self { learned: Mutex::new(learned), retries: Budget::new(retry.budget, retry.refill), changes }
+        Self {
+            measurements: Mutex::new(measurements),
+            retries: Budget::new(retry.budget, retry.refill),
+            changes,
+        }
     }
 
-    /// Applies changed settings and keeps what was learned.
+    /// Applies changed settings and keeps the measurements.
     fn apply(&self, policies: Policies) {
         let Policies { breaker, retry } = policies;
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.breaker.set_policy(breaker);
-        learned.slow_after = breaker.slow_after;
+        let mut measurements = self.measurements.lock().unwrap_or_else(PoisonError::into_inner);
+        measurements.breaker.set_policy(breaker);
+        measurements.slow_after = breaker.slow_after;
         self.retries.resize(retry.budget, retry.refill);
     }
 }
@@ -228,19 +233,19 @@ impl BreakerPermit {
     pub(crate) fn answered(&mut self, took: Duration) {
         let was_probe = std::mem::take(&mut self.is_probe);
         let index = self.method.index();
-        self.is_slow = self.deployment.update(|learned| {
-            learned.latency[index].record(took);
+        self.is_slow = self.deployment.update(|measurements| {
+            measurements.latency[index].record(took);
             if was_probe {
-                learned.breaker.probe_succeeded();
+                measurements.breaker.probe_succeeded();
             }
-            learned.slow_after.is_some_and(|limit| took >= limit)
+            measurements.slow_after.is_some_and(|limit| took >= limit)
         });
     }
 
     /// Records that the answer was complete.
     pub(crate) fn completed(self) {
         let is_slow = self.is_slow;
-        self.deployment.update(|learned| learned.breaker.succeeded(Instant::now(), is_slow));
+        self.deployment.update(|measurements| measurements.breaker.succeeded(Instant::now(), is_slow));
     }
 
     /// Records a failure, as far as it says something about the model's health.
@@ -250,8 +255,8 @@ impl BreakerPermit {
             return;
         }
         let (now, was_probe) = (Instant::now(), std::mem::take(&mut self.is_probe));
-        self.deployment.update(|learned| {
-            let breaker = &mut learned.breaker;
+        self.deployment.update(|measurements| {
+            let breaker = &mut measurements.breaker;
             match effect {
                 HealthEffect::None => {}
                 HealthEffect::Failure if was_probe => breaker.probe_failed(now),
@@ -269,7 +274,8 @@ impl BreakerPermit {
 impl Drop for BreakerPermit {
     fn drop(&mut self) {
         if self.is_probe {
-            self.deployment.update(|learned| learned.breaker.probe_was_inconclusive(Instant::now()));
+            self.deployment
+                .update(|measurements| measurements.breaker.probe_was_inconclusive(Instant::now()));
         }
     }
 }

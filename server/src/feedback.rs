@@ -1,131 +1,122 @@
-//! Feedback: what became of answers, by task, model and variant.
+//! Feedback: judgements of answers, by task, model and variant.
 //!
-//! Each call that a model answered is remembered under its request id, without a word of it: task, model, region, variant,
-//! configuration. Whoever judges the answer later names that id; the judgement is kept beside it, told to whoever listens
-//! ([`JudgementSink`]) and part of [`Quality`] until it is too old.
+//! Each call that a model answered is stored under its request id, without its content: task, model, region, variant and
+//! configuration version. Feedback names that id. The judgement is stored with the answer until both are too old, and is
+//! passed to a [`JudgementSink`].
 //!
-//! One thread owns the store. Calls hand over what is to be remembered through a bounded queue and never wait: with the
-//! queue full, as when a disk stalls, the answer cannot be judged, which is counted and said. Judgements go through the
-//! same queue, so that one which follows its answer at once finds it; they do wait, for their own reply.
+//! One thread owns the store. Calls hand over answers through a bounded buffer and never wait: if it is full, for example
+//! because a disk stalls, the answer cannot be judged later, which is counted and logged. Judgements are processed after
+//! all answers before them, so that feedback that follows an answer at once finds it; they wait for their result.
 mod request;
 mod store;
 mod writer;
 
-pub use store::{AnswerRecord, Quality};
+pub use store::AnswerRecord;
+pub use writer::{OpenError, Writer};
 
 use crate::{config, error::CallError};
 use request::judgement;
 use std::{fmt, sync::Arc, time::SystemTime};
 use switchboard_proto::v1 as pb;
-use writer::{Job, Queue, Refused};
-pub use writer::{OpenError, Writer};
+use writer::{Queue, Refused};
 
-/// What was said of an answer.
+/// A judgement of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
-    /// Who judged: `human`, `model` or `check`.
+    /// Kind of the judge: `human`, `model` or `check`.
     pub judge_kind: String,
-    /// Which one.
+    /// Id of the judge.
     pub judge_id: String,
-    /// What was judged.
+    /// Criterion of the judgement.
     pub criterion: String,
-    /// Whether the thumb was up.
+    /// True for a thumb up, false for a thumb down. Absent: no thumb.
     pub thumb: Option<bool>,
-    /// Points on a scale.
+    /// Score. Absent: none.
     pub score: Option<Score>,
-    /// One of a few words.
+    /// Label out of a small set of words. Absent: none.
     pub label: Option<String>,
-    /// Why, in words.
+    /// Explanation. Absent: none.
     pub comment: Option<String>,
-    /// Whether the work succeeded.
+    /// True if the caller's task succeeded with the answer. Absent: unknown.
     pub task_success: Option<bool>,
 }
 
-/// Points on a scale: finite, and within it.
+/// A score on a scale: finite, from `min` to `max`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// The points.
+    /// The score.
     pub value: f64,
-    /// The worst.
+    /// Worst possible score.
     pub min: f64,
-    /// The best.
+    /// Best possible score.
     pub max: f64,
 }
 
-/// A judgement and the answer that it is of.
+/// A stored judgement with its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// The answer.
     pub answer: AnswerRecord,
-    /// What was said of it.
+    /// The judgement.
     pub judgement: Judgement,
-    /// Whether it takes the place of what the same judge said before.
+    /// True if it replaced an earlier judgement of the same judge and criterion.
     pub replaced: bool,
 }
 
-/// Is told of every judgement, on the call that brings it.
+/// Receives every judgement, in the call that recorded it.
 pub trait JudgementSink: Send + Sync + 'static {
-    /// A judgement has been recorded. Must not block.
+    /// Called after a judgement was stored. Must not block.
     fn judged(&self, judged: &Judged);
 }
 
-/// Writes a log line for each judgement: neither its comment nor who judged, which may be a person's name.
+/// Writes a log line for each judgement, without its comment and without the judge's id, which may be a person's name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogJudgements;
 
-/// What is remembered and what was said of it. Clones share it.
+/// Answers and their judgements. Clones share the store.
 #[derive(Clone)]
 pub struct Feedback {
     queue: Queue,
-    listener: Arc<dyn JudgementSink>,
+    sink: Arc<dyn JudgementSink>,
 }
 
 // === impl Feedback ===
 
 impl Feedback {
-    /// Opens the store, and begins to write. The writer ends when it is told to, or when all clones are gone.
+    /// Opens the store and starts the writer, which ends with [`Writer::finish`] or when all clones are dropped.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is not ours.
+    /// If the file cannot be opened, or is not a feedback store of this version or an earlier one.
     pub fn open(
         config: &config::Feedback,
-        listener: Arc<dyn JudgementSink>,
+        sink: Arc<dyn JudgementSink>,
     ) -> Result<(Self, Writer), OpenError> {
         let (queue, writer) = writer::start(config)?;
-        Ok((Self { queue, listener }, writer))
+        Ok((Self { queue, sink }, writer))
     }
 
-    /// Remembers an answer. Never waits.
+    /// Stores an answer. Never waits.
     pub fn remember(&self, answer: AnswerRecord) {
         self.queue.remember(answer);
     }
 
-    /// How many answers could not be remembered.
+    /// Number of answers that could not be stored.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.queue.lost()
     }
 
-    /// How good answers are, by task, model and variant, as far as anyone has said in the time that is kept.
+    /// Stores a judgement.
     ///
     /// # Errors
-    /// [`CallError::Overloaded`] when the queue is full, [`CallError::Internal`] when the store fails.
-    pub async fn quality(&self) -> Result<Vec<Quality>, CallError> {
-        Ok(self.queue.ask(|reply| Job::Quality { now: SystemTime::now(), reply }).await?)
-    }
-
-    /// Records a judgement.
-    ///
-    /// # Errors
-    /// [`CallError::Invalid`], [`CallError::UnknownRequest`], and those of [`Feedback::quality`].
+    /// [`CallError::Invalid`], [`CallError::UnknownRequest`], [`CallError::Overloaded`] if the queue is full, and
+    /// [`CallError::Internal`] if the store fails.
     pub async fn record(&self, request: pb::RecordFeedbackRequest) -> Result<Judged, CallError> {
         let judgement = judgement(&request)?;
-        let (request_id, now) = (request.request_id, SystemTime::now());
-        let said = judgement.clone();
-        let recorded = self.queue.ask(|reply| Job::Judge { request_id, judgement: said, now, reply });
-        let (answer, replaced) = recorded.await?.ok_or(CallError::UnknownRequest)?;
+        let stored = self.queue.judge(request.request_id, judgement.clone(), SystemTime::now()).await?;
+        let (answer, replaced) = stored.ok_or(CallError::UnknownRequest)?;
         let judged = Judged { answer, judgement, replaced };
-        self.listener.judged(&judged);
+        self.sink.judged(&judged);
         Ok(judged)
     }
 }
@@ -148,12 +139,13 @@ impl From<Refused> for CallError {
 // === impl Judgement ===
 
 impl Judgement {
-    /// The judgement on a scale from 0 to 1; a thumb or a success is 0 or 1. `None`: it has neither.
+    /// The judgement on a scale from 0 to 1, from its score, else its thumb, else its task success. `None`: it has none of
+    /// them.
     #[must_use]
     pub fn normalized_score(&self) -> Option<f64> {
-        let all_or_nothing = |good: bool| if good { 1.0 } else { 0.0 };
+        let zero_or_one = |good: bool| if good { 1.0 } else { 0.0 };
         let score = self.score.as_ref().map(Score::normalized);
-        score.or(self.thumb.map(all_or_nothing)).or(self.task_success.map(all_or_nothing))
+        score.or(self.thumb.map(zero_or_one)).or(self.task_success.map(zero_or_one))
     }
 }
 
@@ -163,7 +155,7 @@ impl Score {
     /// The score on a scale from 0 to 1.
     #[must_use]
     pub fn normalized(&self) -> f64 {
-        // Halved, because the widest scale is wider than the largest f64.
+        // Halved, because max - min of the widest scale is more than the largest f64.
         let (value, min, max) = (self.value / 2.0, self.min / 2.0, self.max / 2.0);
         ((value - min) / (max - min)).clamp(0.0, 1.0)
     }
@@ -198,11 +190,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scale_becomes_the_one_from_zero_to_one() {
+    fn scores_are_normalized_to_zero_to_one() {
         let normalized = |value, min, max| Score { value, min, max }.normalized();
         assert_eq!(normalized(4.0, 1.0, 5.0), 0.75);
         assert_eq!(normalized(-1.0, -1.0, 1.0), 0.0);
         assert_eq!(normalized(10.0, 0.0, 10.0), 1.0);
         assert_eq!(normalized(0.0, f64::MIN, f64::MAX), 0.5);
+        assert_eq!(normalized(f64::MAX, f64::MIN, f64::MAX), 1.0);
+        assert_eq!(normalized(f64::MIN, f64::MIN, f64::MAX), 0.0);
     }
 }

@@ -12,8 +12,8 @@
 //!           ▼
 //!   validate.rs     what no model would accept
 //!           ▼   Call
-//!   attempt.rs      for each candidate   deployment.rs  may it be called? what was learned of it?
-//!           │                            shape.rs       what does this model accept? (catalogue.rs)
+//!   attempt.rs      for each candidate   deployment.rs  may it be called? its breaker, its latency
+//!           │                            shape.rs       what does this model accept? (catalogue/)
 //!           │                            attempt/deadline.rs  how long may it take?
 //!           │                            failure.rs     try the next, or tell the caller?
 //!           ▼   Begun: the first content is there, so nothing below can fall back
@@ -39,13 +39,13 @@
 //!   model  shape  cost  validate  error             requests, prices, checks, statuses
 //!   snapshot  route                                 what one configuration determines
 //!   deployment                                      breaker, latency, budgets, by identity
-//!   catalogue  config  prices                       data about models; settings
-//!   failure  reason  rpc  semconv  units  thread_priority   the vocabulary
+//!   config ─▶ switchboard-catalogue                  settings; data about models, prices and units
+//!   failure  reason  rpc  semconv  thread_priority   the vocabulary
 //! ```
 pub mod attempt;
+pub mod batch_queue;
 pub mod bedrock;
 pub mod bootstrap;
-pub mod catalogue;
 pub mod config;
 pub mod cost;
 pub mod deployment;
@@ -54,7 +54,6 @@ pub mod error;
 pub mod failure;
 pub mod feedback;
 pub mod model;
-pub mod prices;
 pub mod reason;
 pub mod record;
 mod relay;
@@ -68,7 +67,8 @@ pub mod snapshot;
 mod summary;
 pub mod telemetry;
 pub mod thread_priority;
-pub mod units;
 mod validate;
+
+pub use switchboard_catalogue::{self as catalogue, units};
 
 pub use server::{Drained, Parts, serve};

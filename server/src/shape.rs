@@ -1,11 +1,12 @@
-//! Shaping: a request as one certain model accepts it.
+//! Shaping: adapts a request to the model of an attempt.
 //!
-//! A fallback is only worth having if the second model accepts what was meant for the first. So every attempt shapes the
-//! request anew, from what the catalogue knows of its model: [`shape`] asks first whether the model can serve it at all, and then
-//! changes what it would refuse. Every change is an [`pb::Adjustment`] in the attempt; what is not listed there
-//! goes out as it came. A model that the catalogue does not know is changed as little as possible.
+//! A fallback is useful only if the second model accepts a request that was written for the first. Every
+//! attempt therefore shapes the caller's request for its model: [`shape`] first checks that the model can
+//! serve the request at all, and then changes what the model would refuse, according to the catalogue. Every
+//! change is an [`pb::Adjustment`] of the attempt; everything else is sent as it was received. For a model
+//! that is not in the catalogue, as little as possible is changed.
 //!
-//! The request is borrowed until something in it has to change: most calls copy nothing.
+//! The request is borrowed until something has to change: most calls copy nothing.
 mod extras;
 mod history;
 mod needs;
@@ -17,28 +18,28 @@ mod tools;
 pub use parameters::Repair;
 
 use crate::{
-    catalogue::{Family, ModelFacts},
+    catalogue::{ModelFacts, ModelFamily},
     route::{Candidate, Task, Unmet},
     rpc::Method,
 };
 use std::borrow::Cow;
 use switchboard_proto::v1::{self as pb, AdjustmentAction as Action};
 
-/// A request for one model.
+/// A request that is adapted to one model.
 #[derive(Clone, Debug)]
 pub struct Shaped<'a> {
     /// The conversation, without its inference configuration.
     pub request: Cow<'a, pb::ConverseRequest>,
     /// The inference configuration.
     pub inference: pb::InferenceConfiguration,
-    /// What was changed.
+    /// The changes.
     pub adjustments: Vec<pb::Adjustment>,
 }
 
 /// The parts of a call that shaping needs.
 #[derive(Clone, Copy, Debug)]
 pub struct ShapeInput<'a> {
-    /// The task that it is served as.
+    /// The task of the call.
     pub task: &'a Task,
     /// The conversation, without its inference configuration.
     pub request: &'a pb::ConverseRequest,
@@ -48,10 +49,10 @@ pub struct ShapeInput<'a> {
     pub method: Method,
 }
 
-/// The request for `candidate`, or what it lacks.
+/// Adapts a request to `candidate`.
 ///
 /// # Errors
-/// When the model cannot serve the request at all; in a task that allows no adjustments also when it would need any.
+/// If the model cannot serve the request at all, or if the task allows no adjustments and one is necessary.
 pub fn shape<'a>(input: ShapeInput<'a>, candidate: &Candidate) -> Result<Shaped<'a>, Unmet> {
     let facts = &*candidate.facts;
     needs::check(input, facts)?;
@@ -67,9 +68,9 @@ pub fn shape<'a>(input: ShapeInput<'a>, candidate: &Candidate) -> Result<Shaped<
     if input.task.may_adjust { Ok(draft.shaped) } else { draft.shaped.unchanged() }
 }
 
-/// The family that a caller has in mind who sends fields which only one family knows.
-fn first_family(task: &Task) -> Family {
-    task.candidates.first().map_or(Family::Unknown, |first| first.facts.family)
+/// Family of the task's first model. Fields that only one family accepts are assumed to be meant for it.
+fn first_family(task: &Task) -> ModelFamily {
+    task.candidates.first().map_or(ModelFamily::Unknown, |first| first.facts.family)
 }
 
 /// A request that is being shaped.
@@ -106,13 +107,16 @@ impl<'a> Shaped<'a> {
         self.adjustments.push(pb::Adjustment { path, action, why, learned: false });
     }
 
-    /// Itself, if nothing was changed but for what every call is given.
+    /// Returns the request if nothing was changed except for additions, which every call gets.
     fn unchanged(self) -> Result<Self, Unmet> {
         match self.adjustments.iter().find(|change| change.action() != Action::Added) {
             None => Ok(self),
             Some(change) => Err(Unmet {
                 field: change.path.clone(),
-                lacks: format!("{}, and the task allows no adjustments", change.why),
+                lacks: format!(
+                    "support for {} as sent ({}), and the task allows no adjustments",
+                    change.path, change.why
+                ),
             }),
         }
     }

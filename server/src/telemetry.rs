@@ -28,8 +28,6 @@ pub mod settings;
 mod spans;
 mod tokens;
 
-pub use crate::semconv as names;
-
 pub(crate) use attempt::{AttemptEnd, AttemptStart};
 pub(crate) use observer::{AttemptObserver, CallObserver};
 

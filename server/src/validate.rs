@@ -1,12 +1,13 @@
-//! Validation: what can be said about a request before a model is asked.
+//! Validation of requests before a model is called.
 //!
-//! Only what no model would accept is refused here, with the field's path; the rest is for the models to judge, which
-//! know more kinds of content every month than this file ever will.
+//! Only requests that no model would accept are refused, with the paths of the fields. Everything else is
+//! left to the models, which accept more kinds of content every month.
 //!
-//! Exact JSON goes into Bedrock's body as it stands, so each such text is checked here to be one value and nothing more:
-//! otherwise a caller could close its braces and write members of the body that are not the caller's to write.
+//! Exact JSON is copied into the body for Bedrock, so each such text is checked to be exactly one value.
+//! Otherwise a caller could close the surrounding braces and write members of the body that callers must not
+//! set.
 //!
-//! Paths are put together only for what is wrong: a long history has a thousand of them.
+//! Paths are formatted only for invalid fields: a long history has a thousand of them.
 use crate::{
     error::{CallError, Violations},
     route::Task,
@@ -20,32 +21,32 @@ use switchboard_proto::v1::{
     tool_use_block::Arguments,
 };
 
-/// Who may speak in a conversation.
+/// Roles of messages.
 const ROLES: [&str; 3] = ["user", "assistant", "system"];
 
-/// Checks a request for a task. A count of tokens needs no messages.
+/// Checks a request for a task. `CountTokens` requires no messages.
 ///
 /// # Errors
-/// [`CallError::Invalid`] with everything that is wrong.
+/// [`CallError::Invalid`] with every invalid field.
 pub(crate) fn check(request: &pb::ConverseRequest, task: &Task, method: Method) -> Result<(), CallError> {
-    let mut wrong = Validator(Violations::default());
+    let mut validator = Validator(Violations::default());
     if request.messages.is_empty() && method != Method::CountTokens && !task.may_bring_messages() {
-        wrong.add("messages", "is empty: send at least one message, of the role \"user\"");
+        validator.add("messages", "is empty: send at least one message, of the role \"user\"");
     }
-    wrong.messages(&request.messages);
-    wrong.system(&request.system);
-    wrong.inference(request.inference_config.as_ref());
-    wrong.tools(request.tool_config.as_ref());
-    wrong.labels(request);
+    validator.messages(&request.messages);
+    validator.system(&request.system);
+    validator.inference(request.inference_config.as_ref());
+    validator.tools(request.tool_config.as_ref());
+    validator.labels(request);
     if let Some(AdditionalRequestFields::AdditionalModelRequestFieldsJson(json)) =
         &request.additional_request_fields
     {
-        wrong.object(format_args!("additional_model_request_fields_json"), json);
+        validator.object(format_args!("additional_model_request_fields_json"), json);
     }
-    wrong.0.into_result()
+    validator.0.into_result()
 }
 
-/// Where a field is, in words that are put together when they are needed.
+/// Path of a field, formatted only if it is needed.
 type Path<'a> = fmt::Arguments<'a>;
 
 /// Collects the violations of a request.
@@ -65,7 +66,7 @@ impl Validator {
             } else if position == 0 && message.role != "user" {
                 self.add(
                     format_args!("{path}.role"),
-                    "is not \"user\": a conversation begins with the user's turn",
+                    "is not \"user\": the first message must have the role \"user\"",
                 );
             }
             if message.content.is_empty() {
@@ -83,7 +84,7 @@ impl Validator {
             Some(Block::ToolUse(tool_use)) => match &tool_use.arguments {
                 None => self.add(
                     format_args!("{path}.tool_use.input"),
-                    "is missing: a tool without arguments takes {}",
+                    "is missing: use {} for a tool without arguments",
                 ),
                 Some(Arguments::InputJson(json)) => {
                     self.json(format_args!("{path}.tool_use.input_json"), json)
@@ -92,7 +93,10 @@ impl Validator {
             },
             Some(Block::ToolResult(tool_result)) => {
                 for (position, part) in tool_result.content.iter().enumerate() {
-                    self.result(format_args!("{path}.tool_result.content[{position}]"), part.block.as_ref());
+                    self.tool_result(
+                        format_args!("{path}.tool_result.content[{position}]"),
+                        part.block.as_ref(),
+                    );
                 }
             }
             Some(Block::UnknownJson(json)) => self.union(format_args!("{path}.unknown_json"), json),
@@ -103,8 +107,8 @@ impl Validator {
             }
             Some(Block::CitationsContent(cited)) => {
                 for (position, citation) in cited.citations.iter().enumerate() {
-                    let place = citation.location.as_ref().and_then(|location| location.location.as_ref());
-                    if let Some(citation_location::Location::UnknownJson(json)) = place {
+                    let location = citation.location.as_ref().and_then(|location| location.location.as_ref());
+                    if let Some(citation_location::Location::UnknownJson(json)) = location {
                         let path = format_args!("{path}.citations_content.citations[{position}]");
                         self.union(format_args!("{path}.location.unknown_json"), json);
                     }
@@ -114,7 +118,7 @@ impl Validator {
         }
     }
 
-    fn result(&mut self, path: Path<'_>, part: Option<&result::Block>) {
+    fn tool_result(&mut self, path: Path<'_>, part: Option<&result::Block>) {
         match part {
             None => self.add(path, "has no content: set exactly one of json, text, image and so on"),
             Some(result::Block::JsonText(json)) => self.json(format_args!("{path}.json_text"), json),
@@ -137,30 +141,30 @@ impl Validator {
     fn inference(&mut self, inference: Option<&pb::InferenceConfiguration>) {
         let Some(inference) = inference else { return };
         if let Some(tokens) = inference.max_tokens.filter(|tokens| *tokens < 1) {
-            let problem = format!("is {tokens}: use 1 or more, or leave it out for the task's default");
+            let problem = format!("is {tokens}: use 1 or more, or omit it for the task's default");
             self.add("inference_config.max_tokens", problem);
         }
-        for (name, share) in [("temperature", inference.temperature), ("top_p", inference.top_p)] {
-            // Written so that NaN, which compares with nothing, is refused too.
-            if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+        for (name, value) in [("temperature", inference.temperature), ("top_p", inference.top_p)] {
+            // The condition is negated so that NaN is refused too.
+            if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
                 self.add(
                     format_args!("inference_config.{name}"),
-                    format!("is {share}: use a number from 0 to 1"),
+                    format!("is {value}: use a number from 0 to 1"),
                 );
             }
         }
         if inference.stop_sequences.len() > 2500 {
-            self.add("inference_config.stop_sequences", "has more than 2500 entries");
+            self.add("inference_config.stop_sequences", "has more than 2500 entries: use fewer");
         }
         if let Some(position) = inference.stop_sequences.iter().position(String::is_empty) {
-            self.add(format_args!("inference_config.stop_sequences[{position}]"), "is empty");
+            self.add(format_args!("inference_config.stop_sequences[{position}]"), "is empty: remove it");
         }
     }
 
     fn tools(&mut self, tools: Option<&pb::ToolConfiguration>) {
         let Some(tools) = tools else { return };
         if tools.tools.is_empty() {
-            self.add("tool_config.tools", "is empty: declare at least one tool, or leave tool_config out");
+            self.add("tool_config.tools", "is empty: declare at least one tool, or omit tool_config");
         }
         for (position, tool) in tools.tools.iter().enumerate() {
             let path = format_args!("tool_config.tools[{position}]");
@@ -174,8 +178,10 @@ impl Validator {
 
     fn tool_spec(&mut self, path: Path<'_>, spec: &pb::ToolSpecification) {
         match spec.input_schema.as_ref().and_then(|schema| schema.schema.as_ref()) {
-            None => self
-                .add(format_args!("{path}.input_schema"), "is missing: {\"type\":\"object\"} takes anything"),
+            None => self.add(
+                format_args!("{path}.input_schema"),
+                "is missing: use {\"type\":\"object\"} to accept any input",
+            ),
             Some(tool_input_schema::Schema::JsonText(json)) => {
                 self.object(format_args!("{path}.input_schema.json_text"), json);
             }
@@ -185,13 +191,13 @@ impl Validator {
 
     fn labels(&mut self, request: &pb::ConverseRequest) {
         if request.request_metadata.len() > 16 {
-            self.add("request_metadata", "has more than 16 entries");
+            self.add("request_metadata", "has more than 16 entries: use fewer");
         }
         for (key, value) in &request.request_metadata {
             if !(1..=256).contains(&key.chars().count()) || value.chars().count() > 256 {
                 self.add(
                     "request_metadata",
-                    "has a key or value of more than 256 characters, or an empty key",
+                    "has an empty key, or a key or value of more than 256 characters: shorten it",
                 );
             }
         }
@@ -199,7 +205,7 @@ impl Validator {
         if paths.len() > 10 || paths.iter().any(|path| !(1..=256).contains(&path.chars().count())) {
             self.add(
                 "additional_model_response_field_paths",
-                "takes at most 10 paths, of 1 to 256 characters",
+                "has more than 10 paths, or a path that is empty or longer than 256 characters",
             );
         }
     }
@@ -217,7 +223,7 @@ impl Validator {
         }
     }
 
-    /// The text takes the place of the whole union, so it must be just that: an object with one member.
+    /// Checks a text that replaces a whole union: it must be an object with exactly one member.
     fn union(&mut self, path: Path<'_>, text: &str) {
         match serde_json::from_str::<serde_json::Map<String, Value>>(text) {
             Ok(members) if members.len() == 1 => {}
@@ -237,7 +243,9 @@ mod tests {
             Snapshot::build(&config, &Catalogue::built_in(), "us-east-1", &Default::default()).routes;
         let task = routes.plan("").expect("is a task").task;
         match check(request, &task, Method::Converse) {
-            Err(CallError::Invalid(wrong)) => wrong.into_iter().map(|it| (it.field, it.problem)).collect(),
+            Err(CallError::Invalid(violations)) => {
+                violations.into_iter().map(|it| (it.field, it.problem)).collect()
+            }
             other => other.map(|()| Vec::new()).expect("is nothing else"),
         }
     }
@@ -251,7 +259,7 @@ mod tests {
         pb::ConverseRequest { messages, ..Default::default() }
     }
 
-    /// Closes the braces that it stands in and writes a member of the body.
+    /// Closes the surrounding braces and writes a member of the body.
     const ESCAPE: &str = r#"{"a":1}}]}],"guardrailConfig":{},"b":[{"c":{"d":1}"#;
 
     fn saying(block: Block) -> pb::ConverseRequest {
@@ -265,13 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_question_is_fine() {
+    fn accepts_a_plain_question() {
         assert_eq!(problems(&asking("hello")), []);
     }
 
     #[test]
-    fn every_wrong_field_is_named() {
-        let unspoken = pb::Message { role: "user".to_owned(), content: Vec::new() };
+    fn errors_name_every_invalid_field() {
+        let empty = pb::Message { role: "user".to_owned(), content: Vec::new() };
         let tool_use = |json: &str| {
             let arguments = Some(Arguments::InputJson(json.to_owned()));
             Some(Block::ToolUse(pb::ToolUseBlock { arguments, ..Default::default() }))
@@ -286,7 +294,7 @@ mod tests {
                 pb::ConverseRequest { messages: vec![message("assistant", None)], ..Default::default() },
                 "messages[0].role",
             ),
-            (pb::ConverseRequest { messages: vec![unspoken], ..Default::default() }, "messages[0].content"),
+            (pb::ConverseRequest { messages: vec![empty], ..Default::default() }, "messages[0].content"),
             (
                 pb::ConverseRequest { messages: vec![message("user", None)], ..Default::default() },
                 "messages[0].content[0]",

@@ -68,8 +68,8 @@ async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
     assert!(output.status.success(), "{words}");
     assert_eq!(
         words,
-        "left out: C (USE1-NovaCanvas-T2I-1024-Standard): it is not charged by the token\n\
-         2 prices of 1 models in us-east-1; 1 rows left out, 0 of other regions\n"
+        "skipped: C (USE1-NovaCanvas-T2I-1024-Standard): it is not charged by the token\n\
+         imported 2 prices of 1 models in us-east-1; skipped 1 rows, and 0 of other regions\n"
     );
     fs::write(folder.path().join("models.toml"), output.stdout).expect("is writable");
     let config = written(&folder, &(VALID.to_owned() + "[catalogue]\nfile = \"models.toml\"\n"));
@@ -78,7 +78,7 @@ async fn imported_prices_are_a_catalogue_file_and_every_other_row_is_named() {
 
     for (arguments, expected) in [
         (["prices", "import", "/nonexistent"], "switchboard: cannot read /nonexistent: No such file"),
-        (["prices", "import", &config.to_string_lossy()], "is no price list of AWS in JSON"),
+        (["prices", "import", &config.to_string_lossy()], "is not an AWS price list in JSON"),
     ] {
         let (content, words) = said(&mut switchboard(&arguments)).await;
         assert!(!content && words.contains(expected), "{words}");
@@ -108,7 +108,7 @@ async fn check_names_the_line_and_the_fix() {
         (VALID.replace("[\"one\"]", "[\"two\"]"), "line 4: [tasks.default] names the model \"two\""),
         (VALID.replace("id =", "di ="), "line 2: unknown field `di`, expected one of `id`"),
         (VALID.replace("= \"us", "= us"), "line 2: "),
-        (VALID.to_owned() + "max_tokens = 0\n", "line 5: 0 is not a number of tokens"),
+        (VALID.to_owned() + "max_tokens = 0\n", "line 5: max_tokens: 0 is not a number of tokens"),
         (VALID.to_owned() + "deadline = { idle = \"soon\" }\n", "line 5: "),
     ] {
         let (valid, words) = checked(&toml).await;

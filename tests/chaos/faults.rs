@@ -1,25 +1,25 @@
-//! The ills: every fault of the simulator, early and late in an answer, each as a model that has it.
+//! The faulty models: one for every fault of the simulator, early and late in an answer.
 //!
-//! A model of its own for each fault tells for certain which fault a call met, and lets all of them rage at the same time.
-//! They are application inference profiles of one base model. One of them has changing weather instead: each of its calls
-//! brings a fault with it, and the ones that nobody used up add up.
+//! With one model per fault, it is certain which fault a call met, and all faults are active at the same
+//! time. The models are application inference profiles of one base model. One of them has a changing fault
+//! instead: each of its calls injects a fault, and faults that were not used add up.
 use bedrock_sim::{Fault, FaultRule};
 use std::time::Duration;
 
-/// The events before a fault: none, `messageStart`, and well into the content.
+/// Number of events before a fault: none, `messageStart`, and some content.
 const EARLY: [u32; 2] = [0, 1];
 const LATE: [u32; 2] = [5, 9];
 
-/// A wait that no clock of the server's allows.
-const FOR_EVER: Duration = Duration::from_secs(600);
+/// A delay beyond every timeout of the server.
+const TOO_LONG: Duration = Duration::from_secs(600);
 
-/// How the ids of the ills begin.
+/// Prefix of the ids of the faulty models.
 pub(crate) const ACCOUNT: &str = "arn:aws:bedrock:us-east-1:123456789012:";
 
-/// The name of the ill whose fault changes.
-const WEATHER: &str = "weather";
+/// Name of the model whose fault changes.
+const DYNAMIC: &str = "changing";
 
-/// Every error that Bedrock's service model names, those of its front door, and one that nobody knows.
+/// Every error of Bedrock's service model, errors of AWS request authentication, and an unknown one.
 const ERRORS: [&str; 16] = [
     "AccessDeniedException",
     "ConflictException",
@@ -39,7 +39,7 @@ const ERRORS: [&str; 16] = [
     "BrandNewException",
 ];
 
-/// Every exception that a stream may end with, and one that nobody knows.
+/// Every exception that may end a stream, and an unknown one.
 const EXCEPTIONS: [&str; 6] = [
     "InternalServerException",
     "ModelStreamErrorException",
@@ -51,54 +51,65 @@ const EXCEPTIONS: [&str; 6] = [
 
 /// A model with a fault.
 #[derive(Clone, Debug)]
-pub(crate) struct Ill {
+pub(crate) struct FaultyModel {
     pub(crate) name: String,
     pub(crate) fault: Option<Fault>,
-    pub(crate) shows: Shows,
+    pub(crate) effect: Effect,
 }
 
-/// How one can see that a call met the fault.
+/// How a call shows that it met the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shows {
+pub(crate) enum Effect {
     /// The attempt failed.
     Failure,
-    /// The answer has something in it that nobody knows.
+    /// The answer contains an unknown event or delta.
     Unknown,
-    /// Not for certain.
+    /// Nothing certain.
     Nothing,
 }
 
-/// All of them, a well one and the weather included.
-pub(crate) fn all() -> Vec<Ill> {
-    let mut ills = vec![Ill::new("well", None, Shows::Nothing), Ill::new(WEATHER, None, Shows::Nothing)];
-    ills.extend(refusals());
-    ills.extend(silences());
+/// All faulty models, a healthy one, and the one with a changing fault.
+pub(crate) fn all() -> Vec<FaultyModel> {
+    let mut faulty_models = vec![
+        FaultyModel::new("healthy", None, Effect::Nothing),
+        FaultyModel::new(DYNAMIC, None, Effect::Nothing),
+    ];
+    faulty_models.extend(refusals());
+    faulty_models.extend(delays());
     for at in EARLY.into_iter().chain(LATE) {
-        ills.extend(breaks(at));
+        faulty_models.extend(stream_faults(at));
     }
-    ills.push(Ill::new("end without messageStop", Some(Fault::EndWithoutMessageStop), Shows::Failure));
-    ills.push(Ill::new("end without metadata", Some(Fault::EndWithoutMetadata), Shows::Failure));
-    ills
+    faulty_models.push(FaultyModel::new(
+        "end without messageStop",
+        Some(Fault::EndWithoutMessageStop),
+        Effect::Failure,
+    ));
+    faulty_models.push(FaultyModel::new(
+        "end without metadata",
+        Some(Fault::EndWithoutMetadata),
+        Effect::Failure,
+    ));
+    faulty_models
 }
 
-fn refusals() -> Vec<Ill> {
+fn refusals() -> Vec<FaultyModel> {
     let throttle = |calls_per_second, probability, daily| {
         let retry_after = Some(Duration::from_secs(1)).filter(|_| daily);
         Some(Fault::Throttle { calls_per_second, probability, daily, retry_after })
     };
-    let mut ills = vec![
-        Ill::new("throttle", throttle(None, None, false), Shows::Failure),
-        Ill::new("throttle for the day", throttle(None, None, true), Shows::Failure),
-        Ill::new("throttle half", throttle(None, Some(0.5), false), Shows::Nothing),
-        Ill::new("throttle above 1/s", throttle(Some(1.0), None, false), Shows::Nothing),
+    let mut faulty_models = vec![
+        FaultyModel::new("throttle", throttle(None, None, false), Effect::Failure),
+        FaultyModel::new("throttle for the day", throttle(None, None, true), Effect::Failure),
+        FaultyModel::new("throttle half", throttle(None, Some(0.5), false), Effect::Nothing),
+        FaultyModel::new("throttle above 1/s", throttle(Some(1.0), None, false), Effect::Nothing),
     ];
-    let error = |name: &&str| Ill::new(name, Some(Fault::error(*name)), Shows::Failure);
-    ills.extend(ERRORS.iter().map(error));
-    ills.extend([400, 429, 500].map(|status| {
+    let error = |name: &&str| FaultyModel::new(name, Some(Fault::error(*name)), Effect::Failure);
+    faulty_models.extend(ERRORS.iter().map(error));
+    faulty_models.extend([400, 429, 500].map(|status| {
         let fault = model_error(status);
-        Ill::new(&format!("ModelErrorException {status}"), Some(fault), Shows::Failure)
+        FaultyModel::new(&format!("ModelErrorException {status}"), Some(fault), Effect::Failure)
     }));
-    ills
+    faulty_models
 }
 
 fn model_error(original_status: u16) -> Fault {
@@ -112,42 +123,48 @@ fn model_error(original_status: u16) -> Fault {
     }
 }
 
-fn silences() -> Vec<Ill> {
+fn delays() -> Vec<FaultyModel> {
     let (short, pause) = (Duration::from_millis(100), Some(Duration::from_millis(100)));
     vec![
-        Ill::new("hang", Some(Fault::Hang), Shows::Failure),
-        Ill::new("first token never", Some(Fault::slow_first_token(FOR_EVER)), Shows::Failure),
-        Ill::new("first token late", Some(Fault::slow_first_token(short)), Shows::Nothing),
-        Ill::new("pause at 5", Some(Fault::Stall { after_events: 5, duration: pause }), Shows::Nothing),
+        FaultyModel::new("hang", Some(Fault::Hang), Effect::Failure),
+        FaultyModel::new("first token never", Some(Fault::slow_first_token(TOO_LONG)), Effect::Failure),
+        FaultyModel::new("first token late", Some(Fault::slow_first_token(short)), Effect::Nothing),
+        FaultyModel::new(
+            "pause at 5",
+            Some(Fault::Stall { after_events: 5, duration: pause }),
+            Effect::Nothing,
+        ),
     ]
 }
 
-/// What breaks a stream, or seems to, at this event.
-fn breaks(at: u32) -> Vec<Ill> {
-    let ill = |name: &str, fault| Ill::new(&format!("{name} at {at}"), Some(fault), Shows::Failure);
-    let unknown = |name: &str, fault| Ill::new(&format!("{name} at {at}"), Some(fault), Shows::Unknown);
+/// Faults of a stream at event `at`.
+fn stream_faults(at: u32) -> Vec<FaultyModel> {
+    let faulty =
+        |name: &str, fault| FaultyModel::new(&format!("{name} at {at}"), Some(fault), Effect::Failure);
+    let unknown =
+        |name: &str, fault| FaultyModel::new(&format!("{name} at {at}"), Some(fault), Effect::Unknown);
     let frame = Fault::ErrorFrame {
         after_events: at,
         code: "InternalFailure".to_owned(),
         message: "injected".to_owned(),
     };
-    let mut ills = vec![
-        ill("stall", Fault::stall(at)),
-        ill("cut", Fault::cut(at)),
-        ill("cut in a frame", Fault::Cut { after_events: at, mid_frame: true }),
-        ill("error frame", frame),
-        ill("bad crc", Fault::BadCrc { at_event: at }),
+    let mut faulty_models = vec![
+        faulty("stall", Fault::stall(at)),
+        faulty("cut", Fault::cut(at)),
+        faulty("cut in a frame", Fault::Cut { after_events: at, mid_frame: true }),
+        faulty("error frame", frame),
+        faulty("bad crc", Fault::BadCrc { at_event: at }),
         unknown("unknown event", Fault::UnknownEvent { after_events: at }),
         unknown("unknown delta", Fault::UnknownDelta { after_events: at }),
     ];
-    ills.extend(EXCEPTIONS.map(|name| ill(&format!("frame {name}"), Fault::exception(at, name))));
-    ills
+    faulty_models.extend(EXCEPTIONS.map(|name| faulty(&format!("frame {name}"), Fault::exception(at, name))));
+    faulty_models
 }
 
-/// One of each way to be ill, and one that is well.
-pub(crate) fn few() -> Vec<Ill> {
+/// One faulty model for each kind of fault, and a healthy one.
+pub(crate) fn few() -> Vec<FaultyModel> {
     const NAMES: [&str; 9] = [
-        "well",
+        "healthy",
         "first token never",
         "throttle",
         "cut at 1",
@@ -157,17 +174,17 @@ pub(crate) fn few() -> Vec<Ill> {
         "frame InternalServerException at 5",
         "ServiceUnavailableException",
     ];
-    all().into_iter().filter(|ill| NAMES.contains(&ill.name.as_str())).collect()
+    all().into_iter().filter(|faulty| NAMES.contains(&faulty.name.as_str())).collect()
 }
 
 // === impl Ill ===
 
-impl Ill {
-    fn new(name: &str, fault: Option<Fault>, shows: Shows) -> Self {
-        Self { name: name.to_owned(), fault, shows }
+impl FaultyModel {
+    fn new(name: &str, fault: Option<Fault>, effect: Effect) -> Self {
+        Self { name: name.to_owned(), fault, effect }
     }
 
-    /// What Bedrock calls the model.
+    /// The model id.
     pub(crate) fn model_id(&self) -> String {
         let name = self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         format!("{ACCOUNT}application-inference-profile/{name}")
@@ -177,12 +194,12 @@ impl Ill {
         self.fault.clone().map(|fault| FaultRule::on(self.model_id(), fault))
     }
 
-    pub(crate) fn is_weather(&self) -> bool {
-        self.name == WEATHER
+    pub(crate) fn is_dynamic(&self) -> bool {
+        self.name == DYNAMIC
     }
 
-    /// Whether whole answers meet the fault too.
-    pub(crate) fn concerns_whole_answers(&self) -> bool {
+    /// True if unary calls meet the fault too.
+    pub(crate) fn affects_unary(&self) -> bool {
         use Fault as F;
         let of_both = |fault: &Fault| {
             matches!(

@@ -1,9 +1,9 @@
-//! What callers do: whom they ask, what, and whether they have the patience to hear the end. All of it from the seed.
-use crate::faults::Ill;
+//! Plans of the callers: task, question, and when they cancel. Everything is derived from the seed.
+use crate::faults::FaultyModel;
 use fastrand::Rng;
 use std::{fmt, time::Duration};
 
-/// What callers ask. The kinds of answer differ, and so do their lengths.
+/// The questions. Their answers differ in kind and length.
 pub(crate) const QUESTIONS: [&str; 12] = [
     "What is a monad?",
     "Hello, how was the harbour this morning?",
@@ -19,17 +19,17 @@ pub(crate) const QUESTIONS: [&str; 12] = [
     "Give me ideas for a quiet birthday in winter 🎂.",
 ];
 
-/// The name of the second model of the first phase.
-pub(crate) const WELL_MODEL: &str = "second";
+/// Name of the second model of the first phase.
+pub(crate) const HEALTHY_MODEL: &str = "second";
 
-/// The seconds of the ills, as steps from the first, where both models are ill.
+/// Distances from the first faulty model to the second, if both models are faulty.
 const STEPS: [usize; 3] = [1, 7, 30];
 
-/// Whether the second model is well.
+/// Health of the second model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    SecondIsWell,
-    BothAreIll,
+    SecondIsHealthy,
+    BothAreFaulty,
 }
 
 /// One call.
@@ -38,127 +38,131 @@ pub(crate) struct Plan {
     pub(crate) number: u32,
     pub(crate) task: String,
     /// The fault of the first model.
-    pub(crate) ill: Ill,
-    /// The fault that this call brings with it, if its model is the weather.
-    pub(crate) weather: Option<Ill>,
+    pub(crate) faulty: FaultyModel,
+    /// The fault that this call injects. Absent: the fault of its model does not change.
+    pub(crate) dynamic: Option<FaultyModel>,
     pub(crate) question: &'static str,
     pub(crate) streamed: bool,
-    pub(crate) patience: Patience,
-    /// The caller has a connection of its own, and closes it.
-    pub(crate) alone: bool,
+    pub(crate) stay: Stay,
+    /// True if the caller uses its own connection and closes it.
+    pub(crate) own_connection: bool,
 }
 
-/// How long a caller stays.
+/// When a caller cancels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub(crate) enum Stay {
     ToTheEnd,
-    /// Then it is gone.
-    Leaves(Duration),
-    /// Then it is gone.
-    LeavesAfterEvents(u32),
-    /// It says at once how much time it gives.
+    /// Cancels after this time.
+    CancelsAfter(Duration),
+    /// Cancels after this number of events.
+    CancelsAfterEvents(u32),
+    /// Sets this deadline.
     Deadline(Duration),
 }
 
 // === impl Plan ===
 
 impl Plan {
-    /// The calls take turns with the ills; all else is left to chance.
-    pub(crate) fn new(seed: u64, number: u32, phase: Phase, ills: &[Ill]) -> Self {
+    /// The calls go through the faulty models in turn; everything else is random.
+    pub(crate) fn new(seed: u64, number: u32, phase: Phase, faulty_models: &[FaultyModel]) -> Self {
         let mut random = random(seed, number);
-        let position = number as usize % ills.len();
-        let ill = ills[position].clone();
+        let position = number as usize % faulty_models.len();
+        let faulty = faulty_models[position].clone();
         let task = match phase {
-            Phase::SecondIsWell => one_ill(&ill),
-            Phase::BothAreIll => two_ills(&ill, second(position, random.choice(STEPS).unwrap_or(1), ills)),
+            Phase::SecondIsHealthy => one_faulty(&faulty),
+            Phase::BothAreFaulty => {
+                two_faulty(&faulty, second(position, random.choice(STEPS).unwrap_or(1), faulty_models))
+            }
         };
         Self {
             number,
             task,
-            weather: random.choice(ills).filter(|_| ill.is_weather()).cloned(),
-            ill,
+            dynamic: random.choice(faulty_models).filter(|_| faulty.is_dynamic()).cloned(),
+            faulty,
             question: random.choice(QUESTIONS).unwrap_or_default(),
             streamed: random.u32(..100) < 65,
-            patience: Patience::chosen(&mut random),
-            alone: random.u32(..100) < 4,
+            stay: Stay::chosen(&mut random),
+            own_connection: random.u32(..100) < 4,
         }
     }
 
-    /// A call that takes no time: most are well, some need the second model, break off, or are left.
-    pub(crate) fn quick(seed: u64, number: u32, ills: &[Ill]) -> Self {
+    /// A call without delays: most complete, some need the second model, break, or are cancelled.
+    pub(crate) fn quick(seed: u64, number: u32, faulty_models: &[FaultyModel]) -> Self {
         let mut random = random(seed, number);
         let name = match random.u32(..100) {
             0..4 => "throttle",
             4..6 => "cut at 1",
             6..8 => "cut at 5",
             8..10 => "frame InternalServerException at 5",
-            _ => "well",
+            _ => "healthy",
         };
-        let ill = ills.iter().find(|ill| ill.name == name).expect("is an ill").clone();
-        let leaves = random.u32(..100) < 4;
+        let faulty =
+            faulty_models.iter().find(|faulty| faulty.name == name).expect("is a faulty model").clone();
+        let cancels = random.u32(..100) < 4;
         Self {
             number,
-            task: one_ill(&ill),
-            weather: None,
-            ill,
+            task: one_faulty(&faulty),
+            dynamic: None,
+            faulty,
             question: random.choice(QUESTIONS).unwrap_or_default(),
             streamed: random.bool(),
-            patience: if leaves { Patience::LeavesAfterEvents(2) } else { Patience::ToTheEnd },
-            alone: false,
+            stay: if cancels { Stay::CancelsAfterEvents(2) } else { Stay::ToTheEnd },
+            own_connection: false,
         }
     }
 }
 
-/// Numbers in sequence make poor seeds, so they are spread first.
+/// Consecutive numbers are poor seeds, so they are hashed first.
 fn random(seed: u64, number: u32) -> Rng {
     let spread = (u64::from(number) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     Rng::with_seed(Rng::with_seed(seed ^ spread).u64(..))
 }
 
-/// Tasks and their models: each ill before the well one, and pairs of ills.
-pub(crate) fn tasks(ills: &[Ill]) -> Vec<(String, [String; 2])> {
+/// Tasks and their models: each faulty model before the healthy one, and pairs of faulty models.
+pub(crate) fn tasks(faulty_models: &[FaultyModel]) -> Vec<(String, [String; 2])> {
     let mut tasks = Vec::new();
-    for (position, ill) in ills.iter().enumerate() {
-        tasks.push((one_ill(ill), [ill.name.clone(), WELL_MODEL.to_owned()]));
+    for (position, faulty) in faulty_models.iter().enumerate() {
+        tasks.push((one_faulty(faulty), [faulty.name.clone(), HEALTHY_MODEL.to_owned()]));
         for step in STEPS {
-            let second = second(position, step, ills);
-            tasks.push((two_ills(ill, second), [ill.name.clone(), second.name.clone()]));
+            let second = second(position, step, faulty_models);
+            tasks.push((two_faulty(faulty, second), [faulty.name.clone(), second.name.clone()]));
         }
     }
     tasks
 }
 
-fn one_ill(ill: &Ill) -> String {
-    ill.name.clone()
+fn one_faulty(faulty: &FaultyModel) -> String {
+    faulty.name.clone()
 }
 
-fn two_ills(first: &Ill, second: &Ill) -> String {
+fn two_faulty(first: &FaultyModel, second: &FaultyModel) -> String {
     format!("{}, then {}", first.name, second.name)
 }
 
-fn second(first: usize, step: usize, ills: &[Ill]) -> &Ill {
-    &ills[(first + step) % ills.len()]
+fn second(first: usize, step: usize, faulty_models: &[FaultyModel]) -> &FaultyModel {
+    &faulty_models[(first + step) % faulty_models.len()]
 }
 
 // === impl Patience ===
 
-impl Patience {
-    /// Most stay. The times are such that an answer of some hundred milliseconds is left, or runs out, at any point.
+impl Stay {
+    /// Most callers stay. The times are such that an answer of about 100 ms is cancelled, or times out, at
+    /// any point.
     fn chosen(random: &mut Rng) -> Self {
         match random.u32(..100) {
             0..76 => Self::ToTheEnd,
-            76..84 => Self::Leaves(Duration::from_micros(random.u64(..150_000))),
-            84..92 => Self::LeavesAfterEvents(random.u32(1..25)),
+            76..84 => Self::CancelsAfter(Duration::from_micros(random.u64(..150_000))),
+            84..92 => Self::CancelsAfterEvents(random.u32(1..25)),
             _ => Self::Deadline(Duration::from_millis(random.u64(1..400))),
         }
     }
 
-    /// When a caller is gone whatever it has heard. Nobody can count the events of a whole answer: there a millisecond
-    /// stands for each.
-    pub(crate) fn leaves_after(self, streamed: bool) -> Option<Duration> {
+    /// Time after which a caller cancels, whatever it has received. A unary answer has no events: there each
+    /// of them stands for a millisecond.
+    pub(crate) fn cancels_after(self, streamed: bool) -> Option<Duration> {
         match self {
-            Self::Leaves(time) => Some(time),
-            Self::LeavesAfterEvents(events) if !streamed => Some(Duration::from_millis(events.into())),
+            Self::CancelsAfter(time) => Some(time),
+            Self::CancelsAfterEvents(events) if !streamed => Some(Duration::from_millis(events.into())),
             _ => None,
         }
     }
@@ -169,8 +173,8 @@ impl Patience {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SecondIsWell => "The second model is well",
-            Self::BothAreIll => "Both models are ill",
+            Self::SecondIsHealthy => "The second model is healthy",
+            Self::BothAreFaulty => "Both models are faulty",
         })
     }
 }

@@ -1,28 +1,29 @@
-//! The tally: what became of the calls, by the ill of their first model.
+//! The tally: results of the calls, by the fault of their first model.
 use crate::{
-    caller::{Called, End},
-    faults::{Ill, Shows},
-    plan::{Patience, Phase},
+    caller::{CallResult, End},
+    faults::{Effect, FaultyModel},
+    plan::{Phase, Stay},
 };
 use std::{collections::BTreeMap, fmt};
 
-/// Of a thousand calls whose first model fails before content while the second is well, so many must be answered.
-const RESCUED_OF_1000: u64 = 999;
+/// Minimum number of answered calls, out of 1,000 whose first model fails before content and whose second is
+/// healthy.
+const ANSWERED_OF_1000: u64 = 999;
 
-/// More complaints than this say nothing new.
-const MAX_COMPLAINTS: usize = 40;
+/// Most errors that are reported one by one.
+const MAX_ERRORS: usize = 40;
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     rows: BTreeMap<String, Row>,
     total: Row,
-    /// Calls that one model could not answer but another could, and those of them that were answered.
-    could_be_rescued: u64,
-    rescued: u64,
-    passed_over: u64,
+    /// Calls that one model failed and another could answer, and those of them that were answered.
+    could_fall_back: u64,
+    answered: u64,
+    skipped: u64,
     hedged: u64,
     restarted: u64,
-    complaints: Vec<String>,
+    errors: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -30,75 +31,80 @@ struct Row {
     calls: u64,
     by_first: u64,
     by_second: u64,
-    left: u64,
+    cancelled: u64,
     failed: BTreeMap<String, u64>,
-    /// Calls that must have met the fault, and those in which it showed.
-    must_show: u64,
-    shown: u64,
+    /// Calls that must have met the fault, and those that show its effect.
+    expected_effects: u64,
+    seen_effects: u64,
 }
 
 // === impl Tally ===
 
 impl Tally {
-    pub(crate) fn add(&mut self, called: Called) {
-        self.rows.entry(called.plan.ill.name.clone()).or_default().add(&called);
-        self.total.add(&called);
-        if called.could_be_rescued {
-            self.could_be_rescued += 1;
-            self.rescued += u64::from(matches!(called.end, End::ByFirst | End::BySecond));
+    pub(crate) fn add(&mut self, result: CallResult) {
+        self.rows.entry(result.plan.faulty.name.clone()).or_default().add(&result);
+        self.total.add(&result);
+        if result.could_fall_back {
+            self.could_fall_back += 1;
+            self.answered += u64::from(matches!(result.end, End::ByFirst | End::BySecond));
         }
-        self.passed_over += u64::from(called.rescue.passed_over);
-        self.hedged += u64::from(called.rescue.hedged);
-        self.restarted += u64::from(called.rescue.restarted);
-        self.complaints.extend(called.complaints);
+        self.skipped += u64::from(result.measures.skipped);
+        self.hedged += u64::from(result.measures.hedged);
+        self.restarted += u64::from(result.measures.restarted);
+        self.errors.extend(result.errors);
     }
 
-    /// The same where everything is on that a task can have: then all of it must have been of use.
-    pub(crate) fn complaints_of_guarded(mut self) -> Vec<String> {
-        let Self { passed_over, hedged, restarted, .. } = self;
-        for (what, times) in [("passed over", passed_over), ("hedged", hedged), ("restarted", restarted)] {
+    /// The errors of a run with all guards on. Each guard must have been used.
+    pub(crate) fn errors_with_guards(mut self) -> Vec<String> {
+        let Self { skipped, hedged, restarted, .. } = self;
+        for (guard, times) in [("skipped", skipped), ("hedged", hedged), ("restarted", restarted)] {
             if times == 0 {
-                self.complaints.push(format!("no call was {what}, so nothing was tested"));
+                self.errors.push(format!("no call was {guard}, so nothing was tested"));
             }
         }
-        self.check_rescues();
-        self.into_complaints()
+        self.check_fallbacks();
+        self.into_errors()
     }
 
-    /// What of this must not be.
-    pub(crate) fn complaints(mut self, phase: Phase, ills: &[Ill]) -> Vec<String> {
-        if phase == Phase::SecondIsWell {
-            self.check_rescues();
+    /// The errors of a run without guards.
+    pub(crate) fn errors(mut self, phase: Phase, faulty_models: &[FaultyModel]) -> Vec<String> {
+        if phase == Phase::SecondIsHealthy {
+            self.check_fallbacks();
         }
-        for ill in ills.iter().filter(|ill| ill.shows != Shows::Nothing) {
-            if self.rows.get(&ill.name).is_some_and(|row| row.must_show > 0 && row.shown == 0) {
-                self.complaints.push(format!("{}: never showed, so nothing was tested", ill.name));
+        for faulty in faulty_models.iter().filter(|faulty| faulty.effect != Effect::Nothing) {
+            if self
+                .rows
+                .get(&faulty.name)
+                .is_some_and(|row| row.expected_effects > 0 && row.seen_effects == 0)
+            {
+                self.errors.push(format!("{}: never had an effect, so nothing was tested", faulty.name));
             }
         }
-        self.into_complaints()
+        self.into_errors()
     }
 
-    fn check_rescues(&mut self) {
-        let Self { rescued, could_be_rescued, .. } = self;
-        if *rescued * 1000 < *could_be_rescued * RESCUED_OF_1000 {
-            self.complaints.push(format!("only {rescued} of {could_be_rescued} calls were rescued"));
+    fn check_fallbacks(&mut self) {
+        let Self { answered, could_fall_back, .. } = self;
+        if *answered * 1000 < *could_fall_back * ANSWERED_OF_1000 {
+            self.errors
+                .push(format!("only {answered} of {could_fall_back} calls were answered by another model"));
         }
     }
 
-    /// What the calls themselves complained of.
-    pub(crate) fn into_complaints(mut self) -> Vec<String> {
-        let more = self.complaints.len().saturating_sub(MAX_COMPLAINTS);
-        self.complaints.truncate(MAX_COMPLAINTS);
+    /// The errors of the calls, shortened.
+    pub(crate) fn into_errors(mut self) -> Vec<String> {
+        let more = self.errors.len().saturating_sub(MAX_ERRORS);
+        self.errors.truncate(MAX_ERRORS);
         if more > 0 {
-            self.complaints.push(format!("… and {more} more"));
+            self.errors.push(format!("… and {more} more"));
         }
-        self.complaints
+        self.errors
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:40} calls  first second   left  failed", "first model's ill")?;
+        writeln!(f, "{:40} calls  first second cancel  failed", "fault of the first model")?;
         for (name, row) in &self.rows {
             writeln!(f, "{name:40} {row}")?;
         }
@@ -106,8 +112,8 @@ impl fmt::Display for Tally {
         write!(
             f,
             "first model failed before content, and another could answer: {} calls, of which {} were answered\n\
-             {} calls passed a model over, {} were hedged, {} restarted",
-            self.could_be_rescued, self.rescued, self.passed_over, self.hedged, self.restarted
+             {} calls skipped a model, {} were hedged, {} restarted",
+            self.could_fall_back, self.answered, self.skipped, self.hedged, self.restarted
         )
     }
 }
@@ -115,22 +121,22 @@ impl fmt::Display for Tally {
 // === impl Row ===
 
 impl Row {
-    fn add(&mut self, called: &Called) {
-        let Called { plan, end, attempt_failed, has_unknown, .. } = called;
+    fn add(&mut self, result: &CallResult) {
+        let CallResult { plan, end, attempt_failed, has_unknown, .. } = result;
         self.calls += 1;
         match end {
             End::ByFirst => self.by_first += 1,
             End::BySecond => self.by_second += 1,
-            End::Left => self.left += 1,
+            End::Cancelled => self.cancelled += 1,
             End::Failed(reason) => *self.failed.entry(reason.clone()).or_default() += 1,
             End::Hung => *self.failed.entry("HUNG".to_owned()).or_default() += 1,
         }
-        if plan.patience == Patience::ToTheEnd && (plan.streamed || plan.ill.concerns_whole_answers()) {
-            self.must_show += 1;
-            self.shown += u64::from(match plan.ill.shows {
-                Shows::Failure => *attempt_failed,
-                Shows::Unknown => *has_unknown,
-                Shows::Nothing => true,
+        if plan.stay == Stay::ToTheEnd && (plan.streamed || plan.faulty.affects_unary()) {
+            self.expected_effects += 1;
+            self.seen_effects += u64::from(match plan.faulty.effect {
+                Effect::Failure => *attempt_failed,
+                Effect::Unknown => *has_unknown,
+                Effect::Nothing => true,
             });
         }
     }
@@ -138,8 +144,8 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, by_first, by_second, left, failed, .. } = self;
-        write!(f, "{calls:5} {by_first:6} {by_second:6} {left:6}  ")?;
+        let Self { calls, by_first, by_second, cancelled, failed, .. } = self;
+        write!(f, "{calls:5} {by_first:6} {by_second:6} {cancelled:6}  ")?;
         let failed: Vec<_> = failed.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         f.write_str(&failed.join(", "))
     }

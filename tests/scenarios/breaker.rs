@@ -1,20 +1,21 @@
-//! A model that fails most of its calls is left alone for a while, and one that is throttled comes last.
+//! Circuit breakers and cool-downs: a model that fails often is not called for a while, a throttled one is
+//! called last.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, BreakerState};
 use switchboard_server::{
     config::{Breaker, Deadline, Force},
-    failure::{FailureKind, HealthEffect},
+    failure::FailureKind,
 };
 use tokio::time::advance;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 
-/// So many calls are needed to judge a model.
-const ENOUGH: u32 = 10;
+/// Attempts before a breaker may open.
+const MIN_ATTEMPTS: u32 = 10;
 
 fn two_models(first: Behaviour, second: Behaviour) -> Scenario {
-    let breaker = Breaker { min_attempts: ENOUGH, ..Breaker::default() };
+    let breaker = Breaker { min_attempts: MIN_ATTEMPTS, ..Breaker::default() };
     Scenario::new()
         .route("coding", ["one", "two"])
         .model("one", first)
@@ -22,38 +23,40 @@ fn two_models(first: Behaviour, second: Behaviour) -> Scenario {
         .configure(|config| config.breaker = breaker)
 }
 
-/// What became of one more call: its attempts.
-async fn call(switchboard: &Running) -> Vec<String> {
+/// Makes a call and returns its attempts.
+async fn call(switchboard: &ScenarioServer) -> Vec<String> {
     match switchboard.converse("coding", "Write a program.").await {
         Ok(reply) => attempts(&reply.route.expect("has a route")),
         Err(status) => attempts(&route_of(&status).expect("has a route")),
     }
 }
 
-async fn calls(switchboard: &Running, many: u32) {
+async fn calls(switchboard: &ScenarioServer, many: u32) {
     for _ in 0..many {
         call(switchboard).await;
     }
 }
 
-async fn health(switchboard: &Running) -> Vec<pb::CandidateHealth> {
-    let asked = pb::ExplainRouteRequest { task_type: "coding".to_owned(), request: None };
-    let explained = switchboard.routing().explain_route(asked).await.expect("explains").into_inner();
-    explained.candidates.into_iter().map(|candidate| candidate.health.expect("has health")).collect()
+/// The health of a candidate, by its name: the order of the explained candidates depends on it.
+async fn health(switchboard: &ScenarioServer, name: &str) -> pb::CandidateHealth {
+    let request = pb::ExplainRouteRequest { task_type: "coding".to_owned(), request: None };
+    let explained = switchboard.routing().explain_route(request).await.expect("explains").into_inner();
+    let candidate = explained.candidates.into_iter().find(|candidate| candidate.name == name);
+    candidate.expect("is a candidate").health.expect("has health")
 }
 
-async fn of_task(switchboard: &Running) -> ServingStatus {
+async fn task_health(switchboard: &ScenarioServer) -> ServingStatus {
     tokio::task::yield_now().await;
-    advance(Duration::from_millis(1)).await; // the state is told by a task of its own
+    advance(Duration::from_millis(1)).await; // another task updates the health
     let request = HealthCheckRequest { service: "task/coding".to_owned() };
-    switchboard.health().check(request).await.expect("knows it").into_inner().status()
+    switchboard.health().check(request).await.expect("knows the service").into_inner().status()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_keeps_failing_is_passed_over_and_its_callers_do_not_wait_for_it() {
-    let short = |clocks: &mut Deadline| clocks.attempt = Duration::from_secs(2);
+async fn a_model_that_keeps_failing_is_skipped_without_delay() {
+    let short = |timeouts: &mut Deadline| timeouts.attempt = Duration::from_secs(2);
     let switchboard = two_models(hangs(), says("Done.")).deadline(short).start();
-    for _ in 0..ENOUGH {
+    for _ in 0..MIN_ATTEMPTS {
         assert_eq!(call(&switchboard).await, ["one TIMEOUT", "two OK"]);
     }
     let began = tokio::time::Instant::now();
@@ -67,96 +70,133 @@ async fn a_model_that_keeps_failing_is_passed_over_and_its_callers_do_not_wait_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failure_counts_that_is_the_models_own_and_no_other() {
+async fn only_failures_of_the_model_affect_its_health() {
+    use FailureKind as K;
+    let (mut open, mut cooling, mut unaffected) = (Vec::new(), Vec::new(), Vec::new());
     for kind in FailureKind::ALL {
         let switchboard = two_models(fails(kind), says("Done.")).start();
-        calls(&switchboard, 2 * ENOUGH).await;
-        let health = &health(&switchboard).await[0];
-        let is_open = health.breaker() == BreakerState::Open;
-        assert_eq!(is_open, kind.row().health == HealthEffect::Failure, "{kind:?}: {health:?}");
-        let cools_down = health.cools_down_for.is_some();
-        assert_eq!(
-            cools_down,
-            matches!(kind.row().health, HealthEffect::Throttled | HealthEffect::QuotaExhausted),
-            "{kind:?}: {health:?}"
-        );
+        calls(&switchboard, 2 * MIN_ATTEMPTS).await;
+        let health = health(&switchboard, "one").await;
+        match (health.breaker(), health.cools_down_for) {
+            (BreakerState::Open, None) => open.push(kind),
+            (BreakerState::Closed, Some(_)) => cooling.push(kind),
+            (BreakerState::Closed, None) => unaffected.push(kind),
+            _ => panic!("{kind:?}: {health:?}"),
+        }
     }
+    assert_eq!(
+        open,
+        [
+            K::ModelNotReady,
+            K::Unavailable,
+            K::Internal,
+            K::ModelTimeout,
+            K::ModelError,
+            K::AccessDenied,
+            K::ExpiredCredentials,
+            K::NotFound,
+            K::NeedsProfile,
+            K::Unreachable,
+            K::Misconfigured,
+            K::Protocol,
+            K::EndedEarly,
+            K::UnknownException,
+            K::HeadersTimeout,
+            K::FirstContentTimeout,
+            K::TooSlow,
+            K::IdleTimeout,
+            K::AttemptTimeout,
+        ]
+    );
+    assert_eq!(cooling, [K::Throttled, K::DailyQuota, K::ServiceQuota]);
+    assert_eq!(unaffected, [K::ModelRefused, K::ContextTooLong, K::Invalid, K::Conflict, K::ShareUsedUp]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_that_break_after_content_count_too() {
+async fn a_stream_that_breaks_after_content_counts_as_a_failure() {
     let switchboard = two_models(says_and_fails("Half an ", FailureKind::Internal), says("Done.")).start();
-    for _ in 0..ENOUGH {
+    for _ in 0..MIN_ATTEMPTS {
         assert_eq!(
             reason(switchboard.converse_stream("coding", "Write.").await.status()),
             "STREAM_INTERRUPTED"
         );
     }
-    let heard = switchboard.converse_stream("coding", "Write.").await;
-    assert_eq!(attempts(heard.route()), ["one SKIPPED", "two OK"]);
+    let received = switchboard.converse_stream("coding", "Write.").await;
+    assert_eq!(attempts(received.route()), ["one SKIPPED", "two OK"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_leave_or_give_too_little_time_say_nothing_of_the_model() {
+async fn a_callers_short_deadline_does_not_count_against_the_model() {
     let switchboard = two_models(hangs(), hangs()).start();
-    for _ in 0..3 * ENOUGH {
-        let mut request = tonic::Request::new(asking("coding", "Write a program."));
+    for _ in 0..3 * MIN_ATTEMPTS {
+        let mut request = tonic::Request::new(chat_request("coding", "Write a program."));
         request.metadata_mut().insert("grpc-timeout", "100m".parse().expect("is a header"));
         switchboard.caller().converse(request).await.expect_err("has no time");
     }
-    assert!(health(&switchboard).await.iter().all(|health| health.breaker() == BreakerState::Closed));
+    for name in ["one", "two"] {
+        assert_eq!(health(&switchboard, name).await.breaker(), BreakerState::Closed, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_may_be_the_requests_own_fault_does_not_count() {
+async fn a_refusal_that_the_request_may_have_caused_does_not_count() {
     let switchboard = two_models(fails(FailureKind::AccessDenied), says("Done.")).start();
     let guardrail = pb::GuardrailConfiguration {
         guardrail_identifier: Some("someone-elses".to_owned()),
         guardrail_version: Some("1".to_owned()),
         ..Default::default()
     };
-    for _ in 0..3 * ENOUGH {
-        let request = asking("coding", "Write a program.");
+    for _ in 0..3 * MIN_ATTEMPTS {
+        let request = chat_request("coding", "Write a program.");
         let request = pb::ConverseRequest { guardrail_config: Some(guardrail.clone()), ..request };
-        switchboard.caller().converse(request).await.expect("is answered by the other");
+        switchboard.caller().converse(request).await.expect("is answered by the second model");
     }
-    assert_eq!(health(&switchboard).await[0].breaker(), BreakerState::Closed);
+    assert_eq!(health(&switchboard, "one").await.breaker(), BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_call_looks_whether_it_is_well_again() {
-    let many = usize::try_from(ENOUGH).expect("fits");
-    let switchboard = two_models(recovers(many, FailureKind::Internal, "Well again."), says("Done.")).start();
-    calls(&switchboard, ENOUGH).await;
+async fn a_successful_probe_closes_the_breaker() {
+    let many = usize::try_from(MIN_ATTEMPTS).expect("fits");
+    let switchboard =
+        two_models(recovers_after(many, FailureKind::Internal, "Healthy again."), says("Done.")).start();
+    calls(&switchboard, MIN_ATTEMPTS).await;
     assert_eq!(call(&switchboard).await, ["one SKIPPED", "two OK"]);
-    assert_eq!(health(&switchboard).await[0].breaker(), BreakerState::Open);
-    assert!(health(&switchboard).await[0].reopens_in.is_some());
+    assert_eq!(health(&switchboard, "one").await.breaker(), BreakerState::Open);
+    assert!(health(&switchboard, "one").await.reopens_in.is_some());
 
     advance(Duration::from_secs(5)).await;
     assert_eq!(call(&switchboard).await, ["one OK"]);
-    assert_eq!(health(&switchboard).await[0].breaker(), BreakerState::Closed);
+    assert_eq!(health(&switchboard, "one").await.breaker(), BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_looks_lets_the_others_in_with_its_first_content() {
-    let many = usize::try_from(ENOUGH).expect("fits");
-    let failure = recovers(many, FailureKind::Internal, "");
-    let slowly = says_slowly(&["Well ", "again."], Duration::from_secs(10)).with_first_of(failure);
+async fn the_first_content_of_a_probe_stream_closes_the_breaker() {
+    let many = usize::try_from(MIN_ATTEMPTS).expect("fits");
+    let failure = recovers_after(many, FailureKind::Internal, "");
+    let slowly = says_slowly(&["Healthy ", "again."], Duration::from_secs(10)).with_first_calls_of(failure);
     let switchboard = two_models(slowly, says("Done.")).start();
-    calls(&switchboard, ENOUGH).await;
+    calls(&switchboard, MIN_ATTEMPTS).await;
     advance(Duration::from_secs(5)).await;
 
-    let mut looking =
-        switchboard.caller().converse_stream(asking("coding", "Write.")).await.expect("begins").into_inner();
-    looking.message().await.expect("has a route");
-    assert_eq!(health(&switchboard).await[0].breaker(), BreakerState::Closed, "while it still speaks");
+    let mut probe = switchboard
+        .caller()
+        .converse_stream(chat_request("coding", "Write."))
+        .await
+        .expect("begins")
+        .into_inner();
+    probe.message().await.expect("has a route");
+    assert_eq!(
+        health(&switchboard, "one").await.breaker(),
+        BreakerState::Closed,
+        "while the stream still runs"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_none_is_well_the_caller_learns_when_the_next_will_be_asked() {
+async fn with_all_breakers_open_the_status_says_when_the_next_probe_is_due() {
     let switchboard = two_models(fails(FailureKind::Internal), fails(FailureKind::Unreachable)).start();
-    assert_eq!(of_task(&switchboard).await, ServingStatus::Serving);
-    calls(&switchboard, ENOUGH).await;
+    assert_eq!(task_health(&switchboard).await, ServingStatus::Serving);
+    calls(&switchboard, MIN_ATTEMPTS).await;
 
     let status = switchboard.converse("coding", "Write a program.").await.expect_err("is refused");
 
@@ -166,18 +206,18 @@ async fn when_none_is_well_the_caller_learns_when_the_next_will_be_asked() {
     assert!((Duration::from_secs(3)..=Duration::from_secs(5)).contains(&delay), "{delay:?}");
     assert_eq!(attempts(&route_of(&status).expect("has a route")), ["one SKIPPED", "two SKIPPED"]);
     assert_eq!(status.metadata().get("grpc-retry-pushback-ms").map(|it| it.as_bytes()), Some(&b"-1"[..]));
-    assert_eq!(of_task(&switchboard).await, ServingStatus::NotServing);
+    assert_eq!(task_health(&switchboard).await, ServingStatus::NotServing);
 
     advance(delay).await;
-    assert_eq!(of_task(&switchboard).await, ServingStatus::Serving);
+    assert_eq!(task_health(&switchboard).await, ServingStatus::Serving);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_throttled_model_comes_after_the_others_for_as_long_as_bedrock_asks() {
-    let switchboard = two_models(asks_to_wait(Duration::from_secs(40)), says("Done.")).start();
+async fn a_throttled_model_is_called_last_for_the_time_of_retry_after() {
+    let switchboard = two_models(throttled_for(Duration::from_secs(40)), says("Done.")).start();
     assert_eq!(call(&switchboard).await, ["one THROTTLED", "two OK"]);
     for _ in 0..3 {
-        assert_eq!(call(&switchboard).await, ["two OK"]);
+        assert_eq!(call(&switchboard).await, ["one SKIPPED", "two OK"]);
         advance(Duration::from_secs(13)).await;
     }
     advance(Duration::from_secs(1)).await;
@@ -185,15 +225,15 @@ async fn a_throttled_model_comes_after_the_others_for_as_long_as_bedrock_asks() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_every_model_is_throttled_they_are_asked_all_the_same() {
+async fn throttled_models_are_still_called_when_all_are_throttled() {
     let switchboard = two_models(throttled(), throttled()).start();
-    for _ in 0..3 * ENOUGH {
+    for _ in 0..3 * MIN_ATTEMPTS {
         assert_eq!(call(&switchboard).await, ["one THROTTLED", "two THROTTLED"]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_may_know_better() {
+async fn an_operator_can_force_a_breaker_open_or_closed() {
     for (force, first, state) in [
         (Force::Open, "one SKIPPED", BreakerState::ForcedOpen),
         (Force::Closed, "one UNAVAILABLE", BreakerState::ForcedClosed),
@@ -203,18 +243,18 @@ async fn an_operator_may_know_better() {
             config.models.get_mut("one").expect("is a model").breaker = force;
         };
         let switchboard = scenario.configure(force).start();
-        for _ in 0..3 * ENOUGH {
+        for _ in 0..3 * MIN_ATTEMPTS {
             assert_eq!(call(&switchboard).await, [first, "two OK"]);
         }
-        assert_eq!(health(&switchboard).await[0].breaker(), state);
+        assert_eq!(health(&switchboard, "one").await.breaker(), state);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn tasks_share_what_is_learned_of_a_model() {
+async fn tasks_share_the_breaker_of_a_model() {
     let switchboard =
         two_models(fails(FailureKind::Internal), says("Done.")).route("analysis", ["one", "two"]).start();
-    calls(&switchboard, ENOUGH).await;
+    calls(&switchboard, MIN_ATTEMPTS).await;
     let reply = switchboard.converse("analysis", "Judge this.").await.expect("answers");
     assert_eq!(attempts(&reply.route.expect("has a route")), ["one SKIPPED", "two OK"]);
 }

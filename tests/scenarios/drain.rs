@@ -1,4 +1,4 @@
-//! Draining: health says so, and what runs may finish.
+//! Draining: health reports NOT_SERVING, and running calls may finish.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_server::Drained;
@@ -8,12 +8,12 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus}
 const SERVICES: [&str; 4] =
     ["", "switchboard.v1.ConverseService", "switchboard.v1.FeedbackService", "switchboard.v1.RoutingService"];
 
-fn talking_for(seconds: u64) -> Running {
-    let words: Vec<&'static str> =
+fn streaming_for(seconds: u64) -> ScenarioServer {
+    let text: Vec<&'static str> =
         std::iter::repeat_n("more ", usize::try_from(seconds).expect("fits")).collect();
     Scenario::new()
         .route("coding", ["one"])
-        .model("one", says_slowly(&words, Duration::from_secs(1)))
+        .model("one", says_slowly(&text, Duration::from_secs(1)))
         .configure(|config| {
             config.server.drain_delay = Duration::from_secs(2);
             config.server.drain_timeout = Duration::from_secs(20);
@@ -22,8 +22,8 @@ fn talking_for(seconds: u64) -> Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_service_is_serving_until_the_drain_begins() {
-    let mut switchboard = talking_for(1);
+async fn every_service_is_serving_until_the_drain_starts() {
+    let mut switchboard = streaming_for(1);
     let mut health = switchboard.health();
     let check = |service: &str| HealthCheckRequest { service: service.to_owned() };
     for service in SERVICES {
@@ -34,7 +34,7 @@ async fn every_service_is_serving_until_the_drain_begins() {
     for service in SERVICES {
         let mut watch = health.watch(check(service)).await.expect("answers").into_inner();
         assert_eq!(
-            watch.message().await.expect("goes on").expect("a status").status(),
+            watch.message().await.expect("continues").expect("a status").status(),
             ServingStatus::Serving
         );
         watches.push(watch);
@@ -42,33 +42,36 @@ async fn every_service_is_serving_until_the_drain_begins() {
 
     let drained = timeout(Duration::from_secs(1), switchboard.drain()).await;
 
-    assert!(drained.is_err(), "load balancers are given time to notice");
+    assert!(drained.is_err(), "load balancers have time to notice");
     for watch in &mut watches {
         assert_eq!(
-            watch.message().await.expect("goes on").expect("a status").status(),
+            watch.message().await.expect("continues").expect("a status").status(),
             ServingStatus::NotServing
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_runs_is_finished() {
-    let mut switchboard = talking_for(15);
+async fn a_running_stream_may_finish() {
+    let mut switchboard = streaming_for(15);
     let began = Instant::now();
-    let stream = switchboard.caller().converse_stream(asking("coding", "Go on.")).await.expect("begins");
+    let stream =
+        switchboard.caller().converse_stream(chat_request("coding", "Go on.")).await.expect("begins");
 
-    let (drained, heard) = tokio::join!(switchboard.drain(), Heard::all_of(stream.into_inner()));
+    let (drained, received) =
+        tokio::join!(switchboard.drain(), ReceivedStream::read_all(stream.into_inner()));
 
-    assert_eq!((drained, heard.status.is_none()), (Drained::Clean, true));
-    assert_eq!(heard.text(), "more ".repeat(15));
+    assert_eq!((drained, received.status.is_none()), (Drained::Clean, true));
+    assert_eq!(received.text(), "more ".repeat(15));
     assert_eq!(began.elapsed().as_secs(), 15);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_does_not_end_in_time_is_cut() {
-    let mut switchboard = talking_for(1000);
+async fn a_stream_that_outlasts_the_drain_timeout_is_cut_off() {
+    let mut switchboard = streaming_for(1000);
     let began = Instant::now();
-    let stream = switchboard.caller().converse_stream(asking("coding", "Go on.")).await.expect("begins");
+    let stream =
+        switchboard.caller().converse_stream(chat_request("coding", "Go on.")).await.expect("begins");
 
     assert_eq!(switchboard.drain().await, Drained::Cut);
 

@@ -1,4 +1,5 @@
-//! Before the first content everything falls back that another model may do better, and nothing else does.
+//! Fallback: before the first content, every failure that another model may not share falls back, and no
+//! other does.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, converse_stream_response::Event};
@@ -6,7 +7,12 @@ use switchboard_server::failure::FailureKind;
 use tokio::time::Instant;
 use tonic::Code;
 
-fn two_models(first: Behaviour, second: Behaviour) -> Running {
+/// The failures that the next model would share, so that none falls back. (`ContextTooLong` does if a model
+/// is known to have a larger context.)
+const CAUSED_BY_THE_REQUEST: [FailureKind; 4] =
+    [FailureKind::ModelRefused, FailureKind::ContextTooLong, FailureKind::Invalid, FailureKind::Conflict];
+
+fn two_models(first: Behaviour, second: Behaviour) -> ScenarioServer {
     Scenario::new()
         .route("summarization", ["sonnet", "haiku"])
         .model("sonnet", first)
@@ -18,100 +24,100 @@ fn two_models(first: Behaviour, second: Behaviour) -> Running {
 async fn a_throttled_model_is_replaced_before_the_first_token() {
     let switchboard = two_models(throttled(), says("Done."));
 
-    let heard = switchboard.converse_stream("summarization", "Shorten this.").await;
+    let received = switchboard.converse_stream("summarization", "Shorten this.").await;
 
-    assert_eq!(heard.text(), "Done.");
-    assert_eq!(attempts(heard.route()), ["sonnet THROTTLED", "haiku OK"]);
-    assert!(heard.route().fallback_used);
-    assert_eq!(reason_name(heard.route().attempts[0].reason()), "BEDROCK_THROTTLED");
-    assert!(heard.metadata().is_some() && heard.status.is_none());
+    assert_eq!(received.text(), "Done.");
+    assert_eq!(attempts(received.route()), ["sonnet THROTTLED", "haiku OK"]);
+    assert!(received.route().fallback_used);
+    assert_eq!(reason_name(received.route().attempts[0].reason()), "BEDROCK_THROTTLED");
+    assert!(received.metadata().is_some() && received.status.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failure_that_another_model_may_not_share_falls_back_in_both_rpcs() {
-    for kind in FailureKind::ALL.into_iter().filter(|kind| kind.row().try_next) {
+async fn failures_that_another_model_may_not_share_fall_back_in_both_rpcs() {
+    for kind in FailureKind::ALL.into_iter().filter(|kind| !CAUSED_BY_THE_REQUEST.contains(kind)) {
         let switchboard = two_models(fails(kind), says("Done."));
 
-        let whole = switchboard.converse("summarization", "Shorten this.").await.expect("answers");
+        let unary = switchboard.converse("summarization", "Shorten this.").await.expect("answers");
         let streamed = switchboard.converse_stream("summarization", "Shorten this.").await;
 
-        let route = whole.route.expect("has a route");
+        let route = unary.route.expect("has a route");
         assert_eq!((route.model_id.as_str(), route.fallback_used), ("test.haiku", true), "{kind:?}");
-        let with_new_credentials = usize::from(kind == FailureKind::ExpiredCredentials);
-        let attempts = streamed.route().attempts.len() - with_new_credentials;
+        let renewals = usize::from(kind == FailureKind::ExpiredCredentials);
+        let attempts = streamed.route().attempts.len() - renewals;
         assert_eq!((streamed.text().as_str(), attempts), ("Done.", 2), "{kind:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_own_mistakes_never_fall_back() {
-    for kind in FailureKind::ALL.into_iter().filter(|kind| !kind.row().try_next) {
-        let switchboard = two_models(fails_saying(kind, "ValidationException: no"), says("Done."));
+async fn failures_that_the_request_caused_do_not_fall_back() {
+    for kind in CAUSED_BY_THE_REQUEST {
+        let switchboard = two_models(fails_with_message(kind, "ValidationException: no"), says("Done."));
 
-        let whole = switchboard.converse("summarization", "Shorten this.").await.expect_err("is refused");
+        let unary = switchboard.converse("summarization", "Shorten this.").await.expect_err("is refused");
         let streamed = switchboard.converse_stream("summarization", "Shorten this.").await;
 
-        for status in [&whole, streamed.status()] {
+        for status in [&unary, streamed.status()] {
             assert_eq!(status.code(), Code::InvalidArgument, "{kind:?}");
             assert!(status.message().contains("no"), "{kind:?}: {}", status.message());
             let mut expected = vec!["sonnet REJECTED"];
             if kind == FailureKind::ContextTooLong {
-                expected.push("haiku SKIPPED"); // nobody knows that its context is larger
+                expected.push("haiku SKIPPED"); // its context is not known to be larger
             }
             assert_eq!(attempts(&route_of(status).expect("has a route")), expected, "{kind:?}");
         }
-        assert_eq!(switchboard.models_asked(), ["sonnet", "sonnet"]);
+        assert_eq!(switchboard.called_models(), ["sonnet", "sonnet"]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_opens_and_then_fails_falls_back_unseen() {
+async fn a_stream_that_fails_before_content_falls_back_invisibly() {
     for first in [
-        begins_and_fails(FailureKind::Internal),
-        begins_and_fails(FailureKind::UnknownException),
-        begins_and_fails(FailureKind::Protocol),
-        says_nothing_and_fails(FailureKind::ModelError),
+        starts_and_fails(FailureKind::Internal),
+        starts_and_fails(FailureKind::UnknownException),
+        starts_and_fails(FailureKind::Protocol),
+        sends_empty_content_and_fails(FailureKind::ModelError),
     ] {
         let switchboard = two_models(first, says("Done."));
-        let heard = switchboard.converse_stream("summarization", "Shorten this.").await;
-        assert_eq!((heard.text().as_str(), heard.status.is_none()), ("Done.", true));
-        assert_eq!(heard.route().model_id, "test.haiku");
-        assert_eq!(heard.events.iter().filter(|event| matches!(event, Event::MessageStart(_))).count(), 1);
+        let received = switchboard.converse_stream("summarization", "Shorten this.").await;
+        assert_eq!((received.text().as_str(), received.status.is_none()), ("Done.", true));
+        assert_eq!(received.route().model_id, "test.haiku");
+        assert_eq!(received.events.iter().filter(|event| matches!(event, Event::MessageStart(_))).count(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_ends_before_any_content_falls_back() {
-    let switchboard = two_models(begins_and_hangs().without_its_last_step(), says("Done."));
-    let heard = switchboard.converse_stream("summarization", "Shorten this.").await;
-    assert_eq!(attempts(heard.route()), ["sonnet MODEL_ERROR", "haiku OK"]);
+    let switchboard = two_models(starts_and_hangs().without_last_step(), says("Done."));
+    let received = switchboard.converse_stream("summarization", "Shorten this.").await;
+    assert_eq!(attempts(received.route()), ["sonnet MODEL_ERROR", "haiku OK"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_hangs_is_given_up_after_its_clock_and_not_before() {
-    for first in [hangs(), begins_and_hangs()] {
+async fn a_model_that_hangs_times_out_exactly_after_first_content() {
+    for first in [hangs(), starts_and_hangs()] {
         let switchboard = Scenario::new()
             .route("summarization", ["sonnet", "haiku"])
-            .deadline(|clocks| clocks.first_content = Duration::from_secs(4))
+            .deadline(|timeouts| timeouts.first_content = Duration::from_secs(4))
             .model("sonnet", first)
             .model("haiku", says("Done."))
             .start();
         let began = Instant::now();
 
-        let heard = switchboard.converse_stream("summarization", "Shorten this.").await;
+        let received = switchboard.converse_stream("summarization", "Shorten this.").await;
 
-        assert_eq!(attempts(heard.route()), ["sonnet TIMEOUT", "haiku OK"]);
-        assert_eq!(heard.text(), "Done.");
+        assert_eq!(attempts(received.route()), ["sonnet TIMEOUT", "haiku OK"]);
+        assert_eq!(received.text(), "Done.");
         assert_eq!(began.elapsed().as_secs(), 4);
         assert_eq!(switchboard.open_streams(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_asked_for_whole_has_a_clock_of_its_own() {
+async fn a_unary_attempt_times_out_after_the_attempt_timeout() {
     let switchboard = Scenario::new()
         .route("summarization", ["sonnet", "haiku"])
-        .deadline(|clocks| clocks.attempt = Duration::from_secs(9))
+        .deadline(|timeouts| timeouts.attempt = Duration::from_secs(9))
         .model("sonnet", hangs())
         .model("haiku", says("Done."))
         .start();
@@ -124,7 +130,7 @@ async fn an_answer_asked_for_whole_has_a_clock_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_number_of_candidates_is_tried_in_order() {
+async fn all_candidates_are_tried_in_order() {
     let switchboard = Scenario::new()
         .route("reasoning", ["one", "two", "three", "four"])
         .model("one", throttled())
@@ -141,7 +147,7 @@ async fn any_number_of_candidates_is_tried_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_every_model_fails_the_caller_learns_what_waiting_can_cure() {
+async fn when_every_model_fails_the_status_prefers_a_failure_that_may_pass() {
     for (first, second, code, expected, retry) in [
         (
             FailureKind::Throttled,
@@ -175,32 +181,34 @@ async fn when_every_model_fails_the_caller_learns_what_waiting_can_cure() {
         assert_eq!(route_of(&status).expect("has a route").attempts.len(), 2);
         assert!(
             !status.message().contains("injected"),
-            "Bedrock's words are not for callers: {}",
+            "Bedrock's message is not passed on: {}",
             status.message()
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn max_tokens_is_always_sent_and_never_above_the_models_limit() {
+async fn max_tokens_is_always_sent_and_at_most_the_models_limit() {
     let switchboard = Scenario::new().route("reasoning", ["one"]).model("one", says("Yes.")).start();
     let with = |max_tokens: Option<i32>| {
         let inference = max_tokens
             .map(|tokens| pb::InferenceConfiguration { max_tokens: Some(tokens), ..Default::default() });
-        pb::ConverseRequest { inference_config: inference, ..asking("reasoning", "Why?") }
+        pb::ConverseRequest { inference_config: inference, ..chat_request("reasoning", "Why?") }
     };
-    for asked in [None, Some(5), Some(2_000_000)] {
-        switchboard.caller().converse(with(asked)).await.expect("answers");
+    for max_tokens in [None, Some(5), Some(2_000_000)] {
+        switchboard.caller().converse(with(max_tokens)).await.expect("answers");
     }
-    let sent: Vec<_> = switchboard.asked().iter().map(|asked| asked.inference.max_tokens).collect();
+    let sent: Vec<_> = switchboard.model_calls().iter().map(|call| call.inference.max_tokens).collect();
     assert_eq!(sent, [Some(1000), Some(5), Some(1000)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_count_falls_back_unless_it_is_in_the_form_of_one_model() {
+async fn counting_falls_back_unless_the_input_is_for_one_model() {
     use pb::count_tokens_input::Input;
-    let conversation =
-        pb::ConverseTokensRequest { messages: vec![turn("user", "Shorten this.")], ..Default::default() };
+    let conversation = pb::ConverseTokensRequest {
+        messages: vec![text_message("user", "Shorten this.")],
+        ..Default::default()
+    };
     let body = pb::InvokeModelTokensRequest { body: "{}".into() };
     for (input, expected) in
         [(Input::Converse(conversation), &["sonnet", "haiku"][..]), (Input::InvokeModel(body), &["sonnet"])]
@@ -210,7 +218,7 @@ async fn a_count_falls_back_unless_it_is_in_the_form_of_one_model() {
         let request = pb::CountTokensRequest { task_type: "summarization".to_owned(), input };
         let counted = switchboard.caller().count_tokens(request).await;
         assert_eq!(
-            (counted.is_ok(), switchboard.models_asked()),
+            (counted.is_ok(), switchboard.called_models()),
             (expected.len() == 2, expected.iter().map(ToString::to_string).collect())
         );
     }

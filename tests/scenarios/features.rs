@@ -1,4 +1,5 @@
-//! All that a model can say can be tried without AWS: the simulator says it, through the server, to a caller.
+//! Features of Converse against the simulator, unary and streamed: tools, JSON schemas, reasoning, citations,
+//! caching.
 use crate::{harness::*, simulated::Simulated};
 use switchboard_proto::v1::{
     self as pb, content_block::Block, converse_request::AdditionalRequestFields, tool_input_schema,
@@ -11,20 +12,20 @@ async fn switchboard() -> Simulated {
     Simulated::serving(Config::for_two_models(SONNET, SONNET)).await
 }
 
-/// The same request whole and streamed; the streamed one collected by the client.
+/// Sends a request unary and streamed; the client library collects the stream.
 async fn both(request: pb::ConverseRequest) -> [Vec<Block>; 2] {
     let switchboard = switchboard().await;
-    let whole = switchboard.caller().converse(request.clone()).await.expect("answers").into_inner();
-    let Some(pb::converse_output::Output::Message(message)) = whole.output.and_then(|output| output.output)
+    let unary = switchboard.caller().converse(request.clone()).await.expect("answers").into_inner();
+    let Some(pb::converse_output::Output::Message(message)) = unary.output.and_then(|output| output.output)
     else {
         panic!("has no message")
     };
     let stream = switchboard.caller().converse_stream(request).await.expect("begins").into_inner();
-    let heard = Heard::all_of(stream).await;
-    assert!(heard.status.is_none(), "{heard:?}");
+    let received = ReceivedStream::read_all(stream).await;
+    assert!(received.status.is_none(), "{received:?}");
     let mut collector = switchboard_client::Collector::default();
-    heard.events.into_iter().for_each(|event| collector.push(event));
-    let collected = collector.finish().expect("is whole");
+    received.events.into_iter().for_each(|event| collector.push(event));
+    let collected = collector.finish().expect("is complete");
     [message, collected.message]
         .map(|message| message.content.into_iter().filter_map(|entry| entry.block).collect())
 }
@@ -34,7 +35,7 @@ fn extras(json: &str) -> Option<AdditionalRequestFields> {
 }
 
 #[tokio::test]
-async fn a_tool_is_asked_for_with_arguments_that_match_its_schema() {
+async fn a_tool_use_has_arguments_that_match_the_schema() {
     let schema = r#"{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city","days"]}"#;
     let spec = pb::ToolSpecification {
         name: "weather".to_owned(),
@@ -46,7 +47,7 @@ async fn a_tool_is_asked_for_with_arguments_that_match_its_schema() {
     let tools = vec![pb::Tool { tool: Some(pb::tool::Tool::ToolSpec(spec)) }];
     let any = pb::ToolChoice { choice: Some(pb::tool_choice::Choice::Any(pb::AnyToolChoice {})) };
     let tool_config = Some(pb::ToolConfiguration { tools, tool_choice: Some(any) });
-    let request = pb::ConverseRequest { tool_config, ..asking("coding", "How warm is Rome?") };
+    let request = pb::ConverseRequest { tool_config, ..chat_request("coding", "How warm is Rome?") };
     for blocks in Box::pin(both(request)).await {
         let used = blocks.iter().find_map(|block| match block {
             Block::ToolUse(pb::ToolUseBlock {
@@ -64,7 +65,7 @@ async fn a_tool_is_asked_for_with_arguments_that_match_its_schema() {
 }
 
 #[tokio::test]
-async fn an_answer_matches_the_schema_that_it_is_asked_for_in() {
+async fn an_answer_matches_the_requested_json_schema() {
     let schema = r#"{"type":"object","properties":{"mood":{"enum":["good","bad"]}},"required":["mood"],"additionalProperties":false}"#;
     let definition = pb::JsonSchemaDefinition { schema: schema.to_owned(), ..Default::default() };
     let structure = pb::output_format_structure::Structure::JsonSchema(definition);
@@ -73,7 +74,7 @@ async fn an_answer_matches_the_schema_that_it_is_asked_for_in() {
         structure: Some(pb::OutputFormatStructure { structure: Some(structure) }),
     };
     let output_config = Some(pb::OutputConfig { text_format: Some(text_format), effort: None });
-    let request = pb::ConverseRequest { output_config, ..asking("coding", "It just works.") };
+    let request = pb::ConverseRequest { output_config, ..chat_request("coding", "It just works.") };
     for blocks in Box::pin(both(request)).await {
         let [Block::Text(text)] = blocks.as_slice() else { panic!("is not one text: {blocks:?}") };
         let answer: serde_json::Value = serde_json::from_str(text).expect("is JSON");
@@ -82,9 +83,9 @@ async fn an_answer_matches_the_schema_that_it_is_asked_for_in() {
 }
 
 #[tokio::test]
-async fn reasoning_comes_signed() {
+async fn reasoning_has_a_signature() {
     let additional_request_fields = extras(r#"{"thinking":{"type":"enabled","budget_tokens":1024}}"#);
-    let request = pb::ConverseRequest { additional_request_fields, ..asking("reasoning", "Why?") };
+    let request = pb::ConverseRequest { additional_request_fields, ..chat_request("reasoning", "Why?") };
     for blocks in Box::pin(both(request)).await {
         let signed = blocks.iter().any(|block| match block {
             Block::ReasoningContent(pb::ReasoningContentBlock {
@@ -97,7 +98,7 @@ async fn reasoning_comes_signed() {
 }
 
 #[tokio::test]
-async fn sources_are_cited() {
+async fn an_answer_cites_its_sources() {
     let source =
         pb::document_source::Source::Text("Switchboard was built in Rust. It speaks gRPC.".to_owned());
     let document = pb::DocumentBlock {
@@ -107,7 +108,7 @@ async fn sources_are_cited() {
         citations: Some(pb::CitationsConfig { enabled: true }),
         ..Default::default()
     };
-    let mut request = asking("analysis", "What was Switchboard built in?");
+    let mut request = chat_request("analysis", "What was Switchboard built in?");
     request.messages[0].content.push(pb::ContentBlock { block: Some(Block::Document(document)) });
     for blocks in Box::pin(both(request)).await {
         let cites =
@@ -117,9 +118,9 @@ async fn sources_are_cited() {
 }
 
 #[tokio::test]
-async fn what_the_prompt_cache_kept_is_counted_apart() {
+async fn cached_tokens_are_counted_separately() {
     let switchboard = switchboard().await;
-    let mut request = asking("analysis", "What does it say?");
+    let mut request = chat_request("analysis", "What does it say?");
     let long = pb::system_content_block::Block::Text("Switchboard names tasks, not models. ".repeat(400));
     let point = pb::system_content_block::Block::CachePoint(pb::CachePointBlock {
         r#type: "default".to_owned(),

@@ -1,7 +1,9 @@
-//! Every answer can be judged by the request id of its route, once for each judge, and nothing else can.
+//! Feedback: accepted for every answer by the request id of its route, once per judge, and for nothing else.
 //!
-//! The clock runs here: the store is a thread of its own, for which a paused clock would not wait.
-use crate::harness::{Running, Scenario, asking, attempts, fails, reason, says, throttled, wrong_fields};
+//! The clock is not paused: the store has its own thread, for which a paused clock would not wait.
+use crate::harness::{
+    Scenario, ScenarioServer, attempts, chat_request, fails, invalid_fields, reason, says, throttled,
+};
 use std::path::Path;
 use switchboard_proto::v1 as pb;
 use switchboard_server::failure::FailureKind;
@@ -20,25 +22,25 @@ fn thumb(request_id: &str, judge_id: &str, thumb: pb::Thumb) -> pb::RecordFeedba
     }
 }
 
-async fn judged(
-    switchboard: &Running,
+async fn record(
+    switchboard: &ScenarioServer,
     request: pb::RecordFeedbackRequest,
 ) -> Result<pb::RecordFeedbackResponse, Status> {
     switchboard.feedback().record_feedback(request).await.map(tonic::Response::into_inner)
 }
 
-async fn answered(switchboard: &Running) -> String {
+async fn answered_request(switchboard: &ScenarioServer) -> String {
     let reply = switchboard.converse("work", "Hello.").await.expect("answers");
     reply.route.expect("has a route").request_id
 }
 
 #[tokio::test]
-async fn an_answer_is_judged_under_the_model_that_gave_it() {
+async fn feedback_names_the_model_that_answered() {
     let switchboard = two_models().model("first", throttled()).start();
 
-    let heard = switchboard.converse_stream("work", "Hello.").await;
-    assert_eq!(attempts(heard.route()), ["first THROTTLED", "second OK"]);
-    let recorded = judged(&switchboard, thumb(&heard.route().request_id, "alice", pb::Thumb::Up)).await;
+    let received = switchboard.converse_stream("work", "Hello.").await;
+    assert_eq!(attempts(received.route()), ["first THROTTLED", "second OK"]);
+    let recorded = record(&switchboard, thumb(&received.route().request_id, "alice", pb::Thumb::Up)).await;
 
     let expected = pb::RecordFeedbackResponse {
         replaced: false,
@@ -50,11 +52,11 @@ async fn an_answer_is_judged_under_the_model_that_gave_it() {
 }
 
 #[tokio::test]
-async fn a_judge_who_speaks_again_is_heard_once() {
+async fn a_second_judgement_of_a_judge_replaces_the_first() {
     let switchboard = two_models().model("first", says("Hello.")).start();
-    let request_id = answered(&switchboard).await;
+    let request_id = answered_request(&switchboard).await;
     let replaced = async |judge, up| {
-        judged(&switchboard, thumb(&request_id, judge, up)).await.expect("is recorded").replaced
+        record(&switchboard, thumb(&request_id, judge, up)).await.expect("is recorded").replaced
     };
     assert!(!replaced("alice", pb::Thumb::Up).await);
     assert!(!replaced("bob", pb::Thumb::Up).await);
@@ -62,7 +64,7 @@ async fn a_judge_who_speaks_again_is_heard_once() {
 }
 
 #[tokio::test]
-async fn what_no_model_answered_cannot_be_judged() {
+async fn refuses_feedback_on_an_unknown_request_id() {
     let broken = || fails(FailureKind::AccessDenied);
     let switchboard = two_models().model("first", broken()).model("second", broken()).start();
     let refused = switchboard.converse("work", "Hello.").await.expect_err("no model answers");
@@ -70,43 +72,43 @@ async fn what_no_model_answered_cannot_be_judged() {
 
     for unknown in [request_id.as_str(), "3f1c0000-0000-4000-8000-000000000000", "' OR 1 = 1 --"] {
         let status =
-            judged(&switchboard, thumb(unknown, "alice", pb::Thumb::Up)).await.expect_err("is unknown");
+            record(&switchboard, thumb(unknown, "alice", pb::Thumb::Up)).await.expect_err("is unknown");
         assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "UNKNOWN_REQUEST"));
     }
 }
 
 #[tokio::test]
-async fn a_count_of_tokens_cannot_be_judged() {
+async fn refuses_feedback_on_count_tokens() {
     let switchboard = two_models().model("first", says("Hello.")).start();
     let conversation =
-        pb::ConverseTokensRequest { messages: asking("work", "Hello.").messages, ..Default::default() };
+        pb::ConverseTokensRequest { messages: chat_request("work", "Hello.").messages, ..Default::default() };
     let input = Some(pb::count_tokens_input::Input::Converse(conversation));
     let request =
         pb::CountTokensRequest { task_type: "work".to_owned(), input: Some(pb::CountTokensInput { input }) };
     let counted = switchboard.caller().count_tokens(request).await.expect("counts").into_inner();
     let request_id = counted.route.expect("has a route").request_id;
     let status =
-        judged(&switchboard, thumb(&request_id, "alice", pb::Thumb::Up)).await.expect_err("is no answer");
+        record(&switchboard, thumb(&request_id, "alice", pb::Thumb::Up)).await.expect_err("is no answer");
     assert_eq!(status.code(), Code::NotFound);
 }
 
 #[tokio::test]
-async fn a_judgement_that_is_wrong_is_told_every_field() {
+async fn names_every_invalid_field() {
     let switchboard = two_models().model("first", says("Hello.")).start();
     let request = pb::RecordFeedbackRequest {
-        request_id: answered(&switchboard).await,
+        request_id: answered_request(&switchboard).await,
         judge: Some(pb::Judge { kind: 99, id: "rex".to_owned() }),
         score: Some(pb::Score { value: 7.0, min: 1.0, max: 5.0 }),
         label: Some("very good indeed".to_owned()),
         ..Default::default()
     };
-    let status = judged(&switchboard, request).await.expect_err("is wrong");
+    let status = record(&switchboard, request).await.expect_err("is wrong");
     assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_FIELD"));
-    assert_eq!(wrong_fields(&status), ["judge.kind", "score.value", "label"]);
+    assert_eq!(invalid_fields(&status), ["judge.kind", "score.value", "label"]);
 }
 
 #[tokio::test]
-async fn a_file_remembers_answers_across_a_restart() {
+async fn a_file_keeps_answers_across_a_restart_of_the_server() {
     let folder = tempfile::TempDir::new().expect("is writable");
     let file = folder.path().join("feedback.db");
     let start = |file: &Path| {
@@ -117,11 +119,11 @@ async fn a_file_remembers_answers_across_a_restart() {
             .start()
     };
     let mut before = start(&file);
-    let request_id = answered(&before).await;
-    judged(&before, thumb(&request_id, "alice", pb::Thumb::Up)).await.expect("is recorded");
+    let request_id = answered_request(&before).await;
+    record(&before, thumb(&request_id, "alice", pb::Thumb::Up)).await.expect("is recorded");
     before.drain().await;
 
     let after = start(&file);
-    let recorded = judged(&after, thumb(&request_id, "alice", pb::Thumb::Down)).await.expect("is recorded");
+    let recorded = record(&after, thumb(&request_id, "alice", pb::Thumb::Down)).await.expect("is recorded");
     assert!(recorded.replaced);
 }

@@ -1,4 +1,5 @@
-//! The stage: a server with fake models, a caller, and a clock that stands still.
+//! The test harness: a server on fake models, its callers, and what they receive. Tests run with the clock
+//! paused.
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -22,15 +23,17 @@ use switchboard_server::{
     Drained, Parts,
     catalogue::Catalogue,
     config::{Config, Deadline, Model, Task, UnknownTasks},
+    deployment::Registry,
     failure::{Failure, FailureKind},
     model::{Answer, Counted, ModelRequest, Models, Opened},
     route::Candidate,
     serve,
+    snapshot::{Snapshot, Snapshots},
     telemetry::Telemetry,
 };
 use tokio::{
     io::DuplexStream,
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot, watch},
     task::JoinHandle,
     time::sleep,
 };
@@ -43,14 +46,14 @@ use tonic_health::pb::health_client::HealthClient;
 
 // === the models ===
 
-/// What a fake model does when it is asked.
+/// What a fake model does when it is called.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Behaviour {
-    /// What it does in place of the rest when it is asked the first times.
+    /// Steps of the first calls, one list for each call, instead of `opening`.
     first: Vec<Vec<Step>>,
-    /// Before it accepts.
+    /// Steps before the model accepts the call.
     opening: Vec<Step>,
-    /// After it has accepted.
+    /// Steps after the model has accepted the call.
     events: Vec<Step>,
 }
 
@@ -61,137 +64,171 @@ enum Step {
     Say(Event),
     Fail(FailureKind, String),
     Throttle(Duration),
+    WaitFor(Gate),
     Hang,
 }
 
-/// It fails so many times, and then answers with these words.
-pub(crate) fn recovers(failures: usize, kind: FailureKind, words: &str) -> Behaviour {
-    let failure = vec![Step::Fail(kind, "injected".to_owned())];
-    Behaviour { first: vec![failure; failures], ..says(words) }
+/// A gate at which a model waits until the test opens it.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.close();
+    }
+
+    async fn opened(self) {
+        assert!(self.0.acquire().await.is_err(), "a gate has no permits");
+    }
 }
 
-/// It is throttled, and says for how long.
-pub(crate) fn asks_to_wait(pause: Duration) -> Behaviour {
+/// Fails the given number of times, and then answers with `text`.
+pub(crate) fn recovers_after(failures: usize, kind: FailureKind, text: &str) -> Behaviour {
+    let failure = vec![Step::Fail(kind, "injected".to_owned())];
+    Behaviour { first: vec![failure; failures], ..says(text) }
+}
+
+/// Is throttled, with `Retry-After`.
+pub(crate) fn throttled_for(pause: Duration) -> Behaviour {
     Behaviour { opening: vec![Step::Throttle(pause)], ..Behaviour::default() }
 }
 
-/// It answers with these words.
-pub(crate) fn says(words: &str) -> Behaviour {
-    Behaviour { events: [begins(), speaks(words), ends()].concat(), ..Behaviour::default() }
+/// Answers with `text`, one delta for each word.
+pub(crate) fn says(text: &str) -> Behaviour {
+    Behaviour { events: [message_start(), deltas(text), message_end()].concat(), ..Behaviour::default() }
 }
 
-/// It says these words and stops for this reason.
-pub(crate) fn says_and_stops(words: &str, reason: pb::StopReason, in_bedrocks_words: &str) -> Behaviour {
-    let mut behaviour = says(words);
+/// Answers with `text` and stops for `reason`, which Bedrock calls `raw_reason`.
+pub(crate) fn says_and_stops(text: &str, reason: pb::StopReason, raw_reason: &str) -> Behaviour {
+    let mut behaviour = says(text);
     for step in &mut behaviour.events {
         if let Step::Say(Event::MessageStop(stop)) = step {
             stop.set_stop_reason(reason);
-            in_bedrocks_words.clone_into(&mut stop.raw_stop_reason);
+            raw_reason.clone_into(&mut stop.raw_stop_reason);
         }
     }
     behaviour
 }
 
-/// It refuses with this failure.
+/// Fails before it accepts the call.
 pub(crate) fn fails(kind: FailureKind) -> Behaviour {
-    fails_saying(kind, "injected")
+    fails_with_message(kind, "injected")
 }
 
-pub(crate) fn fails_saying(kind: FailureKind, words: &str) -> Behaviour {
-    Behaviour { opening: vec![Step::Fail(kind, words.to_owned())], ..Behaviour::default() }
+pub(crate) fn fails_with_message(kind: FailureKind, message: &str) -> Behaviour {
+    Behaviour { opening: vec![Step::Fail(kind, message.to_owned())], ..Behaviour::default() }
 }
 
 pub(crate) fn throttled() -> Behaviour {
     fails(FailureKind::Throttled)
 }
 
-/// It never even accepts.
+/// Never accepts the call.
 pub(crate) fn hangs() -> Behaviour {
     Behaviour { opening: vec![Step::Hang], ..Behaviour::default() }
 }
 
-/// It accepts, begins, and then says nothing.
-pub(crate) fn begins_and_hangs() -> Behaviour {
-    Behaviour { events: [begins(), vec![Step::Hang]].concat(), ..Behaviour::default() }
+/// Accepts the call, starts the message, and then sends nothing.
+pub(crate) fn starts_and_hangs() -> Behaviour {
+    Behaviour { events: [message_start(), vec![Step::Hang]].concat(), ..Behaviour::default() }
 }
 
-/// It accepts, begins, and then fails before any content.
-pub(crate) fn begins_and_fails(kind: FailureKind) -> Behaviour {
+/// Accepts the call, starts the message, and fails before any content.
+pub(crate) fn starts_and_fails(kind: FailureKind) -> Behaviour {
     Behaviour {
-        events: [begins(), vec![Step::Fail(kind, "injected".to_owned())]].concat(),
+        events: [message_start(), vec![Step::Fail(kind, "injected".to_owned())]].concat(),
         ..Behaviour::default()
     }
 }
 
-/// It says these words and then fails.
-pub(crate) fn says_and_fails(words: &str, kind: FailureKind) -> Behaviour {
+/// Sends `text` and then fails.
+pub(crate) fn says_and_fails(text: &str, kind: FailureKind) -> Behaviour {
     Behaviour {
-        events: [begins(), speaks(words), vec![Step::Fail(kind, "injected".to_owned())]].concat(),
+        events: [message_start(), deltas(text), vec![Step::Fail(kind, "injected".to_owned())]].concat(),
         ..Behaviour::default()
     }
 }
 
-/// It says these words and then falls silent.
-pub(crate) fn says_and_hangs(words: &str) -> Behaviour {
-    Behaviour { events: [begins(), speaks(words), vec![Step::Hang]].concat(), ..Behaviour::default() }
+/// Sends `text` and then nothing more.
+pub(crate) fn says_and_hangs(text: &str) -> Behaviour {
+    Behaviour { events: [message_start(), deltas(text), vec![Step::Hang]].concat(), ..Behaviour::default() }
 }
 
-/// It says these words and then the stream ends, quietly, as if that were all.
-pub(crate) fn says_and_ends_early(words: &str) -> Behaviour {
-    Behaviour { events: [begins(), speaks(words)].concat(), ..Behaviour::default() }
+/// Sends `text`, and then the stream ends without `messageStop`, as if it were complete.
+pub(crate) fn says_and_ends_early(text: &str) -> Behaviour {
+    Behaviour { events: [message_start(), deltas(text)].concat(), ..Behaviour::default() }
 }
 
-/// Everything but the metadata.
-pub(crate) fn says_without_metadata(words: &str) -> Behaviour {
-    says(words).without_its_last_step()
+/// Sends a complete answer without its metadata.
+pub(crate) fn says_without_metadata(text: &str) -> Behaviour {
+    says(text).without_last_step()
 }
 
-/// It accepts, and then opens with pieces that are empty, before it fails.
-pub(crate) fn says_nothing_and_fails(kind: FailureKind) -> Behaviour {
+/// Starts the message, sends an empty delta, and then fails.
+pub(crate) fn sends_empty_content_and_fails(kind: FailureKind) -> Behaviour {
     let failure = vec![Step::Fail(kind, "injected".to_owned())];
-    Behaviour { events: [begins(), vec![piece("")], failure].concat(), ..Behaviour::default() }
+    Behaviour { events: [message_start(), vec![delta("")], failure].concat(), ..Behaviour::default() }
 }
 
-/// It says each word after a pause.
-pub(crate) fn says_slowly(words: &[&str], pause: Duration) -> Behaviour {
-    let spoken = words.iter().flat_map(|word| [Step::Wait(pause), piece(word)]).collect();
-    Behaviour { events: [begins(), spoken, ends()].concat(), ..Behaviour::default() }
+/// Sends each of `deltas` after a pause.
+pub(crate) fn says_slowly(deltas: &[&str], pause: Duration) -> Behaviour {
+    let content = deltas.iter().flat_map(|text| [Step::Wait(pause), delta(text)]).collect();
+    Behaviour { events: [message_start(), content, message_end()].concat(), ..Behaviour::default() }
+}
+
+/// Sends `first`, waits at the gate, and then completes the answer with `rest`.
+pub(crate) fn says_in_two_parts(first: &str, gate: &Gate, rest: &str) -> Behaviour {
+    let wait = vec![Step::WaitFor(gate.clone())];
+    Behaviour {
+        events: [message_start(), vec![delta(first)], wait, vec![delta(rest)], message_end()].concat(),
+        ..Behaviour::default()
+    }
+}
+
+/// Sends `text`, waits at the gate, and then fails.
+pub(crate) fn says_and_fails_later(text: &str, gate: &Gate, kind: FailureKind) -> Behaviour {
+    let end = vec![Step::WaitFor(gate.clone()), Step::Fail(kind, "injected".to_owned())];
+    Behaviour { events: [message_start(), deltas(text), end].concat(), ..Behaviour::default() }
 }
 
 impl Behaviour {
-    /// It ends a step sooner.
-    pub(crate) fn without_its_last_step(mut self) -> Self {
+    /// Removes the last event.
+    pub(crate) fn without_last_step(mut self) -> Self {
         self.events.pop();
         self
     }
 
-    /// It begins with what this one does when it is asked the first times.
-    pub(crate) fn with_first_of(self, other: Self) -> Self {
+    /// Takes the first calls of `other`.
+    pub(crate) fn with_first_calls_of(self, other: Self) -> Self {
         Self { first: other.first, ..self }
     }
 
-    /// It waits before it accepts.
+    /// Waits before the model accepts the call.
     pub(crate) fn after(mut self, pause: Duration) -> Self {
         self.opening.insert(0, Step::Wait(pause));
         self
     }
 }
 
-fn begins() -> Vec<Step> {
+fn message_start() -> Vec<Step> {
     vec![Step::Say(Event::MessageStart(pb::MessageStartEvent { role: "assistant".to_owned() }))]
 }
 
-fn speaks(words: &str) -> Vec<Step> {
-    words.split_inclusive(' ').map(piece).collect()
+fn deltas(text: &str) -> Vec<Step> {
+    text.split_inclusive(' ').map(delta).collect()
 }
 
-fn piece(text: &str) -> Step {
+fn delta(text: &str) -> Step {
     let delta = pb::content_block_delta::Delta::Text(text.to_owned());
     let delta = Some(pb::ContentBlockDelta { delta: Some(delta) });
     Step::Say(Event::ContentBlockDelta(pb::ContentBlockDeltaEvent { delta, content_block_index: 0 }))
 }
 
-fn ends() -> Vec<Step> {
+fn message_end() -> Vec<Step> {
     vec![
         Step::Say(Event::ContentBlockStop(pb::ContentBlockStopEvent { content_block_index: 0 })),
         Step::Say(Event::MessageStop(pb::MessageStopEvent {
@@ -210,37 +247,37 @@ pub(crate) fn usage() -> pb::TokenUsage {
     pb::TokenUsage { input_tokens: 7, output_tokens: 3, total_tokens: 10, ..Default::default() }
 }
 
-/// Models that do as they are told, and remember what they were asked.
+/// Models with scripted behaviour, which record their calls.
 #[derive(Clone, Debug, Default)]
-struct Fakes {
+struct FakeModels {
     behaviours: Arc<BTreeMap<String, Behaviour>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    calls: Arc<Mutex<Vec<ModelCall>>>,
     streams: Arc<AtomicUsize>,
 }
 
 /// One call of a fake model.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ModelCall {
     pub(crate) model: String,
     pub(crate) inference: pb::InferenceConfiguration,
     pub(crate) service_tier: Option<String>,
 }
 
-impl Fakes {
+impl FakeModels {
     async fn open(&self, candidate: &Candidate, request: ModelRequest<'_>) -> Result<Vec<Step>, Failure> {
         let service_tier = request.request.service_tier.as_ref().map(|tier| tier.r#type.clone());
-        let asked = Asked {
+        let call = ModelCall {
             model: candidate.deployment.name.clone(),
             inference: request.inference.clone(),
             service_tier,
         };
-        let times = {
-            let mut all = self.asked.lock().expect("is not poisoned");
-            all.push(asked);
-            all.iter().filter(|asked| asked.model == candidate.deployment.name).count()
+        let number = {
+            let mut all = self.calls.lock().expect("is not poisoned");
+            all.push(call);
+            all.iter().filter(|call| call.model == candidate.deployment.name).count()
         };
         let behaviour = self.behaviours[&candidate.deployment.name].clone();
-        for step in behaviour.first.get(times - 1).cloned().unwrap_or(behaviour.opening) {
+        for step in behaviour.first.get(number - 1).cloned().unwrap_or(behaviour.opening) {
             step.play().await?;
         }
         Ok(behaviour.events)
@@ -252,18 +289,21 @@ impl Step {
         match self {
             Self::Wait(pause) => sleep(pause).await,
             Self::Say(event) => return Ok(Some(event)),
-            Self::Fail(kind, words) => return Err(Failure::new(kind, words).of_request("bedrock-request")),
+            Self::Fail(kind, message) => {
+                return Err(Failure::new(kind, message).of_request("bedrock-request"));
+            }
             Self::Throttle(pause) => {
                 let throttled = Failure::new(FailureKind::Throttled, "injected");
                 return Err(Failure { retry_after: Some(pause), ..throttled });
             }
+            Self::WaitFor(gate) => gate.opened().await,
             Self::Hang => std::future::pending().await,
         }
         Ok(None)
     }
 }
 
-impl Models for Fakes {
+impl Models for FakeModels {
     type Events = FakeEvents;
 
     async fn converse(&self, candidate: &Candidate, request: ModelRequest<'_>) -> Result<Answer, Failure> {
@@ -310,7 +350,7 @@ impl Models for Fakes {
     }
 }
 
-/// The events of a fake model; counted as open until dropped.
+/// The events of a fake model. The stream counts as open until it is dropped.
 pub(crate) struct FakeEvents {
     events: Pin<Box<dyn Stream<Item = Result<Event, Failure>> + Send>>,
     open: Arc<AtomicUsize>,
@@ -332,7 +372,7 @@ impl Drop for FakeEvents {
 
 // === the scenario ===
 
-/// What a test sets before it starts.
+/// Configuration and models of a test.
 #[derive(Debug, Default)]
 pub(crate) struct Scenario {
     config: Config,
@@ -344,8 +384,8 @@ impl Scenario {
     pub(crate) fn new() -> Self {
         let mut scenario = Self::default();
         scenario.config.routing.unknown_tasks = UnknownTasks::Refuse;
-        scenario.config.retry.rounds = 0; // those that are about retries say so
-        scenario.config.breaker.enabled = false; // and so do those about breakers
+        scenario.config.retry.rounds = 0; // tests of retries turn them on
+        scenario.config.breaker.enabled = false; // and so do tests of breakers
         scenario
     }
 
@@ -374,80 +414,130 @@ impl Scenario {
         self
     }
 
-    pub(crate) fn seen_by(mut self, telemetry: &Telemetry) -> Self {
+    pub(crate) fn with_telemetry(mut self, telemetry: &Telemetry) -> Self {
         self.telemetry = telemetry.clone();
         self
     }
 
-    pub(crate) fn start(self) -> Running {
-        let fakes = Fakes { behaviours: Arc::new(self.behaviours), ..Fakes::default() };
-        Running { stage: Stage::start_seen(self.config, fakes.clone(), self.telemetry), fakes }
+    /// Configuration and models, for a test that starts the server itself.
+    pub(crate) fn into_parts(self) -> (Config, impl Models) {
+        let models = FakeModels { behaviours: Arc::new(self.behaviours), ..FakeModels::default() };
+        (self.config, models)
+    }
+
+    /// Starts a server whose configuration can be replaced.
+    pub(crate) fn start_reloadable(self) -> (ScenarioServer, Reload) {
+        let models = FakeModels { behaviours: Arc::new(self.behaviours), ..FakeModels::default() };
+        let registry = Registry::default();
+        let first = Snapshot::build(&self.config, &Catalogue::built_in(), "us-east-1", &registry);
+        let snapshots = watch::Sender::new(Arc::new(first));
+        let source = Source { snapshots: snapshots.subscribe(), registry: registry.clone() };
+        let server = TestServer::start_from(self.config.clone(), source, models.clone(), self.telemetry);
+        (ScenarioServer { server, models }, Reload { config: self.config, snapshots, registry })
+    }
+
+    pub(crate) fn start(self) -> ScenarioServer {
+        let models = FakeModels { behaviours: Arc::new(self.behaviours), ..FakeModels::default() };
+        ScenarioServer {
+            server: TestServer::start_with_telemetry(self.config, models.clone(), self.telemetry),
+            models,
+        }
     }
 }
 
-/// A server that runs on fake models, and what a test does with it.
+/// A running server on fake models.
 #[derive(Debug)]
-pub(crate) struct Running {
-    stage: Stage,
-    fakes: Fakes,
+pub(crate) struct ScenarioServer {
+    server: TestServer,
+    models: FakeModels,
 }
 
-impl Deref for Running {
-    type Target = Stage;
+impl Deref for ScenarioServer {
+    type Target = TestServer;
 
-    fn deref(&self) -> &Stage {
-        &self.stage
-    }
-}
-
-impl DerefMut for Running {
-    fn deref_mut(&mut self) -> &mut Stage {
-        &mut self.stage
+    fn deref(&self) -> &TestServer {
+        &self.server
     }
 }
 
-impl Running {
-    /// What the models were asked, in order.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.fakes.asked.lock().expect("is not poisoned").clone()
+impl DerefMut for ScenarioServer {
+    fn deref_mut(&mut self) -> &mut TestServer {
+        &mut self.server
+    }
+}
+
+impl ScenarioServer {
+    /// All calls of models so far, in order.
+    pub(crate) fn model_calls(&self) -> Vec<ModelCall> {
+        self.models.calls.lock().expect("is not poisoned").clone()
     }
 
-    pub(crate) fn models_asked(&self) -> Vec<String> {
-        self.asked().into_iter().map(|asked| asked.model).collect()
+    /// The names of the models that were called so far, in order.
+    pub(crate) fn called_models(&self) -> Vec<String> {
+        self.model_calls().into_iter().map(|call| call.model).collect()
     }
 
-    /// How many streams of models are open.
+    /// Number of model streams that are open.
     pub(crate) fn open_streams(&self) -> usize {
-        self.fakes.streams.load(SeqCst)
+        self.models.streams.load(SeqCst)
     }
 }
 
-/// A server that runs, and its callers.
+/// Publishes new versions of a configuration.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub(crate) struct Reload {
+    config: Config,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    registry: Registry,
+}
+
+impl Reload {
+    /// Changes the configuration and publishes its snapshot.
+    pub(crate) fn publish(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        let snapshot = Snapshot::build(&self.config, &Catalogue::built_in(), "us-east-1", &self.registry);
+        self.snapshots.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// The snapshots of a server, and what it learns of their deployments.
+struct Source {
+    snapshots: Snapshots,
+    registry: Registry,
+}
+
+/// A running server on in-memory connections.
+#[derive(Debug)]
+pub(crate) struct TestServer {
     connections: mpsc::UnboundedSender<io::Result<DuplexStream>>,
     drain: Option<oneshot::Sender<()>>,
     server: JoinHandle<Drained>,
 }
 
-impl Stage {
+impl TestServer {
     pub(crate) fn start(config: Config, models: impl Models) -> Self {
-        Self::start_seen(config, models, Telemetry::default())
+        Self::start_with_telemetry(config, models, Telemetry::default())
     }
 
-    pub(crate) fn start_seen(config: Config, models: impl Models, telemetry: Telemetry) -> Self {
+    pub(crate) fn start_with_telemetry(config: Config, models: impl Models, telemetry: Telemetry) -> Self {
+        let registry = Registry::default();
+        let snapshots = Snapshot::build(&config, &Catalogue::built_in(), "us-east-1", &registry).fixed();
+        Self::start_from(config, Source { snapshots, registry }, models, telemetry)
+    }
+
+    fn start_from(config: Config, source: Source, models: impl Models, telemetry: Telemetry) -> Self {
         let (connections, incoming) = mpsc::unbounded_channel::<io::Result<DuplexStream>>();
         let (drain, drained) = oneshot::channel::<()>();
         let server = tokio::task::spawn(async move {
             let incoming = UnboundedReceiverStream::new(incoming);
-            let drained = drained.map(drop);
-            let parts = Parts::fixed(&config, &Catalogue::built_in(), "us-east-1", models, &telemetry);
-            serve(parts, incoming, drained).await.expect("serves")
+            let Source { snapshots, registry } = source;
+            let parts = Parts { config: &config, snapshots, registry, models, telemetry: &telemetry };
+            serve(parts, incoming, drained.map(drop)).await.expect("serves")
         });
         Self { connections, drain: Some(drain), server }
     }
 
-    /// A new connection.
+    /// A gRPC channel with a connection of its own.
     pub(crate) fn channel(&self) -> Channel {
         let connections = self.connections.clone();
         Endpoint::from_static("http://switchboard.test").connect_with_connector_lazy(tower::service_fn(
@@ -458,7 +548,7 @@ impl Stage {
         ))
     }
 
-    /// A new connection, for a test that speaks HTTP/2 by itself.
+    /// A new connection, for tests that use HTTP/2 directly.
     pub(crate) fn connection(&self) -> DuplexStream {
         connect(&self.connections).expect("the server runs")
     }
@@ -479,18 +569,18 @@ impl Stage {
         HealthClient::new(self.channel())
     }
 
-    pub(crate) async fn converse(&self, task: &str, words: &str) -> Result<pb::ConverseResponse, Status> {
-        self.caller().converse(asking(task, words)).await.map(tonic::Response::into_inner)
+    pub(crate) async fn converse(&self, task: &str, text: &str) -> Result<pb::ConverseResponse, Status> {
+        self.caller().converse(chat_request(task, text)).await.map(tonic::Response::into_inner)
     }
 
-    pub(crate) async fn converse_stream(&self, task: &str, words: &str) -> Heard {
-        match self.caller().converse_stream(asking(task, words)).await {
-            Ok(response) => Heard::all_of(response.into_inner()).await,
-            Err(status) => Heard { events: Vec::new(), status: Some(status) },
+    pub(crate) async fn converse_stream(&self, task: &str, text: &str) -> ReceivedStream {
+        match self.caller().converse_stream(chat_request(task, text)).await {
+            Ok(response) => ReceivedStream::read_all(response.into_inner()).await,
+            Err(status) => ReceivedStream { events: Vec::new(), status: Some(status) },
         }
     }
 
-    /// Asks the server to drain; resolves when it has.
+    /// Starts the drain; resolves when the server has ended.
     pub(crate) fn drain(&mut self) -> BoxFuture<'_, Drained> {
         drop(self.drain.take());
         async { (&mut self.server).await.expect("ends") }.boxed()
@@ -504,51 +594,51 @@ fn connect(connections: &mpsc::UnboundedSender<io::Result<DuplexStream>>) -> io:
 
 // === the caller ===
 
-pub(crate) fn asking(task: &str, words: &str) -> pb::ConverseRequest {
+pub(crate) fn chat_request(task: &str, text: &str) -> pb::ConverseRequest {
     pb::ConverseRequest {
         task_type: task.to_owned(),
-        messages: vec![turn("user", words)],
+        messages: vec![text_message("user", text)],
         ..Default::default()
     }
 }
 
-pub(crate) fn turn(role: &str, words: &str) -> pb::Message {
-    let content = vec![pb::ContentBlock { block: Some(Block::Text(words.to_owned())) }];
+pub(crate) fn text_message(role: &str, text: &str) -> pb::Message {
+    let content = vec![pb::ContentBlock { block: Some(Block::Text(text.to_owned())) }];
     pb::Message { role: role.to_owned(), content }
 }
 
-/// All that a caller heard of a stream.
+/// Everything that a caller received of a stream.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedStream {
     pub(crate) events: Vec<Event>,
-    /// Absent: the stream ended well.
+    /// The error with which the stream ended. Absent: it completed.
     pub(crate) status: Option<Status>,
 }
 
-impl Heard {
-    pub(crate) async fn all_of(mut stream: tonic::Streaming<pb::ConverseStreamResponse>) -> Self {
-        let mut heard = Self { events: Vec::new(), status: None };
+impl ReceivedStream {
+    pub(crate) async fn read_all(mut stream: tonic::Streaming<pb::ConverseStreamResponse>) -> Self {
+        let mut received = Self { events: Vec::new(), status: None };
         loop {
             match stream.message().await {
-                Ok(Some(reply)) => heard.events.push(reply.event.expect("has an event")),
-                Ok(None) => return heard,
+                Ok(Some(reply)) => received.events.push(reply.event.expect("has an event")),
+                Ok(None) => return received,
                 Err(status) => {
-                    heard.status = Some(status);
-                    return heard;
+                    received.status = Some(status);
+                    return received;
                 }
             }
         }
     }
 
     pub(crate) fn text(&self) -> String {
-        let pieces = self.events.iter().filter_map(|event| match event {
+        let deltas = self.events.iter().filter_map(|event| match event {
             Event::ContentBlockDelta(event) => Some(text_of(event)),
             _ => None,
         });
-        pieces.collect()
+        deltas.collect()
     }
 
-    /// The route, which is the first event.
+    /// The route of the first event.
     pub(crate) fn route(&self) -> &pb::Route {
         match self.events.first() {
             Some(Event::Route(route)) => route,
@@ -575,7 +665,7 @@ fn text_of(event: &pb::ContentBlockDeltaEvent) -> String {
     }
 }
 
-/// The attempts of a route, as `sonnet THROTTLED`.
+/// The attempts of a route, such as `sonnet THROTTLED`.
 pub(crate) fn attempts(route: &pb::Route) -> Vec<String> {
     let attempt = |attempt: &pb::Attempt| {
         let outcome = attempt.outcome().as_str_name().trim_start_matches("OUTCOME_");
@@ -586,23 +676,23 @@ pub(crate) fn attempts(route: &pb::Route) -> Vec<String> {
 
 pub(crate) use switchboard_proto::names::{action_name, reason_name};
 
-/// What a status says to a program: its reason.
+/// The reason of a status.
 pub(crate) fn reason(status: &Status) -> String {
     let info = tonic_types::StatusExt::get_details_error_info(status).expect("has an ErrorInfo");
     assert_eq!(info.domain, "switchboard");
     info.reason
 }
 
-/// The fields that a status complains of.
-pub(crate) fn wrong_fields(status: &Status) -> Vec<String> {
+/// The invalid fields that a status names.
+pub(crate) fn invalid_fields(status: &Status) -> Vec<String> {
     let details = tonic_types::StatusExt::get_details_bad_request(status).expect("has a BadRequest");
     details.field_violations.into_iter().map(|violation| violation.field).collect()
 }
 
-/// The route that a status carries.
+/// The route in the details of a status.
 pub(crate) fn route_of(status: &Status) -> Option<pb::Route> {
     use prost::Message as _;
-    let whole = tonic_types::pb::Status::decode(status.details()).expect("has details");
-    let route = whole.details.iter().find(|detail| detail.type_url.ends_with("/switchboard.v1.Route"))?;
+    let decoded = tonic_types::pb::Status::decode(status.details()).expect("has details");
+    let route = decoded.details.iter().find(|detail| detail.type_url.ends_with("/switchboard.v1.Route"))?;
     Some(pb::Route::decode(route.value.as_slice()).expect("is a route"))
 }

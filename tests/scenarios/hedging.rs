@@ -1,4 +1,4 @@
-//! A second model beside a slow first one, where a task asks for it, and never more often than its budget allows.
+//! Hedging: a second model in parallel to a slow one, if the task asks for it and the budget allows it.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, Outcome};
@@ -18,28 +18,28 @@ fn hedged(first: Behaviour, second: Behaviour) -> Scenario {
         })
 }
 
-async fn call(switchboard: &Running) -> pb::Route {
+async fn call(switchboard: &ScenarioServer) -> pb::Route {
     let reply = switchboard.converse("coding", "Write a program.").await.expect("answers");
     reply.route.expect("has a route")
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_faster_one_answers_and_the_slower_one_is_dropped() {
+async fn the_faster_model_answers_and_the_slower_one_is_cancelled() {
     let slow = says("Slow.").after(Duration::from_secs(20));
     let switchboard = hedged(slow, says("Fast.").after(Duration::from_secs(1))).start();
     let began = Instant::now();
 
-    let heard = switchboard.converse_stream("coding", "Write a program.").await;
+    let received = switchboard.converse_stream("coding", "Write a program.").await;
 
-    assert_eq!((heard.text().as_str(), heard.status.is_none()), ("Fast.", true));
-    assert_eq!(attempts(heard.route()), ["one CANCELLED", "two OK"]);
-    assert!(heard.route().attempts[1].hedge && heard.route().fallback_used);
+    assert_eq!((received.text().as_str(), received.status.is_none()), ("Fast.", true));
+    assert_eq!(attempts(received.route()), ["one CANCELLED", "two OK"]);
+    assert!(received.route().attempts[1].hedge && received.route().fallback_used);
     assert_eq!(began.elapsed().as_secs(), 3);
     assert_eq!(switchboard.open_streams(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_one_may_still_win() {
+async fn the_first_model_may_still_answer_first() {
     let slow = says("First.").after(Duration::from_secs(3));
     let switchboard = hedged(slow, says("Second.").after(Duration::from_secs(9))).start();
     let route = call(&switchboard).await;
@@ -59,7 +59,7 @@ async fn a_model_that_answers_in_time_or_fails_at_once_is_not_hedged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_one_of_the_two_fails_the_other_goes_on_and_when_both_do_the_third_is_asked() {
+async fn when_one_fails_the_other_continues_and_when_both_fail_the_third_is_called() {
     let slow = || says("First.").after(Duration::from_secs(9));
     let switchboard = hedged(slow(), fails(FailureKind::Internal)).start();
     assert_eq!(attempts(&call(&switchboard).await), ["two UNAVAILABLE", "one OK"]);
@@ -73,7 +73,7 @@ async fn when_one_of_the_two_fails_the_other_goes_on_and_when_both_do_the_third_
 }
 
 #[tokio::test(start_paused = true)]
-async fn hedges_are_paid_from_a_budget_that_quick_answers_refill() {
+async fn hedges_are_limited_by_a_budget() {
     let slow = || says("First.").after(Duration::from_secs(9));
     let switchboard = hedged(slow(), says("Second."))
         .configure(|config| (config.hedging.budget, config.hedging.refill) = (2, 0.0))
@@ -86,16 +86,16 @@ async fn hedges_are_paid_from_a_budget_that_quick_answers_refill() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_mistake_ends_both() {
+async fn a_failure_that_the_request_caused_ends_both_attempts() {
     let slow = says("First.").after(Duration::from_secs(9));
-    let switchboard = hedged(slow, fails_saying(FailureKind::Invalid, "no")).start();
+    let switchboard = hedged(slow, fails_with_message(FailureKind::Invalid, "no")).start();
     let status = switchboard.converse("coding", "Write a program.").await.expect_err("is refused");
     assert_eq!(reason(&status), "MODEL_REJECTED");
     assert_eq!(attempts(&route_of(&status).expect("has a route")), ["one CANCELLED", "two REJECTED"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_setting_nothing_is_hedged() {
+async fn a_task_without_hedge_after_does_not_hedge() {
     let slow = says("First.").after(Duration::from_secs(20));
     let switchboard = hedged(slow, says("Second."))
         .configure(|config| config.tasks.get_mut("coding").expect("is a task").hedge_after = None)

@@ -1,4 +1,5 @@
-//! Other ways to the same model come before another model, and none leaves the geography of the task's first.
+//! The ladder: other rungs of a model are tried before the next model, and none leaves the geography of the
+//! task's first model.
 use crate::harness::*;
 use switchboard_proto::v1 as pb;
 use switchboard_server::{
@@ -11,7 +12,7 @@ fn rung(id: Option<&str>, region: Option<&str>, service_tier: Option<&str>) -> R
     Rung { id: owned(id), region: owned(region), service_tier: owned(service_tier) }
 }
 
-/// Two models; the first has this id and this ladder.
+/// Two models, of which the first has the given id and ladder.
 fn scenario(id: &'static str, ladder: Vec<Rung>) -> Scenario {
     Scenario::new().route("coding", ["one", "two"]).model("two", says("Done.")).configure(move |config| {
         let one = config.models.get_mut("one").expect("is a model");
@@ -19,7 +20,7 @@ fn scenario(id: &'static str, ladder: Vec<Rung>) -> Scenario {
     })
 }
 
-/// The attempts as `region tier outcome`.
+/// The attempts, such as `us us-east-1 priority OK`.
 fn rungs(route: &pb::Route) -> Vec<String> {
     let rung = |attempt: &pb::Attempt| {
         let outcome = attempt.outcome().as_str_name().trim_start_matches("OUTCOME_");
@@ -34,7 +35,7 @@ fn rungs(route: &pb::Route) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_region_then_a_dearer_tier_then_another_model() {
+async fn another_region_and_another_tier_come_before_another_model() {
     let ladder = vec![rung(None, Some("us-west-2"), None), rung(None, None, Some("priority"))];
     let switchboard = scenario("test.one", ladder).model("one", fails(FailureKind::Unavailable)).start();
 
@@ -54,9 +55,9 @@ async fn another_region_then_a_dearer_tier_then_another_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_way_to_the_same_model_is_no_fallback() {
+async fn another_rung_of_the_first_model_is_not_a_fallback() {
     let ladder = vec![rung(None, Some("us-west-2"), None)];
-    let once = recovers(1, FailureKind::Unavailable, "Done.");
+    let once = recovers_after(1, FailureKind::Unavailable, "Done.");
     let switchboard = scenario("test.one", ladder).model("one", once).start();
     let reply = switchboard.converse("coding", "Write a program.").await.expect("answers");
     let route = reply.route.expect("has a route");
@@ -64,34 +65,34 @@ async fn another_way_to_the_same_model_is_no_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tier_of_the_ladder_is_asked_for_and_told_and_yields_to_the_callers_own() {
+async fn a_rungs_tier_is_requested_and_reported_and_yields_to_the_callers() {
     let ladder = vec![rung(None, None, Some("priority"))];
-    let once = recovers(1, FailureKind::Unavailable, "Done.");
+    let once = recovers_after(1, FailureKind::Unavailable, "Done.");
     let switchboard = scenario("test.one", ladder).model("one", once).start();
     let reply = switchboard.converse("coding", "Write a program.").await.expect("answers");
-    assert_eq!(switchboard.asked()[1].service_tier.as_deref(), Some("priority"));
+    assert_eq!(switchboard.model_calls()[1].service_tier.as_deref(), Some("priority"));
     let changes = &reply.route.expect("has a route").attempts[1].adjustments;
     assert!(changes.iter().any(|change| change.path == "service_tier"), "{changes:?}");
 
     let ladder = vec![rung(None, None, Some("priority"))];
     let failing = scenario("test.one", ladder).model("one", fails(FailureKind::Unavailable)).start();
     let service_tier = Some(pb::ServiceTier { r#type: "flex".to_owned() });
-    let request = pb::ConverseRequest { service_tier, ..asking("coding", "Write a program.") };
+    let request = pb::ConverseRequest { service_tier, ..chat_request("coding", "Write a program.") };
     let reply = failing.caller().converse(request).await.expect("answers").into_inner();
     let route = reply.route.expect("has a route");
     assert_eq!(attempts(&route), ["one UNAVAILABLE", "one SKIPPED", "two OK"]);
-    let tiers: Vec<_> = failing.asked().iter().map(|asked| asked.service_tier.clone()).collect();
+    let tiers: Vec<_> = failing.model_calls().iter().map(|call| call.service_tier.clone()).collect();
     assert_eq!(tiers, [Some("flex".to_owned()), Some("flex".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_rung_and_no_model_leaves_the_geography_of_the_first() {
+async fn no_rung_and_no_model_leaves_the_geography() {
     let wider = || vec![rung(Some("global.test.one"), None, None)];
     let european = |config: &mut Config| {
         config.models.get_mut("one").expect("is a model").region = Some("eu-west-1".to_owned());
         config.models.get_mut("two").expect("is a model").region = Some("eu-central-1".to_owned());
     };
-    let once = || recovers(1, FailureKind::Unavailable, "Done.");
+    let once = || recovers_after(1, FailureKind::Unavailable, "Done.");
     let switchboard = scenario("eu.test.one", wider()).model("one", once()).configure(european).start();
     let reply = switchboard.converse("coding", "Write a program.").await.expect("answers");
     let route = reply.route.expect("has a route");
@@ -114,7 +115,7 @@ async fn no_rung_and_no_model_leaves_the_geography_of_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_that_only_leads_abroad_says_so_and_does_not_go_there() {
+async fn a_model_in_another_geography_is_never_called() {
     let abroad = |config: &mut Config| {
         config.models.get_mut("two").expect("is a model").id = "us.test.two".to_owned();
         config.models.get_mut("one").expect("is a model").region = Some("eu-west-1".to_owned());
@@ -123,5 +124,5 @@ async fn a_plan_that_only_leads_abroad_says_so_and_does_not_go_there() {
     let switchboard = scenario("eu.test.one", vec![]).model("one", failing).configure(abroad).start();
     let status = switchboard.converse("coding", "Write a program.").await.expect_err("fails");
     assert_eq!(reason(&status), "BEDROCK_UNAVAILABLE");
-    assert_eq!(switchboard.models_asked(), ["one"]);
+    assert_eq!(switchboard.called_models(), ["one"]);
 }

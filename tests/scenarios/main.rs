@@ -1,16 +1,17 @@
-//! Scenarios: a file for each promise, in one binary, so that they link once.
+//! Scenarios: one file per promise, in one binary, so that they are linked once.
 //!
-//! Those with a fake model run over an in-memory connection with the clock paused, so that a wait of a minute is exact
-//! and takes no time. Those that name the simulator or the recordings run what really calls Bedrock over real sockets: the engine
-//! that `SWITCHBOARD_TEST_ENGINE` names (`engine.rs`).
-#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
-#![expect(clippy::disallowed_methods, reason = "the runtime of a test ends with it, and waits for no one")]
+//! Tests with a fake model run over an in-memory connection with the clock paused, so that a wait of a minute
+//! is exact and takes no time. Tests with the simulator or with recordings run over real sockets, on the
+//! engine that `SWITCHBOARD_TEST_ENGINE` names (`engine.rs`).
+#![expect(clippy::expect_used, reason = "a test that cannot continue reports the reason")]
+#![expect(clippy::disallowed_methods, reason = "tasks end with the runtime of their test")]
 
 mod bad_input;
 mod breaker;
-mod by_hand;
 mod cancellation;
-mod clocks;
+mod captured_log;
+mod coalescing;
+mod cool_down;
 mod cost;
 mod drain;
 mod drain_under_load;
@@ -21,11 +22,10 @@ mod feedback;
 mod harness;
 mod hedging;
 mod ladder;
-mod log;
-mod lost_bedrock;
 mod oracle;
+mod outage;
 mod overload;
-mod reader;
+mod raw_http2;
 mod recorded;
 mod restart;
 mod retries;
@@ -33,6 +33,10 @@ mod routing;
 mod shaping;
 mod shipped_config;
 mod simulated;
+mod slow_consumer;
+mod snapshots;
 mod sockets;
 mod streaming;
 mod telemetry;
+mod timeouts;
+mod unknown_tasks;

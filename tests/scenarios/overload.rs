@@ -1,4 +1,5 @@
-//! Load is bounded: what is too much is shed at once, and a call holds its place exactly until its answer's end.
+//! Admission: calls above the limit are rejected at once, and a call holds its permit exactly until its
+//! response ends.
 use crate::harness::*;
 use std::{num::NonZeroU32, time::Duration};
 use switchboard_proto::v1 as pb;
@@ -15,8 +16,9 @@ fn some(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).expect("is not zero")
 }
 
-/// A server for so many calls at once. The model of "long" does as told, the one of "short" answers at once.
-fn room_for(max_calls: u32, long: Behaviour) -> Scenario {
+/// A server for `max_calls` at once. The model of task "long" has the given behaviour, that of "short"
+/// answers at once.
+fn with_max_calls(max_calls: u32, long: Behaviour) -> Scenario {
     Scenario::new()
         .route("long", ["long"])
         .model("long", long)
@@ -25,20 +27,20 @@ fn room_for(max_calls: u32, long: Behaviour) -> Scenario {
         .configure(|config| config.admission.max_calls = some(max_calls))
 }
 
-fn talks_on() -> Behaviour {
+fn endless_stream() -> Behaviour {
     says_slowly(&["more "; 60], Duration::from_secs(1))
 }
 
-async fn begin(switchboard: &Running) -> Streaming<pb::ConverseStreamResponse> {
-    let begun = switchboard.caller().converse_stream(asking("long", "Go on.")).await;
-    let mut stream = begun.expect("begins").into_inner();
-    stream.message().await.expect("goes on").expect("is the route");
+async fn start_stream(switchboard: &ScenarioServer) -> Streaming<pb::ConverseStreamResponse> {
+    let started = switchboard.caller().converse_stream(chat_request("long", "Go on.")).await;
+    let mut stream = started.expect("begins").into_inner();
+    stream.message().await.expect("continues").expect("is the route");
     stream
 }
 
 fn counting(task: &str) -> pb::CountTokensRequest {
     let conversation =
-        pb::ConverseTokensRequest { messages: vec![turn("user", "How long?")], ..Default::default() };
+        pb::ConverseTokensRequest { messages: vec![text_message("user", "How long?")], ..Default::default() };
     let input = pb::count_tokens_input::Input::Converse(conversation);
     pb::CountTokensRequest {
         task_type: task.to_owned(),
@@ -47,40 +49,40 @@ fn counting(task: &str) -> pb::CountTokensRequest {
 }
 
 #[track_caller]
-fn assert_shed(status: &Status) {
+fn assert_overloaded(status: &Status) {
     assert_eq!((status.code(), reason(status).as_str()), (Code::Unavailable, "SHED"), "{status:?}");
     let retry = status.get_details_retry_info().expect("has a RetryInfo");
     assert_eq!(retry.retry_delay, Some(Duration::from_secs(1)));
-    assert!(route_of(status).is_none(), "nothing was planned");
+    assert!(route_of(status).is_none(), "no task was resolved");
 }
 
-async fn assert_full(switchboard: &Running) {
-    assert_shed(&switchboard.converse("short", "Hello?").await.expect_err("is shed"));
+async fn assert_at_capacity(switchboard: &ScenarioServer) {
+    assert_overloaded(&switchboard.converse("short", "Hello?").await.expect_err("is rejected"));
 }
 
-async fn assert_free(switchboard: &Running) {
+async fn assert_admits(switchboard: &ScenarioServer) {
     switchboard.converse("short", "Hello?").await.expect("is admitted");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_too_many_is_shed_at_once_whatever_it_is_and_asks_no_model() {
-    let switchboard = room_for(2, talks_on()).start();
-    let _talking = (begin(&switchboard).await, begin(&switchboard).await);
+async fn calls_above_the_limit_are_rejected_at_once_and_call_no_model() {
+    let switchboard = with_max_calls(2, endless_stream()).start();
+    let _running = (start_stream(&switchboard).await, start_stream(&switchboard).await);
     let began = Instant::now();
 
-    assert_shed(&switchboard.converse("short", "Hello?").await.expect_err("is shed"));
-    assert_shed(switchboard.converse_stream("short", "Hello?").await.status());
-    assert_shed(&switchboard.caller().count_tokens(counting("short")).await.expect_err("is shed"));
+    assert_overloaded(&switchboard.converse("short", "Hello?").await.expect_err("is rejected"));
+    assert_overloaded(switchboard.converse_stream("short", "Hello?").await.status());
+    assert_overloaded(&switchboard.caller().count_tokens(counting("short")).await.expect_err("is rejected"));
 
     assert!(began.elapsed() < MOMENT, "it took {:?}", began.elapsed());
-    assert_eq!(switchboard.models_asked(), ["long", "long"]);
+    assert_eq!(switchboard.called_models(), ["long", "long"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_server_still_says_how_it_is_and_what_it_would_do() {
-    let switchboard = room_for(2, talks_on()).start();
-    let _talking = (begin(&switchboard).await, begin(&switchboard).await);
-    assert_full(&switchboard).await;
+async fn a_server_at_capacity_still_answers_health_and_routing() {
+    let switchboard = with_max_calls(2, endless_stream()).start();
+    let _running = (start_stream(&switchboard).await, start_stream(&switchboard).await);
+    assert_at_capacity(&switchboard).await;
 
     let health = switchboard.health().check(HealthCheckRequest::default()).await.expect("answers");
     assert_eq!(health.into_inner().status(), ServingStatus::Serving);
@@ -89,129 +91,131 @@ async fn a_full_server_still_says_how_it_is_and_what_it_would_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_counts_until_its_end_however_it_ends() {
-    let talks = says_slowly(&["more "; 5], Duration::from_secs(1));
+async fn a_stream_holds_its_permit_until_it_ends() {
+    let short = says_slowly(&["more "; 5], Duration::from_secs(1));
     for (ending, behaviour, expected) in [
-        ("complete", talks.clone(), None),
-        ("broken off", talks.without_its_last_step(), Some("STREAM_INTERRUPTED")),
+        ("complete", short.clone(), None),
+        ("interrupted", short.without_last_step(), Some("STREAM_INTERRUPTED")),
         ("silent", says_and_hangs("Half an "), Some("STREAM_INTERRUPTED")),
-        ("over its deadline", talks_on(), Some("DEADLINE_EXCEEDED")),
+        ("over its deadline", endless_stream(), Some("DEADLINE_EXCEEDED")),
     ] {
-        let switchboard = room_for(1, behaviour)
-            .deadline(|clocks| {
-                (clocks.idle, clocks.call) = (Duration::from_secs(10), Duration::from_secs(20))
+        let switchboard = with_max_calls(1, behaviour)
+            .deadline(|timeouts| {
+                (timeouts.idle, timeouts.call) = (Duration::from_secs(10), Duration::from_secs(20))
             })
-            .deadline(|clocks| (clocks.first_content, clocks.attempt) = (clocks.idle, clocks.idle))
+            .deadline(|timeouts| (timeouts.first_content, timeouts.attempt) = (timeouts.idle, timeouts.idle))
             .start();
-        let stream = begin(&switchboard).await;
+        let stream = start_stream(&switchboard).await;
         sleep(Duration::from_secs(3)).await;
-        assert_full(&switchboard).await;
+        assert_at_capacity(&switchboard).await;
 
-        let heard = Heard::all_of(stream).await;
+        let received = ReceivedStream::read_all(stream).await;
 
-        assert_eq!(heard.status.as_ref().map(reason).as_deref(), expected, "{ending}");
+        assert_eq!(received.status.as_ref().map(reason).as_deref(), expected, "{ending}");
         sleep(MOMENT).await;
         switchboard.converse("short", "Hello?").await.expect(ending);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_fails_at_once_counts_no_longer() {
+async fn a_stream_that_fails_returns_its_permit() {
     for (behaviour, expected) in [
         (fails(FailureKind::AccessDenied), "MODEL_ACCESS_DENIED"),
         (says_and_fails("Half an ", FailureKind::ModelError), "STREAM_INTERRUPTED"),
     ] {
-        let switchboard = room_for(1, behaviour).start();
+        let switchboard = with_max_calls(1, behaviour).start();
         for _ in 0..3 {
-            let heard = switchboard.converse_stream("long", "Go on.").await;
-            assert_eq!(reason(heard.status()), expected);
+            let received = switchboard.converse_stream("long", "Go on.").await;
+            assert_eq!(reason(received.status()), expected);
             sleep(MOMENT).await;
         }
-        assert_free(&switchboard).await;
+        assert_admits(&switchboard).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_leaves_leaves_room() {
-    let switchboard = room_for(1, talks_on()).start();
-    let stream = begin(&switchboard).await;
-    assert_full(&switchboard).await;
+async fn cancelling_a_stream_returns_its_permit() {
+    let switchboard = with_max_calls(1, endless_stream()).start();
+    let stream = start_stream(&switchboard).await;
+    assert_at_capacity(&switchboard).await;
     drop(stream);
     sleep(MOMENT).await;
-    assert_free(&switchboard).await;
+    assert_admits(&switchboard).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_leaves_before_the_answer_leaves_room_too() {
-    let switchboard = room_for(1, hangs()).start();
+async fn cancelling_before_the_response_returns_the_permit() {
+    let switchboard = with_max_calls(1, hangs()).start();
     let mut caller = switchboard.caller();
-    let left = timeout(Duration::from_secs(1), caller.converse_stream(asking("long", "Go on."))).await;
-    assert!(left.is_err(), "nothing came yet");
+    let cancelled =
+        timeout(Duration::from_secs(1), caller.converse_stream(chat_request("long", "Go on."))).await;
+    assert!(cancelled.is_err(), "there is no response yet");
     sleep(MOMENT).await;
-    let left = timeout(Duration::from_secs(1), caller.converse(asking("long", "Go on."))).await;
-    assert!(left.is_err(), "the second was admitted, and left as well");
+    let cancelled = timeout(Duration::from_secs(1), caller.converse(chat_request("long", "Go on."))).await;
+    assert!(cancelled.is_err(), "the second call was admitted and cancelled too");
     sleep(MOMENT).await;
-    assert_free(&switchboard).await;
-    assert_eq!(switchboard.models_asked(), ["long", "long", "short"]);
+    assert_admits(&switchboard).await;
+    assert_eq!(switchboard.called_models(), ["long", "long", "short"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_refused_for_its_input_gives_its_place_back() {
-    let switchboard = room_for(1, talks_on())
+async fn an_invalid_request_returns_its_permit() {
+    let switchboard = with_max_calls(1, endless_stream())
         .configure(|config| config.server.max_request_size = bytesize::ByteSize::kib(64))
         .start();
     for (request, expected) in [
-        (asking("poetry", "Sing."), "UNKNOWN_TASK"),
+        (chat_request("poetry", "Sing."), "UNKNOWN_TASK"),
         (pb::ConverseRequest { task_type: "short".to_owned(), ..Default::default() }, "INVALID_FIELD"),
-        (asking("short", &"x".repeat(100_000)), "INVALID_FIELD"),
+        (chat_request("short", &"x".repeat(100_000)), "INVALID_FIELD"),
     ] {
-        let whole = switchboard.caller().converse(request.clone()).await.expect_err("is refused");
-        assert_eq!(reason(&whole), expected);
+        let unary = switchboard.caller().converse(request.clone()).await.expect_err("is refused");
+        assert_eq!(reason(&unary), expected);
         let stream = switchboard.caller().converse_stream(request).await.expect_err("is refused");
         assert_eq!(reason(&stream), expected);
     }
-    assert_free(&switchboard).await;
+    assert_admits(&switchboard).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_burst_as_many_are_answered_as_there_is_room_for_and_no_place_is_lost() {
-    let switchboard = room_for(5, says("Done.").after(Duration::from_secs(10))).start();
+async fn a_burst_is_admitted_up_to_the_limit_and_loses_no_permit() {
+    let switchboard = with_max_calls(5, says("Done.").after(Duration::from_secs(10))).start();
     for _ in 0..3 {
         let mut burst = tokio::task::JoinSet::new();
         for _ in 0..50 {
             let mut caller = switchboard.caller();
-            burst.spawn(async move { caller.converse(asking("long", "All at once.")).await });
+            burst.spawn(async move { caller.converse(chat_request("long", "All at once.")).await });
         }
         let answers = burst.join_all().await;
-        let (answered, shed): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-        assert_eq!((answered.len(), shed.len()), (5, 45));
-        shed.iter().for_each(|answer| assert_shed(answer.as_ref().expect_err("is shed")));
+        let (answered, rejected): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!((answered.len(), rejected.len()), (5, 45));
+        rejected.iter().for_each(|answer| assert_overloaded(answer.as_ref().expect_err("is rejected")));
     }
-    assert_eq!(switchboard.models_asked().len(), 15);
+    assert_eq!(switchboard.called_models().len(), 15);
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_can_have_a_smaller_bound_and_whole_answers_the_room_they_leave() {
-    let switchboard =
-        room_for(3, talks_on()).configure(|config| config.admission.max_streams = Some(some(1))).start();
-    let stream = begin(&switchboard).await;
+async fn max_streams_limits_streams_and_leaves_the_rest_to_unary_calls() {
+    let switchboard = with_max_calls(3, endless_stream())
+        .configure(|config| config.admission.max_streams = Some(some(1)))
+        .start();
+    let stream = start_stream(&switchboard).await;
 
-    assert_shed(switchboard.converse_stream("long", "Me too.").await.status());
-    assert_free(&switchboard).await;
+    assert_overloaded(switchboard.converse_stream("long", "Me too.").await.status());
+    assert_admits(&switchboard).await;
 
     drop(stream);
     sleep(MOMENT).await;
-    begin(&switchboard).await;
+    start_stream(&switchboard).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_request_is_shed_before_it_has_arrived_and_its_connection_goes_on() {
-    let switchboard = room_for(1, talks_on()).start();
-    let stream = begin(&switchboard).await;
+async fn a_large_request_is_rejected_before_it_has_arrived_and_keeps_its_connection() {
+    let switchboard = with_max_calls(1, endless_stream()).start();
+    let stream = start_stream(&switchboard).await;
     let mut caller = switchboard.caller();
-    let large = asking("short", &"x".repeat(20_000_000));
+    let large = chat_request("short", &"x".repeat(20_000_000));
 
-    assert_shed(&caller.converse(large.clone()).await.expect_err("is shed"));
+    assert_overloaded(&caller.converse(large.clone()).await.expect_err("is rejected"));
 
     drop(stream);
     sleep(MOMENT).await;
@@ -219,40 +223,40 @@ async fn a_large_request_is_shed_before_it_has_arrived_and_its_connection_goes_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_opens_a_call_and_sends_nothing_does_not_hold_its_place_for_ever() {
-    let switchboard = room_for(1, talks_on())
-        .deadline(|clocks| clocks.call = Duration::from_secs(120))
+async fn a_call_without_a_request_message_ends_after_the_upload_timeout() {
+    let switchboard = with_max_calls(1, endless_stream())
+        .deadline(|timeouts| timeouts.call = Duration::from_secs(120))
         .configure(|config| config.server.upload_timeout = Duration::from_secs(30))
         .start();
-    let mut silent = Grpc::new(switchboard.channel());
-    silent.ready().await.expect("connects");
+    let mut grpc = Grpc::new(switchboard.channel());
+    grpc.ready().await.expect("connects");
     let nothing = Request::new(futures_util::stream::pending::<pb::ConverseRequest>());
     let codec = ProstCodec::<pb::ConverseRequest, pb::ConverseResponse>::default();
     let path = http::uri::PathAndQuery::from_static("/switchboard.v1.ConverseService/Converse");
     let began = Instant::now();
-    let asked = silent.client_streaming(nothing, path, codec);
+    let call = grpc.client_streaming(nothing, path, codec);
     let status = async {
-        let answer = timeout(Duration::from_secs(600), asked).await.expect("does not go on for ever");
-        answer.expect_err("is given up")
+        let answer = timeout(Duration::from_secs(600), call).await.expect("ends");
+        answer.expect_err("is ended")
     };
-    let looked = async {
+    let probe = async {
         sleep(Duration::from_secs(149)).await;
-        assert_full(&switchboard).await;
+        assert_at_capacity(&switchboard).await;
     };
 
-    let (status, ()) = tokio::join!(status, looked);
+    let (status, ()) = tokio::join!(status, probe);
 
     assert_eq!((status.code(), began.elapsed().as_secs()), (Code::Cancelled, 150));
     sleep(MOMENT).await;
-    assert_free(&switchboard).await;
+    assert_admits(&switchboard).await;
 }
 
 // === connections ===
 
-/// With room for one call on each connection, a caller's second call shows whether it got a second connection.
+/// With one call per connection at most, a second call shows whether there is a second connection.
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_old_takes_no_more_calls_and_finishes_those_that_run() {
-    let switchboard = room_for(8, talks_on())
+async fn an_old_connection_accepts_no_calls_and_finishes_the_running_ones() {
+    let switchboard = with_max_calls(8, endless_stream())
         .configure(|config| {
             config.server.max_calls_per_connection = some(1);
             config.server.max_connection_age = Duration::from_secs(20);
@@ -260,29 +264,29 @@ async fn a_connection_that_is_old_takes_no_more_calls_and_finishes_those_that_ru
         .start();
     let mut caller = switchboard.caller();
     let mut again = caller.clone();
-    let stream = caller.converse_stream(asking("long", "Go on.")).await.expect("begins").into_inner();
-    let ask_again = async {
-        let early = timeout(Duration::from_secs(10), again.converse(asking("short", "Hello?"))).await;
-        assert!(early.is_err(), "the connection is full, and the caller's library waits");
-        sleep(Duration::from_secs(13)).await; // 24 s: a tenth of 20 has passed too
-        let late = timeout(MOMENT, again.converse(asking("short", "Hello?"))).await;
-        late.expect("goes over a new connection").expect("is answered");
+    let stream = caller.converse_stream(chat_request("long", "Go on.")).await.expect("begins").into_inner();
+    let second_call = async {
+        let early = timeout(Duration::from_secs(10), again.converse(chat_request("short", "Hello?"))).await;
+        assert!(early.is_err(), "the connection has no room, and the client library waits");
+        sleep(Duration::from_secs(13)).await; // 24 s: more than the age of 20 s and its jitter of a tenth
+        let late = timeout(MOMENT, again.converse(chat_request("short", "Hello?"))).await;
+        late.expect("uses a new connection").expect("is answered");
     };
 
-    let (heard, ()) = tokio::join!(Heard::all_of(stream), ask_again);
+    let (received, ()) = tokio::join!(ReceivedStream::read_all(stream), second_call);
 
-    assert!(heard.status.is_none(), "{:?}", heard.status);
-    assert_eq!(heard.text(), "more ".repeat(60), "it ran for 40 s after its connection's end was announced");
+    assert!(received.status.is_none(), "{:?}", received.status);
+    assert_eq!(received.text(), "more ".repeat(60), "it ran for 40 s after the GOAWAY");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_with_too_much_metadata_is_refused_and_its_connection_goes_on() {
-    let switchboard = room_for(1, talks_on())
+async fn a_call_with_too_much_metadata_is_refused_and_keeps_its_connection() {
+    let switchboard = with_max_calls(1, endless_stream())
         .configure(|config| config.server.max_header_size = bytesize::ByteSize::kib(8))
         .start();
     let mut caller = switchboard.caller();
     let with = |size: usize| {
-        let mut request = Request::new(asking("short", "Hello?"));
+        let mut request = Request::new(chat_request("short", "Hello?"));
         request.metadata_mut().insert("x-note", "x".repeat(size).parse().expect("is a header"));
         request
     };

@@ -174,7 +174,7 @@ async fn whole(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
 async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String> {
     let request: pb::ConverseRequest = replay.request(exchange, "ConverseRequest").await?;
     let stream = replay.caller.converse_stream(request).await.map_err(|status| format!("{status:?}"))?;
-    let heard = crate::harness::Heard::all_of(stream.into_inner()).await;
+    let heard = crate::harness::ReceivedStream::read_all(stream.into_inner()).await;
     match (heard.status.as_ref().map(tonic::Status::code), exchange.exception()) {
         (None, None) | (Some(Code::Unavailable), Some(_)) => {}
         (_, exception) => return Err(format!("{:?} after the exception {exception:?}", heard.status)),

@@ -1,11 +1,12 @@
-//! Retries without storms: after another model, within the deadline, and never twice over.
+//! Retries: after all other models, within the deadline and the budget, and not if the caller retries
+//! already.
 use crate::harness::*;
 use std::time::Duration;
 use switchboard_proto::v1 as pb;
 use switchboard_server::failure::FailureKind;
 use tokio::time::Instant;
 
-fn switchboard(first: Behaviour, second: Behaviour) -> Running {
+fn switchboard(first: Behaviour, second: Behaviour) -> ScenarioServer {
     Scenario::new()
         .route("coding", ["one", "two"])
         .model("one", first)
@@ -15,9 +16,11 @@ fn switchboard(first: Behaviour, second: Behaviour) -> Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_passes_is_tried_again_after_every_model_was() {
-    let switchboard =
-        switchboard(recovers(1, FailureKind::Unavailable, "At last."), fails(FailureKind::AccessDenied));
+async fn a_transient_failure_is_retried_after_all_models() {
+    let switchboard = switchboard(
+        recovers_after(1, FailureKind::Unavailable, "At last."),
+        fails(FailureKind::AccessDenied),
+    );
     let began = Instant::now();
 
     let reply = switchboard.converse("coding", "Write a program.").await.expect("answers");
@@ -29,19 +32,19 @@ async fn a_failure_that_passes_is_tried_again_after_every_model_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_tried_again_before_its_first_content_only() {
-    let again = switchboard(recovers(1, FailureKind::Throttled, "At last."), throttled());
-    let heard = again.converse_stream("coding", "Write a program.").await;
-    assert_eq!(attempts(heard.route()), ["one THROTTLED", "two THROTTLED", "one OK"]);
+async fn a_stream_is_retried_only_before_its_first_content() {
+    let again = switchboard(recovers_after(1, FailureKind::Throttled, "At last."), throttled());
+    let received = again.converse_stream("coding", "Write a program.").await;
+    assert_eq!(attempts(received.route()), ["one THROTTLED", "two THROTTLED", "one OK"]);
 
     let broken = switchboard(says_and_fails("Half an ", FailureKind::Internal), says("Another."));
-    let heard = broken.converse_stream("coding", "Write a program.").await;
-    assert_eq!(reason(heard.status()), "STREAM_INTERRUPTED");
-    assert_eq!(broken.models_asked(), ["one"]);
+    let received = broken.converse_stream("coding", "Write a program.").await;
+    assert_eq!(reason(received.status()), "STREAM_INTERRUPTED");
+    assert_eq!(broken.called_models(), ["one"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_that_has_failed_again_is_over_and_says_that_retrying_is() {
+async fn a_plan_that_failed_again_ends_and_tells_clients_not_to_retry() {
     let switchboard = switchboard(throttled(), throttled());
     let status = switchboard.converse("coding", "Write a program.").await.expect_err("fails");
     let route = route_of(&status).expect("has a route");
@@ -53,30 +56,50 @@ async fn a_plan_that_has_failed_again_is_over_and_says_that_retrying_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_callers_mistakes_and_what_waiting_cannot_cure_are_not_tried_again() {
-    for kind in FailureKind::ALL.into_iter().filter(|kind| !kind.row().retry) {
+async fn only_transient_failures_are_retried() {
+    use FailureKind as K;
+    let mut retried = Vec::new();
+    for kind in FailureKind::ALL {
         let switchboard = switchboard(fails(kind), fails(FailureKind::NotFound));
         switchboard.converse("coding", "Write a program.").await.expect_err("fails");
-        let asked = switchboard.models_asked();
-        let with_new_credentials = usize::from(kind == FailureKind::ExpiredCredentials);
-        let times = asked.iter().filter(|model| *model == "one").count() - with_new_credentials;
-        assert!(times == 1, "{kind:?}: {asked:?}");
+        let called = switchboard.called_models();
+        let renewals = usize::from(kind == FailureKind::ExpiredCredentials);
+        let times = called.iter().filter(|model| *model == "one").count() - renewals;
+        match times {
+            1 => {}
+            2 => retried.push(kind),
+            _ => panic!("{kind:?}: {called:?}"),
+        }
     }
+    assert_eq!(
+        retried,
+        [
+            K::Throttled,
+            K::ModelNotReady,
+            K::Unavailable,
+            K::Internal,
+            K::ModelError,
+            K::Unreachable,
+            K::Protocol,
+            K::EndedEarly,
+            K::UnknownException,
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_its_caller_has_tried_before_is_not_tried_again() {
+async fn a_call_that_its_caller_has_retried_is_not_retried() {
     let switchboard = switchboard(throttled(), throttled());
-    let mut request = tonic::Request::new(asking("coding", "Write a program."));
+    let mut request = tonic::Request::new(chat_request("coding", "Write a program."));
     request.metadata_mut().insert("grpc-previous-rpc-attempts", "1".parse().expect("is a header"));
     switchboard.caller().converse(request).await.expect_err("fails");
-    assert_eq!(switchboard.models_asked(), ["one", "two"]);
+    assert_eq!(switchboard.called_models(), ["one", "two"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_the_deadline_does_not_allow_is_not_begun() {
-    let switchboard = switchboard(asks_to_wait(Duration::from_secs(60)), fails(FailureKind::NotFound));
-    let mut request = tonic::Request::new(asking("coding", "Write a program."));
+async fn a_pause_beyond_the_deadline_is_not_started() {
+    let switchboard = switchboard(throttled_for(Duration::from_secs(60)), fails(FailureKind::NotFound));
+    let mut request = tonic::Request::new(chat_request("coding", "Write a program."));
     request.metadata_mut().insert("grpc-timeout", "20S".parse().expect("is a header"));
     let began = Instant::now();
     let status = switchboard.caller().converse(request).await.expect_err("fails");
@@ -84,7 +107,7 @@ async fn a_pause_that_the_deadline_does_not_allow_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_calls_together_retry_no_more_than_the_budget() {
+async fn many_calls_together_retry_within_the_budget() {
     let switchboard = Scenario::new()
         .route("coding", ["one"])
         .model("one", throttled())
@@ -93,9 +116,9 @@ async fn many_calls_together_retry_no_more_than_the_budget() {
     let mut callers = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let mut caller = switchboard.caller();
-        callers.spawn(async move { caller.converse(asking("coding", "Write a program.")).await });
+        callers.spawn(async move { caller.converse(chat_request("coding", "Write a program.")).await });
     }
     let ended: Vec<Result<_, tonic::Status>> = callers.join_all().await;
     assert!(ended.iter().all(|ended: &Result<tonic::Response<pb::ConverseResponse>, _>| ended.is_err()));
-    assert_eq!(switchboard.models_asked().len(), 50 + 7);
+    assert_eq!(switchboard.called_models().len(), 50 + 7);
 }

@@ -1,10 +1,10 @@
-//! No route is a mystery: it can be listed, and explained before it is taken.
+//! RoutingService: tasks can be listed, and routes explained before a call.
 use crate::harness::*;
 use switchboard_proto::v1 as pb;
 use switchboard_server::config::UnknownTasks;
 use tonic::Code;
 
-fn switchboard(unknown_tasks: UnknownTasks) -> Running {
+fn switchboard(unknown_tasks: UnknownTasks) -> ScenarioServer {
     Scenario::new()
         .route("default", ["one"])
         .route("coding", ["two", "one"])
@@ -32,39 +32,43 @@ async fn tasks_are_listed_with_their_models() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_is_explained_without_asking_a_model() {
+async fn a_route_is_explained_without_calling_a_model() {
     let switchboard = switchboard(UnknownTasks::Default);
     for (task_type, resolved, resolution) in [
         ("coding", "coding", pb::Resolution::Named),
         ("", "default", pb::Resolution::Absent),
         ("poetry", "default", pb::Resolution::Unknown),
     ] {
-        let asked = pb::ExplainRouteRequest { task_type: task_type.to_owned(), request: None };
-        let explained = switchboard.routing().explain_route(asked).await.expect("answers").into_inner();
+        let request = pb::ExplainRouteRequest { task_type: task_type.to_owned(), request: None };
+        let explained = switchboard.routing().explain_route(request).await.expect("answers").into_inner();
         assert_eq!((explained.task_type.as_str(), explained.resolution()), (resolved, resolution));
-        assert_eq!(explained.deadlines.and_then(|clocks| clocks.call).map(|call| call.seconds), Some(300));
+        assert_eq!(
+            explained.deadlines.and_then(|timeouts| timeouts.call).map(|call| call.seconds),
+            Some(300)
+        );
     }
-    assert!(switchboard.models_asked().is_empty());
+    assert!(switchboard.called_models().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_explained_request_is_checked_like_a_call() {
+async fn an_explained_request_is_validated_like_a_call() {
     let switchboard = switchboard(UnknownTasks::Default);
-    let request = pb::ConverseRequest { messages: vec![turn("robot", "Hello")], ..asking("coding", "") };
+    let request =
+        pb::ConverseRequest { messages: vec![text_message("robot", "Hello")], ..chat_request("coding", "") };
     let empty =
         pb::ExplainRouteRequest { request: Some(pb::ConverseRequest::default()), ..Default::default() };
     let status = switchboard.routing().explain_route(empty).await.expect_err("is refused");
-    assert_eq!(wrong_fields(&status), ["messages"]);
-    let asked = pb::ExplainRouteRequest { request: Some(request), ..Default::default() };
-    let status = switchboard.routing().explain_route(asked).await.expect_err("is refused");
+    assert_eq!(invalid_fields(&status), ["messages"]);
+    let explained = pb::ExplainRouteRequest { request: Some(request), ..Default::default() };
+    let status = switchboard.routing().explain_route(explained).await.expect_err("is refused");
     assert_eq!(
-        (status.code(), wrong_fields(&status)),
+        (status.code(), invalid_fields(&status)),
         (Code::InvalidArgument, vec!["messages[0].role".to_owned()])
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_tasks_are_served_as_default_or_refused_by_setting() {
+async fn unknown_tasks_are_served_as_default_or_refused() {
     let reply = switchboard(UnknownTasks::Default).converse("poetry", "Sing.").await.expect("answers");
     assert_eq!(reply.route.map(|route| route.task_type), Some("default".to_owned()));
     let status = switchboard(UnknownTasks::Refuse).converse("poetry", "Sing.").await.expect_err("is refused");

@@ -1,7 +1,8 @@
-//! Every fault of the simulator, over real sockets: what the caller sees of it.
+//! Every fault of the simulator over real sockets, as the caller sees it.
 //!
-//! Two models of the simulator serve the task; the first has the fault. With the second one well, a fault before the first
-//! content shows in the route and nowhere else; with both ill, and after the first content, it is a typed status.
+//! Two models of the simulator serve the task, and the first has the fault. If the second is healthy, a fault
+//! before the first content shows only in the route. If both have the fault, or after the first content, it
+//! is a typed status.
 use crate::{engine, harness::*};
 use bedrock_sim::{Fault, FaultRule, Handle, Simulator};
 use std::{ops::Deref, time::Duration};
@@ -13,20 +14,20 @@ use tonic::Code;
 const FIRST: &str = "us.anthropic.claude-sonnet-4-6";
 const SECOND: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
-/// Long enough for a well model on a busy machine, short enough to wait for an ill one.
-const CLOCK: Duration = Duration::from_millis(1500);
+/// Long enough for a healthy model on a busy machine, short enough to wait for.
+const TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// A simulator without waits, and a server on it whose clocks are short: these tests run in real time.
+/// A simulator without delays, and a server on it with short timeouts: these tests run in real time.
 pub(crate) struct Simulated {
-    stage: Stage,
+    server: TestServer,
     simulator: Simulator,
 }
 
 impl Deref for Simulated {
-    type Target = Stage;
+    type Target = TestServer;
 
-    fn deref(&self) -> &Stage {
-        &self.stage
+    fn deref(&self) -> &TestServer {
+        &self.server
     }
 }
 
@@ -34,20 +35,20 @@ impl Simulated {
     async fn start() -> Self {
         let mut config = Config::for_two_models(FIRST, SECOND);
         config.retry.rounds = 0;
-        config.breaker.enabled = false; // one fault says nothing of the next call
-        config.deadline.first_content = CLOCK;
-        config.deadline.attempt = CLOCK;
-        config.deadline.idle = CLOCK;
+        config.breaker.enabled = false; // one fault must not affect the next call
+        config.deadline.first_content = TIMEOUT;
+        config.deadline.attempt = TIMEOUT;
+        config.deadline.idle = TIMEOUT;
         Self::serving(config).await
     }
 
-    /// A server with this configuration, but for the simulator's address.
+    /// A server with this configuration, on a simulator of its own.
     pub(crate) async fn serving(mut config: Config) -> Self {
         let simulator = Simulator::start(bedrock_sim::Config { speed: 0.0, ..Default::default() });
         let simulator = simulator.await.expect("starts");
         config.bedrock = engine::simulated_at(simulator.endpoint_url());
         let bedrock = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
-        Self { stage: Stage::start(config, bedrock), simulator }
+        Self { server: TestServer::start(config, bedrock), simulator }
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -76,12 +77,14 @@ fn model_error(original_status: u16) -> Fault {
     Fault::Error { name, message, status, original_status: Some(original_status), resource, retry_after }
 }
 
-/// Not modelled by Bedrock, but by the protocol: the name in one header, the words in another.
+/// An error frame of the event-stream protocol, which Bedrock's model does not have: code and message are
+/// headers.
 fn error_frame(after_events: u32) -> Fault {
     Fault::ErrorFrame { after_events, code: "InternalFailure".to_owned(), message: "injected".to_owned() }
 }
 
-/// Faults before the first content: how the attempt is told in the route, and the status when no model is well.
+/// Faults before the first content, with the attempt's outcome in the route, and the status if all models
+/// fail.
 fn early_faults() -> Vec<(Fault, &'static str, Code, &'static str)> {
     let error = Fault::error;
     vec![
@@ -106,7 +109,7 @@ fn early_faults() -> Vec<(Fault, &'static str, Code, &'static str)> {
     ]
 }
 
-/// Faults that only a stream can have, as its first frame or right after `messageStart`.
+/// Faults of streams alone, as the first frame or right after `messageStart`, with the attempt's outcome.
 fn early_stream_faults() -> Vec<(Fault, &'static str)> {
     vec![
         (Fault::stall(0), "TIMEOUT"),
@@ -143,52 +146,56 @@ fn late_faults() -> Vec<Fault> {
     ]
 }
 
-/// With new credentials the same model is asked once more.
+/// True if the model is called once more, with new credentials.
 fn expired(fault: &Fault) -> bool {
     matches!(fault, Fault::Error { name, .. } if name == "ExpiredTokenException")
 }
 
 #[tokio::test]
-async fn a_fault_before_the_first_content_shows_in_the_route_and_nowhere_else() {
+async fn a_fault_before_the_first_content_shows_only_in_the_route() {
     for (fault, outcome, ..) in early_faults() {
         let switchboard = Simulated::with(fault.clone()).await;
 
-        let whole = switchboard.converse("reasoning", "What is a monad?").await;
-        let whole = whole.unwrap_or_else(|status| panic!("{fault:?}: {status:?}"));
-        let heard = switchboard.converse_stream("reasoning", "What is a monad?").await;
+        let unary = switchboard.converse("reasoning", "What is a monad?").await;
+        let unary = unary.unwrap_or_else(|status| panic!("{fault:?}: {status:?}"));
+        let received = switchboard.converse_stream("reasoning", "What is a monad?").await;
 
         let mut expected = vec![format!("{FIRST} {outcome}"), format!("{SECOND} OK")];
         if expired(&fault) {
             expected.insert(0, expected[0].clone());
         }
-        assert_eq!(attempts(&whole.route.expect("has a route")), expected, "{fault:?}");
-        assert_eq!(attempts(heard.route()), expected, "{fault:?}");
-        assert!(heard.text().starts_with(&format!("[simulated {SECOND}]")), "{fault:?}: {}", heard.text());
-        assert!(heard.metadata().is_some() && heard.status.is_none(), "{fault:?}");
+        assert_eq!(attempts(&unary.route.expect("has a route")), expected, "{fault:?}");
+        assert_eq!(attempts(received.route()), expected, "{fault:?}");
+        assert!(
+            received.text().starts_with(&format!("[simulated {SECOND}]")),
+            "{fault:?}: {}",
+            received.text()
+        );
+        assert!(received.metadata().is_some() && received.status.is_none(), "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_fault_in_a_stream_before_its_first_content_does_so_too() {
+async fn a_stream_fault_before_the_first_content_shows_only_in_the_route() {
     for (fault, outcome) in early_stream_faults() {
         let switchboard = Simulated::with(fault.clone()).await;
-        let heard = switchboard.converse_stream("reasoning", "What is a monad?").await;
+        let received = switchboard.converse_stream("reasoning", "What is a monad?").await;
         assert_eq!(
-            attempts(heard.route()),
+            attempts(received.route()),
             [format!("{FIRST} {outcome}"), format!("{SECOND} OK")],
             "{fault:?}"
         );
-        assert!(heard.metadata().is_some() && heard.status.is_none(), "{fault:?}");
+        assert!(received.metadata().is_some() && received.status.is_none(), "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn when_no_model_is_well_the_caller_gets_a_typed_status() {
+async fn if_all_models_fail_the_caller_gets_a_typed_status() {
     for (fault, outcome, code, expected) in early_faults() {
         let switchboard = Simulated::with_on_both(fault.clone()).await;
-        let whole = switchboard.converse("reasoning", "What is a monad?").await.expect_err("fails");
+        let unary = switchboard.converse("reasoning", "What is a monad?").await.expect_err("fails");
         let streamed = switchboard.converse_stream("reasoning", "What is a monad?").await;
-        for status in [&whole, streamed.status()] {
+        for status in [&unary, streamed.status()] {
             assert_eq!((status.code(), reason(status).as_str()), (code, expected), "{fault:?}");
             let route = route_of(status).expect("has a route");
             let times = if expired(&fault) { 2 } else { 1 };
@@ -199,22 +206,22 @@ async fn when_no_model_is_well_the_caller_gets_a_typed_status() {
 }
 
 #[tokio::test]
-async fn a_fault_after_content_ends_the_stream_with_what_was_sent_and_a_typed_status() {
+async fn a_fault_after_content_ends_the_stream_with_a_partial_answer_and_a_typed_status() {
     for fault in late_faults() {
         let switchboard = Simulated::with(fault.clone()).await;
-        let heard = switchboard.converse_stream("reasoning", "What is a monad?").await;
-        assert!(heard.text().starts_with("[simulated"), "{fault:?}: {}", heard.text());
-        assert!(heard.metadata().is_none(), "{fault:?}");
+        let received = switchboard.converse_stream("reasoning", "What is a monad?").await;
+        assert!(received.text().starts_with("[simulated"), "{fault:?}: {}", received.text());
+        assert!(received.metadata().is_none(), "{fault:?}");
         assert_eq!(
-            (heard.status().code(), reason(heard.status()).as_str()),
+            (received.status().code(), reason(received.status()).as_str()),
             (Code::Unavailable, "STREAM_INTERRUPTED")
         );
-        assert_eq!(route_of(heard.status()).expect("has a route").attempts.len(), 1, "{fault:?}");
+        assert_eq!(route_of(received.status()).expect("has a route").attempts.len(), 1, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_request_that_bedrock_refuses_is_not_sent_to_another_model() {
+async fn a_request_that_bedrock_rejects_is_not_sent_to_another_model() {
     for fault in [Fault::error("ValidationException"), model_error(400)] {
         let switchboard = Simulated::with(fault.clone()).await;
         let status = switchboard.converse("reasoning", "What is a monad?").await.expect_err("is refused");
@@ -228,7 +235,7 @@ async fn a_request_that_bedrock_refuses_is_not_sent_to_another_model() {
 }
 
 #[tokio::test]
-async fn a_guardrails_intervention_is_an_answer_and_is_not_sent_to_another_model() {
+async fn a_guardrail_intervention_is_an_answer_and_does_not_fall_back() {
     let switchboard = Simulated::start().await;
     let guardrail = pb::GuardrailConfiguration {
         guardrail_identifier: Some("guard".to_owned()),
@@ -238,7 +245,7 @@ async fn a_guardrails_intervention_is_an_answer_and_is_not_sent_to_another_model
     };
     let request = pb::ConverseRequest {
         guardrail_config: Some(guardrail),
-        ..asking("reasoning", "Please guardrail-block this.")
+        ..chat_request("reasoning", "Please guardrail-block this.")
     };
     let reply = switchboard.caller().converse(request).await.expect("answers").into_inner();
     assert_eq!(reply.stop_reason(), pb::StopReason::GuardrailIntervened);
@@ -247,7 +254,7 @@ async fn a_guardrails_intervention_is_an_answer_and_is_not_sent_to_another_model
 }
 
 #[tokio::test]
-async fn a_retry_after_of_bedrocks_reaches_the_caller() {
+async fn bedrocks_retry_after_reaches_the_caller() {
     let Fault::Throttle { calls_per_second, probability, daily, .. } = Fault::throttle() else {
         unreachable!("is a throttle")
     };
@@ -260,7 +267,7 @@ async fn a_retry_after_of_bedrocks_reaches_the_caller() {
 }
 
 #[tokio::test]
-async fn a_daily_quota_is_told_apart_from_a_rate() {
+async fn a_daily_quota_is_distinguished_from_throttling() {
     let Fault::Throttle { calls_per_second, probability, retry_after, .. } = Fault::throttle() else {
         unreachable!("is a throttle")
     };
@@ -275,39 +282,39 @@ async fn a_daily_quota_is_told_apart_from_a_rate() {
 }
 
 #[tokio::test]
-async fn what_the_contract_does_not_know_yet_is_passed_on() {
+async fn unknown_events_and_deltas_are_passed_on() {
     let switchboard = Simulated::with(Fault::UnknownEvent { after_events: 3 }).await;
-    let heard = switchboard.converse_stream("reasoning", "What is a monad?").await;
-    let unknown = heard.events.iter().find_map(|event| match event {
+    let received = switchboard.converse_stream("reasoning", "What is a monad?").await;
+    let unknown = received.events.iter().find_map(|event| match event {
         Event::Unknown(unknown) => Some(unknown),
         _ => None,
     });
     assert!(unknown.is_some_and(|it| !it.event_type.is_empty() && it.json.starts_with('{')), "{unknown:?}");
-    assert!(heard.status.is_none());
+    assert!(received.status.is_none());
 
     let switchboard = Simulated::with(Fault::UnknownDelta { after_events: 3 }).await;
-    let heard = switchboard.converse_stream("reasoning", "What is a monad?").await;
-    let unknown = heard.events.iter().find_map(|event| match event {
-        Event::ContentBlockDelta(piece) => match piece.delta.as_ref()?.delta.as_ref()? {
+    let received = switchboard.converse_stream("reasoning", "What is a monad?").await;
+    let unknown = received.events.iter().find_map(|event| match event {
+        Event::ContentBlockDelta(delta) => match delta.delta.as_ref()?.delta.as_ref()? {
             pb::content_block_delta::Delta::UnknownJson(json) => Some(json.clone()),
             _ => None,
         },
         _ => None,
     });
-    assert!(unknown.is_some_and(|json| json.starts_with('{')), "{:?}", heard.events);
-    assert!(heard.status.is_none());
+    assert!(unknown.is_some_and(|json| json.starts_with('{')), "{:?}", received.events);
+    assert!(received.status.is_none());
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_ends_bedrocks_work_within_a_second() {
+async fn cancelling_ends_bedrocks_request_within_a_second() {
     let switchboard = Simulated::with(Fault::stall(5)).await;
     let mut stream = switchboard
         .caller()
-        .converse_stream(asking("reasoning", "Go on."))
+        .converse_stream(chat_request("reasoning", "Go on."))
         .await
         .expect("begins")
         .into_inner();
-    stream.message().await.expect("goes on");
+    stream.message().await.expect("continues");
     drop(stream);
     for _ in 0..100 {
         if switchboard.handle().calls()[0].hung_up {
@@ -315,16 +322,16 @@ async fn a_caller_who_leaves_ends_bedrocks_work_within_a_second() {
         }
         sleep(Duration::from_millis(10)).await;
     }
-    panic!("Bedrock still works for a caller who left: {:?}", switchboard.handle().calls());
+    panic!("Bedrock's request still runs after the call was cancelled: {:?}", switchboard.handle().calls());
 }
 
 #[tokio::test]
-async fn a_conversation_with_a_system_prompt_goes_on_for_turns() {
+async fn a_conversation_with_a_system_prompt_continues_over_several_turns() {
     let switchboard = Simulated::start().await;
     let system = pb::SystemContentBlock {
         block: Some(pb::system_content_block::Block::Text("Answer in one sentence.".to_owned())),
     };
-    let mut messages = vec![turn("user", "What is a monad?")];
+    let mut messages = vec![text_message("user", "What is a monad?")];
     for question in ["And a functor?", "And a comonad?"] {
         let request = pb::ConverseRequest {
             task_type: "classification".to_owned(),
@@ -340,7 +347,7 @@ async fn a_conversation_with_a_system_prompt_goes_on_for_turns() {
             panic!("has no message")
         };
         messages.push(answer);
-        messages.push(turn("user", question));
+        messages.push(text_message("user", question));
     }
     let bodies: Vec<_> = switchboard.handle().calls().into_iter().map(|call| call.body).collect();
     assert_eq!(bodies[1]["messages"].as_array().map(Vec::len), Some(3));

@@ -1,4 +1,4 @@
-//! A server on a socket of its own, and a true engine under it: for promises that only the network can break.
+//! A server on a TCP socket and a real engine, for promises that depend on the network.
 use crate::engine;
 use std::net::SocketAddr;
 use switchboard_proto::v1::converse_service_client::ConverseServiceClient;
@@ -12,16 +12,16 @@ use tokio::{
 };
 use tonic::transport::{Channel, Endpoint, server::TcpIncoming};
 
-/// A server that runs; it ends when this is dropped.
+/// A running server, which ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct OnSockets {
+pub(crate) struct SocketServer {
     address: SocketAddr,
     server: JoinHandle<Drained>,
     drain: Option<oneshot::Sender<()>>,
 }
 
-impl OnSockets {
-    /// A server with this configuration, on the simulator at `bedrock`.
+impl SocketServer {
+    /// Starts a server with this configuration, on the simulator at `bedrock`.
     pub(crate) async fn serving(mut config: Config, bedrock: String) -> Self {
         config.bedrock = engine::simulated_at(bedrock);
         let models = Bedrock::connect(&config.bedrock, ["us-east-1".to_owned()]).await.expect("connects");
@@ -38,30 +38,30 @@ impl OnSockets {
         Self { address, server, drain: Some(drain) }
     }
 
-    /// Where callers find it.
+    /// The URL for callers.
     pub(crate) fn address(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A caller with a connection of its own.
+    /// A client with a connection of its own.
     pub(crate) fn caller(&self) -> ConverseServiceClient<Channel> {
         let endpoint = Endpoint::from_shared(self.address()).expect("is an address");
         ConverseServiceClient::new(endpoint.connect_lazy())
     }
 
-    /// A connection, for a test that speaks HTTP/2 by itself.
+    /// A connection, for tests that use HTTP/2 directly.
     pub(crate) async fn connection(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("connects")
     }
 
-    /// Asks the server to drain; resolves when it has.
+    /// Starts the drain; resolves when the server has ended.
     pub(crate) async fn drain(&mut self) -> Drained {
         drop(self.drain.take());
         (&mut self.server).await.expect("ends")
     }
 }
 
-impl Drop for OnSockets {
+impl Drop for SocketServer {
     fn drop(&mut self) {
         self.server.abort();
     }

@@ -1,22 +1,24 @@
-//! What is told of calls, as a receiver of OTLP hears it over a socket.
+//! Traces, metrics and log lines of calls, as an OTLP collector receives them over a socket.
 mod collector;
+mod every_call;
+mod routes;
 
 use crate::harness::{
-    Behaviour, Running, Scenario, asking, begins_and_hangs, fails, says, says_and_hangs, says_and_stops,
-    throttled,
+    Behaviour, Scenario, ScenarioServer, chat_request, fails, says, says_and_hangs, says_and_stops,
+    starts_and_hangs, throttled,
 };
-use collector::{Collector, Watch, histograms, points, value};
+use collector::{Capture, Collector, histograms, points, value};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use opentelemetry_sdk::trace::Sampler;
 use std::time::Duration;
 use switchboard_proto::v1::{self as pb, StopReason};
-use switchboard_server::{config::GenAi, failure::FailureKind, telemetry::names};
+use switchboard_server::{config::GenAi, failure::FailureKind, semconv as names};
 use tokio::time::sleep;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-fn scenario(watch: &Watch, first: Behaviour, second: Behaviour) -> Running {
-    let scenario = Scenario::new().route("chat", ["first", "second"]).seen_by(&watch.telemetry);
+fn scenario(capture: &Capture, first: Behaviour, second: Behaviour) -> ScenarioServer {
+    let scenario = Scenario::new().route("chat", ["first", "second"]).with_telemetry(&capture.telemetry);
     let scenario = scenario.configure(|config| {
         config.deadline.first_content = Duration::from_secs(5);
         config.admission.max_calls = 1.try_into().expect("is not zero");
@@ -24,15 +26,15 @@ fn scenario(watch: &Watch, first: Behaviour, second: Behaviour) -> Running {
     scenario.model("first", first).model("second", second).start()
 }
 
-/// Waits until so many calls have ended.
-async fn ended(watch: &Watch, calls: usize) {
+/// Waits until `calls` calls have ended.
+async fn wait_for_ends(capture: &Capture, calls: usize) {
     for _ in 0..1000 {
-        if watch.log.calls().len() >= calls {
+        if capture.log.calls().len() >= calls {
             return;
         }
-        sleep(Duration::from_millis(10)).await; // the clock stands still: this only lets others run
+        sleep(Duration::from_millis(10)).await; // the clock is paused: this only lets other tasks run
     }
-    panic!("only {:?} ended", watch.log.calls());
+    panic!("only {:?} ended", capture.log.calls());
 }
 
 fn hex(id: &[u8]) -> String {
@@ -46,15 +48,15 @@ fn of_kind(spans: &[Span], kind: SpanKind) -> Vec<&Span> {
 #[tokio::test(start_paused = true)]
 async fn a_fallback_is_one_trace_from_the_caller_to_both_attempts() {
     let collector = Collector::start();
-    let watch = collector.watch(|_, _| {});
-    let switchboard = scenario(&watch, throttled(), says("All is well."));
-    let mut request = tonic::Request::new(asking("chat", "How is it?"));
+    let capture = collector.capture(|_, _| {});
+    let switchboard = scenario(&capture, throttled(), says("All is fine."));
+    let mut request = tonic::Request::new(chat_request("chat", "How is it?"));
     request.metadata_mut().insert("traceparent", TRACEPARENT.parse().expect("is ASCII"));
     let response = switchboard.caller().converse_stream(request).await.expect("is answered");
-    let heard = crate::harness::Heard::all_of(response.into_inner()).await;
-    ended(&watch, 1).await;
+    let received = crate::harness::ReceivedStream::read_all(response.into_inner()).await;
+    wait_for_ends(&capture, 1).await;
 
-    let spans = collector.spans(&watch);
+    let spans = collector.spans(&capture);
     let [call] = of_kind(&spans, SpanKind::Server)[..] else { panic!("one call, but {spans:?}") };
     assert_eq!(hex(&call.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(hex(&call.parent_span_id), "00f067aa0ba902b7");
@@ -69,8 +71,8 @@ async fn a_fallback_is_one_trace_from_the_caller_to_both_attempts() {
         ("switchboard.fallback", "true"),
         ("switchboard.attempts", "2"),
         ("switchboard.fault_domain", "none"),
-        ("switchboard.request_id", &heard.route().request_id),
-        ("switchboard.config_version", &heard.route().config_version),
+        ("switchboard.request_id", &received.route().request_id),
+        ("switchboard.config_version", &received.route().config_version),
     ] {
         assert_eq!(value(&call.attributes, name), expected, "{name}");
     }
@@ -108,24 +110,24 @@ async fn a_fallback_is_one_trace_from_the_caller_to_both_attempts() {
     assert!(!value(&served.attributes, "gen_ai.response.time_to_first_chunk").is_empty());
     assert_eq!(collector.resource("service.name"), "switchboard");
 
-    let line = &watch.log.lines("call ended")[0];
+    let line = &capture.log.lines("call ended")[0];
     assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(line["span_id"], hex(&call.span_id));
-    let line = &watch.log.lines("attempt failed")[0];
+    let line = &capture.log.lines("attempt failed")[0];
     assert_eq!(line["span_id"], hex(&failed.span_id));
 }
 
-/// How a call ended: in the trace, in the metric, and in the log.
-fn told(collector: &Collector, watch: &Watch) -> [String; 3] {
-    let spans = collector.spans(watch);
+/// Outcome, reason and fault domain of the only call, which trace, metrics and log report alike.
+fn reported_end(collector: &Collector, capture: &Capture) -> [String; 3] {
+    let spans = collector.spans(capture);
     let [call] = of_kind(&spans, SpanKind::Server)[..] else { panic!("one call, but {spans:?}") };
     let outcome = value(&call.attributes, "switchboard.outcome");
     let domain = value(&call.attributes, "switchboard.fault_domain");
-    let metrics = collector.metrics(watch);
+    let metrics = collector.metrics(capture);
     let with = [("outcome", outcome.as_str()), ("fault_domain", domain.as_str())];
     assert_eq!(points(&metrics, "switchboard.calls", &with), [1.0], "{metrics:?}");
     assert_eq!(points(&metrics, "switchboard.calls", &[]), [1.0], "one point for one call");
-    let line = &watch.log.lines("call ended")[0];
+    let line = &capture.log.lines("call ended")[0];
     assert_eq!(line["fault_domain"], domain.as_str());
     assert_eq!(line["outcome"], outcome.to_uppercase());
     assert_eq!(line["span_id"], hex(&call.span_id));
@@ -135,11 +137,11 @@ fn told(collector: &Collector, watch: &Watch) -> [String; 3] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_end_has_its_fault_domain_in_trace_metric_and_log() {
+async fn trace_metric_and_log_agree_on_the_fault_domain_of_every_end() {
     use FailureKind as K;
     let cases = [
         (throttled(), ["error", "BEDROCK_THROTTLED", "bedrock"]),
-        (begins_and_hangs(), ["error", "MODEL_TIMEOUT", "bedrock"]),
+        (starts_and_hangs(), ["error", "MODEL_TIMEOUT", "bedrock"]),
         (fails(K::AccessDenied), ["error", "MODEL_ACCESS_DENIED", "switchboard"]),
         (fails(K::Invalid), ["error", "MODEL_REJECTED", "caller"]),
         (
@@ -148,114 +150,123 @@ async fn every_end_has_its_fault_domain_in_trace_metric_and_log() {
         ),
         (says_and_stops("No.", StopReason::ContentFiltered, "content_filtered"), ["ok", "", "policy"]),
         (says_and_stops("And then", StopReason::MaxTokens, "max_tokens"), ["ok", "", "none"]),
-        (says("All is well."), ["ok", "", "none"]),
+        (says("All is fine."), ["ok", "", "none"]),
     ];
     for (behaviour, expected) in cases {
         let collector = Collector::start();
-        let watch = collector.watch(|_, _| {});
-        let switchboard = scenario(&watch, behaviour.clone(), behaviour);
+        let capture = collector.capture(|_, _| {});
+        let switchboard = scenario(&capture, behaviour.clone(), behaviour);
         switchboard.converse_stream("chat", "How is it?").await;
-        ended(&watch, 1).await;
-        assert_eq!(told(&collector, &watch), expected);
-        let metrics = collector.metrics(&watch);
+        wait_for_ends(&capture, 1).await;
+        assert_eq!(reported_end(&collector, &capture), expected);
+        let metrics = collector.metrics(&capture);
         let intervened = points(&metrics, "switchboard.guardrail.interventions", &[("model", "first")]);
-        assert_eq!(intervened.len(), usize::from(watch_of(&watch, "guardrail_intervened", &collector)));
+        assert_eq!(
+            intervened.len(),
+            usize::from(has_finish_reason(&capture, "guardrail_intervened", &collector))
+        );
         let truncated = points(&metrics, "switchboard.truncations", &[("model", "first")]);
-        assert_eq!(truncated.len(), usize::from(watch_of(&watch, "max_tokens", &collector)));
+        assert_eq!(truncated.len(), usize::from(has_finish_reason(&capture, "max_tokens", &collector)));
     }
 }
 
-fn watch_of(watch: &Watch, finish: &str, collector: &Collector) -> bool {
-    let spans = collector.spans(watch);
+fn has_finish_reason(capture: &Capture, finish: &str, collector: &Collector) -> bool {
+    let spans = collector.spans(capture);
     spans.iter().any(|span| value(&span.attributes, "gen_ai.response.finish_reasons") == finish)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_leaves_is_told_of_with_the_attempt_that_was_cut() {
+async fn a_cancelled_call_is_reported_with_its_cancelled_attempt() {
     let collector = Collector::start();
-    let watch = collector.watch(|_, _| {});
-    let switchboard = scenario(&watch, says_and_hangs("Once upon"), says("-"));
-    let response = switchboard.caller().converse_stream(asking("chat", "A story!")).await;
+    let capture = collector.capture(|_, _| {});
+    let switchboard = scenario(&capture, says_and_hangs("Once upon"), says("-"));
+    let response = switchboard.caller().converse_stream(chat_request("chat", "A story!")).await;
     let mut stream = response.expect("is answered").into_inner();
     stream.message().await.expect("has a route");
-    let running = collector.metrics(&watch);
+    let running = collector.metrics(&capture);
     let streams = [("method", "ConverseStream")];
     assert_eq!(points(&running, "switchboard.calls.active", &streams), [1.0]);
     drop(stream);
-    ended(&watch, 1).await;
+    wait_for_ends(&capture, 1).await;
 
-    assert_eq!(told(&collector, &watch), ["cancelled", "", "caller"]);
-    let spans = collector.spans(&watch);
+    assert_eq!(reported_end(&collector, &capture), ["cancelled", "", "caller"]);
+    let spans = collector.spans(&capture);
     let [attempt] = of_kind(&spans, SpanKind::Client)[..] else { panic!("one attempt, but {spans:?}") };
     assert_eq!(value(&attempt.attributes, "switchboard.outcome"), "cancelled");
-    let metrics = collector.metrics(&watch);
+    let metrics = collector.metrics(&capture);
     assert_eq!(points(&metrics, "switchboard.attempts", &[("outcome", "cancelled")]), [1.0]);
     assert_eq!(points(&metrics, "switchboard.calls.active", &streams), [0.0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_shed_is_told_of_too() {
+async fn a_rejected_call_is_reported() {
     let collector = Collector::start();
-    let watch = collector.watch(|_, _| {});
-    let switchboard = scenario(&watch, says_and_hangs("Once upon"), says("-"));
-    let _holds = switchboard.caller().converse_stream(asking("chat", "A story!")).await.expect("begins");
-    let shed = switchboard.converse("chat", "And me?").await.expect_err("there is one place");
-    assert_eq!(crate::harness::reason(&shed), "SHED");
+    let capture = collector.capture(|_, _| {});
+    let switchboard = scenario(&capture, says_and_hangs("Once upon"), says("-"));
+    let _running =
+        switchboard.caller().converse_stream(chat_request("chat", "A story!")).await.expect("begins");
+    let rejected = switchboard.converse("chat", "And me?").await.expect_err("there is one permit");
+    assert_eq!(crate::harness::reason(&rejected), "SHED");
 
-    assert_eq!(told(&collector, &watch), ["shed", "SHED", "switchboard"]);
-    let metrics = collector.metrics(&watch);
+    assert_eq!(reported_end(&collector, &capture), ["shed", "SHED", "switchboard"]);
+    let metrics = collector.metrics(&capture);
     assert_eq!(points(&metrics, "switchboard.shed", &[("method", "Converse")]), [1.0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_cannot_be_read_is_told_of_too() {
+async fn a_request_that_is_too_large_is_reported() {
     let collector = Collector::start();
-    let watch = collector.watch(|_, _| {});
-    let switchboard = scenario(&watch, says("-"), says("-"));
-    let too_large = asking("chat", &"x".repeat(40 << 20));
+    let capture = collector.capture(|_, _| {});
+    let switchboard = scenario(&capture, says("-"), says("-"));
+    let too_large = chat_request("chat", &"x".repeat(40 << 20));
     let _refused = switchboard.caller().converse(too_large).await.expect_err("is too large");
-    ended(&watch, 1).await;
-    let [outcome, _, domain] = told(&collector, &watch);
+    wait_for_ends(&capture, 1).await;
+    let [outcome, _, domain] = reported_end(&collector, &capture);
     assert_eq!((outcome.as_str(), domain.as_str()), ("error", "caller"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_and_fallbacks_are_kept_whatever_the_sampler_says() {
+async fn errors_and_fallbacks_are_kept_regardless_of_the_sampler() {
     for keep in [true, false] {
         let collector = Collector::start();
-        let watch = collector.watch(|settings, config| {
+        let capture = collector.capture(|settings, config| {
             settings.sampler = Some(Sampler::AlwaysOff);
             config.keep_errors = keep;
         });
-        let well = scenario(&watch, says("Well."), says("-"));
-        well.converse_stream("chat", "How is it?").await;
-        ended(&watch, 1).await;
-        assert!(collector.spans(&watch).is_empty(), "nobody needs it");
-        let falls_back = scenario(&watch, throttled(), says("Well."));
+        let succeeds = scenario(&capture, says("Well."), says("-"));
+        succeeds.converse_stream("chat", "How is it?").await;
+        wait_for_ends(&capture, 1).await;
+        assert!(collector.spans(&capture).is_empty(), "a success is not kept");
+        let falls_back = scenario(&capture, throttled(), says("Well."));
         falls_back.converse_stream("chat", "How is it?").await;
-        ended(&watch, 2).await;
-        assert_eq!(collector.spans(&watch).len(), if keep { 3 } else { 0 });
-        let fails = scenario(&watch, throttled(), throttled());
+        wait_for_ends(&capture, 2).await;
+        assert_eq!(collector.spans(&capture).len(), if keep { 3 } else { 0 });
+        let fails = scenario(&capture, throttled(), throttled());
         fails.converse_stream("chat", "How is it?").await;
-        ended(&watch, 3).await;
-        let spans = collector.spans(&watch);
+        wait_for_ends(&capture, 3).await;
+        let spans = collector.spans(&capture);
         assert_eq!(spans.len(), if keep { 6 } else { 0 });
-        for span in of_kind(&spans, SpanKind::Client) {
-            assert!(spans.iter().any(|call| call.span_id == span.parent_span_id), "its call is there");
+        let attempts = of_kind(&spans, SpanKind::Client);
+        assert_eq!(attempts.len(), if keep { 4 } else { 0 });
+        for span in attempts {
+            assert!(
+                spans.iter().any(|call| call.span_id == span.parent_span_id),
+                "the span of its call is exported too"
+            );
         }
     }
 }
 
-/// The clock runs here: what is remembered is written by a thread of its own.
+/// The clock is not paused: the feedback store has its own thread.
 #[tokio::test]
-async fn a_judgement_is_an_event_in_the_trace_of_its_answer_whatever_the_sampler_says() {
+async fn feedback_is_an_event_in_the_trace_of_its_answer_regardless_of_the_sampler() {
     let collector = Collector::start();
-    let watch = collector.watch(|settings, config| {
+    let capture = collector.capture(|settings, config| {
         settings.sampler = Some(Sampler::AlwaysOff);
         config.keep_errors = true;
     });
-    let switchboard = scenario(&watch, says("Well."), says("-"));
-    let mut request = tonic::Request::new(asking("chat", "How is it?"));
+    let switchboard = scenario(&capture, says("Well."), says("-"));
+    let mut request = tonic::Request::new(chat_request("chat", "How is it?"));
     request.metadata_mut().insert("traceparent", TRACEPARENT.parse().expect("is ASCII"));
     let answer = switchboard.caller().converse(request).await.expect("is answered").into_inner();
     let judgement = pb::RecordFeedbackRequest {
@@ -267,27 +278,27 @@ async fn a_judgement_is_an_event_in_the_trace_of_its_answer_whatever_the_sampler
     };
     switchboard.feedback().record_feedback(judgement).await.expect("is recorded");
 
-    let spans = collector.spans(&watch);
-    let [judged] = &spans[..] else { panic!("only the judgement is exported, but {spans:?}") };
+    let spans = collector.spans(&capture);
+    let [judged] = &spans[..] else { panic!("only the feedback is exported, but {spans:?}") };
     assert_eq!(hex(&judged.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
     assert!(!judged.parent_span_id.is_empty());
     let [event] = &judged.events[..] else { panic!("has one event: {judged:?}") };
     assert_eq!(event.name, "gen_ai.evaluation.result");
     assert_eq!(value(&event.attributes, "gen_ai.evaluation.score.value"), "1");
     assert_eq!(value(&event.attributes, "gen_ai.evaluation.score.label"), "pass");
-    assert!(!format!("{judged:?}").contains("very well put"), "words are content");
+    assert!(!format!("{judged:?}").contains("very well put"), "a comment is content");
 }
 
 #[tokio::test(start_paused = true)]
-async fn metrics_have_the_conventions_names_units_and_buckets() {
+async fn metrics_have_the_names_units_and_buckets_of_the_conventions() {
     let collector = Collector::start();
-    let watch = collector.watch(|_, config| config.genai_semconv = GenAi::Both);
-    let switchboard = scenario(&watch, throttled(), says("All is quite well."));
+    let capture = collector.capture(|_, config| config.genai_semconv = GenAi::Both);
+    let switchboard = scenario(&capture, throttled(), says("All is quite well."));
     for _ in 0..3 {
         switchboard.converse_stream("chat", "How is it?").await;
     }
-    ended(&watch, 3).await;
-    let metrics = collector.metrics(&watch);
+    wait_for_ends(&capture, 3).await;
+    let metrics = collector.metrics(&capture);
     let unit =
         |name: &str| metrics.iter().find(|metric| metric.name == name).map(|metric| metric.unit.as_str());
     use names::metric as m;
@@ -327,7 +338,7 @@ async fn metrics_have_the_conventions_names_units_and_buckets() {
         (3, Some(21.0), &names::bounds::TOKENS[..])
     );
     let chunks = histograms(&metrics, m::TIME_PER_OUTPUT_CHUNK.0, &[]);
-    assert_eq!(chunks[0].count, 3 * 3, "of four pieces, those after the first");
+    assert_eq!(chunks[0].count, 3 * 3, "of four deltas, those after the first");
     let calls = [("task", "chat"), ("model", "second"), ("outcome", "ok"), ("fault_domain", "none")];
     assert_eq!(points(&metrics, m::CALLS.0, &calls), [3.0]);
     let fallbacks = [("task", "chat"), ("model", "second"), ("reason", "BEDROCK_THROTTLED")];
@@ -339,61 +350,61 @@ async fn metrics_have_the_conventions_names_units_and_buckets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn words_are_in_spans_only_where_a_setting_asks_for_them() {
+async fn content_is_in_spans_only_with_capture_content() {
     let collector = Collector::start();
-    let watch = collector.watch(|_, config| config.capture_content = true);
-    let switchboard = scenario(&watch, says("A secret."), says("-"));
+    let capture = collector.capture(|_, config| config.capture_content = true);
+    let switchboard = scenario(&capture, says("A secret."), says("-"));
     switchboard.converse_stream("chat", "What is it?").await;
     switchboard.converse("chat", "What is it?").await.expect("is answered");
-    ended(&watch, 2).await;
-    let spans = collector.spans(&watch);
+    wait_for_ends(&capture, 2).await;
+    let spans = collector.spans(&capture);
     let attempts = of_kind(&spans, SpanKind::Client);
     assert_eq!(attempts.len(), 2);
     for attempt in attempts {
         assert!(value(&attempt.attributes, "gen_ai.input.messages").contains("What is it?"));
         assert!(value(&attempt.attributes, "gen_ai.output.messages").contains("A secret."));
     }
-    let log = format!("{:?}", watch.log.lines("call ended"));
+    let log = format!("{:?}", capture.log.lines("call ended"));
     assert!(!log.contains("secret") && !log.contains("What is it"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_goes_over_http() {
+async fn otlp_works_over_http() {
     let collector = Collector::start();
-    let watch = collector.watch_over_http();
-    let switchboard = scenario(&watch, throttled(), says("All is well."));
+    let capture = collector.capture_over_http();
+    let switchboard = scenario(&capture, throttled(), says("All is fine."));
     switchboard.converse_stream("chat", "How is it?").await;
-    ended(&watch, 1).await;
-    assert_eq!(collector.spans(&watch).len(), 3);
-    assert_eq!(points(&collector.metrics(&watch), "switchboard.calls", &[("outcome", "ok")]), [1.0]);
+    wait_for_ends(&capture, 1).await;
+    assert_eq!(collector.spans(&capture).len(), 3);
+    assert_eq!(points(&collector.metrics(&capture), "switchboard.calls", &[("outcome", "ok")]), [1.0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_collector_that_is_gone_costs_telemetry_and_no_call() {
+async fn a_missing_collector_loses_telemetry_and_no_call() {
     let collector = Collector::start();
-    // A port that answers nobody: bound, and never listened on.
+    // A port that refuses connections: bound, and never listened on.
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
-    let nobody = format!("http://127.0.0.1:{}", socket.local_addr().expect("has an address").port());
-    let watch = collector.watch_in_vain(&nobody);
-    let switchboard = scenario(&watch, says("All is well."), says("-"));
+    let refused = format!("http://127.0.0.1:{}", socket.local_addr().expect("has an address").port());
+    let capture = collector.capture_to(&refused);
+    let switchboard = scenario(&capture, says("All is fine."), says("-"));
     for _ in 0..20 {
-        assert_eq!(switchboard.converse_stream("chat", "How is it?").await.text(), "All is well.");
+        assert_eq!(switchboard.converse_stream("chat", "How is it?").await.text(), "All is fine.");
     }
-    ended(&watch, 20).await;
-    watch.telemetry.flush();
-    assert_eq!(watch.telemetry.lost_spans(), 40, "two for each call");
+    wait_for_ends(&capture, 20).await;
+    capture.telemetry.flush();
+    assert_eq!(capture.telemetry.lost_spans(), 40, "two spans for each call");
 }
 
 #[tokio::test]
-async fn prometheus_reads_the_same_metrics_from_a_page() {
+async fn prometheus_reads_the_metrics_from_the_metrics_page() {
     let collector = Collector::start();
-    let watch = collector.watch(|settings, _| settings.keep_page = true);
-    let switchboard = scenario(&watch, throttled(), says("All is well."));
+    let capture = collector.capture(|settings, _| settings.keep_page = true);
+    let switchboard = scenario(&capture, throttled(), says("All is fine."));
     switchboard.converse_stream("chat", "How is it?").await;
-    ended(&watch, 1).await;
+    wait_for_ends(&capture, 1).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("has an address");
-    let telemetry = watch.telemetry.clone();
+    let telemetry = capture.telemetry.clone();
     let page = tokio::task::spawn(async move { telemetry.serve_page(listener).await });
 
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
@@ -425,7 +436,7 @@ async fn prometheus_reads_the_same_metrics_from_a_page() {
     }
 }
 
-/// The text form of Prometheus, line by line: name, labels, value.
+/// Parses the Prometheus text format: name, labels and value of each sample.
 fn parse(text: &str) -> Vec<(&str, &str, f64)> {
     let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let sample = |line| {

@@ -1,4 +1,4 @@
-//! A caller's request: whatever protobuf can hold becomes JSON, and the same request when that is read again.
+//! Requests of a caller: every valid message is encoded as JSON, which decodes to an equal request.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -13,26 +13,28 @@ use switchboard_server::bedrock::codec;
 fuzz_target!(|input: &[u8]| {
     let Ok(mut request) = pb::ConverseRequest::decode(input) else { return };
     if !has_valid_texts(&request) {
-        return; // refused before a model is asked
+        return; // Switchboard refuses such a request
     }
     let inference = request.inference_config.take().unwrap_or_default();
     let body = codec::request_body(&request, &inference);
-    assert_eq!(body, codec::request_body(&request, &inference), "another body for the same request");
-    let json = String::from_utf8(body).expect("the body is text");
+    assert_eq!(body, codec::request_body(&request, &inference), "a second encoding differs");
+    let json = String::from_utf8(body).expect("the body is UTF-8");
     serde_json::from_str::<&RawValue>(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
 
-    let (name, mut gaps) = ("ConverseRequest", Vec::new());
-    let mut again: pb::ConverseRequest =
-        codec::message(name, json.as_bytes(), &mut gaps).unwrap_or_else(|error| panic!("{error}: {json}"));
-    assert_eq!(gaps, [], "{json}");
-    let inference = again.inference_config.take().expect("is always sent");
-    // What was read is exact text and has nothing of ours; from here on nothing may change at all.
-    let third: pb::ConverseRequest =
-        codec::message(name, &codec::request_body(&again, &inference), &mut gaps).expect("was read before");
-    assert_eq!(third, pb::ConverseRequest { inference_config: Some(inference), ..again }, "{json}");
+    let (name, mut unknown) = ("ConverseRequest", Vec::new());
+    let mut decoded: pb::ConverseRequest =
+        codec::message(name, json.as_bytes(), &mut unknown).unwrap_or_else(|error| panic!("{error}: {json}"));
+    assert_eq!(unknown, [], "{json}");
+    let inference = decoded.inference_config.take().expect("is always sent");
+    // The decoded request has only exact text and no fields of Switchboard, so another round trip must not
+    // change it.
+    let again: pb::ConverseRequest =
+        codec::message(name, &codec::request_body(&decoded, &inference), &mut unknown)
+            .expect("was decoded before");
+    assert_eq!(again, pb::ConverseRequest { inference_config: Some(inference), ..decoded }, "{json}");
 });
 
-/// As the server checks it: exact texts are JSON, and unknown variants are objects of one member that is not known.
+/// Makes the checks of the server: exact text is JSON, and an unknown variant is an object with one member.
 fn has_valid_texts(request: &pb::ConverseRequest) -> bool {
     let is_json = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
     let extra = match &request.additional_request_fields {

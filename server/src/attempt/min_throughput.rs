@@ -5,7 +5,7 @@
 use super::Begun;
 use crate::{
     config::Floor,
-    cost::{BYTES_PER_TOKEN, received_bytes},
+    cost::{MEAN_BYTES_PER_TOKEN, received_bytes},
     failure::{Failure, FailureKind},
     model::ModelEvent,
 };
@@ -21,7 +21,7 @@ where
     E: Stream<Item = Result<ModelEvent, Failure>> + Unpin,
 {
     #[expect(clippy::cast_precision_loss, reason = "it is 4")]
-    let min_bytes = floor.tokens_per_second * floor.over.as_secs_f64() * BYTES_PER_TOKEN as f64;
+    let min_bytes = floor.tokens_per_second * floor.over.as_secs_f64() * MEAN_BYTES_PER_TOKEN as f64;
     match timeout(floor.over, gather(begun, min_bytes)).await {
         Ok(gathered) => gathered,
         Err(_elapsed) => {

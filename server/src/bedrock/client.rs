@@ -1,9 +1,10 @@
-//! The real models: the codec around an engine.
+//! Client of Amazon Bedrock: the codec and an engine.
 use super::{
-    codec::{self, Frames, Gap},
-    engine::{Engine, Operation, Reply, ReplyBody},
-    failure::broken,
-    source::{ConnectError, Source},
+    aws_config::{AwsConfig, ConnectError},
+    codec::{self, EventStreamDecoder, UnknownMember},
+    engine::Engine,
+    failure::broken_body,
+    transport::{Body, Reply},
 };
 use crate::{
     config,
@@ -11,13 +12,14 @@ use crate::{
     failure::{Failure, FailureKind},
     model::{Answer, Counted, ModelEvent, ModelRequest, Models, Opened, stop_reason},
     route::Candidate,
+    rpc::Method,
 };
 use futures_util::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use prost::Message;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -29,60 +31,75 @@ use std::{
 use switchboard_proto::v1 as pb;
 use tokio::time::Instant;
 
-/// Amazon Bedrock, in every region that the configuration names.
+/// Amazon Bedrock in every region that the configuration names.
 #[derive(Debug)]
 pub struct Bedrock {
     engine: Engine,
-    /// Where the credentials came from, and when that was last looked at anew.
-    source: tokio::sync::Mutex<(Source, Option<Instant>)>,
-    known_gaps: Arc<KnownGaps>,
+    aws_config: tokio::sync::Mutex<LoadedConfig>,
+    unknown_members: Arc<UnknownMembers>,
 }
 
-/// Calls that find their credentials expired together renew them once.
-const RENEWED_FOR: Duration = Duration::from_secs(5);
+/// The AWS configuration in use.
+#[derive(Debug)]
+struct LoadedConfig {
+    aws_config: AwsConfig,
+    /// Absent: not loaded again since startup.
+    reloaded_at: Option<Instant>,
+}
+
+/// Minimum time between two renewals of the credentials, so that many calls whose credentials have expired at
+/// the same time renew them once.
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Maximum number of different unknown members that are logged. It bounds the memory that a service can fill
+/// with made-up names.
+const MAX_LOGGED_MEMBERS: usize = 1000;
 
 // === impl Bedrock ===
 
 impl Bedrock {
-    /// The region of models that name none, as the settings or the SDK's own search have it.
+    /// Region of models that name none: the one of the settings, else the one that the SDK finds in the
+    /// environment or the profile.
     ///
     /// # Errors
-    /// [`ConnectError::NoRegion`] when neither says one.
+    /// [`ConnectError::NoRegion`] if there is none.
     pub async fn default_region(settings: &config::Bedrock) -> Result<String, ConnectError> {
-        let source = Source::load(settings).await;
-        source.sdk.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)
+        let aws_config = AwsConfig::load(settings).await;
+        aws_config.sdk.region().map(ToString::to_string).ok_or(ConnectError::NoRegion)
     }
 
-    /// Prepares the way to each of `regions` and checks that there are credentials and that every endpoint answers.
-    /// Resolves when the first calls can go out without waiting for connections, as far as `warm_connections` says.
+    /// Checks the credentials and the endpoint of each of `regions`, and opens `warm_connections` connections
+    /// to each.
     ///
     /// # Errors
-    /// When there are no credentials, or an endpoint cannot be reached within the connect timeout.
+    /// If there are no credentials, or an endpoint cannot be reached within the connect timeout.
     pub async fn connect(
         settings: &config::Bedrock,
         regions: impl IntoIterator<Item = String>,
     ) -> Result<Self, ConnectError> {
-        codec::warm_up(); // not in the time of the first call
-        let source = Source::load(settings).await;
-        source.check_credentials().await?;
+        codec::warm_up();
+        let aws_config = AwsConfig::load(settings).await;
+        aws_config.check_credentials().await?;
         let regions = regions.into_iter().collect::<BTreeSet<_>>();
         for region in &regions {
-            source.check_endpoint(region).await?;
+            aws_config.check_endpoint(region).await?;
         }
-        let engine = Engine::connect(settings, &source, &regions).await?;
-        Ok(Self { engine, source: tokio::sync::Mutex::new((source, None)), known_gaps: Arc::default() })
+        let engine = Engine::connect(settings, &aws_config, &regions).await?;
+        let aws_config = tokio::sync::Mutex::new(LoadedConfig { aws_config, reloaded_at: None });
+        Ok(Self { engine, aws_config, unknown_members: Arc::default() })
     }
 
-    /// Reads a whole answer as the message `switchboard.v1.{name}`.
-    async fn read<T: Message + Default>(
+    /// Reads the body of a reply and decodes it as the message `switchboard.v1.{name}`.
+    async fn decode<T: Message + Default>(
         &self,
         name: &str,
         Reply { request_id, body }: Reply,
     ) -> Result<(T, String), Failure> {
-        let json = body.collect().await.map_err(|error| broken(&*error).of_request(&request_id))?.to_bytes();
-        let mut gaps = Vec::new();
-        let message = codec::message(name, &json, &mut gaps);
-        self.known_gaps.report(gaps);
+        let json =
+            body.collect().await.map_err(|error| broken_body(&*error).of_request(&request_id))?.to_bytes();
+        let mut unknown = Vec::new();
+        let message = codec::message(name, &json, &mut unknown);
+        self.unknown_members.report(unknown);
         match message {
             Ok(message) => Ok((message, request_id)),
             Err(error) => Err(Failure::new(FailureKind::Protocol, error.to_string()).of_request(&request_id)),
@@ -94,15 +111,15 @@ impl Models for Bedrock {
     type Events = BedrockEvents;
 
     fn unknown_members(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.known_gaps.all)
+        Arc::clone(&self.unknown_members.total)
     }
 
     async fn converse(&self, candidate: &Candidate, request: ModelRequest<'_>) -> Result<Answer, Failure> {
         let body = codec::request_body(request.request, request.inference).into();
         let Key { region, model_id, .. } = &candidate.deployment.key;
-        let reply = self.engine.send(region, Operation::Converse, model_id, body).await?;
+        let reply = self.engine.send(region, Method::Converse, model_id, body).await?;
         let (mut response, request_id): (pb::ConverseResponse, _) =
-            self.read("ConverseResponse", reply).await?;
+            self.decode("ConverseResponse", reply).await?;
         response.stop_reason = stop_reason(&response.raw_stop_reason).into();
         Ok(Answer { response, request_id })
     }
@@ -115,27 +132,26 @@ impl Models for Bedrock {
         let body = codec::request_body(request.request, request.inference).into();
         let Key { region, model_id, .. } = &candidate.deployment.key;
         let Reply { request_id, body } =
-            self.engine.send(region, Operation::ConverseStream, model_id, body).await?;
+            self.engine.send(region, Method::ConverseStream, model_id, body).await?;
         let events = BedrockEvents {
             body,
-            frames: Frames::default(),
+            decoder: EventStreamDecoder::default(),
             request_id: request_id.clone(),
-            known_gaps: Arc::clone(&self.known_gaps),
+            unknown_members: Arc::clone(&self.unknown_members),
         };
         Ok(Opened { events, request_id })
     }
 
     async fn renew(&self, candidate: &Candidate) -> bool {
-        let mut source = self.source.lock().await;
-        if source.1.is_some_and(|renewed| renewed.elapsed() < RENEWED_FOR) {
+        let mut loaded = self.aws_config.lock().await;
+        if loaded.reloaded_at.is_some_and(|reloaded| reloaded.elapsed() < MIN_RENEWAL_INTERVAL) {
             return true;
         }
-        tracing::warn!(
-            region = candidate.deployment.key.region,
-            "the credentials have expired: looking for new ones"
-        );
-        *source = (source.0.reload().await, Some(Instant::now()));
-        self.engine.renew(&source.0);
+        let region = &candidate.deployment.key.region;
+        tracing::warn!(region, "the credentials have expired; loading new ones");
+        let aws_config = loaded.aws_config.reload().await;
+        self.engine.renew(&aws_config);
+        *loaded = LoadedConfig { aws_config, reloaded_at: Some(Instant::now()) };
         true
     }
 
@@ -146,24 +162,22 @@ impl Models for Bedrock {
     ) -> Result<Counted, Failure> {
         let body = codec::json("CountTokensRequest", request).into();
         let model_id = candidate.counting_id();
-        let reply = self
-            .engine
-            .send(&candidate.deployment.key.region, Operation::CountTokens, model_id, body)
-            .await?;
+        let reply =
+            self.engine.send(&candidate.deployment.key.region, Method::CountTokens, model_id, body).await?;
         let (response, request_id): (pb::CountTokensResponse, _) =
-            self.read("CountTokensResponse", reply).await?;
+            self.decode("CountTokensResponse", reply).await?;
         Ok(Counted { input_tokens: response.input_tokens, request_id })
     }
 }
 
 // === impl BedrockEvents ===
 
-/// The events of one answer, read from its body as they are polled.
+/// The events of one answer. Each poll reads the body as far as necessary.
 pub struct BedrockEvents {
-    body: ReplyBody,
-    frames: Frames,
+    body: Body,
+    decoder: EventStreamDecoder,
     request_id: String,
-    known_gaps: Arc<KnownGaps>,
+    unknown_members: Arc<UnknownMembers>,
 }
 
 impl Stream for BedrockEvents {
@@ -172,22 +186,22 @@ impl Stream for BedrockEvents {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            let mut gaps = Vec::new();
-            let event = this.frames.next(&mut gaps);
-            this.known_gaps.report(gaps);
+            let mut unknown = Vec::new();
+            let event = this.decoder.next(&mut unknown);
+            this.unknown_members.report(unknown);
             if let Some(event) = event.map_err(|failure| failure.of_request(&this.request_id)).transpose() {
                 return Poll::Ready(Some(event));
             }
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
-                        this.frames.push(bytes);
+                        this.decoder.push(bytes);
                     }
                 }
                 Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(broken(&*error).of_request(&this.request_id))));
+                    return Poll::Ready(Some(Err(broken_body(&*error).of_request(&this.request_id))));
                 }
-                None if this.frames.is_between_frames() => return Poll::Ready(None),
+                None if this.decoder.is_between_frames() => return Poll::Ready(None),
                 None => {
                     let cut = Failure::new(FailureKind::Protocol, "the stream ended inside a frame");
                     return Poll::Ready(Some(Err(cut.of_request(&this.request_id))));
@@ -197,32 +211,29 @@ impl Stream for BedrockEvents {
     }
 }
 
-// === impl KnownGaps ===
+// === impl UnknownMembers ===
 
-/// Members that the contract has no room for, counted. Each is told of once; a stream repeats them with every event.
+/// JSON members that the contract does not have.
 #[derive(Debug, Default)]
-struct KnownGaps {
-    each: Mutex<BTreeMap<(&'static str, String), u64>>,
-    all: Arc<AtomicU64>,
+struct UnknownMembers {
+    /// Message and member. At most [`MAX_LOGGED_MEMBERS`] entries.
+    logged: Mutex<BTreeSet<(&'static str, String)>>,
+    /// Number of occurrences.
+    total: Arc<AtomicU64>,
 }
 
-impl KnownGaps {
-    fn report(&self, gaps: Vec<Gap>) {
-        if gaps.is_empty() {
+impl UnknownMembers {
+    /// Counts members and logs each once, because a stream repeats its unknown members with every event.
+    fn report(&self, members: Vec<UnknownMember>) {
+        if members.is_empty() {
             return;
         }
-        self.all.fetch_add(gaps.len() as u64, Relaxed);
-        let mut known = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-        for Gap { message, member } in gaps {
-            if let Some(count) = known.get_mut(&(message, member.clone())) {
-                *count += 1;
-            } else if known.len() < MAX_KNOWN_GAPS {
-                tracing::warn!(message, member, "bedrock sent a member that the contract has no room for");
-                known.insert((message, member), 1);
+        self.total.fetch_add(members.len() as u64, Relaxed);
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        for UnknownMember { message, member } in members {
+            if logged.len() < MAX_LOGGED_MEMBERS && logged.insert((message, member.clone())) {
+                tracing::warn!(message, member, "bedrock sent a member that the contract does not have");
             }
         }
     }
 }
-
-/// A service that made up names without end must not fill our memory with them.
-const MAX_KNOWN_GAPS: usize = 1000;

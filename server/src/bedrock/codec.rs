@@ -1,40 +1,46 @@
-//! The codec: the contract's messages as Bedrock's JSON and event streams, and back, without the SDK's types in between.
+//! Codec between the contract's messages and Bedrock's JSON and event streams, without the SDK's types in
+//! between.
 mod decode;
 mod encode;
+mod event_stream;
 mod frame;
-mod frames;
 mod schema;
 
-pub use decode::{DecodeError, Gap};
-pub use frames::Frames;
+pub use decode::{DecodeError, UnknownMember};
+pub use event_stream::EventStreamDecoder;
 
 use prost::Message;
 use schema::SCHEMA;
 use std::sync::LazyLock;
 use switchboard_proto::v1 as pb;
 
-/// Reads the contract's descriptors, so that the first call need not.
+/// Builds the message tables now instead of during the first call.
 pub fn warm_up() {
     LazyLock::force(&SCHEMA);
 }
 
-/// The body of a Converse or ConverseStream call: `request` with `inference` as its inference configuration. The two
-/// come apart because every attempt may bring its own limits, while the rest of the request is shared.
+/// Encodes the body of a Converse or ConverseStream request: `request` with `inference` as its inference
+/// configuration. They are separate arguments because the limits differ from attempt to attempt, while the
+/// rest of the request is shared.
 #[must_use]
 pub fn request_body(request: &pb::ConverseRequest, inference: &pb::InferenceConfiguration) -> Vec<u8> {
     encode::body(request, inference)
 }
 
-/// Reads Bedrock's JSON as the message `switchboard.v1.{name}`, which must be `M`. What the contract has no room for is
-/// added to `gaps`.
+/// Decodes Bedrock's JSON as the message `switchboard.v1.{name}`, which must be `M`. Members that the
+/// contract does not have are appended to `unknown`.
 ///
 /// # Errors
-/// When `json` is no JSON, or a member has another type than the contract's.
-pub fn message<M: Message + Default>(name: &str, json: &[u8], gaps: &mut Vec<Gap>) -> Result<M, DecodeError> {
-    decode::message(SCHEMA.named(name), json, gaps)
+/// When `json` is not valid JSON, or a member has another type than in the contract.
+pub fn message<M: Message + Default>(
+    name: &str,
+    json: &[u8],
+    unknown: &mut Vec<UnknownMember>,
+) -> Result<M, DecodeError> {
+    decode::message(SCHEMA.id(name), json, unknown)
 }
 
-/// Writes a message `switchboard.v1.{name}` as Bedrock's JSON.
+/// Encodes a message `switchboard.v1.{name}` as Bedrock's JSON.
 #[must_use]
 pub fn json(name: &str, message: &impl Message) -> Vec<u8> {
     encode::json(name, message)

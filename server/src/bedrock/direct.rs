@@ -1,104 +1,108 @@
-//! The direct engine: the SDK's parts, put together once and not for every call.
+//! The `direct` engine: parts of the SDK that are combined once at startup instead of for every call.
 //!
-//! Regions, credentials and endpoints are found as the SDK finds them ([`Source`]), requests are signed as it signs
-//! them, and go out over connections of our own. What does not change from call to call is made at the start: a call adds its path,
-//! its signature and its body, which is never copied.
+//! Regions, credentials and endpoints are found as the SDK finds them ([`AwsConfig`]). Requests are signed as
+//! the SDK signs them, and sent over connections of this engine. All that does not change between calls is
+//! prepared at startup. A call adds its path, its signature and its body, which is not copied.
 //!
-//! Connections speak HTTP/1.1, one answer each: on the one HTTP/2 connection that the service would offer, all answers
-//! would share one window, and a slow reader's would hold back the first token of the others'.
+//! Connections use HTTP/1.1 and carry one reply at a time. On the single HTTP/2 connection that the service
+//! offers, all replies would share one flow-control window, and a slow consumer would delay the first token
+//! of every other call.
+mod auth;
+mod connection;
+mod connector;
 mod credentials;
-mod keys;
-mod line;
-mod place;
+mod endpoint;
+mod idle;
+mod in_use;
+mod keep_warm;
 mod pool;
-mod sign;
+mod response_body;
+mod sigv4;
 #[cfg(test)]
 mod tests;
-mod warm;
-
-pub(super) use line::AnswerBody;
 
 use super::{
-    ConnectError,
-    engine::{Operation, Reply, ReplyBody},
-    failure::{not_sent, refused, request_id, unknown_region},
-    source::Source,
+    aws_config::{AwsConfig, ConnectError},
+    failure::{request_id, response_failure, send_failure, unknown_region},
+    transport::Reply,
 };
-use crate::{config, failure::Failure};
+use crate::{config, failure::Failure, rpc::Method};
 use bytes::Bytes;
-use credentials::Credentials;
+use credentials::CredentialCache;
+use endpoint::Endpoint;
 use http_body_util::Full;
-use place::Place;
 use pool::Pool;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{Arc, PoisonError, RwLock},
     time::SystemTime,
 };
 use tokio::task::JoinSet;
 
-/// One pool of connections, and what each region's requests have in common.
+/// Connections to the endpoint of each region, and the credentials for all of them.
 #[derive(Debug)]
-pub(super) struct Direct {
-    places: HashMap<String, Arc<Place>>,
+pub(super) struct DirectEngine {
     pool: Pool,
-    credentials: RwLock<Arc<Credentials>>,
-    /// Keeps connections warm; ends when this is dropped.
-    _keeping: JoinSet<()>,
+    credentials: RwLock<Arc<CredentialCache>>,
+    /// Tasks that keep connections warm. They stop when the engine is dropped.
+    _keep_warm: JoinSet<()>,
 }
 
-// === impl Direct ===
+// === impl DirectEngine ===
 
-impl Direct {
+impl DirectEngine {
+    /// Finds the endpoint of each region, loads the credentials and opens `warm_connections` connections to
+    /// each endpoint.
     pub(super) async fn connect(
         settings: &config::Bedrock,
-        source: &Source,
+        aws_config: &AwsConfig,
         regions: &BTreeSet<String>,
     ) -> Result<Self, ConnectError> {
-        let mut places = HashMap::new();
+        let mut endpoints = Vec::new();
         for region in regions {
-            let place = Place::find(source, region).await?;
-            places.insert(region.clone(), Arc::new(place));
+            endpoints.push(Endpoint::find(aws_config, region).await?);
         }
-        let pool = Pool::new(settings.connect_timeout, places.values().map(AsRef::as_ref))?;
-        let credentials = Credentials::new(source.provider());
-        // Not in the time of the first call. They were there a moment ago; if they are not now, that call says so.
+        let pool = Pool::new(settings.connect_timeout, endpoints)?;
+        let credentials = CredentialCache::new(aws_config.provider());
+        // Loaded here to save the first call the time. `AwsConfig::check_credentials` has just loaded them
+        // too, so an error is unlikely; the first call would report it.
         let _loaded = credentials.get(SystemTime::now()).await;
-        warm::open(&pool, places.values(), settings).await;
-        let keeping = warm::keep(&pool, places.values(), settings);
-        Ok(Self { places, pool, credentials: RwLock::new(Arc::new(credentials)), _keeping: keeping })
+        keep_warm::open_connections(&pool, settings).await;
+        let keep_warm = keep_warm::spawn(&pool, settings);
+        Ok(Self { pool, credentials: RwLock::new(Arc::new(credentials)), _keep_warm: keep_warm })
     }
 
+    /// Sends a request and waits for the head of a successful response.
     pub(super) async fn send(
         &self,
         region: &str,
-        operation: Operation,
+        method: Method,
         model_id: &str,
         body: Bytes,
     ) -> Result<Reply, Failure> {
-        let place = self.places.get(region).ok_or_else(|| unknown_region(region))?;
+        let pool = self.pool.for_region(region).ok_or_else(|| unknown_region(region))?;
+        let endpoint = pool.endpoint();
         let now = SystemTime::now();
-        let proof = self.credentials().get(now).await?;
-        let path = place.path(operation, model_id)?;
-        let proof = proof.for_request(place, &path, &body, now)?;
-        let request = place.request(operation, path, proof, Full::new(body))?;
+        let auth = self.credentials().get(now).await?;
+        let path = endpoint.path(method, model_id)?;
+        let auth_headers = auth.headers(endpoint, &path, &body, now)?;
+        let request = endpoint.request(method, path, auth_headers, Full::new(body))?;
 
-        let in_use = place.in_use.one_more();
-        let answer = self.pool.request(place, request).await.map_err(|error| not_sent(&*error))?;
-        let (head, body) = answer.into_parts();
+        let response = pool.call(request).await.map_err(|error| send_failure(&*error))?;
+        let (head, body) = response.into_parts();
         if !head.status.is_success() {
-            return Err(refused(&head, body).await);
+            return Err(response_failure(&head, body).await);
         }
-        let request_id = request_id(&head.headers);
-        Ok(Reply { request_id, body: ReplyBody::Direct(body.counted(in_use)) })
+        Ok(Reply::new(request_id(&head.headers), body))
     }
 
-    pub(super) fn renew(&self, source: &Source) {
-        let renewed = Arc::new(Credentials::new(source.provider()));
+    /// Switches to the credentials of a configuration that was loaded again.
+    pub(super) fn renew(&self, aws_config: &AwsConfig) {
+        let renewed = Arc::new(CredentialCache::new(aws_config.provider()));
         *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = renewed;
     }
 
-    fn credentials(&self) -> Arc<Credentials> {
+    fn credentials(&self) -> Arc<CredentialCache> {
         Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

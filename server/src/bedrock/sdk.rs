@@ -1,65 +1,64 @@
-//! The SDK's engine: its client for each region, with our bodies in it.
-use super::{
-    engine::{Operation, Reply, ReplyBody},
-    failure::unknown_region,
-    source::Source,
-    swap::Swap,
-};
-use crate::failure::Failure;
+//! The `sdk` engine: the SDK's client for each region, with the bodies replaced.
+mod body_interceptor;
+
+use super::{aws_config::AwsConfig, failure::unknown_region, transport::Reply};
+use crate::{failure::Failure, rpc::Method};
 use aws_sdk_bedrockruntime::Client;
+use body_interceptor::BodyInterceptor;
 use bytes::Bytes;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{PoisonError, RwLock},
 };
 
-/// One SDK client for each region.
+/// The SDK's clients, by region.
 #[derive(Debug)]
-pub(super) struct Sdk(RwLock<HashMap<String, Client>>);
+pub(super) struct SdkEngine(RwLock<HashMap<String, Client>>);
 
-// === impl Sdk ===
+// === impl SdkEngine ===
 
-impl Sdk {
-    pub(super) fn new(source: &Source, regions: &BTreeSet<String>) -> Self {
-        let clients = regions.iter().map(|region| (region.clone(), source.client(region)));
+impl SdkEngine {
+    pub(super) fn new(aws_config: &AwsConfig, regions: &BTreeSet<String>) -> Self {
+        let clients = regions.iter().map(|region| (region.clone(), aws_config.client(region)));
         Self(RwLock::new(clients.collect()))
     }
 
+    /// Sends a request and waits for the head of a successful response.
     pub(super) async fn send(
         &self,
         region: &str,
-        operation: Operation,
+        method: Method,
         model_id: &str,
         body: Bytes,
     ) -> Result<Reply, Failure> {
         let client = self.client(region)?;
-        let swap = Swap::new(body);
-        let ours = swap.clone();
-        let answer = match operation {
-            Operation::Converse => {
+        let bodies = BodyInterceptor::new(body);
+        let interceptor = bodies.clone();
+        match method {
+            Method::Converse => {
                 let call = client.converse().model_id(model_id).customize();
-                swap.answer(call.interceptor(ours).send().await.err())
+                bodies.take_reply(call.interceptor(interceptor).send().await.err())
             }
-            Operation::ConverseStream => {
+            Method::ConverseStream => {
                 let call = client.converse_stream().model_id(model_id).customize();
-                swap.answer(call.interceptor(ours).send().await.err())
+                bodies.take_reply(call.interceptor(interceptor).send().await.err())
             }
-            Operation::CountTokens => {
+            Method::CountTokens => {
                 let call = client.count_tokens().model_id(model_id).customize();
-                swap.answer(call.interceptor(ours).send().await.err())
+                bodies.take_reply(call.interceptor(interceptor).send().await.err())
             }
-        };
-        answer.map(|(request_id, body)| Reply { request_id, body: ReplyBody::Sdk(body) })
-    }
-
-    pub(super) fn renew(&self, source: &Source) {
-        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (region, client) in clients.iter_mut() {
-            *client = source.client(region);
         }
     }
 
-    /// A handle; all of a region's share their connections.
+    /// Replaces all clients by those of a configuration that was loaded again.
+    pub(super) fn renew(&self, aws_config: &AwsConfig) {
+        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (region, client) in clients.iter_mut() {
+            *client = aws_config.client(region);
+        }
+    }
+
+    /// A handle to the client of a region. All handles share its connections.
     fn client(&self, region: &str) -> Result<Client, Failure> {
         let clients = self.0.read().unwrap_or_else(PoisonError::into_inner);
         clients.get(region).cloned().ok_or_else(|| unknown_region(region))

@@ -1,83 +1,91 @@
-//! What is done with models that do not answer as they should, and with slow ones.
+//! Circuit breakers, hedging, minimum throughput and broken streams.
+use super::{
+    duration,
+    duration::shown,
+    invalid::{Invalid, check_budget},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// `[breaker]`: when a model is no longer asked, and when it is asked again.
+/// `[breaker]`: circuit breakers and cool-downs.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Breaker {
-    /// Whether there is any: without, every model is asked in its turn, whatever it answered before.
+    /// False: no breakers and no cool-downs; every model is called in its configured order.
     pub enabled: bool,
-    /// How far back attempts count.
-    #[serde(with = "humantime_serde")]
+    /// Length of the sliding window of attempts.
+    #[serde(with = "duration")]
     pub window: Duration,
-    /// With fewer attempts in the window nothing is concluded.
+    /// Number of attempts in the window below which the breaker does not open.
     pub min_attempts: u32,
-    /// The share of failed attempts at which the breaker opens, above 0 and up to 1.
+    /// Share of failed attempts at which the breaker opens, above 0 and up to 1.
     pub failure_rate: f64,
-    /// From when on an answer is slow: to the first content of a stream, to the end of an answer asked for whole. Absent:
-    /// none is.
-    #[serde(with = "humantime_serde")]
+    /// Duration from which an answer counts as slow: to the first content of a stream, or to a whole answer.
+    /// Absent: no answer counts as slow.
+    #[serde(with = "duration::option")]
     pub slow_after: Option<Duration>,
-    /// The share of slow answers at which the breaker opens, above 0 and up to 1.
+    /// Share of slow answers at which the breaker opens, above 0 and up to 1.
     pub slow_rate: f64,
-    /// How long it stays open before one call is let through, give or take; it doubles while that fails.
-    #[serde(with = "humantime_serde")]
+    /// Time for which the breaker stays open, minus a random part, before one probe is let through. It
+    /// doubles after each failed probe.
+    #[serde(with = "duration")]
     pub open: Duration,
-    /// The longest that it stays open.
-    #[serde(with = "humantime_serde")]
+    /// Longest time for which the breaker stays open.
+    #[serde(with = "duration")]
     pub max_open: Duration,
-    /// How long a model that is throttled comes after the others, where Bedrock does not say.
-    #[serde(with = "humantime_serde")]
+    /// Cool-down after throttling, if Bedrock does not send `Retry-After`.
+    #[serde(with = "duration")]
     pub cool_down: Duration,
-    /// The same when a quota of a day is used up.
-    #[serde(with = "humantime_serde")]
+    /// Cool-down after a daily token quota was exhausted, if Bedrock does not send `Retry-After`.
+    #[serde(with = "duration")]
     pub quota_cool_down: Duration,
 }
 
-/// `[models.NAME] breaker`: what decides whether a model is asked.
+/// `[models.NAME] breaker`: override of the circuit breaker.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Force {
-    /// What it answered of late.
+    /// `[breaker]` decides, from recent attempts.
     #[default]
     Auto,
-    /// It is never asked.
+    /// The model is never called.
     Open,
-    /// It is always asked in its turn.
+    /// The model is always called in its turn.
     Closed,
 }
 
-/// `[hedging]`: what tasks with `hedge_after` may spend on second models.
+/// `[hedging]`: hedge budget of each task with `hedge_after`.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hedging {
-    /// How many hedges all calls of a task share.
+    /// Number of hedges that all calls of a task share.
     pub budget: u32,
-    /// How much of a hedge each call gives back, from 0 to 1: the share of calls that may be hedged for long.
+    /// Fraction of a hedge that each call without one returns to the budget, from 0 to 1: in the long run the
+    /// share of calls that can be hedged.
     pub refill: f64,
 }
 
-/// `floor`: the least speed of a stream's beginning.
+/// `floor`: minimum throughput of the start of a stream.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Floor {
-    /// Output, in tokens for a second; estimated, four bytes to a token.
+    /// Minimum output in tokens per second; estimated, with four bytes per token.
     pub tokens_per_second: f64,
-    /// For how long it is looked at, from the first content on, while nothing is sent to the caller. A model that has said
-    /// in less time what is asked of the whole is let through at once.
-    #[serde(with = "humantime_serde")]
+    /// Time from the first content for which throughput is measured and events are held back. A model that
+    /// generates the required amount earlier is let through at once.
+    #[serde(with = "duration")]
     pub over: Duration,
 }
 
-/// `[tasks.NAME] after_content`: what happens when a stream breaks after content has been sent.
+/// `[tasks.NAME] after_content`: treatment of a stream that breaks after content was sent.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterContent {
-    /// The call fails, and its status says what had been sent.
+    /// The call fails, and its status states how much was sent.
     #[default]
     Fail,
-    /// The caller is told to forget what it received, and another model begins anew.
+    /// A restart event tells the caller to discard the partial answer, and another model starts from the
+    /// beginning.
     Restart,
 }
 
@@ -101,24 +109,28 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    pub(super) fn check(&self) -> Result<(), String> {
-        for (name, rate) in [("failure_rate", self.failure_rate), ("slow_rate", self.slow_rate)] {
+    /// Shortest sliding window, and shortest time for which the breaker stays open.
+    const MIN_TIME: Duration = Duration::from_millis(10);
+
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        for (key, rate) in [("failure_rate", self.failure_rate), ("slow_rate", self.slow_rate)] {
             if !(rate > 0.0 && rate <= 1.0) {
-                return Err(format!("{name} is {rate}: use a number above 0 and up to 1"));
+                return Err(Invalid::new(key, format!("is {rate}: use a number above 0 and up to 1")));
             }
         }
         if self.min_attempts == 0 {
-            return Err(
-                "min_attempts is 0: from nothing, nothing can be concluded; use at least 1".to_owned()
-            );
+            return Err(Invalid::new("min_attempts", "is 0: use at least 1"));
         }
-        for (name, time) in [("window", self.window), ("open", self.open)] {
-            if time < Duration::from_millis(10) {
-                return Err(format!("{name} is {time:?}: use at least 10ms"));
+        for (key, time) in [("window", self.window), ("open", self.open)] {
+            if time < Self::MIN_TIME {
+                return Err(Invalid::new(key, format!("is {}: use at least 10ms", shown(time))));
             }
         }
         if self.open > self.max_open {
-            return Err(format!("open ({:?}) is longer than max_open ({:?})", self.open, self.max_open));
+            let (open, max) = (shown(self.open), shown(self.max_open));
+            let problem =
+                format!("({open}) is longer than max_open ({max}): shorten it, or lengthen max_open");
+            return Err(Invalid::new("open", problem));
         }
         Ok(())
     }
@@ -133,27 +145,28 @@ impl Default for Hedging {
 }
 
 impl Hedging {
-    pub(super) fn check(&self) -> Result<(), String> {
-        if !(0.0..=1.0).contains(&self.refill) {
-            return Err(format!("refill is {}: use a number from 0 to 1", self.refill));
-        }
-        if self.budget > 1_000_000 {
-            return Err(format!("budget is {}: use at most 1000000", self.budget));
-        }
-        Ok(())
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        check_budget(self.budget, self.refill)
     }
 }
 
 // === impl Floor ===
 
 impl Floor {
-    pub(super) fn check(&self) -> Result<(), String> {
-        if !(self.tokens_per_second > 0.0 && self.tokens_per_second <= 10_000.0) {
-            let speed = self.tokens_per_second;
-            return Err(format!("floor.tokens_per_second is {speed}: use a number above 0 and up to 10000"));
+    /// Highest minimum throughput, in tokens per second.
+    const MAX_TOKENS_PER_SECOND: f64 = 10_000.0;
+    /// Longest time for which events may be held back.
+    const MAX_OVER: Duration = Duration::from_secs(60);
+
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        let Self { tokens_per_second, over } = *self;
+        if !(tokens_per_second > 0.0 && tokens_per_second <= Self::MAX_TOKENS_PER_SECOND) {
+            let problem = format!("is {tokens_per_second}: use a number above 0 and up to 10000");
+            return Err(Invalid::new("floor.tokens_per_second", problem));
         }
-        if self.over.is_zero() || self.over > Duration::from_secs(60) {
-            return Err(format!("floor.over is {:?}: use a time up to 1m", self.over));
+        if over.is_zero() || over > Self::MAX_OVER {
+            let problem = format!("is {}: use more than zero and at most 1m", shown(over));
+            return Err(Invalid::new("floor.over", problem));
         }
         Ok(())
     }

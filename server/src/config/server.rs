@@ -1,57 +1,63 @@
-//! How calls come in, and how many.
+//! Listener, HTTP/2 limits and admission.
+use super::{duration, duration::shown, invalid::Invalid};
 use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
-/// `[server]`: where and how we listen.
+/// `[server]`: listener, HTTP/2 limits and drain.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
-    /// The address. `SWITCHBOARD_LISTEN` comes before it.
+    /// IP address and port to listen on. `SWITCHBOARD_LISTEN` overrides it.
     pub listen: SocketAddr,
-    /// The largest request. Bedrock takes documents of 4.5 MB, five to a message, in base64.
+    /// Largest request, as encoded protobuf. Bedrock accepts five documents of 4.5 MB each, in base64.
     pub max_request_size: ByteSize,
-    /// How long streams may go on once draining has begun; then they are cut.
-    #[serde(with = "humantime_serde")]
+    /// Time that running calls have to finish once draining has begun; then they are cut off.
+    #[serde(with = "duration")]
     pub drain_timeout: Duration,
-    /// How long new calls are still taken after health says NOT_SERVING, so that load balancers can notice.
-    #[serde(with = "humantime_serde")]
+    /// Time for which new calls are still accepted after health reports NOT_SERVING, so that load balancers
+    /// can notice.
+    #[serde(with = "duration")]
     pub drain_delay: Duration,
-    /// Whether the server describes itself to tools such as `grpcurl`.
+    /// True if tools such as `grpcurl` can learn the contract through server reflection.
     pub reflection: bool,
-    /// How long a request may take to arrive, beyond what its call may take: a caller who opens calls and sends nothing
-    /// must not hold their permits for ever.
-    #[serde(with = "humantime_serde")]
+    /// Maximum time for a request to arrive, in addition to the longest `call` timeout. It limits how long a
+    /// caller that opens calls and sends nothing can hold their permits.
+    #[serde(with = "duration")]
     pub upload_timeout: Duration,
-    /// Calls at once on one connection, health's too. Those beyond it wait at the caller, unseen; so it is more than
-    /// `[admission] max_calls`, and what is too much is shed.
+    /// Maximum number of concurrent calls on one connection, health checks included. Callers queue further
+    /// calls without reporting it, so it is larger than `[admission] max_calls`: excess calls are rejected
+    /// instead of queued.
     pub max_calls_per_connection: NonZeroU32,
-    /// The largest metadata of a call, as HTTP/2 counts it: 32 bytes over name and value for each entry.
+    /// Largest metadata of a call. HTTP/2 counts each entry as its name and value plus 32 bytes.
     pub max_header_size: ByteSize,
-    /// How much of a request may be on its way. A call receives this much in each round trip, no more.
+    /// HTTP/2 flow-control window of a call: bytes of one request that may be in flight. A call receives at
+    /// most this much per round trip.
     pub call_window: ByteSize,
-    /// The same for all calls of a connection together, and the most that a connection may have sent unread.
+    /// HTTP/2 flow-control window of a connection: bytes of all its requests that may be in flight, and that
+    /// a connection can make Switchboard buffer unread.
     pub connection_window: ByteSize,
-    /// How often a connection is asked for a sign of life, so that callers who vanished, or whose headers never end, do
-    /// not hold their places. Zero: never.
-    #[serde(with = "humantime_serde")]
+    /// Interval between HTTP/2 keep-alive pings. Connections that do not answer are closed, which frees the
+    /// permits of callers that disappeared or never finished sending their headers. Zero: no pings.
+    #[serde(with = "duration")]
     pub keepalive_interval: Duration,
-    /// How long that sign may take; then the connection is closed.
-    #[serde(with = "humantime_serde")]
+    /// Time to wait for the answer to a ping before the connection is closed.
+    #[serde(with = "duration")]
     pub keepalive_timeout: Duration,
-    /// After how long a caller is asked to connect anew, give or take a tenth, so that calls spread over new instances
-    /// behind a balancer of connections. What runs is finished. Zero: never.
+    /// Age, plus or minus 10 %, at which a caller is asked to reconnect, so that calls spread to new
+    /// instances behind a load balancer that balances connections. Running calls finish on the old
+    /// connection. Zero: no maximum age.
     #[serde(with = "humantime_serde")]
     pub max_connection_age: Duration,
 }
 
-/// `[admission]`: how much is carried at once. What is too much is shed.
+/// `[admission]`: load limits. Excess calls are rejected at once.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admission {
-    /// Calls of the `ConverseService`, each until its answer's end.
+    /// Maximum number of concurrent calls of `ConverseService`, each counted until the end of its answer.
     pub max_calls: NonZeroU32,
-    /// How many of them may be streams. Absent: all.
+    /// Maximum number of those that may be streams. Absent: `max_calls`.
     pub max_streams: Option<NonZeroU32>,
 }
 
@@ -78,29 +84,40 @@ impl Default for Server {
 }
 
 impl Server {
-    /// HTTP/2 begins with a window of 65,535 bytes, and knows none larger than 31 bits can count.
+    /// Bounds of flow-control windows: HTTP/2 starts with 65,535 bytes, and the size has 31 bits.
     const WINDOWS: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::b(i32::MAX as u64);
-    /// Below, a token and a trace context do not fit; above, every call could cost what a prompt does.
+    /// Bounds of the metadata of a call: a smaller limit has no room for a token and a trace context, with a
+    /// larger one the metadata could cost as much memory as a prompt.
     const HEADERS: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::mib(1);
+    /// Largest maximum age of a connection.
+    const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-    pub(super) fn check(&self) -> Result<(), String> {
-        for (name, size, bounds) in [
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        for (key, size, bounds) in [
             ("max_header_size", self.max_header_size, Self::HEADERS),
             ("call_window", self.call_window, Self::WINDOWS),
             ("connection_window", self.connection_window, Self::WINDOWS),
         ] {
             if !bounds.contains(&size) {
-                return Err(format!("{name} is {size}: use {} to {}", bounds.start(), bounds.end()));
+                let problem = format!("is {size}: use {} to {}", bounds.start(), bounds.end());
+                return Err(Invalid::new(key, problem));
             }
         }
-        if self.call_window > self.connection_window {
-            return Err(format!(
-                "call_window ({}) is larger than connection_window ({}), which holds for all calls together",
-                self.call_window, self.connection_window
-            ));
+        let (call, connection) = (self.call_window, self.connection_window);
+        if call > connection {
+            let problem = format!(
+                "({call}) is larger than connection_window ({connection}), which all calls of a connection share: lower it, \
+                 or raise connection_window"
+            );
+            return Err(Invalid::new("call_window", problem));
         }
         if self.keepalive_timeout.is_zero() {
-            return Err("keepalive_timeout is zero: no sign of life could come in time".to_owned());
+            let problem = "is zero: use a longer time, or turn pings off with keepalive_interval = \"0s\"";
+            return Err(Invalid::new("keepalive_timeout", problem));
+        }
+        if self.max_connection_age > Self::MAX_CONNECTION_AGE {
+            let problem = format!("is {}: use at most 30days", shown(self.max_connection_age));
+            return Err(Invalid::new("max_connection_age", problem));
         }
         Ok(())
     }
@@ -115,10 +132,11 @@ impl Default for Admission {
 }
 
 impl Admission {
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), Invalid> {
         match self.max_streams {
             Some(streams) if streams > self.max_calls => {
-                Err(format!("max_streams ({streams}) is more than max_calls ({}): lower it", self.max_calls))
+                let problem = format!("({streams}) is more than max_calls ({}): lower it", self.max_calls);
+                Err(Invalid::new("max_streams", problem))
             }
             _ => Ok(()),
         }

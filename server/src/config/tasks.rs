@@ -1,42 +1,45 @@
 //! Models, and the tasks that they serve.
-use super::{AfterContent, Force, TaskDeadline};
+use super::{AfterContent, Deadline, Force, TaskDeadline, duration, duration::shown, invalid::Invalid};
+use crate::{catalogue::ServiceTier, units::MaxTokens};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use toml::Spanned;
 
-/// `[models.NAME]`: a model, under the name by which tasks call it.
+/// `[models.NAME]`: a model, under the name that tasks refer to.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// What Bedrock calls it: a model id, an inference profile's id or any ARN that Converse takes.
+    /// Bedrock's identifier: a model id, an inference profile id, or any ARN that Converse accepts.
     pub id: String,
-    /// The region to call. Absent: `[bedrock] region`.
+    /// Region to call. Absent: `[bedrock] region`.
     pub region: Option<String>,
-    /// Most tokens that it may generate. Absent: what the catalogue says, and nothing is cut where it is silent.
+    /// Maximum number of output tokens. Absent: the limit of the catalogue, or none if it is unknown.
     pub max_output_tokens: Option<MaxTokens>,
-    /// The id under which the catalogue knows it, where `id` does not tell: an application inference profile, a
-    /// provisioned model. Absent: `id` tells.
+    /// Id under which the catalogue lists the model, if `id` does not reveal it: for application inference
+    /// profiles and provisioned models. Absent: `id`.
     pub base_model: Option<String>,
-    /// Other ways to the same model, tried in this order before another model is. Empty: none.
+    /// Ladder: alternative deployments of the model, tried in this order before another model is. Empty:
+    /// none.
     #[serde(default)]
     pub ladder: Vec<Rung>,
-    /// What decides whether it is asked: `auto`, or for an operator who knows better `open` (never) or `closed` (always).
+    /// Override of the circuit breaker.
     #[serde(default)]
     pub breaker: Force,
-    /// Clocks of its own. Those absent are the task's; one that the task sets itself comes before these.
+    /// Timeouts of the model, for tasks that set none.
     #[serde(default)]
     pub deadline: TaskDeadline,
 }
 
-/// `[[models.NAME.ladder]]`: another way to the same model. What it does not set is as in the model itself.
+/// `[[models.NAME.ladder]]`: an alternative deployment of a model. Absent values are those of the model.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
-    /// Another id, such as an inference profile of more regions.
+    /// Model id, for example an inference profile that covers more regions. Absent: the model's.
     pub id: Option<String>,
-    /// Another region.
+    /// Region. Absent: the model's.
     pub region: Option<String>,
-    /// A service tier: "priority", "default", "flex" or "reserved". A caller who names one itself gets no such attempt.
+    /// Service tier: "priority", "default", "flex" or "reserved". The rung is skipped for callers that set a
+    /// tier themselves. Absent: none.
     pub service_tier: Option<String>,
 }
 
@@ -44,65 +47,61 @@ pub struct Rung {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
-    /// What it is for, shown by `ListTasks`.
+    /// Description for `ListTasks`.
     #[serde(default)]
     pub description: String,
     /// Names of `[models]`, in the order in which they are tried.
     pub models: Spanned<Vec<Spanned<String>>>,
-    /// Most tokens generated when the caller sets no `max_tokens`.
+    /// Maximum number of output tokens for callers that set no `max_tokens`.
     #[serde(default)]
     pub max_tokens: MaxTokens,
-    /// What happens to a request that a model accepts only with changes.
+    /// Treatment of a request that a model accepts only with changes.
     #[serde(default)]
     pub unsupported: Unsupported,
-    /// Clocks of its own. Those absent are the model's, or else the ones of `[deadline]`.
+    /// Timeouts of the task. Absent values are the model's, then those of `[deadline]`.
     #[serde(default)]
     pub deadline: TaskDeadline,
-    /// How long the first model may take, to the first content or to the whole answer, before the next is asked beside it.
-    /// Absent: it never is.
-    #[serde(with = "humantime_serde", default)]
+    /// Hedging: time to the first content, or to the whole answer, after which the next model is called in
+    /// parallel. Absent: no hedging.
+    #[serde(with = "duration::option", default)]
     pub hedge_after: Option<Duration>,
-    /// What happens when a stream breaks after content has been sent.
+    /// Treatment of a stream that breaks after content was sent.
     #[serde(default)]
     pub after_content: AfterContent,
-    /// The largest share of calls that may go to models other than the first. Absent: `[routing] max_fallback_share`.
+    /// Fallback cap: largest share of calls that models other than the first may serve. Absent: `[routing]
+    /// max_fallback_share`.
     pub max_fallback_share: Option<f64>,
-    /// Whether its models may process what they are sent in a wider geography than the first one does.
+    /// Data residency of requests.
     #[serde(default)]
     pub residency: Residency,
 }
 
-/// `[tasks.NAME] residency`: where a task's requests may be processed.
+/// `[tasks.NAME] residency`: where the requests of a task may be processed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Residency {
-    /// Where the first model processes them: no model and no rung may leave its geography.
+    /// In the geography of the first model; a model or rung outside it is a configuration error.
     #[default]
     Same,
     /// Anywhere.
     Any,
 }
 
-/// What happens to a request that a model accepts only with changes.
+/// `[tasks.NAME] unsupported`: treatment of a request that a model accepts only with changes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Unsupported {
-    /// They are made, and told in the route.
+    /// The request is changed, and the adjustments are listed in the route.
     #[default]
     Adjust,
-    /// The model is skipped; with no other left the call is refused.
+    /// The model is skipped; if no other is left, the call is refused.
     Reject,
 }
-
-/// A number of tokens that may be generated: at least one, and what fits Bedrock's 32-bit integer.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(try_from = "i64")]
-pub struct MaxTokens(i32);
 
 // === impl Model ===
 
 impl Model {
-    /// A model with the defaults of everything but its id.
+    /// A model with the defaults of everything except its id.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self {
@@ -116,40 +115,47 @@ impl Model {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), Invalid> {
         if self.id.trim().is_empty() {
-            return Err("id is empty: set the model id that Bedrock knows".to_owned());
+            return Err(Invalid::new("id", "is empty: set Bedrock's id of the model"));
         }
-        if self.deadline.call.is_some() || self.deadline.reader.is_some() {
-            let problem = "deadline.call and deadline.reader are clocks of a whole call: set them in a task or in [deadline]";
-            return Err(problem.to_owned());
+        let of_calls = [("deadline.call", self.deadline.call), ("deadline.reader", self.deadline.reader)];
+        if let Some((key, _)) = of_calls.iter().find(|(_, timeout)| timeout.is_some()) {
+            let problem = "is a timeout of a whole call, not of a model: set it in a task or in [deadline]";
+            return Err(Invalid::new(*key, problem));
         }
+        self.deadline.check().map_err(|invalid| invalid.below("deadline"))?;
         for (rung, position) in self.ladder.iter().zip(1..) {
-            let Rung { id, region, service_tier } = rung;
-            if [id, region, service_tier].into_iter().all(Option::is_none) {
-                return Err(format!(
-                    "ladder rung {position} changes nothing: set id, region or service_tier"
-                ));
-            }
-            if [id, region].into_iter().flatten().any(|text| text.trim().is_empty()) {
-                return Err(format!("ladder rung {position} has an empty id or region: leave it out"));
-            }
-            if let Some(tier) = service_tier
-                && !["priority", "default", "flex", "reserved"].contains(&tier.as_str())
-            {
-                return Err(format!(
-                    "ladder rung {position} has the service tier \"{tier}\": use priority, default, flex or reserved"
-                ));
-            }
+            rung.check().map_err(|problem| Invalid::new("ladder", format!("rung {position} {problem}")))?;
         }
         Ok(())
+    }
+}
+
+// === impl Rung ===
+
+impl Rung {
+    fn check(&self) -> Result<(), String> {
+        let Self { id, region, service_tier } = self;
+        if [id, region, service_tier].into_iter().all(Option::is_none) {
+            return Err("changes nothing: set id, region or service_tier".to_owned());
+        }
+        if [id, region].into_iter().flatten().any(|text| text.trim().is_empty()) {
+            return Err("has an empty id or region: set it, or remove the key".to_owned());
+        }
+        match service_tier {
+            Some(tier) if ServiceTier::named(tier).is_none() => Err(format!(
+                "has the service tier \"{tier}\": use \"priority\", \"default\", \"flex\" or \"reserved\""
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
 // === impl Task ===
 
 impl Task {
-    /// A task with the defaults of everything but its models.
+    /// A task with the defaults of everything except its description and models.
     #[must_use]
     pub fn new(description: &str, models: impl IntoIterator<Item = &'static str>) -> Self {
         let models = models.into_iter().map(|name| Spanned::new(0..0, name.to_owned())).collect();
@@ -165,31 +171,19 @@ impl Task {
             residency: Residency::default(),
         }
     }
-}
 
-// === impl MaxTokens ===
-
-impl MaxTokens {
-    /// In tokens, from 1.
-    #[must_use]
-    pub fn get(self) -> i32 {
-        self.0
-    }
-}
-
-impl Default for MaxTokens {
-    fn default() -> Self {
-        Self(4096)
-    }
-}
-
-impl TryFrom<i64> for MaxTokens {
-    type Error = String;
-
-    fn try_from(tokens: i64) -> Result<Self, String> {
-        match i32::try_from(tokens) {
-            Ok(tokens) if tokens >= 1 => Ok(Self(tokens)),
-            _ => Err(format!("{tokens} is not a number of tokens: use 1 to {}", i32::MAX)),
+    /// Checks everything but the names of models. `defaults`: the `[deadline]` table.
+    pub(super) fn check(&self, defaults: Deadline) -> Result<(), Invalid> {
+        self.max_fallback_share.map_or(Ok(()), super::check_share)?;
+        self.deadline.check_over(defaults).map_err(|invalid| invalid.below("deadline"))?;
+        let call = self.deadline.over(defaults).call;
+        match self.hedge_after {
+            Some(after) if after >= call => {
+                let problem =
+                    format!("({}) must be shorter than the timeout call ({})", shown(after), shown(call));
+                Err(Invalid::new("hedge_after", problem))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,32 +1,33 @@
-//! `[telemetry]`: what is told of calls. Where it goes is set by the variables of OpenTelemetry, `OTEL_*`.
+//! `[telemetry]`: content of traces, metrics and logs. Their destination is set by OpenTelemetry's variables,
+//! `OTEL_*`.
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// `[telemetry]`.
+/// `[telemetry]`: traces and metrics.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// Where Prometheus may fetch the metrics. Absent: nowhere, unless `OTEL_METRICS_EXPORTER` names `prometheus`.
+    /// Address of the Prometheus endpoint. Absent: none, unless `OTEL_METRICS_EXPORTER` names `prometheus`.
     pub prometheus: Option<SocketAddr>,
-    /// Whether calls that failed or fell back are traced even when the sampler leaves them out.
+    /// True if traces of calls that failed or fell back are exported even if the sampler drops them.
     pub keep_errors: bool,
-    /// Whether spans carry what was asked and answered.
+    /// True if spans contain prompts and answers.
     pub capture_content: bool,
-    /// Whose names the GenAI attributes and metrics have.
+    /// Version of the GenAI semantic conventions.
     pub genai_semconv: GenAi,
 }
 
-/// `[telemetry] genai_semconv`: the two sets of names that OpenTelemetry has for calls of models.
+/// `[telemetry] genai_semconv`: version of the GenAI semantic conventions of OpenTelemetry.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum GenAi {
-    /// The last that was released, which backends read today.
+    /// The last released version.
     #[default]
     #[serde(rename = "1.41")]
     Released,
-    /// The newer one, which has no release yet.
+    /// The version that is not released yet.
     #[serde(rename = "dev")]
     Dev,
-    /// Both at once.
+    /// Both versions.
     #[serde(rename = "both")]
     Both,
 }
@@ -42,13 +43,13 @@ impl Default for Telemetry {
 // === impl GenAi ===
 
 impl GenAi {
-    /// Whether the released names are used.
+    /// True if the released names are emitted.
     #[must_use]
     pub fn is_released(self) -> bool {
         self != Self::Dev
     }
 
-    /// Whether the newer ones are.
+    /// True if the unreleased names are emitted.
     #[must_use]
     pub fn is_dev(self) -> bool {
         self != Self::Released

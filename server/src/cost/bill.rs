@@ -1,5 +1,6 @@
-//! Bills: what an attempt will cost once its usage is known, and what it may have cost if it never is.
-use super::{Cost, Used, cost_of, estimate};
+//! Cost of an attempt: from its usage, or estimated from its text if the usage never arrives; and the sum of
+//! a call.
+use super::{Cost, Used, cost_of, estimate, price_usage};
 use crate::{
     catalogue::{ModelFacts, ServiceTier},
     route::Candidate,
@@ -7,22 +8,23 @@ use crate::{
 use std::sync::Arc;
 use switchboard_proto::v1 as pb;
 
-/// One attempt's.
+/// The bill of one attempt.
 #[derive(Clone, Debug)]
 pub struct Bill {
     facts: Arc<ModelFacts>,
+    /// Model id whose price applies.
     priced_as: String,
-    /// Absent: one whose prices nobody knows.
+    /// Service tier that served the attempt. Absent: a tier without known prices.
     tier: Option<ServiceTier>,
-    /// The latency-optimized form has prices of its own, which the catalogue does not have.
+    /// True if latency-optimized inference served the attempt; the catalogue does not have its prices.
     optimized: bool,
-    /// Bytes of text.
+    /// Text of the request, in bytes.
     sent: u64,
-    /// Bytes of text.
+    /// Text of the answer so far, in bytes.
     received: u64,
 }
 
-/// All of a call's.
+/// The bills of all attempts of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bills {
     sum: Option<Cost>,
@@ -32,14 +34,14 @@ pub struct Bills {
 // === impl Bill ===
 
 impl Bill {
-    /// Of a request as it is sent to a model.
+    /// The bill of a request as it is sent to a model.
     #[must_use]
     pub fn of(candidate: &Candidate, request: &pb::ConverseRequest) -> Self {
         let mut bill = Self {
             facts: Arc::clone(&candidate.facts),
             priced_as: candidate.priced_as.clone(),
             tier: Some(ServiceTier::Default)
-                .filter(|_| is_charged_by_the_token(&candidate.deployment.key.model_id)),
+                .filter(|_| is_charged_per_token(&candidate.deployment.key.model_id)),
             optimized: false,
             sent: estimate::text_bytes(request),
             received: 0,
@@ -48,12 +50,12 @@ impl Bill {
         bill
     }
 
-    /// So many bytes of the answer's text have come.
+    /// Adds text of the answer, in bytes.
     pub fn received(&mut self, bytes: u64) {
         self.received = self.received.saturating_add(bytes);
     }
 
-    /// What Bedrock says of how it served; where it is silent, it did as it was asked.
+    /// Sets how Bedrock served the attempt. Absent values: as requested.
     pub fn served_in(
         &mut self,
         tier: Option<&pb::ServiceTier>,
@@ -67,27 +69,27 @@ impl Bill {
         }
     }
 
-    /// What `usage` costs. Absent: unknown.
+    /// Cost of `usage`. Absent: unknown.
     #[must_use]
     pub fn cost(&self, usage: &pb::TokenUsage) -> Option<Cost> {
         let tier = self.tier.filter(|_| !self.optimized)?;
         cost_of(&self.facts, &self.priced_as, tier, usage)
     }
 
-    /// What it may have cost so far: the whole request was read, and what we received was written. Absent: unknown.
+    /// Estimated cost so far: the whole request as input, the received text as output. Absent: unknown.
     #[must_use]
     pub fn estimate(&self) -> Option<Cost> {
         let tier = self.tier.filter(|_| !self.optimized)?;
         let (input, output) = (estimate::tokens(self.sent), estimate::tokens(self.received));
         let price = self.facts.price_of(&self.priced_as, tier, input.0)?;
         let used = Used { input, output, ..Used::default() };
-        price.cost(&used).map(|cost| Cost { estimated: true, ..cost })
+        price_usage(price, &used).map(|cost| Cost { estimated: true, ..cost })
     }
 }
 
-/// Whether tokens have a price behind this id. Provisioned throughput is paid by the hour, what models of one's own cost
-/// no list says, and a router chooses a model that we do not know of.
-fn is_charged_by_the_token(model_id: &str) -> bool {
+/// True if calls of this id are charged per token at a known price. Provisioned throughput is charged per
+/// hour, custom models have no public price, and a prompt router does not reveal the model that it chooses.
+fn is_charged_per_token(model_id: &str) -> bool {
     let charged =
         [":foundation-model/", ":inference-profile/", ":application-inference-profile/", ":prompt/"];
     !model_id.starts_with("arn:") || charged.iter().any(|kind| model_id.contains(kind))
@@ -96,7 +98,7 @@ fn is_charged_by_the_token(model_id: &str) -> bool {
 // === impl Bills ===
 
 impl Bills {
-    /// An attempt has ended. Absent: it is to be paid, and nobody knows what.
+    /// Adds the cost of an attempt. Absent: the attempt is charged, and its cost is unknown.
     pub fn add(&mut self, cost: Option<Cost>) {
         let sum = match (cost, self.sum) {
             (Some(cost), Some(sum)) => sum.plus(&cost),
@@ -109,13 +111,13 @@ impl Bills {
         }
     }
 
-    /// What they come to. Absent: there is none, or nobody knows what one of them is.
+    /// Sum of all attempts. Absent: no attempt was charged, or the cost of one is unknown.
     #[must_use]
     pub fn total(&self) -> Option<Cost> {
         self.sum.filter(|_| self.unpriced == 0)
     }
 
-    /// How many attempts are to be paid, and nobody knows what.
+    /// Number of attempts whose cost is unknown.
     #[must_use]
     pub fn unpriced(&self) -> usize {
         self.unpriced
@@ -136,7 +138,7 @@ mod tests {
         snapshot.routes.plan("coding").expect("is a task").candidates[0].clone()
     }
 
-    fn asks(text: &str) -> pb::ConverseRequest {
+    fn request(text: &str) -> pb::ConverseRequest {
         let block = pb::ContentBlock { block: Some(pb::content_block::Block::Text(text.to_owned())) };
         let message = pb::Message { role: "user".to_owned(), content: vec![block] };
         pb::ConverseRequest { messages: vec![message], ..Default::default() }
@@ -147,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_counted_is_estimated_from_what_was_sent_and_received() {
-        let mut bill = Bill::of(&candidate(HAIKU, None), &asks(&"x".repeat(41)));
+    fn the_estimate_counts_the_sent_and_received_text() {
+        let mut bill = Bill::of(&candidate(HAIKU, None), &request(&"x".repeat(41)));
         bill.received(4); // 1 token
         bill.received(5); // 9 bytes in all, 3 tokens
         let cost = bill.estimate().expect("has a price");
@@ -157,46 +159,46 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_hides_its_model_is_charged_as_the_configuration_says() {
+    fn the_configuration_names_the_price_of_an_id_that_hides_its_model() {
         let arn = |kind: &str| format!("arn:aws:bedrock:us-east-1:123456789012:{kind}");
-        let cost = |id: &str, base| Bill::of(&candidate(id, base), &asks("x")).cost(&usage());
+        let cost = |id: &str, base| Bill::of(&candidate(id, base), &request("x")).cost(&usage());
         let profile = arn("application-inference-profile/abc");
         let expected = Some(PicoUsd(10 * 1_100_000 + 2 * 5_500_000));
         assert_eq!(cost(&profile, Some(HAIKU)).and_then(|cost| cost.total()), expected);
-        assert_eq!(cost(&profile, None), None, "nobody knows what is behind it");
-        assert_eq!(cost(&arn("provisioned-model/abc"), Some(HAIKU)), None, "it is paid by the hour");
+        assert_eq!(cost(&profile, None), None, "its model is unknown");
+        assert_eq!(cost(&arn("provisioned-model/abc"), Some(HAIKU)), None, "it is charged per hour");
         assert_eq!(cost(&arn("default-prompt-router/abc"), Some(HAIKU)), None);
         assert_eq!(cost("test.unheard-of", None), None);
     }
 
     #[test]
-    fn the_tier_that_served_counts_and_not_the_one_that_was_asked_for() {
+    fn the_price_is_that_of_the_tier_that_served() {
         let tier = |word: &str| pb::ServiceTier { r#type: word.to_owned() };
         let nova = candidate("us.amazon.nova-2-lite-v1:0", None);
-        let asked = |word: &str| pb::ConverseRequest { service_tier: Some(tier(word)), ..asks("x") };
+        let asked = |word: &str| pb::ConverseRequest { service_tier: Some(tier(word)), ..request("x") };
         let input = |bill: &Bill| bill.cost(&usage()).map(|cost| cost.input.0 / 10);
         let mut bill = Bill::of(&nova, &asked("priority"));
-        assert_eq!(input(&bill), Some(577_500), "Bedrock was silent, and did as it was asked");
+        assert_eq!(input(&bill), Some(577_500), "Bedrock reported no tier: it served the requested one");
         bill.served_in(Some(&tier("default")), None);
         assert_eq!(input(&bill), Some(330_000));
         for unpriced in ["flex", "reserved", "tomorrow's"] {
             bill.served_in(Some(&tier(unpriced)), None);
             assert_eq!((input(&bill), bill.estimate()), (None, None), "{unpriced}");
-            bill = Bill::of(&nova, &asks("x"));
+            bill = Bill::of(&nova, &request("x"));
         }
         let fast = pb::PerformanceConfiguration { latency: Some("optimized".to_owned()) };
         bill.served_in(None, Some(&fast));
-        assert_eq!(input(&bill), None, "the catalogue has no prices of the latency-optimized form");
+        assert_eq!(input(&bill), None, "the catalogue has no prices of latency-optimized inference");
     }
 
     #[test]
-    fn one_attempt_without_a_price_makes_the_sum_unknown() {
+    fn one_unknown_cost_makes_the_sum_unknown() {
         let known = Cost { input: PicoUsd(1), ..Cost::default() };
-        let guessed = Cost { output: PicoUsd(2), estimated: true, ..Cost::default() };
+        let estimated = Cost { output: PicoUsd(2), estimated: true, ..Cost::default() };
         let mut bills = Bills::default();
-        assert_eq!(bills.total(), None, "nothing to pay is not a price of zero");
+        assert_eq!(bills.total(), None, "no charged attempt is not a cost of zero");
         bills.add(Some(known));
-        bills.add(Some(guessed));
+        bills.add(Some(estimated));
         let sum = bills.total().expect("is known");
         assert_eq!((sum.total(), sum.estimated), (Some(PicoUsd(3)), true));
         bills.add(None);

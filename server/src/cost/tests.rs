@@ -26,11 +26,11 @@ fn detail(ttl: &str, input_tokens: i32) -> pb::CacheDetail {
     pb::CacheDetail { ttl: ttl.to_owned(), input_tokens }
 }
 
-// --- By hand: dollars for a million tokens are picodollars × 10⁻⁶ for one ---
+// --- Examples. Dollars per million tokens × 10⁶ are picodollars per token ---
 
 #[test]
-fn each_kind_has_a_price_of_its_own() {
-    // 1.1 in, 5.5 out, 0.11 read, 1.375 written for five minutes, 2.2 for an hour.
+fn each_kind_of_token_has_its_own_price() {
+    // Input 1.1, output 5.5, cache read 0.11, cache write 1.375 for five minutes and 2.2 for one hour.
     let used = pb::TokenUsage {
         cache_read_input_tokens: Some(1_000),
         cache_write_input_tokens: Some(700),
@@ -45,12 +45,12 @@ fn each_kind_has_a_price_of_its_own() {
     assert_eq!(cost.cache_write_1h, PicoUsd(660_000_000));
     assert_eq!(cost.total(), Some(PicoUsd(1_353_000_000)));
     assert!(!cost.estimated);
-    let said = cost.to_pb().expect("fits");
-    assert_eq!((said.pico_usd, said.cache_write_1h_pico_usd), (1_353_000_000, 660_000_000));
+    let message = cost.to_pb().expect("fits");
+    assert_eq!((message.pico_usd, message.cache_write_1h_pico_usd), (1_353_000_000, 660_000_000));
 }
 
 #[test]
-fn what_the_details_do_not_name_was_written_for_five_minutes() {
+fn unlisted_cache_writes_last_five_minutes() {
     let written = |details| pb::TokenUsage {
         cache_write_input_tokens: Some(100),
         cache_details: details,
@@ -64,15 +64,15 @@ fn what_the_details_do_not_name_was_written_for_five_minutes() {
 }
 
 #[test]
-fn a_long_prompt_costs_more_for_all_of_its_tokens_and_the_cached_ones_make_it_long() {
-    // 3 in, 15 out, 0.3 read up to 200,000; 6, 22.5 and 0.6 beyond.
+fn the_long_context_price_applies_to_all_tokens_and_cached_ones_count() {
+    // Input 3, output 15, cache read 0.3 up to 200,000 tokens; 6, 22.5 and 0.6 above.
     let read = |cached| pb::TokenUsage { cache_read_input_tokens: Some(cached), ..usage(1_000, 10) };
     assert_eq!(total(SONNET, &read(199_000)), Some(1_000 * 3_000_000 + 10 * 15_000_000 + 199_000 * 300_000));
     assert_eq!(total(SONNET, &read(199_001)), Some(1_000 * 6_000_000 + 10 * 22_500_000 + 199_001 * 600_000));
 }
 
 #[test]
-fn a_tier_has_a_price_of_its_own_or_none() {
+fn a_tier_has_its_own_price_or_none() {
     let nova = "us.amazon.nova-2-lite-v1:0";
     let priority = cost(nova, ServiceTier::Priority, &usage(53, 39)).expect("has a price");
     assert_eq!(priority.total(), Some(PicoUsd(53 * 577_500 + 39 * 4_812_500)));
@@ -81,17 +81,17 @@ fn a_tier_has_a_price_of_its_own_or_none() {
 }
 
 #[test]
-fn the_price_is_that_of_the_id_that_was_called() {
+fn the_price_depends_on_the_invoked_id() {
     let of = |prefix: &str| total(&format!("{prefix}anthropic.claude-opus-4-8"), &usage(1, 1));
     assert_eq!(
         [of("global."), of("eu."), of("us-gov.")],
         [Some(30_000_000), Some(33_000_000), Some(36_000_000)]
     );
-    assert_eq!(of(""), None, "Bedrock does not take the bare id");
+    assert_eq!(of(""), None, "Bedrock does not accept the bare id");
 }
 
 #[test]
-fn a_kind_without_a_price_is_unknown_and_none_of_it_is_nothing() {
+fn using_a_kind_without_a_price_makes_the_cost_unknown() {
     let nova = "us.amazon.nova-lite-v1:0";
     let written = |tokens| pb::TokenUsage { cache_write_input_tokens: Some(tokens), ..usage(22, 13) };
     assert_eq!(total(nova, &written(1)), None);
@@ -100,7 +100,7 @@ fn a_kind_without_a_price_is_unknown_and_none_of_it_is_nothing() {
 }
 
 #[test]
-fn what_makes_no_sense_or_is_billed_otherwise_has_no_price() {
+fn impossible_usage_and_server_tools_have_no_cost() {
     assert_eq!(total(HAIKU, &usage(-1, 1)), None);
     assert_eq!(total(HAIKU, &pb::TokenUsage { cache_details: vec![detail("5m", -1)], ..usage(1, 1) }), None);
     for (tools, priced) in [("{}", true), (r#"{"a":{"queries":0}}"#, true), (r#"{"a":{"queries":2}}"#, false)]
@@ -111,16 +111,16 @@ fn what_makes_no_sense_or_is_billed_otherwise_has_no_price() {
 }
 
 #[test]
-fn a_cost_that_the_contract_cannot_say_is_none() {
+fn a_cost_that_overflows_the_contract_is_absent() {
     let each = PicoUsd(u64::try_from(i64::MAX).expect("fits"));
     let price = |input| Price { input, ..facts(HAIKU).prices[0].clone() };
     let one = Used { input: Tokens(1), ..Used::default() };
-    assert!(price(each).cost(&one).is_some());
-    assert_eq!(price(each).cost(&Used { output: Tokens(1), ..one }), None);
-    assert_eq!(price(PicoUsd(u64::MAX)).cost(&Used { input: Tokens(2), ..one }), None);
+    assert!(price_usage(&price(each), &one).is_some());
+    assert_eq!(price_usage(&price(each), &Used { output: Tokens(1), ..one }), None);
+    assert_eq!(price_usage(&price(PicoUsd(u64::MAX)), &Used { input: Tokens(2), ..one }), None);
 }
 
-// --- For all usages ---
+// --- Properties ---
 
 fn any_usage(most: i32) -> impl Strategy<Value = pb::TokenUsage> {
     (0..most, 0..most, 0..most, 0..most, 0..most, 0..most).prop_map(
@@ -143,7 +143,7 @@ fn together(one: &pb::TokenUsage, other: &pb::TokenUsage) -> pb::TokenUsage {
     }
 }
 
-/// Every way to call a model that has a price.
+/// A way to call a model that has a price.
 fn any_way() -> impl Strategy<Value = (Arc<ModelFacts>, String, ServiceTier)> {
     let catalogue = Catalogue::built_in();
     let ways = catalogue.models().flat_map(|facts| {
@@ -159,7 +159,7 @@ fn any_way() -> impl Strategy<Value = (Arc<ModelFacts>, String, ServiceTier)> {
 
 proptest! {
     #[test]
-    fn whatever_was_used_costs_nothing_or_more(
+    fn no_cost_is_negative(
         (facts, id, tier) in any_way(),
         used in any_usage(1_000_000),
     ) {
@@ -175,26 +175,26 @@ proptest! {
             prop_assert_eq!(parts.iter().sum::<i64>(), said.pico_usd);
         } else {
             let written = used.cache_write_input_tokens != Some(0);
-            prop_assert!(written || used.cache_read_input_tokens != Some(0), "only the cache may lack a price");
+            prop_assert!(written || used.cache_read_input_tokens != Some(0), "only cache tokens may lack a price");
         }
     }
 
-    /// Within one row of prices: two short prompts are not one long prompt.
+    /// Holds within one row of prices only, because two short prompts are not one long prompt.
     #[test]
-    fn two_usages_cost_what_they_cost_together(
+    fn costs_are_additive(
         (facts, id, tier) in any_way(),
         one in any_usage(1_000_000),
         other in any_usage(1_000_000),
     ) {
         let price = facts.price_of(&id, tier, 0).expect("has a price");
-        let cost = |usage: &pb::TokenUsage| Used::of(usage).and_then(|used| price.cost(&used));
+        let cost = |usage: &pb::TokenUsage| Used::of(usage).and_then(|used| price_usage(price, &used));
         let apart = cost(&one).zip(cost(&other)).and_then(|(one, other)| one.plus(&other));
         prop_assert_eq!(cost(&together(&one, &other)), apart);
     }
 
-    /// Across the border to a long prompt too.
+    /// Holds across the threshold of long prompts too.
     #[test]
-    fn more_never_costs_less(
+    fn more_tokens_never_cost_less(
         (facts, id, tier) in any_way(),
         one in any_usage(200_000),
         more in any_usage(200_000),

@@ -1,49 +1,51 @@
-//! What a judgement must be: everything that is wrong with one is told at once.
+//! Validation of feedback requests. One error names every wrong field.
 use super::{Judgement, Score};
 use crate::error::{CallError, Violations};
 use switchboard_proto::v1 as pb;
 
-/// The criterion where none is named.
+/// Criterion of requests that name none.
 const OVERALL: &str = "overall";
-/// Longest words that name or class something.
+/// Longest criterion or label, in bytes.
 const MAX_WORD: usize = 64;
 /// Longest id of a judge, in characters.
-const MAX_JUDGE: usize = 128;
+const MAX_JUDGE_ID: usize = 128;
 /// Longest comment, in characters.
 const MAX_COMMENT: usize = 4000;
 
-/// The judgement that a request brings.
+/// Returns the judgement of a request.
 ///
 /// # Errors
 /// [`CallError::Invalid`] with every field that is wrong.
 pub(super) fn judgement(request: &pb::RecordFeedbackRequest) -> Result<Judgement, CallError> {
-    let mut wrong = Validator(Violations::default());
+    let mut validator = Validator(Violations::default());
     if request.request_id.is_empty() {
-        wrong.field("request_id", "is missing: set the request_id of the answer's route");
+        validator.field("request_id", "is missing: set the request_id of the answer's route");
     }
-    let (judge_kind, judge_id) = wrong.judge(request.judge.as_ref());
+    let (judge_kind, judge_id) = validator.judge(request.judge.as_ref());
     let judgement = Judgement {
         judge_kind,
         judge_id,
-        criterion: wrong.word("criterion", request.criterion.as_ref()).unwrap_or_else(|| OVERALL.to_owned()),
-        thumb: wrong.thumb(request.thumb),
-        score: request.score.as_ref().and_then(|score| wrong.score(score)),
-        label: wrong.word("label", request.label.as_ref()),
-        comment: wrong.comment(request.comment.as_ref()),
+        criterion: validator
+            .word("criterion", request.criterion.as_ref())
+            .unwrap_or_else(|| OVERALL.to_owned()),
+        thumb: validator.thumb(request.thumb),
+        score: request.score.as_ref().and_then(|score| validator.score(score)),
+        label: validator.word("label", request.label.as_ref()),
+        comment: validator.comment(request.comment.as_ref()),
         task_success: request.task_success,
     };
-    let says_nothing = request.thumb == i32::from(pb::Thumb::Unspecified)
+    let is_empty = request.thumb == i32::from(pb::Thumb::Unspecified)
         && request.score.is_none()
         && request.label.is_none()
         && request.comment.is_none()
         && request.task_success.is_none();
-    if says_nothing {
-        wrong.field(
+    if is_empty {
+        validator.field(
             "thumb",
-            "or another judgement is missing: set one of thumb, score, label, comment, task_success",
+            "is missing, and no other judgement is set: set at least one of thumb, score, label, comment, task_success",
         );
     }
-    wrong.0.into_result().map(|()| judgement)
+    validator.0.into_result().map(|()| judgement)
 }
 
 /// Collects the violations of a request.
@@ -58,7 +60,7 @@ impl Validator {
 
     fn judge(&mut self, judge: Option<&pb::Judge>) -> (String, String) {
         let Some(pb::Judge { kind, id }) = judge else {
-            self.field("judge", "is missing: say who judges, by kind and id");
+            self.field("judge", "is missing: set the kind and the id of the judge");
             return Default::default();
         };
         let kind = match pb::JudgeKind::try_from(*kind) {
@@ -71,18 +73,18 @@ impl Validator {
             }
         };
         let length = id.chars().count();
-        if length == 0 || length > MAX_JUDGE || id.chars().any(char::is_control) {
-            self.field("judge.id", format!("must be 1 to {MAX_JUDGE} characters that can be seen"));
+        if length == 0 || length > MAX_JUDGE_ID || id.chars().any(char::is_control) {
+            self.field("judge.id", format!("must be 1 to {MAX_JUDGE_ID} printable characters"));
         }
         (kind.to_owned(), id.clone())
     }
 
-    /// A word that becomes an attribute of metrics.
+    /// A word that is used as an attribute of metrics.
     fn word(&mut self, field: &str, word: Option<&String>) -> Option<String> {
         let word = word?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         if word.is_empty() || word.len() > MAX_WORD || !word.bytes().all(fits) {
-            self.field(field, format!("must be 1 to {MAX_WORD} of [a-zA-Z0-9_.-]"));
+            self.field(field, format!("must be 1 to {MAX_WORD} characters of [a-zA-Z0-9_.-]"));
         }
         Some(word.clone())
     }
@@ -103,7 +105,7 @@ impl Validator {
         if !(min.is_finite() && max.is_finite() && min < max) {
             self.field(
                 "score.max",
-                "is not more than score.min: set the worst and the best that can be given",
+                "is not greater than score.min: set the worst and the best possible score",
             );
             return None;
         }
@@ -144,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_judgement_without_a_criterion_is_of_the_whole() {
+    fn the_default_criterion_is_overall() {
         let judgement = judgement(&valid()).expect("is valid");
         assert_eq!((judgement.criterion.as_str(), judgement.thumb), ("overall", Some(true)));
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
+    fn one_error_names_every_wrong_field() {
         let request = pb::RecordFeedbackRequest {
             judge: Some(pb::Judge { kind: 99, id: "x".repeat(129) }),
             criterion: Some("how good".to_owned()),
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_has_two_ends_and_points_lie_between() {
+    fn a_score_lies_on_a_finite_scale() {
         let scored = |value, min, max| {
             let score = Some(pb::Score { value, min, max });
             judgement(&pb::RecordFeedbackRequest { score, ..valid() })

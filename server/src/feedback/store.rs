@@ -1,4 +1,7 @@
-//! The store: an embedded SQLite, of which no line leaves this file. It has no clock; whoever asks says what time it is.
+//! The store: an embedded SQLite database. No other file uses SQLite. The store has no clock; its callers
+//! pass the time.
+mod schema;
+
 use super::{Judgement, Score};
 use crate::config;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
@@ -11,149 +14,83 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// An answer that can be judged.
+/// An answer that accepts feedback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerRecord {
-    /// The call's id.
+    /// Request id of the call.
     pub request_id: String,
-    /// When it was answered.
+    /// Time of the answer.
     pub at: SystemTime,
-    /// The task, as resolved.
+    /// Task, as resolved.
     pub task_type: String,
-    /// The model id that answered.
+    /// Id of the model that answered.
     pub model_id: String,
-    /// The region that was asked.
+    /// Region that was called.
     pub region: String,
-    /// The rollout variant. Empty: none.
+    /// Rollout variant. Empty: none.
     pub variant: String,
-    /// Which configuration decided.
+    /// Version of the configuration.
     pub config_version: String,
-    /// The call's trace. Empty: none.
+    /// Trace of the call. Empty: none.
     pub trace_id: String,
-    /// The call's span in it. Empty: none.
+    /// Span of the call in the trace. Empty: none.
     pub span_id: String,
-}
-
-/// How good the answers of one model for one task were, by one criterion.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quality {
-    /// The task.
-    pub task_type: String,
-    /// The model id.
-    pub model_id: String,
-    /// The rollout variant. Empty: none.
-    pub variant: String,
-    /// What was judged.
-    pub criterion: String,
-    /// How many judgements there are.
-    pub count: u32,
-    /// How many of them gave points.
-    pub scores: u32,
-    /// The mean of those, on a scale from 0 to 1. Absent: none did.
-    pub mean_score: Option<f64>,
-    /// Thumbs up.
-    pub thumbs_up: u32,
-    /// Thumbs down.
-    pub thumbs_down: u32,
-    /// Of how many answers it is said that the work succeeded.
-    pub successes: u32,
-    /// And that it failed.
-    pub failures: u32,
 }
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(super) enum StoreError {
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("it is a database of another program: set another [feedback] file")]
+    NotAStore,
     #[error(
-        "it is another program's, or another version's (form {0}): name another file, or move this one away"
+        "it has schema version {found}, and this version of Switchboard knows versions up to {known}: use the version \
+         that wrote it, or set another [feedback] file"
     )]
-    NotOurs(i64),
+    Newer { found: i64, known: i64 },
 }
 
-/// What is remembered.
+/// Stored answers and judgements.
 #[derive(Debug)]
 pub(super) struct Store {
     database: Connection,
     retention: Duration,
-    most: u32,
+    /// Maximum number of answers, and of judgements.
+    max_answers: u32,
 }
 
-/// How many answers are written at a stretch. On a small machine the thread shares its core with calls, and a scheduler that
-/// lets it finish its slice makes a call wait for all that was gathered.
-const UNTIL_YIELD: usize = 4;
-
-/// The form of the tables, kept as SQLite's `user_version`.
-const FORM: i64 = 1;
-
-const TABLES: &str = "
-    CREATE TABLE answers (
-        seq            INTEGER PRIMARY KEY AUTOINCREMENT,
-        request_id     TEXT    NOT NULL UNIQUE,
-        at             INTEGER NOT NULL, -- milliseconds since 1970
-        task_type      TEXT    NOT NULL,
-        model_id       TEXT    NOT NULL,
-        region         TEXT    NOT NULL,
-        variant        TEXT    NOT NULL,
-        config_version TEXT    NOT NULL,
-        trace_id       TEXT    NOT NULL,
-        span_id        TEXT    NOT NULL
-    ) STRICT;
-    CREATE INDEX answers_at ON answers (at);
-    CREATE TABLE judgements (
-        seq          INTEGER PRIMARY KEY AUTOINCREMENT,
-        answer       INTEGER NOT NULL REFERENCES answers (seq) ON DELETE CASCADE,
-        judge_kind   TEXT    NOT NULL,
-        judge_id     TEXT    NOT NULL,
-        criterion    TEXT    NOT NULL,
-        at           INTEGER NOT NULL, -- milliseconds since 1970
-        thumb        INTEGER,          -- 1 up, 0 down
-        score        REAL,             -- from 0 to 1
-        score_value  REAL,
-        score_min    REAL,
-        score_max    REAL,
-        label        TEXT,
-        comment      TEXT,
-        task_success INTEGER,
-        UNIQUE (answer, judge_kind, judge_id, criterion)
-    ) STRICT;
-    PRAGMA user_version = 1;
-";
+/// Number of answers that are written before the thread yields. On a small machine the thread shares its core
+/// with calls, and without yielding a call would wait until the whole batch is written.
+const ROWS_PER_YIELD: usize = 4;
 
 // === impl Store ===
 
 impl Store {
-    pub(super) fn open(config: &config::Feedback) -> Result<Self, Unusable> {
-        let database = match &config.file {
+    pub(super) fn open(config: &config::Feedback) -> Result<Self, StoreError> {
+        let mut database = match &config.file {
             None => Connection::open_in_memory()?,
             Some(file) => open_file(file)?,
         };
         database.pragma_update(None, "foreign_keys", true)?;
-        let form: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 = database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        match (form, tables) {
-            (0, 0) => database.execute_batch(TABLES)?,
-            (FORM, _) => {}
-            (form, _) => return Err(Unusable::NotOurs(form)),
-        }
-        Ok(Self { database, retention: config.retention, most: config.max_answers.get() })
+        schema::migrate(&mut database)?;
+        Ok(Self { database, retention: config.retention, max_answers: config.max_answers.get() })
     }
 
-    /// Remembers answers, and forgets what is too old or too much.
+    /// Stores answers, and removes rows that exceed the retention or the maximum number.
     pub(super) fn remember(&mut self, answers: &[AnswerRecord], now: SystemTime) -> rusqlite::Result<()> {
-        let (cutoff, most) = (self.cutoff(now), self.most);
-        let work = self.database.transaction()?;
+        let (cutoff, max) = (self.cutoff(now), self.max_answers);
+        let transaction = self.database.transaction()?;
         {
-            let mut insert = work.prepare_cached(
+            let mut insert = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO answers
                    (request_id, at, task_type, model_id, region, variant, config_version, trace_id, span_id)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?;
             for (nth, answer) in answers.iter().enumerate() {
-                if nth % UNTIL_YIELD == UNTIL_YIELD - 1 {
+                if nth % ROWS_PER_YIELD == ROWS_PER_YIELD - 1 {
                     thread::yield_now();
                 }
                 insert.execute(params![
@@ -169,86 +106,63 @@ impl Store {
                 ])?;
             }
         }
-        forget(&work, cutoff, most)?;
-        work.commit()
+        remove_excess(&transaction, cutoff, max)?;
+        transaction.commit()
     }
 
-    /// Keeps a judgement beside its answer; the answer, and whether the same judge had judged the same before. `None`: no
-    /// such answer is remembered.
+    /// Stores a judgement. Returns its answer, and true if it replaced an earlier judgement. `None`: there is
+    /// no such answer.
     pub(super) fn judge(
         &mut self,
         request_id: &str,
         judgement: &Judgement,
         now: SystemTime,
     ) -> rusqlite::Result<Option<(AnswerRecord, bool)>> {
-        let (cutoff, most) = (self.cutoff(now), self.most);
-        let work = self.database.transaction()?;
-        let found = work
+        let (cutoff, max) = (self.cutoff(now), self.max_answers);
+        let transaction = self.database.transaction()?;
+        let found = transaction
             .prepare_cached("SELECT * FROM answers WHERE request_id = ?1 AND at >= ?2")?
             .query_row(params![request_id, cutoff], |row| Ok((row.get("seq")?, answer(row)?)))
             .optional()?;
         let Some((seq, answer)) = found else { return Ok(None) };
-        let replaced = put(&work, seq, judgement, now)?;
-        forget(&work, cutoff, most)?;
-        work.commit()?;
+        let replaced = upsert(&transaction, seq, judgement, now)?;
+        remove_excess(&transaction, cutoff, max)?;
+        transaction.commit()?;
         Ok(Some((answer, replaced)))
     }
 
-    /// What all judgements come to.
-    pub(super) fn quality(&self, now: SystemTime) -> rusqlite::Result<Vec<Quality>> {
-        let mut select = self.database.prepare_cached(
-            "SELECT task_type, model_id, variant, criterion, count(*) AS judged, count(score) AS scores,
-                    avg(score) AS mean_score, count(*) FILTER (WHERE thumb = 1) AS up,
-                    count(*) FILTER (WHERE thumb = 0) AS down, count(*) FILTER (WHERE task_success = 1) AS successes,
-                    count(*) FILTER (WHERE task_success = 0) AS failures
-             FROM judgements JOIN answers ON answers.seq = judgements.answer
-             WHERE answers.at >= ?1
-             GROUP BY task_type, model_id, variant, criterion
-             ORDER BY task_type, model_id, variant, criterion",
-        )?;
-        let rows = select.query_map([self.cutoff(now)], |row| {
-            Ok(Quality {
-                task_type: row.get("task_type")?,
-                model_id: row.get("model_id")?,
-                variant: row.get("variant")?,
-                criterion: row.get("criterion")?,
-                count: row.get("judged")?,
-                scores: row.get("scores")?,
-                mean_score: row.get("mean_score")?,
-                thumbs_up: row.get("up")?,
-                thumbs_down: row.get("down")?,
-                successes: row.get("successes")?,
-                failures: row.get("failures")?,
-            })
-        })?;
-        rows.collect()
-    }
-
-    /// Answers from before are too old.
+    /// Time before which answers are too old, in milliseconds since 1970.
     fn cutoff(&self, now: SystemTime) -> i64 {
         now.checked_sub(self.retention).map_or(0, millis)
     }
 }
 
-/// Comments are for the operator's eyes, so nobody else may read the file.
-fn open_file(file: &Path) -> Result<Connection, Unusable> {
+/// Opens a file that only this user can read, because comments are private.
+fn open_file(file: &Path) -> Result<Connection, StoreError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
     let database = Connection::open(file)?;
-    database.pragma_update(None, "journal_mode", "WAL")?; // readers do not wait for the writer, nor it for them
-    database.pragma_update(None, "synchronous", "NORMAL")?; // a power cut may lose the last moments, never the file
+    database.pragma_update(None, "journal_mode", "WAL")?; // readers and the writer do not wait for each other
+    // A power failure can lose the last transactions, but not corrupt the file.
+    database.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(database)
 }
 
-/// Whether it takes the place of another.
-fn put(work: &Transaction<'_>, seq: i64, judgement: &Judgement, now: SystemTime) -> rusqlite::Result<bool> {
-    let replaced = work
+/// Inserts a judgement, or replaces the earlier one of the same judge and criterion. Returns true if it
+/// replaced one.
+fn upsert(
+    transaction: &Transaction<'_>,
+    seq: i64,
+    judgement: &Judgement,
+    now: SystemTime,
+) -> rusqlite::Result<bool> {
+    let replaced = transaction
         .prepare_cached(
             "SELECT 1 FROM judgements
              WHERE answer = ?1 AND judge_kind = ?2 AND judge_id = ?3 AND criterion = ?4",
         )?
         .exists(params![seq, judgement.judge_kind, judgement.judge_id, judgement.criterion])?;
     let score = judgement.score.as_ref();
-    work.prepare_cached(
+    transaction.prepare_cached(
         "INSERT INTO judgements
            (answer, judge_kind, judge_id, criterion, at, thumb, score, score_value, score_min, score_max, label, comment,
             task_success)
@@ -277,13 +191,16 @@ fn put(work: &Transaction<'_>, seq: i64, judgement: &Judgement, now: SystemTime)
     Ok(replaced)
 }
 
-/// Forgets what is too old, and the oldest of what is too much. Judgements go with their answers.
-fn forget(work: &Transaction<'_>, cutoff: i64, most: u32) -> rusqlite::Result<()> {
-    work.prepare_cached("DELETE FROM answers WHERE at < ?1")?.execute([cutoff])?;
-    work.prepare_cached("DELETE FROM answers WHERE seq <= (SELECT max(seq) FROM answers) - ?1")?
-        .execute([most])?;
-    work.prepare_cached("DELETE FROM judgements WHERE seq <= (SELECT max(seq) FROM judgements) - ?1")?
-        .execute([most])?;
+/// Removes answers that are too old, and the oldest rows above the maximum. The judgements of removed answers
+/// are removed with them.
+fn remove_excess(transaction: &Transaction<'_>, cutoff: i64, max: u32) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM answers WHERE at < ?1")?.execute([cutoff])?;
+    transaction
+        .prepare_cached("DELETE FROM answers WHERE seq <= (SELECT max(seq) FROM answers) - ?1")?
+        .execute([max])?;
+    transaction
+        .prepare_cached("DELETE FROM judgements WHERE seq <= (SELECT max(seq) FROM judgements) - ?1")?
+        .execute([max])?;
     Ok(())
 }
 
@@ -302,7 +219,7 @@ fn answer(row: &Row<'_>) -> rusqlite::Result<AnswerRecord> {
     })
 }
 
-/// Since 1970.
+/// Milliseconds since 1970.
 fn millis(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

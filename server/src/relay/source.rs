@@ -43,6 +43,7 @@ enum State<E> {
 
 /// What the source gives.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every item is an event; a box would allocate for each")]
 pub(super) enum Item {
     Event(ModelEvent),
     /// The stream broke.

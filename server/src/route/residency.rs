@@ -1,17 +1,17 @@
-//! Residency: in which part of the world a model processes what it is sent.
+//! Data residency: the geography in which a model processes requests.
 //!
-//! An inference profile says it in its id (`eu.`, `global.`); a bare model id or an ARN that hides its model is processed
-//! in the region that is called. A fallback must not carry a request out of the geography that the task's first model
-//! keeps it in, unless the task says that it may.
-use crate::catalogue::geography;
+//! The id of an inference profile names the geography (`eu.`, `global.`). A bare model id, or an ARN that
+//! hides its model, is processed in the region that is called. A fallback must not send a request out of the
+//! geography of the task's first model, unless the task allows it.
+use crate::catalogue::{geographies_of_region, geography};
 
-/// The geography that `model_id`, called in `region`, keeps a request in.
+/// Returns the geography in which `model_id` processes requests if it is called in `region`.
 #[must_use]
 pub fn residence<'a>(model_id: &'a str, region: &'a str) -> &'a str {
-    geography(model_id).unwrap_or_else(|| of_region(region))
+    geography(model_id).unwrap_or_else(|| home_of(region))
 }
 
-/// Whether what is processed in `inner` stays in `outer`.
+/// True if requests that are processed in `inner` stay in `outer`.
 #[must_use]
 pub fn is_within(inner: &str, outer: &str) -> bool {
     match outer {
@@ -21,18 +21,9 @@ pub fn is_within(inner: &str, outer: &str) -> bool {
     }
 }
 
-/// Regions belong to the geography whose inference profiles list them. Those of none stand for themselves.
-fn of_region(region: &str) -> &str {
-    match region {
-        "ap-northeast-1" | "ap-northeast-3" => "jp",
-        "ap-southeast-2" | "ap-southeast-4" => "au",
-        "ap-south-1" | "ap-south-2" => "in",
-        _ if region.starts_with("us-gov-") => "us-gov",
-        _ if region.starts_with("us-") => "us",
-        _ if region.starts_with("eu-") => "eu",
-        _ if region.starts_with("ap-") => "apac",
-        _ => region,
-    }
+/// Returns the smallest geography of a region. A region without one is its own geography.
+fn home_of(region: &str) -> &str {
+    geographies_of_region(region).first().copied().unwrap_or(region)
 }
 
 #[cfg(test)]
@@ -40,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_says_where_and_else_the_region() {
+    fn the_id_or_else_the_region_determines_the_geography() {
         for (model_id, region, expected) in [
             ("eu.anthropic.claude-haiku-4-5-20251001-v1:0", "eu-west-1", "eu"),
             ("global.anthropic.claude-opus-4-8", "eu-west-1", "global"),
@@ -59,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_geography_holds_the_narrower_and_not_the_other_way_round() {
+    fn a_wider_geography_contains_the_narrower_one() {
         for (inner, outer, expected) in [
             ("eu", "eu", true),
             ("eu", "global", true),

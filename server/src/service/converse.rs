@@ -155,7 +155,6 @@ impl<M: Models> ConverseService for Converse<M> {
 }
 
 /// The record that the edge has begun, and the slot to return it to.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn claim<T>(request: &Request<T>) -> Result<(RecordSlot, CallRecord), Status> {
     let slot = request.extensions().get::<RecordSlot>().cloned();
     let claimed = slot.and_then(|slot| slot.claim().map(|record| (slot, record)));

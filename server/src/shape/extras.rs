@@ -1,31 +1,32 @@
-//! Additional request fields: what only one family of models understands.
+//! Additional request fields, which only one model family accepts.
 //!
-//! A field that is known goes to its family alone. One that is not was meant for the task's first model, and goes to that
-//! model's family. Removing one never touches the text of the others: integers and key order stay as they came.
+//! A known field is sent to its own family only. An unknown field is sent to the family of the task's first
+//! model only. Removing a field does not change the text of the others: integers and the order of keys stay
+//! exact.
 use super::{Action, Draft, Shaped};
-use crate::catalogue::{Family, Reasoning};
+use crate::catalogue::{ModelFamily, Reasoning};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 use std::fmt;
 use switchboard_proto::v1::converse_request::AdditionalRequestFields as Extras;
 
-/// Fields whose family is known.
-const KNOWN: [(&str, Family); 12] = [
-    ("thinking", Family::Claude),
-    ("reasoning_config", Family::Claude),
-    ("top_k", Family::Claude),
-    ("anthropic_beta", Family::Claude),
-    ("anthropic_version", Family::Claude),
-    ("output_config", Family::Claude),
-    ("context_management", Family::Claude),
-    ("inferenceConfig", Family::Nova),
-    ("reasoningConfig", Family::Nova),
-    ("schemaVersion", Family::Nova),
-    ("max_gen_len", Family::Llama),
-    ("textGenerationConfig", Family::Titan),
+/// Fields with a known family.
+const FAMILIES: [(&str, ModelFamily); 12] = [
+    ("thinking", ModelFamily::Claude),
+    ("reasoning_config", ModelFamily::Claude),
+    ("top_k", ModelFamily::Claude),
+    ("anthropic_beta", ModelFamily::Claude),
+    ("anthropic_version", ModelFamily::Claude),
+    ("output_config", ModelFamily::Claude),
+    ("context_management", ModelFamily::Claude),
+    ("inferenceConfig", ModelFamily::Nova),
+    ("reasoningConfig", ModelFamily::Nova),
+    ("schemaVersion", ModelFamily::Nova),
+    ("max_gen_len", ModelFamily::Llama),
+    ("textGenerationConfig", ModelFamily::Titan),
 ];
 
-/// How a caller asks a Claude to think.
+/// Reasoning settings of Claude models.
 #[derive(Debug, Deserialize)]
 pub(super) struct Thinking {
     #[serde(rename = "type")]
@@ -34,15 +35,15 @@ pub(super) struct Thinking {
 }
 
 impl Draft<'_, '_> {
-    pub(super) fn shape_extras(&mut self, first_family: Family) {
-        let (family, why) = (self.facts.family, "it is meant for models of another family");
-        if family != Family::Unknown {
+    pub(super) fn shape_extras(&mut self, first_family: ModelFamily) {
+        let (family, why) = (self.facts.family, "the field is for models of another family");
+        if family != ModelFamily::Unknown {
             for name in self.shaped.extra_names() {
-                let meant_for = KNOWN
+                let meant_for = FAMILIES
                     .iter()
                     .find(|(known, _)| *known == name)
                     .map_or(first_family, |(_, family)| *family);
-                if meant_for != family && meant_for != Family::Unknown {
+                if meant_for != family && meant_for != ModelFamily::Unknown {
                     self.shaped.remove_extra(&name, why);
                 }
             }
@@ -55,15 +56,21 @@ impl Draft<'_, '_> {
     fn shape_thinking(&mut self, name: &str) {
         let Some(thinking) = self.shaped.thinking(name) else { return };
         match (self.facts.reasoning, thinking.kind.as_str()) {
-            (Some(Reasoning::None), _) => self.shaped.remove_extra(name, "the model does not reason"),
+            (Some(Reasoning::None), _) => {
+                self.shaped.remove_extra(name, "the model does not support reasoning")
+            }
             (Some(Reasoning::Always), "disabled") => {
-                self.shaped.remove_extra(name, "the model always reasons")
+                self.shaped.remove_extra(name, "reasoning cannot be turned off for the model")
             }
             (Some(Reasoning::Adaptive | Reasoning::Always), "enabled") => {
-                self.shaped.set_extra(name, r#"{"type":"adaptive"}"#, "the model chooses its own budget");
+                self.shaped.set_extra(
+                    name,
+                    r#"{"type":"adaptive"}"#,
+                    "the model does not accept a reasoning budget",
+                );
             }
             (Some(Reasoning::Budget), "adaptive") => {
-                self.shaped.remove_extra(name, "the model reasons only with a budget")
+                self.shaped.remove_extra(name, "the model requires a reasoning budget")
             }
             _ => {}
         }
@@ -106,13 +113,13 @@ impl Shaped<'_> {
     }
 
     pub(super) fn remove_extra(&mut self, name: &str, why: &str) {
-        if self.leave_out_extra(name) {
+        if self.take_extra(name) {
             self.note(format!("additional_model_request_fields.{name}"), Action::Removed, why);
         }
     }
 
-    /// Whether it was there.
-    pub(super) fn leave_out_extra(&mut self, name: &str) -> bool {
+    /// Removes a field without noting it. Returns true if the field was present.
+    pub(super) fn take_extra(&mut self, name: &str) -> bool {
         if !self.extra_names().iter().any(|member| member == name) {
             return false;
         }
@@ -129,7 +136,7 @@ impl Shaped<'_> {
         true
     }
 
-    /// Sets a field that is there to a JSON text.
+    /// Replaces the value of an existing field by a JSON text.
     fn set_extra(&mut self, name: &str, json: &str, why: &str) {
         match &mut self.request.to_mut().additional_request_fields {
             Some(Extras::AdditionalModelRequestFieldsJson(text)) => edit(text, |members| {
@@ -141,7 +148,7 @@ impl Shaped<'_> {
                 }
             }),
             Some(Extras::AdditionalModelRequestFields(fields)) => {
-                // The only value ever set: {"type": "adaptive"}.
+                // The only value that is ever set is {"type": "adaptive"}.
                 let kind = prost_types::Value::from("adaptive");
                 let object = prost_types::Struct { fields: [("type".to_owned(), kind)].into() };
                 let value = prost_types::value::Kind::StructValue(object);
@@ -153,7 +160,7 @@ impl Shaped<'_> {
     }
 }
 
-/// Changes the members of an object's text; those that stay keep theirs.
+/// Changes the members of a JSON object. The text of unchanged members stays exact.
 fn edit(text: &mut String, change: impl FnOnce(&mut Vec<(String, Box<RawValue>)>)) {
     let Ok(Members(mut members)) = serde_json::from_str(text) else { return };
     change(&mut members);
@@ -163,7 +170,7 @@ fn edit(text: &mut String, change: impl FnOnce(&mut Vec<(String, Box<RawValue>)>
     *text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
 }
 
-/// An object's members in their order, each with its exact text.
+/// Members of a JSON object in their order, each with its exact text.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {

@@ -1,4 +1,4 @@
-//! The history: blocks that one model wrote or took, and the next may not.
+//! The history: blocks that one model wrote or accepted, and another may refuse.
 use super::{Action, Draft};
 use crate::{
     catalogue::{Capability, ModelFacts, ReasoningReplay},
@@ -9,8 +9,8 @@ use switchboard_proto::v1::{
     self as pb, content_block::Block, reasoning_content_block, system_content_block, tool as tool_entry,
 };
 
-/// Where a block stands: the message and the block in it.
-type Place = (usize, usize);
+/// Position of a block: index of its message, and index in the message.
+type Position = (usize, usize);
 
 impl Draft<'_, '_> {
     pub(super) fn shape_history(&mut self, task: &Task) {
@@ -19,13 +19,14 @@ impl Draft<'_, '_> {
         self.rename_documents();
     }
 
-    /// Signed reasoning goes back only to the model that thought it. Who that was the history does not say: the task's
-    /// first model, unless Bedrock knows better, and then [`super::Repair::Reasoning`] leaves it out.
+    /// Signed reasoning is accepted only by the model that wrote it. The history does not name that model; it
+    /// is assumed to be the task's first. If Bedrock refuses the reasoning, [`super::Repair::Reasoning`]
+    /// removes it.
     fn remove_foreign_reasoning(&mut self, task: &Task) {
         let facts = self.facts;
         let is_first = task.candidates.first().is_none_or(|first| first.facts.id == facts.id);
-        let found: Vec<(Place, &'static str)> =
-            places(self.request(), |block| foreign(block, facts, is_first)).collect();
+        let found: Vec<(Position, &'static str)> =
+            positions(self.request(), |block| refusal(block, facts, is_first)).collect();
         let last_turn = self.request().messages.iter().rposition(|message| message.role == "assistant");
         for ((message, block), why) in found.iter().rev() {
             self.shaped.request.to_mut().messages[*message].content.remove(*block);
@@ -36,7 +37,7 @@ impl Draft<'_, '_> {
             );
         }
         if found.iter().any(|((message, _), _)| Some(*message) == last_turn) {
-            self.stop_thinking_amid_a_tool_turn(last_turn);
+            self.stop_reasoning_within_tool_use(last_turn);
         }
         let emptied: BTreeSet<usize> = found.into_iter().map(|((message, _), _)| message).collect();
         for message in emptied.into_iter().rev() {
@@ -45,20 +46,21 @@ impl Draft<'_, '_> {
                 self.note(
                     format!("messages[{message}]"),
                     Action::Removed,
-                    "it held only another model's reasoning",
+                    "the message contained only reasoning of another model",
                 );
             }
         }
     }
 
-    /// A model that thinks wants to see, in the middle of a tool's use, what it thought before it.
-    fn stop_thinking_amid_a_tool_turn(&mut self, last_turn: Option<usize>) {
-        let amid = last_turn.is_some_and(|turn| {
+    /// A model that reasons requires its reasoning before a tool use that has no result yet. Without it,
+    /// reasoning is turned off.
+    fn stop_reasoning_within_tool_use(&mut self, last_turn: Option<usize>) {
+        let uses_tool = last_turn.is_some_and(|turn| {
             let content = &self.request().messages[turn].content;
             content.iter().any(|block| matches!(block.block, Some(Block::ToolUse(_))))
         });
-        if amid {
-            let why = "the reasoning before the last tool use is another model's";
+        if uses_tool {
+            let why = "the reasoning before the last tool use was removed";
             for name in ["thinking", "reasoning_config"] {
                 self.shaped.remove_extra(name, why);
             }
@@ -67,7 +69,7 @@ impl Draft<'_, '_> {
 
     fn limit_cache_points(&mut self) {
         if !self.facts.has(Capability::Caching) {
-            self.remove_cache_points(usize::MAX, "the model has no prompt caching");
+            self.remove_cache_points(usize::MAX, "the model does not support prompt caching");
             return;
         }
         if !self.facts.has(Capability::Caching1h) {
@@ -77,11 +79,12 @@ impl Draft<'_, '_> {
         let surplus = cache_points(self.request()).saturating_sub(limit);
         self.remove_cache_points(
             surplus,
-            &format!("the model takes {limit} cache points; the last cover most"),
+            &format!("the model accepts at most {limit} cache points; the last ones are kept"),
         );
     }
 
-    /// Removes the first `count` cache points, in the order in which the model reads: tools, system, messages.
+    /// Removes the first `count` cache points in the order in which the model reads the request: tools,
+    /// system, messages.
     fn remove_cache_points(&mut self, count: usize, why: &str) {
         let mut left = count.min(cache_points(self.request()));
         if left == 0 {
@@ -90,11 +93,11 @@ impl Draft<'_, '_> {
         let request = self.shaped.request.to_mut();
         let mut removed = Vec::new();
         if let Some(config) = &mut request.tool_config {
-            take(&mut config.tools, is_tool_point, &mut left, "tool_config.tools", &mut removed);
+            remove_first(&mut config.tools, is_tool_point, &mut left, "tool_config.tools", &mut removed);
         }
-        take(&mut request.system, is_system_point, &mut left, "system", &mut removed);
+        remove_first(&mut request.system, is_system_point, &mut left, "system", &mut removed);
         for (position, message) in request.messages.iter_mut().enumerate() {
-            take(
+            remove_first(
                 &mut message.content,
                 is_point,
                 &mut left,
@@ -114,45 +117,46 @@ impl Draft<'_, '_> {
             for_each_point(self.shaped.request.to_mut(), |point| {
                 point.ttl = point.ttl.take().filter(|ttl| ttl != "1h");
             });
-            self.note("cache_point.ttl", Action::Removed, "the model keeps prefixes for five minutes only");
+            self.note("cache_point.ttl", Action::Removed, "the model caches prompts for five minutes only");
         }
     }
 
-    /// Bedrock takes only certain names, each once.
+    /// Bedrock accepts only certain document names, and each name once.
     fn rename_documents(&mut self) {
         let mut seen = BTreeSet::new();
-        let found: Vec<Place> = places(self.request(), |block| match block {
+        let found: Vec<Position> = positions(self.request(), |block| match block {
             Block::Document(document) => {
                 (!is_document_name(&document.name) || !seen.insert(document.name.clone())).then_some(())
             }
             _ => None,
         })
-        .map(|(place, ())| place)
+        .map(|(position, ())| position)
         .collect();
         for (count, (message, block)) in found.into_iter().enumerate() {
             let entry = &mut self.shaped.request.to_mut().messages[message].content[block];
             if let Some(Block::Document(document)) = &mut entry.block {
                 document.name = format!("document-{message}-{}", count + 1);
             }
-            let why = "Bedrock takes letters, digits, single spaces, hyphens, underscores and brackets, and each name once";
+            let why = "Bedrock accepts only letters, digits, single spaces, hyphens, underscores and brackets, and each name once";
             self.note(format!("messages[{message}].content[{block}].document.name"), Action::Replaced, why);
         }
     }
 }
 
-/// The blocks of a request for which `pick` has something to say.
-fn places<'a, T>(
+/// Returns the positions of the blocks for which `pick` returns a value, with the values.
+fn positions<'a, T>(
     request: &'a pb::ConverseRequest,
     mut pick: impl FnMut(&'a Block) -> Option<T> + 'a,
-) -> impl Iterator<Item = (Place, T)> + 'a {
+) -> impl Iterator<Item = (Position, T)> + 'a {
     let blocks = request.messages.iter().enumerate().flat_map(|(message, turn)| {
         turn.content.iter().enumerate().map(move |(block, entry)| ((message, block), entry.block.as_ref()))
     });
-    blocks.filter_map(move |(place, block)| Some((place, pick(block?)?)))
+    blocks.filter_map(move |(position, block)| Some((position, pick(block?)?)))
 }
 
-/// Why a block cannot go back to a model. `None`: it can, or is no reasoning.
-fn foreign(block: &Block, facts: &ModelFacts, is_first: bool) -> Option<&'static str> {
+/// Returns the reason why a model refuses a reasoning block. `None`: it accepts the block, or it is another
+/// kind of block.
+fn refusal(block: &Block, facts: &ModelFacts, is_first: bool) -> Option<&'static str> {
     let Block::ReasoningContent(reasoning) = block else { return None };
     let signed = match &reasoning.block {
         Some(reasoning_content_block::Block::ReasoningText(text)) => {
@@ -161,11 +165,11 @@ fn foreign(block: &Block, facts: &ModelFacts, is_first: bool) -> Option<&'static
         _ => true,
     };
     match facts.reasoning_replay {
-        ReasoningReplay::None => Some("the model takes no reasoning back"),
-        ReasoningReplay::Signed if !signed => Some("the model takes only signed reasoning back"),
-        ReasoningReplay::Signed if !is_first => {
-            Some("the task's first model thought it, and only that takes it back")
-        }
+        ReasoningReplay::None => Some("the model does not accept reasoning in the history"),
+        ReasoningReplay::Signed if !signed => Some("the model accepts only signed reasoning in the history"),
+        ReasoningReplay::Signed if !is_first => Some(
+            "signed reasoning is accepted only by the model that wrote it, assumed to be the task's first",
+        ),
         _ => None,
     }
 }
@@ -182,8 +186,8 @@ fn is_tool_point(entry: &pb::Tool) -> bool {
     matches!(entry.tool, Some(tool_entry::Tool::CachePoint(_)))
 }
 
-/// Takes the first `left` entries that match out of a list, and writes down where they stood.
-fn take<T>(
+/// Removes the first `left` entries that match, and adds their paths to `removed`.
+fn remove_first<T>(
     list: &mut Vec<T>,
     matches: fn(&T) -> bool,
     left: &mut usize,
@@ -192,13 +196,13 @@ fn take<T>(
 ) {
     let mut position = 0;
     list.retain(|entry| {
-        let goes = *left > 0 && matches(entry);
-        if goes {
+        let is_removed = *left > 0 && matches(entry);
+        if is_removed {
             *left -= 1;
             removed.push(format!("{path}[{position}]"));
         }
         position += 1;
-        !goes
+        !is_removed
     });
 }
 
@@ -242,8 +246,8 @@ fn cache_points(request: &pb::ConverseRequest) -> usize {
     all_points(request).count()
 }
 
-/// Letters, digits, single white space, hyphens, round and square brackets, says AWS's service model, and 1 to 200 of
-/// them; underscores were recorded, too.
+/// Returns true for a valid document name: 1 to 200 letters, digits, single white space, hyphens, round and
+/// square brackets according to AWS's service model; Bedrock was recorded accepting underscores too.
 fn is_document_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "-_()[]".contains(c);
     let doubled = name

@@ -1,4 +1,4 @@
-//! What a request needs of its model, whatever is changed of it.
+//! Requirements of a request that no adjustment can remove.
 use super::ShapeInput;
 use crate::{
     catalogue::{Capability, ModelFacts},
@@ -9,46 +9,49 @@ use crate::{
 use std::fmt;
 use switchboard_proto::v1::{self as pb, content_block::Block, tool_result_content_block as result};
 
-/// Bytes of text that make a token, generously: a model is skipped only when the request is surely too long for it.
-const BYTES_PER_TOKEN: u64 = 5;
+/// Assumed number of bytes per token. It is larger than the mean, so that a model is skipped only if the
+/// request is certainly too long for it.
+const CAUTIOUS_BYTES_PER_TOKEN: u64 = 5;
 
-/// A rung that is a service tier is no other way to serve a caller who has chosen the tier itself.
+/// Checks that a rung with a service tier does not replace the tier that the caller chose.
 pub(super) fn check_tier(request: &pb::ConverseRequest, candidate: &Candidate) -> Result<(), Unmet> {
     match (&candidate.deployment.key.service_tier, &request.service_tier) {
-        (Some(rung), Some(callers)) if *rung != callers.r#type => {
-            let lacks = format!("the tier \"{}\", which the caller asks for", callers.r#type);
+        (Some(rung), Some(requested)) if *rung != requested.r#type => {
+            let lacks = format!("the service tier \"{}\" that the caller requested", requested.r#type);
             Err(Unmet { field: "service_tier".to_owned(), lacks })
         }
         _ => Ok(()),
     }
 }
 
-/// The first need that the model does not meet.
+/// Returns the first requirement that the model does not meet.
 pub(super) fn check(input: ShapeInput<'_>, facts: &ModelFacts) -> Result<(), Unmet> {
     let request = input.request;
     for need in all(input) {
         if !facts.has(need.capability) {
-            return Err(Unmet { field: need.field, lacks: need.words.to_owned() });
+            return Err(Unmet { field: need.field, lacks: need.name.to_owned() });
         }
     }
-    let tokens = text_bytes(request) / BYTES_PER_TOKEN;
+    let tokens = text_bytes(request) / CAUTIOUS_BYTES_PER_TOKEN;
     match facts.context_tokens.map(u64::from) {
         Some(limit) if tokens > limit => Err(Unmet {
             field: "messages".to_owned(),
-            lacks: format!("context: about {tokens} tokens do not fit into {limit}"),
+            lacks: format!("context for about {tokens} tokens: its limit is {limit}"),
         }),
         _ => Ok(()),
     }
 }
 
+/// A capability that a field of the request requires.
 struct Need {
     capability: Capability,
     field: String,
-    words: &'static str,
+    /// Name of the capability in messages.
+    name: &'static str,
 }
 
-fn need(capability: Capability, field: impl Into<String>, words: &'static str) -> Need {
-    Need { capability, field: field.into(), words }
+fn need(capability: Capability, field: impl Into<String>, name: &'static str) -> Need {
+    Need { capability, field: field.into(), name }
 }
 
 fn all(input: ShapeInput<'_>) -> Vec<Need> {
@@ -77,7 +80,7 @@ fn all(input: ShapeInput<'_>) -> Vec<Need> {
     for (position, message) in request.messages.iter().enumerate() {
         let path = format_args!("messages[{position}]");
         if message.role == "system" {
-            needs.push(need(Capability::SystemRole, format!("{path}.role"), "system turns"));
+            needs.push(need(Capability::SystemRole, format!("{path}.role"), "messages of the role system"));
         }
         for (position, block) in message.content.iter().enumerate() {
             of_block(format_args!("{path}.content[{position}]"), block.block.as_ref(), &mut needs);
@@ -86,7 +89,7 @@ fn all(input: ShapeInput<'_>) -> Vec<Need> {
     if request.messages.last().is_some_and(|last| last.role == "assistant" && !is_tool_turn(last)) {
         let path = format!("messages[{}]", request.messages.len() - 1);
         let capability = if tools { Capability::PrefillWithTools } else { Capability::Prefill };
-        needs.push(need(capability, path, "going on from the assistant's words"));
+        needs.push(need(capability, path, "prefill (continuing an assistant message)"));
     }
     needs
 }
@@ -95,7 +98,8 @@ fn is_tool_turn(message: &pb::Message) -> bool {
     message.content.iter().any(|block| matches!(block.block, Some(Block::ToolUse(_))))
 }
 
-/// A history has a thousand blocks, so the path of one is put together only when it is needed.
+/// Adds the requirements of a block. A history can have a thousand blocks, so a path is formatted only if it
+/// is needed.
 fn of_block(path: fmt::Arguments<'_>, block: Option<&Block>, needs: &mut Vec<Need>) {
     match block {
         Some(Block::Image(_)) => needs.push(need(Capability::Images, format!("{path}.image"), "images")),
@@ -104,8 +108,8 @@ fn of_block(path: fmt::Arguments<'_>, block: Option<&Block>, needs: &mut Vec<Nee
         }
         Some(Block::Video(_)) => needs.push(need(Capability::Video, format!("{path}.video"), "video")),
         Some(Block::Audio(_)) => needs.push(need(Capability::Audio, format!("{path}.audio"), "audio")),
-        Some(Block::ToolResult(answer)) => {
-            needs.extend(answer.content.iter().filter_map(|part| match part.block {
+        Some(Block::ToolResult(tool_result)) => {
+            needs.extend(tool_result.content.iter().filter_map(|part| match part.block {
                 Some(result::Block::Image(_)) => Some(need(Capability::Images, path.to_string(), "images")),
                 Some(result::Block::Document(_)) => {
                     Some(need(Capability::Documents, path.to_string(), "documents"))
@@ -118,13 +122,13 @@ fn of_block(path: fmt::Arguments<'_>, block: Option<&Block>, needs: &mut Vec<Nee
     }
 }
 
-/// Whether a request declares tools, or speaks of some that were used.
+/// True if a request declares tools, or if its history uses tools.
 pub(super) fn uses_tools(request: &pb::ConverseRequest) -> bool {
     let declared = request.tool_config.as_ref().is_some_and(|config| !config.tools.is_empty());
     declared || used_tools(request).next().is_some()
 }
 
-/// The names of tools that the history has used. A result without its use has none.
+/// Names of the tools that the history uses. Empty for a tool result, which has no name.
 pub(super) fn used_tools(request: &pb::ConverseRequest) -> impl Iterator<Item = &str> {
     let blocks = request.messages.iter().flat_map(|message| &message.content);
     blocks.filter_map(|block| match &block.block {

@@ -1,4 +1,4 @@
-//! Parameters: how much and how freely a model generates; and the one repair of what the catalogue did not know.
+//! Inference parameters, and the repair of a request after a refusal that the catalogue did not predict.
 use super::{Action, Draft, ShapeInput, Shaped};
 use crate::{
     catalogue::{Effort, Sampling},
@@ -14,41 +14,43 @@ impl Draft<'_, '_> {
         self.limit_effort();
     }
 
-    /// Always sent: without it Bedrock reserves the model's whole limit of the account's quota. A model that reasons with
-    /// a budget needs room for an answer behind it.
+    /// Sets `max_tokens`. It is always sent: without it Bedrock reserves the model's whole output limit from
+    /// the account's token quota. Reasoning counts as output, so a reasoning budget is added to the default.
     fn limit_tokens(&mut self, input: ShapeInput<'_>, candidate: &Candidate) {
-        let wanted = self.shaped.inference.max_tokens;
+        let requested = self.shaped.inference.max_tokens;
         let budget = ["thinking", "reasoning_config"]
             .into_iter()
             .find_map(|name| self.shaped.thinking(name)?.budget_tokens);
-        let room = budget.and_then(|budget| i32::try_from(budget).ok()).unwrap_or(0);
-        let default = input.task.max_tokens.get().saturating_add(room);
+        let reasoning = budget.and_then(|budget| i32::try_from(budget).ok()).unwrap_or(0);
+        let default = input.task.max_tokens.get().saturating_add(reasoning);
         let limit = candidate.max_output_tokens().map_or(i32::MAX, |limit| limit.get());
-        let sent = wanted.unwrap_or(default).min(limit);
+        let sent = requested.unwrap_or(default).min(limit);
         self.shaped.inference.max_tokens = Some(sent);
-        match wanted {
-            None => {
-                self.note("inference_config.max_tokens", Action::Added, format!("the task's default, {sent}"))
-            }
-            Some(wanted) if wanted > sent => {
+        match requested {
+            None => self.note(
+                "inference_config.max_tokens",
+                Action::Added,
+                format!("the default of the task is {sent}"),
+            ),
+            Some(requested) if requested > sent => {
                 self.note(
                     "inference_config.max_tokens",
                     Action::Lowered,
-                    format!("the model generates at most {sent}"),
+                    format!("the limit of the model is {sent}"),
                 );
             }
             Some(_) => {}
         }
     }
 
-    /// A rung of a model's ladder may be a service tier.
+    /// Sets the service tier of a rung of the model's ladder.
     pub(super) fn shape_tier(&mut self, candidate: &Candidate) {
         if let Some(tier) = &candidate.deployment.key.service_tier {
             self.shaped.request.to_mut().service_tier = Some(pb::ServiceTier { r#type: tier.clone() });
             self.note(
                 "service_tier",
                 Action::Added,
-                format!("this rung of the model's ladder asks for {tier}"),
+                format!("the rung of the model's ladder has the tier {tier}"),
             );
         }
     }
@@ -62,7 +64,7 @@ impl Draft<'_, '_> {
                     self.note(
                         "inference_config.top_p",
                         Action::Removed,
-                        "the model takes it or the temperature, not both",
+                        "the model accepts only one of temperature and top_p",
                     );
                 }
             }
@@ -73,33 +75,33 @@ impl Draft<'_, '_> {
                     self.note(
                         format!("inference_config.{name}"),
                         Action::Removed,
-                        "the model takes no sampling parameters",
+                        "the model does not accept sampling parameters",
                     );
                 }
-                self.shaped.remove_extra("top_k", "the model takes no sampling parameters");
+                self.shaped.remove_extra("top_k", "the model does not accept sampling parameters");
             }
         }
     }
 
     fn limit_effort(&mut self) {
         let requested = self.request().output_config.as_ref().and_then(|output| output.effort.as_deref());
-        let (Some(requested), Some(most)) = (requested.and_then(Effort::named), self.facts.max_effort) else {
+        let (Some(requested), Some(max)) = (requested.and_then(Effort::named), self.facts.max_effort) else {
             return;
         };
-        if requested > most {
+        if requested > max {
             if let Some(output) = &mut self.shaped.request.to_mut().output_config {
-                output.effort = Some(most.word().to_owned());
+                output.effort = Some(max.name().to_owned());
             }
             self.note(
                 "output_config.effort",
                 Action::Lowered,
-                format!("the model's highest is {:?}", most.word()),
+                format!("the highest effort of the model is {:?}", max.name()),
             );
         }
     }
 }
 
-/// A parameter that a model turned out not to take.
+/// A part of a request that a model refused although the catalogue did not predict it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repair {
     /// `inference_config.temperature`.
@@ -119,12 +121,12 @@ pub enum Repair {
 }
 
 impl Repair {
-    /// What Bedrock's refusal names, if it is something that can be left out. Both parameters of "temperature and top_p
-    /// cannot both be specified" are named; the second goes.
+    /// Returns the part that Bedrock's refusal names, if it can be removed. For "temperature and top_p cannot
+    /// both be specified" it is top_p.
     #[must_use]
     pub fn named_in(message: &str) -> Option<Self> {
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if says(&["cannot both be specified"]) {
+        let contains_any = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if contains_any(&["cannot both be specified"]) {
             return Some(Self::TopP);
         }
         let names: [(&[&str], Self); 7] = [
@@ -136,41 +138,43 @@ impl Repair {
             (&["cachePoint", "cache_control", "prompt caching"], Self::CachePoints),
             (&["`thinking` block", "thinking blocks", "reasoningContent", "signature"], Self::Reasoning),
         ];
-        names.into_iter().find(|(words, _)| says(words)).map(|(_, repair)| repair)
+        names.into_iter().find(|(words, _)| contains_any(words)).map(|(_, repair)| repair)
     }
 }
 
 impl Shaped<'_> {
-    /// Leaves out what `repair` names. `None`: it was not there, so leaving it out cannot help.
+    /// Removes the part that `repair` names. `None`: the request does not have it, so removing it cannot
+    /// help.
     #[must_use]
     pub fn repaired(&self, repair: Repair) -> Option<Self> {
         let mut shaped = self.clone();
-        let path = shaped.leave_out(repair)?;
-        shaped.note(path, Action::Removed, "the model refused it");
+        let path = shaped.remove(repair)?;
+        shaped.note(path, Action::Removed, "the model refused the field");
         if let Some(last) = shaped.adjustments.last_mut() {
             last.learned = true;
         }
         Some(shaped)
     }
 
-    fn leave_out(&mut self, repair: Repair) -> Option<&'static str> {
+    fn remove(&mut self, repair: Repair) -> Option<&'static str> {
         let inference = &mut self.inference;
         match repair {
             Repair::Temperature => inference.temperature.take().map(|_| "inference_config.temperature"),
             Repair::TopP => inference.top_p.take().map(|_| "inference_config.top_p"),
             Repair::StopSequences => (!std::mem::take(&mut inference.stop_sequences).is_empty())
                 .then_some("inference_config.stop_sequences"),
-            Repair::TopK => self.leave_out_extra("top_k").then_some("additional_model_request_fields.top_k"),
-            Repair::Strict => self.leave_out_strict(),
+            Repair::TopK => self.take_extra("top_k").then_some("additional_model_request_fields.top_k"),
+            Repair::Strict => self.remove_strict(),
             Repair::CachePoints => {
-                self.leave_out_blocks("cache_point", |block| matches!(block, Block::CachePoint(_)))
+                self.remove_blocks("cache_point", |block| matches!(block, Block::CachePoint(_)))
             }
-            Repair::Reasoning => self
-                .leave_out_blocks("reasoning_content", |block| matches!(block, Block::ReasoningContent(_))),
+            Repair::Reasoning => {
+                self.remove_blocks("reasoning_content", |block| matches!(block, Block::ReasoningContent(_)))
+            }
         }
     }
 
-    fn leave_out_strict(&mut self) -> Option<&'static str> {
+    fn remove_strict(&mut self) -> Option<&'static str> {
         let mut any = false;
         for entry in self.request.to_mut().tool_config.iter_mut().flat_map(|config| &mut config.tools) {
             if let Some(tool_entry::Tool::ToolSpec(spec)) = &mut entry.tool {
@@ -180,11 +184,11 @@ impl Shaped<'_> {
         any.then_some("tool_config.tools.tool_spec.strict")
     }
 
-    fn leave_out_blocks(&mut self, path: &'static str, goes: fn(&Block) -> bool) -> Option<&'static str> {
+    fn remove_blocks(&mut self, path: &'static str, is_removed: fn(&Block) -> bool) -> Option<&'static str> {
         let before = self.request.encoded_len();
         let request = self.request.to_mut();
         for message in &mut request.messages {
-            message.content.retain(|entry| !entry.block.as_ref().is_some_and(goes));
+            message.content.retain(|entry| !entry.block.as_ref().is_some_and(is_removed));
         }
         request.messages.retain(|message| !message.content.is_empty());
         if path == "cache_point" {

@@ -1,4 +1,4 @@
-//! What is too fine for a scenario: each rule by its own table.
+//! Unit tests of rules that are too detailed for a scenario.
 use super::*;
 use crate::{catalogue::Catalogue, config::Config, snapshot::Snapshot};
 use switchboard_proto::names::action_name;
@@ -8,7 +8,7 @@ use switchboard_proto::v1::{
 
 const HAIKU: &str = "anthropic.claude-haiku-4-5-20251001-v1:0";
 
-/// The request as this model gets it.
+/// The request as it is sent to this model, and the adjustments.
 fn shaped(model_id: &str, request: &pb::ConverseRequest) -> (pb::ConverseRequest, Vec<String>) {
     let routes = Snapshot::build(
         &Config::for_two_models(model_id, model_id),
@@ -44,7 +44,7 @@ fn text() -> Block {
 }
 
 #[test]
-fn a_request_that_suits_the_model_is_not_even_copied() {
+fn a_request_without_changes_is_not_copied() {
     let routes = Snapshot::build(
         &Config::for_two_models(HAIKU, HAIKU),
         &Catalogue::built_in(),
@@ -61,7 +61,7 @@ fn a_request_that_suits_the_model_is_not_even_copied() {
 }
 
 #[test]
-fn of_too_many_cache_points_the_last_are_kept() {
+fn the_last_cache_points_are_kept() {
     let mut request = asking((0..5).flat_map(|_| [text(), Block::CachePoint(point(None))]).collect());
     request.system =
         vec![pb::SystemContentBlock { block: Some(system_content_block::Block::CachePoint(point(None))) }];
@@ -80,7 +80,7 @@ fn a_model_without_prompt_caching_gets_no_cache_points() {
 }
 
 #[test]
-fn a_prefix_is_kept_only_as_long_as_the_model_can() {
+fn cache_lifetimes_are_limited_to_those_of_the_model() {
     let request = asking(vec![text(), Block::CachePoint(point(Some("1h")))]);
     assert_eq!(shaped(HAIKU, &request).1, Vec::<String>::new());
     let (shaped, changes) = shaped("anthropic.claude-3-7-sonnet-20250219-v1:0", &request);
@@ -89,7 +89,7 @@ fn a_prefix_is_kept_only_as_long_as_the_model_can() {
 }
 
 #[test]
-fn removing_a_field_leaves_the_text_of_the_others_alone() {
+fn removing_a_field_keeps_the_text_of_the_others() {
     let json = r#"{"b": 9007199254740993, "inferenceConfig": {"topK": 1}, "a": 1.0}"#;
     let extras = Some(Extras::AdditionalModelRequestFieldsJson(json.to_owned()));
     let request = pb::ConverseRequest { additional_request_fields: extras, ..asking(vec![text()]) };
@@ -99,7 +99,7 @@ fn removing_a_field_leaves_the_text_of_the_others_alone() {
 }
 
 #[test]
-fn a_struct_is_shaped_like_text() {
+fn a_struct_is_shaped_as_json_text_is() {
     use prost_types::{Struct, Value, value::Kind};
     let number = |number: f64| Value { kind: Some(Kind::NumberValue(number)) };
     let thinking = Struct {
@@ -117,7 +117,7 @@ fn a_struct_is_shaped_like_text() {
 }
 
 #[test]
-fn only_what_a_refusal_names_is_left_out() {
+fn only_the_part_that_a_refusal_names_is_removed() {
     for (message, expected) in [
         (
             "The model returned the following errors: `temperature` is deprecated for this model.",

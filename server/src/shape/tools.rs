@@ -1,4 +1,4 @@
-//! Tools: what a model wants declared, and what it does not take.
+//! Tools: declarations that a model requires, and settings that it refuses.
 use super::{Action, Draft, needs::used_tools};
 use crate::catalogue::Capability;
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ impl Draft<'_, '_> {
         self.relax_strictness();
     }
 
-    /// Bedrock refuses a history with tools in it if none are declared.
+    /// Declares the tools that the history uses. Bedrock refuses a history that uses tools if none is
+    /// declared.
     fn declare_used_tools(&mut self) {
         if self.request().tool_config.is_some() || used_tools(self.request()).next().is_none() {
             return;
@@ -22,7 +23,11 @@ impl Draft<'_, '_> {
             tools.push(any_input("unnamed"));
         }
         self.shaped.request.to_mut().tool_config = Some(pb::ToolConfiguration { tools, tool_choice: None });
-        self.note("tool_config", Action::Added, "the history uses tools, and Bedrock wants them declared");
+        self.note(
+            "tool_config",
+            Action::Added,
+            "Bedrock requires a declaration of the tools that the history uses",
+        );
     }
 
     fn relax_tool_choice(&mut self) {
@@ -32,10 +37,10 @@ impl Draft<'_, '_> {
         };
         let forced = !matches!(choice.choice, Some(Choice::Auto(_)) | None);
         let (allowed, to, why) = if !self.facts.has(Capability::ToolChoice) {
-            (false, None, "the model takes no tool choice")
+            (false, None, "the model does not support tool choice")
         } else if forced && !self.facts.has(Capability::ForcedToolChoice) {
             let auto = pb::ToolChoice { choice: Some(Choice::Auto(pb::AutoToolChoice {})) };
-            (false, Some(auto), "the model cannot be forced to use a tool")
+            (false, Some(auto), "the model does not support forced tool use")
         } else {
             (true, None, "")
         };
@@ -63,11 +68,12 @@ impl Draft<'_, '_> {
                 spec.strict = None;
             }
             let path = format!("tool_config.tools[{position}].tool_spec.strict");
-            self.note(path, Action::Removed, "the model does not bind itself to schemas");
+            self.note(path, Action::Removed, "the model does not support strict tools");
         }
     }
 }
 
+/// A tool that accepts any input.
 fn any_input(name: &str) -> pb::Tool {
     let schema = tool_input_schema::Schema::JsonText(r#"{"type":"object"}"#.to_owned());
     pb::Tool {

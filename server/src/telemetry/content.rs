@@ -1,5 +1,6 @@
-//! Content capture: prompts and answers as span attributes, if the configuration asks for it. JSON text in the form of the
-//! GenAI conventions; content other than text is named and left out.
+//! Content capture: prompts and answers as span attributes, if `[telemetry] capture_content` is set. The
+//! attributes are JSON in the format of the GenAI semantic conventions. Content other than text is
+//! represented by its type alone.
 use crate::model::ModelEvent;
 use serde_json::{Value, json};
 use switchboard_proto::v1::{
@@ -7,6 +8,7 @@ use switchboard_proto::v1::{
     system_content_block::Block as SystemBlock,
 };
 
+/// Formats the messages of a request.
 pub(super) fn messages(request: &pb::ConverseRequest) -> String {
     let messages = request.messages.iter().map(|message| {
         let parts = message.content.iter().filter_map(|content| content.block.as_ref()).map(part);
@@ -15,6 +17,7 @@ pub(super) fn messages(request: &pb::ConverseRequest) -> String {
     Value::Array(messages.collect()).to_string()
 }
 
+/// Formats the text of the system prompt.
 pub(super) fn system(request: &pb::ConverseRequest) -> String {
     let parts = request.system.iter().filter_map(|content| match content.block.as_ref()? {
         SystemBlock::Text(text) => Some(json!({ "type": "text", "content": text })),
@@ -23,6 +26,7 @@ pub(super) fn system(request: &pb::ConverseRequest) -> String {
     Value::Array(parts.collect()).to_string()
 }
 
+/// Formats an answer.
 pub(super) fn answer(text: &str, finish_reason: &str) -> String {
     let parts = [json!({ "type": "text", "content": text })];
     json!([{ "role": "assistant", "parts": parts, "finish_reason": finish_reason }]).to_string()
@@ -37,7 +41,7 @@ pub(super) fn add_delta(answer: &mut String, event: &ModelEvent) {
     }
 }
 
-/// Appends the texts of a whole answer.
+/// Appends the text blocks of a whole answer.
 pub(super) fn add_answer(answer: &mut String, whole: &pb::ConverseResponse) {
     let Some(Output::Message(message)) = whole.output.as_ref().and_then(|output| output.output.as_ref())
     else {

@@ -6,10 +6,8 @@
 //!
 //! The number of held calls and of attempts per call is bounded, and so is the queue of the exporter. What exceeds a bound is
 //! dropped and counted: nothing here waits.
-use super::{
-    dropped::Dropped,
-    names::{attribute, status},
-};
+use super::dropped::Dropped;
+use crate::semconv::{attribute, status};
 use opentelemetry::{
     Context, KeyValue, Value,
     trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId},

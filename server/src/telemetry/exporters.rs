@@ -1,7 +1,8 @@
 //! Exporters of spans and metrics over OTLP, and counts of what could not be exported.
 //!
-//! The SDK assembles batches on threads of its own. They are sent from one more thread with a runtime of its own: a batch is most
-//! of a megabyte, and calls would wait while a worker thread writes it. All these threads run at lower priority.
+//! The SDK assembles batches on threads of its own. They are sent from one more thread with a runtime of its
+//! own: a batch is most of a megabyte, and calls would wait while a worker thread writes it. All these
+//! threads run at lower priority.
 use super::{
     StartError,
     dropped::Dropped,
@@ -41,8 +42,9 @@ use tokio::{
     time::timeout,
 };
 
-/// Spans per batch, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set: some 700 KB, where a collector's receiver accepts 4 MiB.
-/// Twice OpenTelemetry's default: one batch is in flight at a time, so its size limits the rate to a distant collector.
+/// Spans per batch, unless `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is set: some 700 KB, where a collector's receiver
+/// accepts 4 MiB. Twice OpenTelemetry's default: one batch is in flight at a time, so its size limits the
+/// rate to a distant collector.
 const MAX_BATCH_SPANS: usize = 1024;
 /// Spans in the queue, unless `OTEL_BSP_MAX_QUEUE_SIZE` is set: four batches, as in OpenTelemetry's defaults.
 const MAX_QUEUED_SPANS: usize = 4 * MAX_BATCH_SPANS;

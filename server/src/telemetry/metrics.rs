@@ -5,7 +5,6 @@ use super::{
     bound_series::BoundSeries,
     dropped::Dropped,
     in_flight::InFlightCalls,
-    names::{attribute as a, bounds, is_servers_error, metric as m, status},
     spans::CallSpan,
     tokens::{TokenCounts, usd},
 };
@@ -15,6 +14,7 @@ use crate::{
     reason::reason_name,
     route::Task,
     rpc::{Method, Rpc},
+    semconv::{attribute as a, bounds, is_servers_error, metric as m, status},
     snapshot::Snapshots,
     summary::{CallOutcome, CallSummary},
 };

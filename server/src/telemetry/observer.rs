@@ -5,7 +5,6 @@ use super::{
     content,
     in_flight::InFlight,
     metrics::ChunkTimes,
-    names::event,
     spans::{self, AttemptSpan, CallSpan},
 };
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     reason::reason_name,
     route::Task,
     rpc::{Method, Rpc},
+    semconv::event,
     summary::CallSummary,
 };
 use http::HeaderMap;

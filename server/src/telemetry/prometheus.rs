@@ -1,7 +1,8 @@
-//! A page for Prometheus: all metrics as text, on a port of its own.
+//! The Prometheus endpoint: all metrics as text, on a port of its own.
 //!
-//! It says nothing of prompts and answers, but which models are asked and what they cost; so it listens on loopback unless
-//! the configuration says otherwise. Whoever connects gets some seconds to ask; there are few places, and none is waited for.
+//! The metrics contain no prompts and answers, but they reveal which models are called and what they cost, so
+//! the endpoint listens on loopback unless the configuration names another address. Connections have a few
+//! seconds to send a request. Connections above the maximum are closed at once; they do not wait.
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -15,26 +16,29 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How many may fetch at once.
-const PLACES: usize = 16;
-/// How long one connection may take to send its request's head, and to exist at all.
-const HEAD: Duration = Duration::from_secs(5);
-const CONNECTION: Duration = Duration::from_secs(300);
+/// Maximum number of concurrent connections.
+const MAX_CONNECTIONS: usize = 16;
+/// Maximum time for a connection to send the head of a request.
+const MAX_HEAD_TIME: Duration = Duration::from_secs(5);
+/// Maximum age of a connection.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
+/// Pause after a failure to accept a connection, for example when all file descriptors are in use.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves the page for as long as it is polled.
+/// Serves the metrics until the future is dropped.
 pub(super) async fn serve(registry: &Registry, listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 while connections.try_join_next().is_some() {}
-                if connections.len() < PLACES {
-                    connections.spawn(timeout(CONNECTION, connection(registry.clone(), stream)));
+                if connections.len() < MAX_CONNECTIONS {
+                    connections.spawn(timeout(MAX_CONNECTION_AGE, connection(registry.clone(), stream)));
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "prometheus could not be accepted");
-                sleep(Duration::from_millis(100)).await; // out of open files: it passes, or it does not
+                tracing::warn!(%error, "cannot accept a connection of prometheus");
+                sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
@@ -44,11 +48,11 @@ async fn connection(registry: Registry, stream: TcpStream) {
     let page = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&registry, &request))));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(MAX_HEAD_TIME)
         .serve_connection(TokioIo::new(stream), page)
         .await;
     if let Err(error) = served {
-        tracing::debug!(%error, "prometheus went away");
+        tracing::debug!(%error, "connection of prometheus failed");
     }
 }
 
@@ -65,8 +69,8 @@ fn page(registry: &Registry) -> Response<Full<Bytes>> {
     match TextEncoder::new().encode(&registry.gather(), &mut page) {
         Ok(()) => text(StatusCode::OK, page),
         Err(error) => {
-            tracing::warn!(%error, "metrics could not be written");
-            text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n")
+            tracing::warn!(%error, "cannot encode the metrics");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "cannot encode the metrics\n")
         }
     }
 }

@@ -1,50 +1,50 @@
-//! Settings: what the variables of OpenTelemetry (`OTEL_*`) say. Headers, compression, timeouts, the sizes of batches and
-//! the attributes of the resource are read by OpenTelemetry's own crates.
+//! Settings from OpenTelemetry's environment variables (`OTEL_*`). OpenTelemetry's crates read the variables
+//! for headers, compression, timeouts and resource attributes themselves.
 use super::StartError;
 use crate::config::GenAi;
 use opentelemetry_sdk::trace::Sampler;
 use std::{net::SocketAddr, time::Duration};
 
-/// Where telemetry goes.
+/// Destinations of telemetry.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Absent: no traces are exported.
+    /// OTLP receiver of traces. Absent: no traces are exported.
     pub traces: Option<Otlp>,
-    /// Absent: no metrics are pushed.
+    /// OTLP receiver of metrics. Absent: no metrics are pushed.
     pub metrics: Option<Otlp>,
-    /// Where Prometheus may fetch the metrics, besides what the configuration says. Absent: nowhere.
+    /// Address of the Prometheus endpoint, if the configuration sets none. Absent: no endpoint.
     pub prometheus: Option<SocketAddr>,
-    /// Whether metrics are kept for [`super::Telemetry::page`] though nobody may fetch them.
+    /// True if metrics are collected for [`super::Telemetry::page`] without a Prometheus endpoint.
     pub keep_page: bool,
-    /// Which calls are traced. Absent: all, unless their caller says otherwise.
+    /// Sampler of traces. Absent: the caller's decision, else all calls.
     pub sampler: Option<Sampler>,
-    /// Whether anything is told at all.
+    /// True if telemetry is disabled.
     pub disabled: bool,
-    /// The names that the environment asks for. Absent: it does not.
+    /// Version of the GenAI semantic conventions. Absent: the configuration decides.
     pub genai: Option<GenAi>,
-    /// The environment names this service.
+    /// True if the environment sets the service name.
     pub is_named: bool,
-    /// How many spans may wait for the exporter.
+    /// Maximum number of spans in the export queue. Absent: `OTEL_BSP_MAX_QUEUE_SIZE` is not set.
     pub max_queued: Option<usize>,
-    /// How many spans are sent at once, at most. Absent: `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is not set.
+    /// Maximum number of spans in a batch. Absent: `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` is not set.
     pub max_batch: Option<usize>,
-    /// How long spans may wait for others. Absent: as `OTEL_BSP_SCHEDULE_DELAY` has it, or 5 seconds.
+    /// Maximum time for which a span waits for its batch. Absent: `OTEL_BSP_SCHEDULE_DELAY`, or 5 seconds.
     pub span_delay: Option<Duration>,
 }
 
-/// A receiver of OTLP.
+/// An OTLP receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Otlp {
-    /// Where it is.
+    /// URL of the receiver.
     pub endpoint: String,
-    /// How it is spoken to.
+    /// Protocol of the receiver.
     pub protocol: Protocol,
 }
 
-/// How OTLP is spoken.
+/// OTLP protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Over gRPC.
+    /// gRPC.
     Grpc,
     /// Protobuf over HTTP/1.1.
     Http,
@@ -53,10 +53,10 @@ pub enum Protocol {
 // === impl Settings ===
 
 impl Settings {
-    /// What the environment says; `lookup` gives the value of a variable.
+    /// Reads the environment. `lookup` returns the value of a variable.
     ///
     /// # Errors
-    /// When a variable has a value that nobody understands.
+    /// If the value of a variable is not valid.
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, StartError> {
         let value =
             |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -65,23 +65,23 @@ impl Settings {
             return Ok(Self { disabled: true, ..Self::default() });
         }
         let metrics = exporters(&value, "METRICS", &["otlp", "prometheus", "none"])?;
-        let fetched = metrics.iter().any(|exporter| exporter == "prometheus");
-        let stable = value("OTEL_SEMCONV_STABILITY_OPT_IN").unwrap_or_default();
-        let dev = stable.split(',').any(|opted| opted.trim() == "gen_ai_latest_experimental");
+        let has_prometheus = metrics.iter().any(|exporter| exporter == "prometheus");
+        let opted_in = value("OTEL_SEMCONV_STABILITY_OPT_IN").unwrap_or_default();
+        let dev = opted_in.split(',').any(|option| option.trim() == "gen_ai_latest_experimental");
         let attributes = value("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
-        let named = attributes.split(',').any(|pair| pair.trim().starts_with("service.name="));
+        let has_name = attributes.split(',').any(|pair| pair.trim().starts_with("service.name="));
         let number = |name: &str| -> Result<Option<usize>, StartError> {
-            value(name).map(|text| text.parse().map_err(|_| wrong(name, &text, "a number"))).transpose()
+            value(name).map(|text| text.parse().map_err(|_| invalid(name, &text, "a number"))).transpose()
         };
         Ok(Self {
             traces: otlp(&value, "TRACES", &exporters(&value, "TRACES", &["otlp", "none"])?)?,
             metrics: otlp(&value, "METRICS", &metrics)?,
-            prometheus: if fetched { Some(prometheus(&value)?) } else { None },
+            prometheus: if has_prometheus { Some(prometheus(&value)?) } else { None },
             keep_page: false,
             sampler: value("OTEL_TRACES_SAMPLER").map(|name| sampler(&value, &name)).transpose()?,
             disabled: false,
             genai: dev.then_some(GenAi::Dev),
-            is_named: named || value("OTEL_SERVICE_NAME").is_some(),
+            is_named: has_name || value("OTEL_SERVICE_NAME").is_some(),
             max_queued: number("OTEL_BSP_MAX_QUEUE_SIZE")?,
             max_batch: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?,
             span_delay: None,
@@ -89,7 +89,7 @@ impl Settings {
     }
 }
 
-/// The exporters of a signal: as named, or OTLP where an endpoint is.
+/// Returns the exporters of a signal. By default: OTLP if an endpoint is set, else none.
 fn exporters(
     value: &impl Fn(&str) -> Option<String>,
     signal: &str,
@@ -103,12 +103,12 @@ fn exporters(
     };
     let named: Vec<_> = named.split(',').map(|exporter| exporter.trim().to_owned()).collect();
     match named.iter().find(|exporter| !known.contains(&exporter.as_str())) {
-        Some(unknown) => Err(wrong(&name, unknown, &known.join(" or "))),
+        Some(unknown) => Err(invalid(&name, unknown, &known.join(" or "))),
         None => Ok(named),
     }
 }
 
-/// The receiver of a signal, by the rules of OTLP's exporters.
+/// Returns the receiver of a signal, by the rules of OTLP exporters.
 fn otlp(
     value: &impl Fn(&str) -> Option<String>,
     signal: &str,
@@ -124,8 +124,8 @@ fn otlp(
     let protocol = match value(&name).or_else(|| value("OTEL_EXPORTER_OTLP_PROTOCOL")).as_deref() {
         Some("grpc") => Protocol::Grpc,
         Some("http/protobuf") => Protocol::Http,
-        Some(other) => return Err(wrong("OTEL_EXPORTER_OTLP_PROTOCOL", other, "grpc or http/protobuf")),
-        // The specification's default is HTTP; 4317 is the port on which every collector speaks gRPC.
+        Some(other) => return Err(invalid("OTEL_EXPORTER_OTLP_PROTOCOL", other, "grpc or http/protobuf")),
+        // The specification's default is HTTP, but 4317 is every collector's gRPC port.
         None if given.is_some_and(|given| given.trim_end_matches('/').ends_with(":4317")) => Protocol::Grpc,
         None => Protocol::Http,
     };
@@ -146,31 +146,31 @@ fn prometheus(value: &impl Fn(&str) -> Option<String>) -> Result<SocketAddr, Sta
     let address = format!("{}:{port}", host.as_deref().unwrap_or("127.0.0.1"));
     address
         .parse()
-        .map_err(|_| wrong("OTEL_EXPORTER_PROMETHEUS_HOST and _PORT", &address, "an IP address and a port"))
+        .map_err(|_| invalid("OTEL_EXPORTER_PROMETHEUS_HOST and _PORT", &address, "an IP address and a port"))
 }
 
 fn sampler(value: &impl Fn(&str) -> Option<String>, name: &str) -> Result<Sampler, StartError> {
     let ratio = || {
         let Some(text) = value("OTEL_TRACES_SAMPLER_ARG") else { return Ok(1.0) };
         let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-        ratio.ok_or_else(|| wrong("OTEL_TRACES_SAMPLER_ARG", &text, "a number from 0 to 1"))
+        ratio.ok_or_else(|| invalid("OTEL_TRACES_SAMPLER_ARG", &text, "a number from 0 to 1"))
     };
-    let by_parent = |otherwise| Sampler::ParentBased(Box::new(otherwise));
+    let parent_based = |otherwise| Sampler::ParentBased(Box::new(otherwise));
     Ok(match name {
         "always_on" => Sampler::AlwaysOn,
         "always_off" => Sampler::AlwaysOff,
         "traceidratio" => Sampler::TraceIdRatioBased(ratio()?),
-        "parentbased_always_on" => by_parent(Sampler::AlwaysOn),
-        "parentbased_always_off" => by_parent(Sampler::AlwaysOff),
-        "parentbased_traceidratio" => by_parent(Sampler::TraceIdRatioBased(ratio()?)),
+        "parentbased_always_on" => parent_based(Sampler::AlwaysOn),
+        "parentbased_always_off" => parent_based(Sampler::AlwaysOff),
+        "parentbased_traceidratio" => parent_based(Sampler::TraceIdRatioBased(ratio()?)),
         other => {
             let known = "always_on, always_off, traceidratio, or one of them after parentbased_";
-            return Err(wrong("OTEL_TRACES_SAMPLER", other, known));
+            return Err(invalid("OTEL_TRACES_SAMPLER", other, known));
         }
     })
 }
 
-fn wrong(name: &str, value: &str, known: &str) -> StartError {
+fn invalid(name: &str, value: &str, known: &str) -> StartError {
     StartError(format!("{name} is {value:?}: use {known}"))
 }
 
@@ -178,7 +178,7 @@ fn wrong(name: &str, value: &str, known: &str) -> StartError {
 mod tests {
     use super::*;
 
-    /// Variables, and the receivers of traces and of metrics.
+    /// Environment variables, and the expected receivers of traces and metrics.
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
 
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, StartError> {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_exported_unless_somebody_names_an_endpoint_or_an_exporter() {
+    fn nothing_is_exported_without_an_endpoint_or_an_exporter() {
         let none = settings(&[]).expect("is right");
         assert!(none.traces.is_none() && none.metrics.is_none() && none.prometheus.is_none());
         let off = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"), ("OTEL_SDK_DISABLED", "TRUE")];
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_understands_is_named() {
+    fn errors_name_the_variable_and_the_value() {
         let cases = [
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_TRACES_SAMPLER", "sometimes"),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn prometheus_is_named_by_the_standard_variables() {
+    fn reads_the_standard_variables_of_prometheus() {
         let variables =
             [("OTEL_METRICS_EXPORTER", "prometheus,otlp"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "9999")];
         let settings = settings(&variables).expect("is right");

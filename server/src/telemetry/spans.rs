@@ -10,12 +10,12 @@
 use super::{
     CallSink, Style,
     attempt::{AttemptEnd, AttemptStart, TraceIds},
-    names::{attribute as a, event, is_servers_error, status},
     tokens::{TokenCounts, usd},
 };
 use crate::{
     reason::reason_name,
     rpc::{Method, Rpc},
+    semconv::{attribute as a, event, is_servers_error, status},
     summary::CallSummary,
 };
 use http::HeaderMap;

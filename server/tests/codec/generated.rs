@@ -293,10 +293,10 @@ fn comes_back<M: Message + Default + PartialEq + Debug>(
 }
 
 fn read<M: Message + Default>(name: &str, json: &[u8]) -> Result<M, String> {
-    let mut gaps = Vec::new();
-    let read = codec::message(name, json, &mut gaps);
+    let mut unknown = Vec::new();
+    let read = codec::message(name, json, &mut unknown);
     let read = read.map_err(|error| format!("{error}: {}", String::from_utf8_lossy(json)))?;
-    if gaps.is_empty() { Ok(read) } else { Err(format!("{gaps:?}")) }
+    if unknown.is_empty() { Ok(read) } else { Err(format!("{unknown:?}")) }
 }
 
 fn same<T: PartialEq + Debug>(expected: &T, found: &T) -> Result<(), String> {

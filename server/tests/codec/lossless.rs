@@ -6,7 +6,7 @@ use switchboard_proto::v1::{
     tool_input_schema::Schema, tool_result_content_block as result, tool_use_block::Arguments,
 };
 use switchboard_server::{
-    bedrock::codec::{self, Gap},
+    bedrock::codec::{self, UnknownMember},
     model::{ModelEvent, stop_reason},
 };
 
@@ -195,9 +195,9 @@ fn bytes_are_base64_in_both_directions() {
 // === replies ===
 
 fn reply(json: &str) -> pb::ConverseResponse {
-    let mut gaps = Vec::new();
-    let reply = codec::message("ConverseResponse", json.as_bytes(), &mut gaps);
-    assert_eq!(gaps, []);
+    let mut unknown = Vec::new();
+    let reply = codec::message("ConverseResponse", json.as_bytes(), &mut unknown);
+    assert_eq!(unknown, []);
     reply.unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
@@ -319,16 +319,16 @@ fn an_unknown_member_is_reported_and_ignored() {
     let json = r#"{"brandNew":{"a":[1,{"b":null}]},"stopReason":"end_turn","p":"abcd",
         "usage":{"inputTokens":1,"outputTokens":2,"totalTokens":3,"cacheReadInputTokenCount":0,"colour":"red"},
         "metrics":{"latencyMs":5,"brand\u004eew":1}}"#;
-    let mut gaps = Vec::new();
+    let mut unknown = Vec::new();
     let reply: pb::ConverseResponse =
-        codec::message("ConverseResponse", json.as_bytes(), &mut gaps).expect("can be read");
-    let gap = |message, member: &str| Gap { message, member: member.to_owned() };
+        codec::message("ConverseResponse", json.as_bytes(), &mut unknown).expect("can be read");
+    let member = |message, member: &str| UnknownMember { message, member: member.to_owned() };
     let expected = [
-        gap("ConverseResponse", "brandNew"),
-        gap("TokenUsage", "colour"),
-        gap("ConverseMetrics", "brandNew"),
+        member("ConverseResponse", "brandNew"),
+        member("TokenUsage", "colour"),
+        member("ConverseMetrics", "brandNew"),
     ];
-    assert_eq!(gaps, expected);
+    assert_eq!(unknown, expected);
     assert_eq!(
         (reply.raw_stop_reason.as_str(), reply.metrics.map(|it| it.latency_ms)),
         ("end_turn", Some(5))
@@ -355,10 +355,10 @@ fn an_unknown_block_goes_back_as_history_unchanged() {
 #[test]
 fn an_unknown_member_beside_a_known_one_is_reported() {
     let json = r#"{"output":{"message":{"role":"assistant","content":[{"futureBlock":1,"text":"a"}]}}}"#;
-    let mut gaps = Vec::new();
+    let mut unknown = Vec::new();
     let reply: pb::ConverseResponse =
-        codec::message("ConverseResponse", json.as_bytes(), &mut gaps).expect("can be read");
-    assert_eq!(gaps, [Gap { message: "ContentBlock", member: "futureBlock".to_owned() }]);
+        codec::message("ConverseResponse", json.as_bytes(), &mut unknown).expect("can be read");
+    assert_eq!(unknown, [UnknownMember { message: "ContentBlock", member: "futureBlock".to_owned() }]);
     assert!(format!("{reply:?}").contains("Text(\"a\")"), "{reply:?}");
 }
 

@@ -5,7 +5,7 @@ use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 use switchboard_server::{
-    bedrock::codec::Frames,
+    bedrock::codec::EventStreamDecoder,
     failure::{Failure, FailureKind},
     model::ModelEvent,
 };
@@ -20,11 +20,11 @@ pub(crate) struct Decoded {
 
 /// Decodes a stream that arrives in these chunks, as `BedrockEvents` does.
 pub(crate) fn decoded<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    let (mut frames, mut events, mut gaps) = (Frames::default(), Vec::new(), Vec::new());
+    let (mut decoder, mut events, mut unknown) = (EventStreamDecoder::default(), Vec::new(), Vec::new());
     for chunk in chunks {
-        frames.push(chunk);
+        decoder.push(chunk);
         loop {
-            match frames.next(&mut gaps) {
+            match decoder.next(&mut unknown) {
                 Ok(Some(event)) => events.push(event),
                 Ok(None) => break,
                 Err(failure) => return Decoded { events, end: Some(failure) },
@@ -32,7 +32,7 @@ pub(crate) fn decoded<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded
         }
     }
     let cut = || Failure::new(FailureKind::Protocol, "the stream ended inside a frame");
-    Decoded { events, end: (!frames.is_between_frames()).then(cut) }
+    Decoded { events, end: (!decoder.is_between_frames()).then(cut) }
 }
 
 /// Encodes one frame by the SDK's encoder.

@@ -1,10 +1,11 @@
-//! The codec by itself: a request as Bedrock's JSON, and an answer and a stream's frames as the contract's messages.
+//! The codec alone: encoding a request as Bedrock's JSON, decoding an answer and the frames of a stream.
 //!
-//! Measured are `request_body`, `message` and `Frames`, with all that they allocate and the server's allocator. Sizes are
-//! those of `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
+//! Measures `request_body`, `message` and `EventStreamDecoder`, with their allocations. The sizes are those of
+//! `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
 //!
-//! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's protobuf.
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says why")]
+//! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's
+//! protobuf.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
@@ -14,13 +15,13 @@ use std::hint::black_box;
 use switchboard_proto::v1::{
     self as pb, content_block::Block, tool::Tool as Kind, tool_input_schema::Schema,
 };
-use switchboard_server::bedrock::codec::{Frames, message, request_body, warm_up};
+use switchboard_server::bedrock::codec::{EventStreamDecoder, message, request_body, warm_up};
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// Frames of a stream; all of them text.
+/// Number of frames of a stream; all are text.
 const DELTAS: u64 = 200;
 
 fn main() {
@@ -36,7 +37,7 @@ fn encode(criterion: &mut Criterion) {
     let inference = pb::InferenceConfiguration { max_tokens: Some(1024), ..Default::default() };
     let mut group = criterion.benchmark_group("encode");
     for (what, count, request) in
-        [("messages", 1, asking(1, 0)), ("messages", 100, asking(100, 0)), ("tools", 10, asking(1, 10))]
+        [("messages", 1, request(1, 0)), ("messages", 100, request(100, 0)), ("tools", 10, request(1, 10))]
     {
         group.throughput(bytes(&request_body(&request, &inference)));
         group.bench_with_input(BenchmarkId::new(what, count), &request, |bencher, request| {
@@ -77,17 +78,17 @@ fn bytes(json: &[u8]) -> Throughput {
     Throughput::Bytes(u64::try_from(json.len()).expect("fits"))
 }
 
-/// A request of so many messages of 200 bytes, and so many tools with a schema of about a kilobyte.
-fn asking(messages: usize, tools: usize) -> pb::ConverseRequest {
+/// A request with messages of 200 bytes, and tools with a schema of about a kilobyte.
+fn request(messages: usize, tools: usize) -> pb::ConverseRequest {
     let text = "Tell me of the sea. ".repeat(10);
-    let turn = |role: &str| pb::Message {
+    let message = |role: &str| pb::Message {
         role: role.to_owned(),
         content: vec![pb::ContentBlock { block: Some(Block::Text(text.clone())) }],
     };
     let roles = ["user", "assistant"].into_iter().cycle().take(messages);
     let tools: Vec<_> = (0..tools).map(tool).collect();
     pb::ConverseRequest {
-        messages: roles.map(turn).collect(),
+        messages: roles.map(message).collect(),
         tool_config: (!tools.is_empty()).then(|| pb::ToolConfiguration { tools, ..Default::default() }),
         ..Default::default()
     }
@@ -107,7 +108,7 @@ fn tool(number: usize) -> pb::Tool {
     pb::Tool { tool: Some(Kind::ToolSpec(spec)) }
 }
 
-/// A whole answer as Bedrock writes it.
+/// A unary answer in Bedrock's format.
 fn answer(content: &Value) -> Vec<u8> {
     let answer = json!({
         "output": { "message": { "role": "assistant", "content": content } },
@@ -134,12 +135,12 @@ fn frame(event_type: &str, payload: &Value) -> Vec<u8> {
     bytes
 }
 
-/// Takes frame by frame, as a model that generates sends them, and counts the events.
+/// Decodes frame by frame, as a model sends them, and counts the events.
 fn read_stream(stream: &[Vec<u8>]) -> u64 {
-    let (mut frames, mut gaps, mut events) = (Frames::default(), Vec::new(), 0);
+    let (mut decoder, mut unknown, mut events) = (EventStreamDecoder::default(), Vec::new(), 0);
     for frame in stream {
-        frames.push(frame);
-        while let Some(event) = frames.next(&mut gaps).expect("is an event") {
+        decoder.push(frame);
+        while let Some(event) = decoder.next(&mut unknown).expect("is an event") {
             black_box(event);
             events += 1;
         }

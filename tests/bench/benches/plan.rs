@@ -1,10 +1,11 @@
-//! From a request to what a model is asked: the plan of its task, and its shape for one model.
+//! Routing and shaping: the route plan of a request, and its shape for one model.
 //!
-//! Measured are `Routes::plan`, for tasks in random order as callers name them, and `shape`, for a request that goes out as
-//! it came and for one that was meant for another family's model.
+//! Measures `Routes::plan` for tasks in random order, and `shape` for a request that needs no adjustment and
+//! for one that was written for another model family.
 //!
-//! Not measured: making the routes, which happens once; what decides whether a candidate may be asked (breakers, shares).
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says why")]
+//! Not measured: building the routes, which happens once; the checks before an attempt (breakers, fallback
+//! cap).
+#![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use criterion::Criterion;
 use std::hint::black_box;
@@ -61,25 +62,25 @@ fn shapes(criterion: &mut Criterion) {
     let task = routes.plan("").expect("is a task").task;
     let mut group = criterion.benchmark_group("shape");
     for (what, max_tokens, request, candidate, changes) in [
-        ("as it came", 1024, asking(), &task.candidates[0], 0),
+        ("as it came", 1024, request(), &task.candidates[0], 0),
         ("for another family", 64_000, asking_as_claude_likes_it(), &task.candidates[1], 3),
     ] {
         let inference = pb::InferenceConfiguration { max_tokens: Some(max_tokens), ..Default::default() };
-        let asked = ShapeInput {
+        let input = ShapeInput {
             task: &task,
             request: &request,
             inference: &inference,
             method: Method::ConverseStream,
         };
-        assert_eq!(shape(asked, candidate).expect("is eligible").adjustments.len(), changes);
+        assert_eq!(shape(input, candidate).expect("is eligible").adjustments.len(), changes);
         group.bench_function(what, |bencher| {
-            bencher.iter(|| shape(black_box(asked), black_box(candidate)).expect("is eligible"));
+            bencher.iter(|| shape(black_box(input), black_box(candidate)).expect("is eligible"));
         });
     }
     group.finish();
 }
 
-/// So many tasks, each with all of so many models.
+/// Routes with `tasks` tasks, each with the same models.
 fn config(tasks: usize, models: usize) -> Config {
     let names: Vec<_> = (0..models).map(|model| format!("model_{model}")).collect();
     let models: String = names.iter().map(|name| format!("[models.{name}]\nid = \"{CLAUDE}\"\n")).collect();
@@ -92,7 +93,7 @@ fn task_name(task: usize) -> String {
     format!("task_{task}")
 }
 
-fn asking() -> pb::ConverseRequest {
+fn request() -> pb::ConverseRequest {
     let text = Block::Text("Tell me of the sea. ".repeat(10));
     let content = vec![pb::ContentBlock { block: Some(text) }];
     pb::ConverseRequest {
@@ -101,9 +102,9 @@ fn asking() -> pb::ConverseRequest {
     }
 }
 
-/// With a cache point and a budget to think, which no Llama knows.
+/// A request with a cache point and a thinking budget, which no Llama supports.
 fn asking_as_claude_likes_it() -> pb::ConverseRequest {
-    let mut request = asking();
+    let mut request = request();
     let point = Block::CachePoint(pb::CachePointBlock { r#type: "default".to_owned(), ttl: None });
     request.messages[0].content.push(pb::ContentBlock { block: Some(point) });
     let thinking = r#"{"thinking":{"type":"enabled","budget_tokens":2048}}"#.to_owned();

@@ -1,13 +1,13 @@
-//! A call through the whole server without a network: what Switchboard itself and gRPC cost, at both ends of a pipe in
-//! memory.
+//! A call through the whole server without a network: the cost of Switchboard and gRPC over an in-memory
+//! connection.
 //!
-//! Measured are a caller's tonic, the server with every layer, and a model that is a script: one thread does it all, so a
-//! figure is work and not waiting. Every event is ready when it is asked for. So tonic sends many at once; a model that
-//! pauses between them costs a wakeup for each.
+//! Measures the caller's tonic, the server with all layers, and a scripted model on one thread, so that a
+//! figure is work and not waiting. Every event is ready when it is polled, so tonic sends many at once; a
+//! model that pauses between events costs a wake-up for each.
 //!
-//! Not measured: sockets, TLS, the codec (`codec.rs`), the AWS SDK, logs, traces and metrics. The thread that remembers
-//! answers for feedback runs beside, on another core if there is one.
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on says why")]
+//! Not measured: sockets, TLS, the codec (`codec.rs`), the AWS SDK, logs, traces and metrics. The thread of
+//! the feedback store runs in parallel, on another core if there is one.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot continue reports the reason")]
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use futures_util::{Stream, StreamExt as _, stream};
@@ -44,18 +44,19 @@ use tower::service_fn;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// Of text, in a stream.
+/// Number of text deltas of a stream.
 const DELTAS: u64 = 200;
-/// All events of a stream: the deltas, the start, two ends and the metadata. The caller hears the route besides.
+/// Number of events of a stream: the deltas, the start, two ends and the metadata. The caller also receives
+/// the route.
 const EVENTS: u64 = DELTAS + 4;
-/// Bytes that the pipe holds in either direction.
+/// Capacity of the connection in each direction, in bytes.
 const PIPE: usize = 1 << 20;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let runtime = Builder::new_current_thread().enable_time().build().expect("builds");
     let caller = start(&runtime);
-    let request = asking();
+    let request = request();
     let mut group = criterion.benchmark_group("relay");
     group.bench_function("whole", |bencher| {
         bencher.to_async(&runtime).iter(|| whole(caller.clone(), request.clone()));
@@ -79,14 +80,14 @@ async fn whole(mut caller: Caller, request: pb::ConverseRequest) {
 
 async fn streamed(mut caller: Caller, request: pb::ConverseRequest) {
     let mut stream = caller.converse_stream(request).await.expect("answers").into_inner();
-    let mut heard = 0;
-    while stream.message().await.expect("goes on").is_some() {
-        heard += 1;
+    let mut received = 0;
+    while stream.message().await.expect("continues").is_some() {
+        received += 1;
     }
-    assert_eq!(heard, EVENTS + 1);
+    assert_eq!(received, EVENTS + 1);
 }
 
-fn asking() -> pb::ConverseRequest {
+fn request() -> pb::ConverseRequest {
     let content = vec![text("Tell me of the sea. ", 10)];
     pb::ConverseRequest {
         task_type: "coding".to_owned(),
@@ -101,7 +102,7 @@ fn text(words: &str, times: usize) -> pb::ContentBlock {
 
 // === the server ===
 
-/// A server on `runtime`, and who calls it over its only connection.
+/// A server on `runtime`, and a client on its only connection.
 fn start(runtime: &Runtime) -> Caller {
     let (near, far) = duplex(PIPE);
     runtime.spawn(serve_one(far));
@@ -125,7 +126,7 @@ async fn serve_one(connection: DuplexStream) {
 
 // === the model ===
 
-/// A model whose answers are there before it is asked.
+/// A model with prepared answers.
 #[derive(Debug)]
 struct Script {
     whole: pb::ConverseResponse,
@@ -164,7 +165,7 @@ impl Models for Script {
     }
 }
 
-/// A script's events, each copied as it is asked for: a codec would make each anew.
+/// The events of a script, each cloned when it is polled: a codec would create each of them.
 struct Played {
     events: Arc<[Event]>,
     next: usize,

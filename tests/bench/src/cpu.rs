@@ -1,9 +1,9 @@
-//! What the operating system says of a process.
+//! CPU time and memory of a process, and facts of the machine, from /proc.
 use crate::Result;
 use std::{fs, time::Duration};
 
-/// What a process has computed since it began, on all of its threads and those of its children. A thread that has ended
-/// no longer counts, so it is asked for twice, close together.
+/// CPU time of a process since its start, on all of its threads and those of its children. A thread that has
+/// ended no longer counts, so the difference of two readings must be taken over a short time.
 pub(crate) fn computed(process: u32) -> Result<Duration> {
     let mut nanos = 0;
     for process in with_children(process)? {
@@ -15,7 +15,7 @@ pub(crate) fn computed(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// What a process holds in memory, in bytes.
+/// Resident memory of a process, in bytes.
 pub(crate) fn resident(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -23,7 +23,7 @@ pub(crate) fn resident(process: u32) -> Result<u64> {
     Ok(kib.ok_or("no VmRSS")? * 1024)
 }
 
-/// What the machine's cores could not compute so far, because its host had given them to somebody else.
+/// CPU time that the host of this virtual machine has given to others so far (steal time).
 pub(crate) fn stolen() -> Result<Duration> {
     const TICK: Duration = Duration::from_millis(10); // USER_HZ, which is 100 wherever Linux runs
     let stat = fs::read_to_string("/proc/stat")?;
@@ -44,7 +44,7 @@ fn with_children(process: u32) -> Result<Vec<u32>> {
     Ok(all)
 }
 
-/// What this machine is.
+/// Describes this machine.
 pub(crate) fn machine() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,14 +1,15 @@
-//! How many instructions a call takes, and an event of a stream: what a noisy machine can still tell.
+//! Number of instructions per call and per event of a stream, which a noisy machine can measure too.
 //!
-//! The program itself runs within callgrind, with tracing on, and is asked over loopback as ever; what it does for a call
-//! is the difference between a run of many calls and one of few. Callgrind's processor is always the same one, without
-//! AVX-512 and SHA extensions, so the figures hold for every machine; they do not hold for another compiler, which is
-//! written beside them. A library of instruction counts would count functions of ours in a process of its own: neither
-//! the SDK's connections nor tonic's, which are most of a call, would be in it.
+//! The program itself runs in callgrind, with tracing on, and is called over loopback. The cost of a call is
+//! the difference between a run of many calls and a run of few. Callgrind's processor is always the same,
+//! without AVX-512 and SHA extensions, so the figures are comparable between machines. They are not
+//! comparable between compilers, so the file names its compiler. A library that counts instructions would run
+//! single functions in a separate process, without the connections of the SDK and of tonic, which are most of
+//! a call.
 use crate::{
     Result,
     load::Measured,
-    stage::{Program, free_address},
+    program::{Program, free_address},
     suite::{CONFIG, tracing_to},
 };
 use clap::Args;
@@ -17,33 +18,34 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio};
 use tokio::process::Command;
 
-/// How much more than the committed figure is a regression. Runs differ by some in a hundred: how much comes in at once is not always the same.
+/// Growth over the committed figure that is a regression, as a share. Runs differ by a few percent, because
+/// reads return different amounts of data.
 const MARGIN: f64 = 0.1;
 
 #[derive(Debug, Args)]
 pub(crate) struct Instructions {
-    /// The program that is measured
+    /// The program to measure
     #[arg(long)]
     switchboard: PathBuf,
     /// The committed figures
     #[arg(long)]
     figures: PathBuf,
-    /// Writes them anew, in place of comparing
+    /// Write the figures instead of comparing with them
     #[arg(long)]
     update: bool,
-    /// Where callgrind leaves its files
+    /// Folder for callgrind's files
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
 
-/// Instructions, and what counted them.
+/// Numbers of instructions, and the compiler of the program.
 #[derive(Debug, Serialize, Deserialize)]
 struct Figures {
     compiler: String,
     instructions: BTreeMap<String, u64>,
 }
 
-/// A load, and how often it is made in the short run and in the long one.
+/// A load, and its number of calls in the short run and in the long one.
 struct Counted {
     name: &'static str,
     task: &'static str,
@@ -54,7 +56,7 @@ struct Counted {
 const UNARY: Counted = Counted { name: "unary call", task: "plain", stream: false, calls: [100, 600] };
 const BRIEF: Counted = Counted { name: "stream of 5 events", task: "brief", stream: true, calls: [50, 250] };
 const LONG: Counted = Counted { name: "stream of 204 events", task: "plain", stream: true, calls: [20, 80] };
-/// Events that a long stream has more than a brief one.
+/// Number of events by which the long stream is longer than the brief one.
 const MORE_EVENTS: u64 = 199;
 
 impl Instructions {
@@ -76,7 +78,7 @@ impl Instructions {
         compare(&found, &serde_json::from_str(&fs::read_to_string(&self.figures)?)?)
     }
 
-    /// All that the program did in a life of so many calls.
+    /// Instructions of the program from start to end, with `calls` calls.
     async fn count(&self, counted: &Counted, calls: u64) -> Result<u64> {
         let this = std::env::current_exe()?;
         let upstream = Program::part("upstream", Command::new(&this), &self.out).await?;
@@ -106,7 +108,7 @@ impl Instructions {
     }
 }
 
-/// Callgrind's own sum.
+/// Callgrind's total.
 fn total(file: &str) -> Option<u64> {
     let line = file.lines().rev().find_map(|line| line.strip_prefix("totals: "))?;
     line.split_whitespace().next()?.parse().ok()
@@ -117,14 +119,14 @@ async fn compiler() -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// Prints all, and fails where one is past the margin.
+/// Prints all figures, and fails if one exceeds the margin.
 fn compare(found: &Figures, committed: &Figures) -> Result {
     println!("{} ({} committed)", found.compiler, committed.compiler);
     let mut worse = Vec::new();
     for (name, count) in &found.instructions {
         let before =
             committed.instructions.get(name).copied().ok_or_else(|| format!("no figure for {name}"))?;
-        #[expect(clippy::cast_precision_loss, reason = "a share of it")]
+        #[expect(clippy::cast_precision_loss, reason = "only a percentage")]
         let change = *count as f64 / before as f64 - 1.0;
         println!("{count:>10} instructions per {name}, {before} committed: {:+.1} %", change * 100.0);
         if change > MARGIN {
@@ -134,7 +136,7 @@ fn compare(found: &Figures, committed: &Figures) -> Result {
     match worse.as_slice() {
         [] => Ok(()),
         worse => Err(format!(
-            "more than {} % more instructions per {}: mend it, or commit new figures with --update and say why",
+            "more than {} % more instructions per {}: fix it, or commit new figures with --update and give the reason",
             MARGIN * 100.0,
             worse.join(" and per ")
         )
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_past_the_margin_fails_by_its_name() {
+    fn a_figure_over_the_margin_fails_with_its_name() {
         assert!(compare(&figures(1099), &figures(1000)).is_ok());
         assert!(compare(&figures(1), &figures(1000)).is_ok());
         let error = compare(&figures(1101), &figures(1000)).expect_err("is a regression").to_string();
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_of_a_file_of_callgrind_is_its_last() {
+    fn the_total_is_the_last_line_of_a_callgrind_file() {
         assert_eq!(total("events: Ir\nfn=(1) main\n1 7\ntotals: 4711\n"), Some(4711));
         assert_eq!(total("events: Ir\n"), None);
     }

@@ -1,7 +1,8 @@
-//! One load: so many callers, each asking anew as soon as it is answered, or calls that come when they come.
+//! One load: a closed loop, in which each caller makes its next call when the last one is answered, or an
+//! open loop, in which calls arrive at a rate.
 //!
-//! In an open loop a call's time counts from the moment at which it should have begun: a server that stops for a while
-//! delays those who wait too, and that is to be seen (no coordinated omission).
+//! In an open loop, the time of a call counts from the moment at which it should have started: a server that
+//! pauses also delays the calls that wait, and the result must show that (no coordinated omission).
 mod direct;
 mod grpc;
 mod openai;
@@ -18,36 +19,36 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// Who is asked, and how.
+/// The system to call, and its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum System {
-    /// Bedrock, through the AWS SDK as it comes
+    /// Bedrock, through the AWS SDK with its defaults
     Direct,
-    /// Bedrock, through an HTTP client alone, unsigned: what the stand-in itself can do
+    /// Bedrock, through an HTTP client alone and unsigned: the limit of the upstream itself
     Raw,
     /// Switchboard, through its generated stubs
     Grpc,
-    /// A gateway that speaks OpenAI's JSON
+    /// A gateway with OpenAI's JSON API
     Openai,
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(args_override_self = true)] // a measurement says something else than all of them
+#[command(args_override_self = true)] // options of a measurement override the common ones
 pub(crate) struct Load {
     #[arg(long)]
     system: System,
     /// http://ADDRESS:PORT
     #[arg(long)]
     url: String,
-    /// The stream is asked for, not the whole answer
+    /// Stream the answers
     #[arg(long)]
     stream: bool,
-    /// The task, or the model
+    /// The task or the model
     #[arg(long, default_value = "plain")]
     model: String,
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
-    /// Calls per second that come by themselves, whether or not the last is answered
+    /// Open loop: calls per second, whether or not earlier ones are answered
     #[arg(long)]
     rate: Option<f64>,
     #[arg(long, default_value_t = 1)]
@@ -56,23 +57,24 @@ pub(crate) struct Load {
     warm_up: f64,
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Ends after so many calls, in place of a time
+    /// End after this number of calls instead of a time
     #[arg(long)]
     calls: Option<u64>,
-    /// Whose computing is measured; otherwise this program's own
+    /// The process whose CPU time is measured; by default this one
     #[arg(long)]
     process: Option<u32>,
-    /// Opens so many streams, of which each is silent after its first event, and measures the process's memory
+    /// Open this number of streams, which are silent after their first event, and measure the memory of the
+    /// process
     #[arg(long)]
     open: Option<usize>,
     #[command(flatten)]
     conversation: Conversation,
-    /// NAME=VALUE of a header for systems that want more than a body
+    /// NAME=VALUE of a header
     #[arg(long)]
     header: Vec<String>,
 }
 
-/// How large the request is.
+/// Size of the request.
 #[derive(Clone, Copy, Debug, Args)]
 struct Conversation {
     /// Bytes of each message
@@ -84,24 +86,24 @@ struct Conversation {
     tools: usize,
 }
 
-/// What was seen. Times in microseconds.
+/// Results of a load. Times are in microseconds where not stated otherwise.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) calls: u64,
     pub(crate) events: u64,
     pub(crate) failed: u64,
     pub(crate) seconds: f64,
-    /// Of whose computing is measured.
+    /// CPU time of the measured process, in seconds.
     pub(crate) cpu: f64,
-    /// From the moment at which it should have begun to its end.
+    /// Time from the moment at which a call should have started to its end.
     pub(crate) call: Quantiles,
-    /// To its first content.
+    /// Time from the same moment to the first content.
     pub(crate) first: Quantiles,
-    /// From when an event was made to when it arrived; of paced streams.
+    /// Time from the creation of an event to its arrival, for paced streams.
     pub(crate) event: Quantiles,
-    /// Bytes of the process before, with, and some time after the open streams.
+    /// Resident memory of the process, in bytes: before, with, and some time after the open streams.
     pub(crate) memory: Option<[u64; 3]>,
-    /// Which share of the machine its host had given to others meanwhile.
+    /// Share of the machine's CPU time that its host gave to others meanwhile (steal time).
     #[serde(default)]
     pub(crate) stolen: f64,
 }
@@ -114,25 +116,25 @@ pub(crate) struct Quantiles {
     pub(crate) max: f64,
 }
 
-/// Who is asked.
+/// A system that is called.
 trait Target: 'static {
-    /// One call, to its end.
-    async fn call(&self, seen: &Seen, began: Instant) -> Result;
+    /// Makes one call and reads it to its end.
+    async fn call(&self, recorder: &Recorder, began: Instant) -> Result;
 }
 
-/// One stream, as it is heard.
-struct Heard<'a> {
-    seen: &'a Seen,
+/// The progress of one stream.
+struct StreamProgress<'a> {
+    recorder: &'a Recorder,
     due: Instant,
-    /// Content was heard.
+    /// True if content has arrived.
     content: bool,
-    /// The event that ends a whole stream was heard.
+    /// True if the last event of a complete stream has arrived.
     end: bool,
 }
 
-/// What all callers see together.
+/// Results of all callers so far.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct Recorder {
     counted: RefCell<Counted>,
 }
 
@@ -149,7 +151,7 @@ struct Counted {
 
 impl Load {
     pub(crate) async fn run(self) -> Result {
-        crate::stage::allow_many_files()?;
+        crate::program::allow_many_files()?;
         let measured = match self.system {
             System::Direct => self.clone().against(direct::Direct::new(&self)).await?,
             System::Raw => self.clone().against(raw::Raw::new(&self)?).await?,
@@ -161,51 +163,56 @@ impl Load {
     }
 
     async fn against<T: Target>(self, target: T) -> Result<Measured> {
-        let (target, seen) = (Rc::new(target), Rc::new(Seen::new()));
+        let (target, recorder) = (Rc::new(target), Rc::new(Recorder::new()));
         if let Some(open) = self.open {
-            return self.hold_open(target, &seen, open).await;
+            return self.hold_open(target, &recorder, open).await;
         }
         if let Some(calls) = self.calls {
             for _ in 0..calls {
-                target.call(&seen, Instant::now()).await?;
+                target.call(&recorder, Instant::now()).await?;
             }
-            return Ok(Measured { calls, ..seen.measured() });
+            return Ok(Measured { calls, ..recorder.measured() });
         }
         let mut callers = JoinSet::new();
         match self.rate {
-            Some(rate) => drop(callers.spawn_local(arrive(Rc::clone(&target), Rc::clone(&seen), rate))),
+            Some(rate) => drop(callers.spawn_local(arrive(Rc::clone(&target), Rc::clone(&recorder), rate))),
             None => (0..self.in_flight).for_each(|_| {
-                callers.spawn_local(ask_again(Rc::clone(&target), Rc::clone(&seen)));
+                callers.spawn_local(ask_again(Rc::clone(&target), Rc::clone(&recorder)));
             }),
         }
         sleep(Duration::from_secs_f64(self.warm_up)).await;
         let process = self.process.unwrap_or_else(std::process::id);
         let (began, before) = (Instant::now(), cpu::computed(process)?);
-        seen.counted.borrow_mut().measuring = true;
+        recorder.counted.borrow_mut().measuring = true;
         sleep(Duration::from_secs_f64(self.seconds)).await;
         let (took, after) = (began.elapsed(), cpu::computed(process)?);
-        seen.counted.borrow_mut().measuring = false;
-        if let Some(why) = seen.counted.borrow().failed.first() {
-            eprintln!("a call failed: {why}");
+        recorder.counted.borrow_mut().measuring = false;
+        if let Some(error) = recorder.counted.borrow().failed.first() {
+            eprintln!("a call failed: {error}");
         }
         let cpu = after.saturating_sub(before).as_secs_f64();
-        Ok(Measured { seconds: took.as_secs_f64(), cpu, ..seen.measured() })
+        Ok(Measured { seconds: took.as_secs_f64(), cpu, ..recorder.measured() })
     }
 
-    /// All of them, then silence, then none.
-    async fn hold_open<T: Target>(self, target: Rc<T>, seen: &Rc<Seen>, open: usize) -> Result<Measured> {
+    /// Opens the streams, waits, and closes them.
+    async fn hold_open<T: Target>(
+        self,
+        target: Rc<T>,
+        recorder: &Rc<Recorder>,
+        open: usize,
+    ) -> Result<Measured> {
         let process = self.process.ok_or("--open needs --process")?;
-        seen.counted.borrow_mut().measuring = true;
+        recorder.counted.borrow_mut().measuring = true;
         let before = cpu::resident(process)?;
         let mut streams = JoinSet::new();
         for opened in 0..open {
-            streams.spawn_local(ask_once(Rc::clone(&target), Rc::clone(seen)));
-            while seen.firsts() + 200 < opened as u64 && seen.counted.borrow().failed.is_empty() {
-                sleep(Duration::from_millis(1)).await; // a backlog of connections is not what is measured
+            streams.spawn_local(ask_once(Rc::clone(&target), Rc::clone(recorder)));
+            while recorder.firsts() + 200 < opened as u64 && recorder.counted.borrow().failed.is_empty() {
+                sleep(Duration::from_millis(1)).await; // do not measure a backlog of connections
             }
         }
         let patience = Instant::now() + Duration::from_secs(60);
-        while seen.firsts() < open as u64 && Instant::now() < patience {
+        while recorder.firsts() < open as u64 && Instant::now() < patience {
             sleep(Duration::from_millis(10)).await;
         }
         sleep(Duration::from_secs(2)).await;
@@ -215,17 +222,17 @@ impl Load {
         streams.shutdown().await;
         sleep(Duration::from_secs(5)).await;
         let memory = Some([before, with, cpu::resident(process)?]);
-        let failed = open as u64 - seen.firsts();
-        if let Some(why) = seen.counted.borrow().failed.first() {
-            eprintln!("a stream failed: {why}");
+        let failed = open as u64 - recorder.firsts();
+        if let Some(error) = recorder.counted.borrow().failed.first() {
+            eprintln!("a stream failed: {error}");
         }
         Ok(Measured {
             memory,
             failed,
-            calls: seen.firsts(),
+            calls: recorder.firsts(),
             cpu: cpu.as_secs_f64(),
             seconds: 1.0,
-            ..seen.measured()
+            ..recorder.measured()
         })
     }
 
@@ -234,19 +241,19 @@ impl Load {
     }
 }
 
-async fn ask_again<T: Target>(target: Rc<T>, seen: Rc<Seen>) {
+async fn ask_again<T: Target>(target: Rc<T>, recorder: Rc<Recorder>) {
     loop {
-        seen.ask(&*target, Instant::now()).await;
+        recorder.ask(&*target, Instant::now()).await;
     }
 }
 
-async fn ask_once<T: Target>(target: Rc<T>, seen: Rc<Seen>) {
-    seen.ask(&*target, Instant::now()).await;
+async fn ask_once<T: Target>(target: Rc<T>, recorder: Rc<Recorder>) {
+    recorder.ask(&*target, Instant::now()).await;
 }
 
-/// Calls come as independent callers' do: the time between two is exponentially distributed. A thread keeps the time, for
-/// the runtime's own clock ticks in milliseconds.
-async fn arrive<T: Target>(target: Rc<T>, seen: Rc<Seen>, rate: f64) {
+/// Arrival times of calls of independent callers: the time between two is exponentially distributed. A thread
+/// keeps the time, because the timer of the runtime has a resolution of a millisecond.
+async fn arrive<T: Target>(target: Rc<T>, recorder: Rc<Recorder>, rate: f64) {
     let (come, mut coming) = mpsc::unbounded_channel();
     let clock = std::thread::spawn(move || {
         let mut due = Instant::now();
@@ -260,27 +267,27 @@ async fn arrive<T: Target>(target: Rc<T>, seen: Rc<Seen>, rate: f64) {
     });
     let mut calls = JoinSet::new();
     while let Some(due) = coming.recv().await {
-        let (target, seen) = (Rc::clone(&target), Rc::clone(&seen));
-        calls.spawn_local(async move { seen.ask(&*target, due).await });
+        let (target, recorder) = (Rc::clone(&target), Rc::clone(&recorder));
+        calls.spawn_local(async move { recorder.ask(&*target, due).await });
         while calls.try_join_next().is_some() {}
     }
     drop(clock);
 }
 
-// === impl Heard ===
+// === impl StreamProgress ===
 
-impl<'a> Heard<'a> {
-    /// A stream of a call that should have begun then.
-    fn of(seen: &'a Seen, due: Instant) -> Self {
-        Self { seen, due, content: false, end: false }
+impl<'a> StreamProgress<'a> {
+    /// A stream of a call that should have started at `due`.
+    fn of(recorder: &'a Recorder, due: Instant) -> Self {
+        Self { recorder, due, content: false, end: false }
     }
 
-    /// An event, and its text if it is a delta.
+    /// Counts an event, with its text if it is a delta.
     fn event(&mut self, text: Option<&str>) {
         if text.is_some() && !std::mem::replace(&mut self.content, true) {
-            self.seen.first(self.due);
+            self.recorder.first(self.due);
         }
-        self.seen.event(text);
+        self.recorder.event(text);
     }
 
     fn done(&self) -> Result {
@@ -288,9 +295,9 @@ impl<'a> Heard<'a> {
     }
 }
 
-// === impl Seen ===
+// === impl Recorder ===
 
-impl Seen {
+impl Recorder {
     fn new() -> Self {
         let histogram = || {
             let minutes = nanos(Duration::from_secs(600));
@@ -304,25 +311,25 @@ impl Seen {
     }
 
     async fn ask<T: Target>(&self, target: &T, due: Instant) {
-        let asked = target.call(self, due).await;
-        let failed = asked.is_err();
-        self.answered(asked, due);
+        let result = target.call(self, due).await;
+        let failed = result.is_err();
+        self.answered(result, due);
         if failed {
-            sleep_until(Instant::now() + Duration::from_millis(10)).await; // what only fails must not be asked without end
+            sleep_until(Instant::now() + Duration::from_millis(10)).await; // do not repeat failing calls without a pause
         }
     }
 
-    fn answered(&self, asked: Result, due: Instant) {
+    fn answered(&self, result: Result, due: Instant) {
         let mut counted = self.counted.borrow_mut();
-        if let Err(why) = asked {
-            counted.failed.push(why.to_string());
+        if let Err(error) = result {
+            counted.failed.push(error.to_string());
         } else if counted.measuring {
             counted.calls += 1;
             counted.call.saturating_record(nanos(due.elapsed()));
         }
     }
 
-    /// The first content of a call that should have begun then.
+    /// Counts the first content of a call that should have started at `due`.
     fn first(&self, due: Instant) {
         let mut counted = self.counted.borrow_mut();
         if counted.measuring {
@@ -330,7 +337,7 @@ impl Seen {
         }
     }
 
-    /// An event, and its text if it is a delta.
+    /// Counts an event, with its text if it is a delta.
     fn event(&self, text: Option<&str>) {
         let mut counted = self.counted.borrow_mut();
         if counted.measuring {
@@ -367,7 +374,7 @@ fn nanos(duration: Duration) -> u64 {
 // === impl Quantiles ===
 
 impl Quantiles {
-    #[expect(clippy::cast_precision_loss, reason = "three digits of it are right")]
+    #[expect(clippy::cast_precision_loss, reason = "three digits are enough")]
     fn of(nanos: &Histogram<u64>) -> Self {
         let micros = |quantile| nanos.value_at_quantile(quantile) as f64 / 1000.0;
         Self { p50: micros(0.5), p99: micros(0.99), p999: micros(0.999), max: micros(1.0) }
@@ -377,13 +384,13 @@ impl Quantiles {
 // === impl Conversation ===
 
 impl Conversation {
-    /// Its messages' texts; the first is the user's, then they alternate.
+    /// The texts of the messages. The first is the user's, then the roles alternate.
     fn texts(self) -> impl Iterator<Item = String> {
         let text = "Tell me of the sea. ".repeat(self.bytes / 20 + 1);
         (0..self.messages).map(move |_| text[..self.bytes].to_owned())
     }
 
-    /// Its tools' names, and a schema of about a kilobyte.
+    /// The names of the tools, and a schema of about a kilobyte.
     fn tools(self) -> impl Iterator<Item = (String, String)> {
         let property =
             |n| format!(r#""field_{n}":{{"type":"string","description":"What the field {n} is about"}}"#);
@@ -397,10 +404,10 @@ impl Conversation {
 mod tests {
     use super::*;
 
-    fn measuring() -> Seen {
-        let seen = Seen::new();
-        seen.counted.borrow_mut().measuring = true;
-        seen
+    fn measuring() -> Recorder {
+        let recorder = Recorder::new();
+        recorder.counted.borrow_mut().measuring = true;
+        recorder
     }
 
     fn ago(millis: u64) -> Instant {
@@ -408,48 +415,49 @@ mod tests {
     }
 
     #[test]
-    fn a_call_counts_from_when_it_should_have_begun() {
-        let seen = measuring();
-        seen.first(ago(300));
-        seen.answered(Ok(()), ago(500));
-        let measured = seen.measured();
+    fn the_time_of_a_call_counts_from_when_it_should_have_started() {
+        let recorder = measuring();
+        recorder.first(ago(300));
+        recorder.answered(Ok(()), ago(500));
+        let measured = recorder.measured();
         assert!(measured.first.max >= 299_000.0, "{measured:?}");
         assert!(measured.call.max >= 499_000.0, "{measured:?}");
         assert_eq!((measured.calls, measured.failed), (1, 0));
     }
 
     #[test]
-    fn what_fails_is_told_and_is_no_call() {
-        let seen = measuring();
-        seen.answered(Err("refused".into()), ago(1));
-        assert_eq!((seen.measured().calls, seen.measured().failed), (0, 1));
+    fn a_failure_is_counted_and_is_not_a_call() {
+        let recorder = measuring();
+        recorder.answered(Err("refused".into()), ago(1));
+        assert_eq!((recorder.measured().calls, recorder.measured().failed), (0, 1));
     }
 
     #[test]
-    fn nothing_counts_while_it_warms_up() {
-        let seen = Seen::new();
-        seen.answered(Ok(()), ago(1));
-        seen.event(Some("1"));
-        assert_eq!((seen.measured().calls, seen.measured().events), (0, 0));
+    fn nothing_counts_during_the_warm_up() {
+        let recorder = Recorder::new();
+        recorder.answered(Ok(()), ago(1));
+        recorder.event(Some("1"));
+        assert_eq!((recorder.measured().calls, recorder.measured().events), (0, 0));
     }
 
     #[test]
     fn a_stream_without_its_end_has_failed() {
-        let seen = measuring();
-        let mut heard = Heard::of(&seen, ago(1));
-        heard.event(None);
-        heard.event(Some("words"));
-        heard.event(Some("more"));
-        assert!(heard.done().is_err());
-        heard.end = true;
-        assert!(heard.done().is_ok());
-        assert_eq!((seen.firsts(), seen.measured().events), (1, 3));
+        let recorder = measuring();
+        let mut progress = StreamProgress::of(&recorder, ago(1));
+        progress.event(None);
+        progress.event(Some("text"));
+        progress.event(Some("more"));
+        assert!(progress.done().is_err());
+        progress.end = true;
+        assert!(progress.done().is_ok());
+        assert_eq!((recorder.firsts(), recorder.measured().events), (1, 3));
     }
 
     #[test]
-    fn a_message_has_the_length_that_was_asked_for() {
+    fn a_message_has_the_requested_length() {
         let conversation = Conversation { bytes: 1234, messages: 3, tools: 2 };
         assert!(conversation.texts().map(|text| text.len()).eq([1234; 3]));
+        assert_eq!(conversation.tools().count(), 2);
         assert!(
             conversation
                 .tools()

@@ -1,22 +1,23 @@
-//! `cargo xtask bench`: what Switchboard adds to a call of Bedrock, measured against the AWS SDK in the same run.
+//! `cargo xtask bench`: the overhead that Switchboard adds to a call of Bedrock, compared with the AWS SDK in
+//! the same run.
 //!
-//! Every part is a process of its own, tied to a core: what is measured has core 0 to itself; whoever asks, and a stand-in
-//! for Bedrock that does next to nothing, share core 1. PERFORMANCE.md says what follows from that.
+//! Every part is a process that is pinned to a core: the measured system has core 0 to itself; the load and a
+//! minimal substitute for Bedrock share core 1. PERFORMANCE.md discusses the consequences.
 //!
 //! ```text
-//! run        starts the others, round by round, and writes target/bench     stage.rs, suite.rs, report.rs
-//! load       asks as fast as it may, or at a rate, and says what it saw     load.rs, load/*
-//! upstream   answers as Bedrock does                                         upstream.rs
-//! sink       takes what OTLP sends                                           sink.rs
+//! run        starts the other parts in rounds and writes target/bench        program.rs, suite.rs, report.rs
+//! load       makes calls, in a closed loop or at a rate, and reports times   load.rs, load/*
+//! upstream   answers like Bedrock                                            upstream.rs
+//! sink       accepts telemetry over OTLP                                     sink.rs
 //! ```
 mod cpu;
 mod instructions;
 mod load;
 mod peers;
 mod plot;
+mod program;
 mod report;
 mod sink;
-mod stage;
 mod suite;
 mod upstream;
 
@@ -28,14 +29,14 @@ use tokio::signal::{
     unix::{SignalKind, signal},
 };
 
-/// Switchboard's own, so that the SDK is measured with the same.
+/// The allocator of Switchboard's images, so that the SDK is measured with the same one.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench", about = "What Switchboard adds to a call of Bedrock")]
+#[command(name = "cargo xtask bench", about = "The overhead that Switchboard adds to a call of Bedrock")]
 struct Cli {
     #[command(subcommand)]
     part: Part,
@@ -43,17 +44,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Part {
-    /// Everything, and the tables and plots of it
+    /// Run all measurements and write tables and plots
     Run(suite::Run),
-    /// The tables and pictures of the last run once more
+    /// Write tables and plots of the last run again
     Report(suite::Report),
-    /// How many instructions a call and an event take, against the committed figures
+    /// Count the instructions per call and per event, and compare them with the committed figures
     Instructions(instructions::Instructions),
-    /// One load, as `run` starts it
+    /// Make one load, as `run` starts it
     Load(load::Load),
-    /// The stand-in for Bedrock, as `run` starts it
+    /// Serve the substitute for Bedrock, as `run` starts it
     Upstream(upstream::Upstream),
-    /// Where telemetry goes, as `run` starts it
+    /// Accept telemetry, as `run` starts it
     Sink(sink::Sink),
 }
 
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = on_one_thread(async {
         match cli.part {
-            // Stopped, it stops what it has started: as they are dropped.
+            // The programs that it has started are stopped when they are dropped.
             Part::Run(run) => tokio::select! {
                 done = run.run() => done,
                 stopped = stopped() => stopped,
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error once SIGTERM or Ctrl-C has come.
+/// Resolves with an error on SIGTERM or Ctrl-C.
 async fn stopped() -> Result {
     let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -92,7 +93,7 @@ async fn stopped() -> Result {
     Err("stopped".into())
 }
 
-/// One core is what a part has.
+/// Runs on one thread, because a part has one core.
 fn on_one_thread(work: impl Future<Output = Result>) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, work)

@@ -1,10 +1,10 @@
-//! What people use today, installed from their registries and asked for the same.
+//! Other gateways, installed from their registries and measured with the same calls.
 //!
-//! Each has one core, as we have; each speaks OpenAI's JSON over HTTP/1.1. LiteLLM and ferrogw check a key and write log
-//! lines; ferrogw calls InvokeModel in place of Converse, which the stand-in answers too.
+//! Each has one core, like Switchboard, and OpenAI's JSON API over HTTP/1.1. LiteLLM and ferrogw check a key
+//! and write log lines; ferrogw calls InvokeModel instead of Converse, which the upstream answers too.
 use crate::{
     Result,
-    stage::{MEASURED, Program, free_address, on_cores},
+    program::{MEASURED, Program, free_address, on_cores},
     suite::System,
 };
 use std::{
@@ -16,11 +16,11 @@ use tokio::process::Command;
 const LITELLM: &str = "litellm[proxy]==1.106.2";
 const FERROGW: &str = "ferrogw==1.5.10";
 const PORTKEY: &str = "@portkey-ai/gateway@1.15.2";
-/// Strong enough for LiteLLM, which refuses others. It opens nothing.
+/// A key that is long enough for LiteLLM. It protects nothing.
 const KEY: &str = "sk-2f1d8c7a9b3e4f60a1b2c3d4e5f60718";
 const MODEL: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 
-/// All that can be had, running.
+/// Starts all of them.
 pub(crate) async fn start(folder: &Path, out: &Path, upstream: &Program) -> Result<Vec<System>> {
     fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
@@ -87,13 +87,13 @@ async fn portkey(folder: &Path, out: &Path) -> Result<System> {
     Ok(system("portkey", program, MODEL, headers.into_iter().chain(more).map(str::to_owned).collect()))
 }
 
-/// Portkey is told with each call where it goes.
+/// Portkey gets the address of its upstream with each call.
 fn to(mut system: System, upstream: &Program) -> System {
     system.headers.push(format!("x-portkey-custom-host={}", upstream.url()));
     system
 }
 
-/// It limits its callers unless it is told not to.
+/// Starts ferrogw, without its rate limit.
 async fn ferrogw(folder: &Path, out: &Path, upstream: &Program) -> Result<System> {
     let address = free_address().await?;
     let mut command = on_cores(MEASURED, folder.join("python/bin/ferrogw"));
@@ -115,5 +115,5 @@ async fn ferrogw(folder: &Path, out: &Path, upstream: &Program) -> Result<System
 
 fn system(name: &str, program: Program, model: &str, headers: Vec<String>) -> System {
     let (name, url, model) = (name.to_owned(), program.url(), Some(model.to_owned()));
-    System { name, speaks: "openai", program: Some(program), url, model, headers }
+    System { name, protocol: "openai", program: Some(program), url, model, headers }
 }

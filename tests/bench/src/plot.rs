@@ -1,4 +1,4 @@
-//! What was found, in pictures.
+//! Plots of the results.
 use crate::{Result, load::Measured, suite::Found};
 use plotters::{
     chart::ChartBuilder,
@@ -8,10 +8,10 @@ use plotters::{
 };
 use std::path::Path;
 
-/// A picture: the curve, what is drawn of it, and what the axis says.
-type Picture = (&'static str, fn(&Measured) -> f64, &'static str);
+/// A plot: its curve, the value that is drawn, and the label of the axis.
+type Plot = (&'static str, fn(&Measured) -> f64, &'static str);
 
-const PICTURES: [Picture; 6] = [
+const PLOTS: [Plot; 6] = [
     ("in flight", Measured::calls_per_second, "calls per second"),
     ("bytes", Measured::cpu_per_call, "CPU µs per call"),
     ("messages", Measured::cpu_per_call, "CPU µs per call"),
@@ -20,15 +20,15 @@ const PICTURES: [Picture; 6] = [
     ("candidates", Measured::cpu_per_call, "CPU µs per call"),
 ];
 
-/// One file for each curve that was measured.
+/// Writes one file for each curve that was measured.
 pub(crate) fn write(found: &Found, folder: &Path) -> Result {
-    for picture in PICTURES {
-        draw(found, folder, picture)?;
+    for plot in PLOTS {
+        draw(found, folder, plot)?;
     }
     Ok(())
 }
 
-fn draw(found: &Found, folder: &Path, (curve, value, axis): Picture) -> Result {
+fn draw(found: &Found, folder: &Path, (curve, value, axis): Plot) -> Result {
     let Some(systems) = found.growth.get(curve) else { return Ok(()) };
     // A logarithmic axis has no 0.
     let points =

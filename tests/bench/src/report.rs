@@ -1,4 +1,4 @@
-//! What was found, in tables.
+//! Tables of the results.
 use crate::Result;
 use crate::{
     load::Measured,
@@ -6,12 +6,12 @@ use crate::{
 };
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-/// A row of the table that says whether we are good enough.
+/// A row of the table of goals.
 struct Goal {
     measure: &'static str,
     accepted: &'static str,
     goal: &'static str,
-    /// A value of each round.
+    /// The value of each round.
     values: fn(&Found) -> Vec<f64>,
 }
 
@@ -79,7 +79,7 @@ const GOALS: &[Goal] = &[
         values: |found| found.ratio("unary-32", "on", "off", Measured::cpu_per_call),
     },
     Goal {
-        measure: "first token after a primary that throttles at once: µs beside one more round trip",
+        measure: "first token after a primary that throttles at once: µs in addition to one more round trip",
         accepted: "≤ 300",
         goal: "≤ 100",
         values: Found::fallback,
@@ -104,7 +104,7 @@ const GOALS: &[Goal] = &[
     },
 ];
 
-/// Everything, in Markdown.
+/// All tables, in Markdown.
 pub(crate) fn markdown(found: &Found) -> String {
     let mut text = summary(found);
     systems(found, &mut text);
@@ -113,15 +113,15 @@ pub(crate) fn markdown(found: &Found) -> String {
     text
 }
 
-/// Whether we are good enough.
-pub(crate) fn summary(found: &Found) -> String {
+/// Conditions of the run, and the table of goals.
+fn summary(found: &Found) -> String {
     let Found { date, machine, rounds, seconds, .. } = found;
     let day = date.split('T').next().unwrap_or_default();
     let all = found.results.values().flat_map(BTreeMap::values).flatten();
     let stolen: Vec<_> = all.map(|it| it.stolen * 100.0).collect();
     let mut text = format!(
         "{day}; {machine}; `cargo xtask bench --peers`, {rounds} rounds of {seconds} s for each measurement; median (lowest \
-         to highest); of the machine, its host had given {:.1} % to others on average, {:.1} % at most\n\n",
+         to highest); steal time of the machine {:.1} % on average, {:.1} % at most\n\n",
         stolen.iter().sum::<f64>() / stolen.len().max(1) as f64,
         stolen.iter().fold(0.0, |most, it| it.max(most))
     );
@@ -129,17 +129,17 @@ pub(crate) fn summary(found: &Found) -> String {
     text
 }
 
-/// Puts the tables into a file that has a place for them.
+/// Replaces the tables between the markers in a file.
 pub(crate) fn put(file: &Path, table: &str) -> Result {
     const MARKS: [&str; 2] = ["<!-- bench: begin -->\n", "<!-- bench: end -->"];
     let text = fs::read_to_string(file)?;
     let place =
         text.split_once(MARKS[0]).and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?.1)));
-    let (before, after) = place.ok_or_else(|| format!("{} has no place for the tables", file.display()))?;
+    let (before, after) = place.ok_or_else(|| format!("{} has no markers for the tables", file.display()))?;
     Ok(fs::write(file, format!("{before}{}{table}{}{after}", MARKS[0], MARKS[1]))?)
 }
 
-/// Against the SDK in the same round.
+/// Ratios to the SDK in the same round.
 fn goals(found: &Found, text: &mut String) {
     text.push_str("| measure, as a ratio to the SDK in the same round | Switchboard | accepted | goal |\n|---|---|---|---|\n");
     for Goal { measure, accepted, goal, values } in GOALS {
@@ -150,7 +150,7 @@ fn goals(found: &Found, text: &mut String) {
     }
 }
 
-/// In absolute numbers, which hold for this machine alone.
+/// Absolute numbers, which are valid for this machine alone.
 fn systems(found: &Found, text: &mut String) {
     text.push_str("\n| load | of | calls/s | p50 µs | p99 µs | p99.9 µs | first token p50 µs | p99 µs | events/s | event p50 µs | p99 µs | CPU µs per call | per event |\n");
     text.push_str("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
@@ -211,7 +211,7 @@ fn growth(found: &Found, text: &mut String) {
     }
 }
 
-/// A measurement while it runs.
+/// One line about a measurement, for the terminal.
 pub(crate) fn line(it: &Measured) -> String {
     let (rate, cpu, event) = (it.calls_per_second(), it.cpu_per_call(), it.cpu_per_event());
     let (p50, p99, first) = (it.call.p50, it.call.p99, it.first.p50);
@@ -220,7 +220,7 @@ pub(crate) fn line(it: &Measured) -> String {
     )
 }
 
-/// The median, and from where to where they went; "–" of what is not measured.
+/// The median and the range; "–" if there is no measurement.
 fn spread(mut values: Vec<f64>) -> String {
     values.sort_by(f64::total_cmp);
     match values.as_slice() {
@@ -239,7 +239,7 @@ fn median(sorted: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// With three digits that say something.
+/// Formats a value with three significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -282,14 +282,14 @@ impl Measured {
 // === impl Found ===
 
 impl Found {
-    /// A value of one over that of another, round by round.
+    /// The value of system `of` divided by that of system `to`, for each round.
     fn ratio(&self, measure: &str, of: &str, to: &str, value: fn(&Measured) -> f64) -> Vec<f64> {
         let rounds =
             |system| self.results.get(measure).and_then(|systems| systems.get(system)).into_iter().flatten();
         rounds(of).zip(rounds(to)).map(|(of, to)| value(of) / value(to)).collect()
     }
 
-    /// What a fallback takes beside the one round trip that it must take.
+    /// Time that a fallback takes in addition to the one round trip that it needs, in microseconds.
     fn fallback(&self) -> Vec<f64> {
         let rounds = |measure, system, value: fn(&Measured) -> f64| {
             let systems = self.results.get(measure).and_then(|systems| systems.get(system));
@@ -332,14 +332,14 @@ mod tests {
     }
 
     #[test]
-    fn computing_is_told_for_each_call_and_each_event() {
+    fn cpu_time_is_reported_per_call_and_per_event() {
         let it = measured(0.5, 1.0);
         assert_eq!((it.cpu_per_call(), it.cpu_per_event(), it.calls_per_second()), (500.0, 50.0, 500.0));
         assert_eq!(Measured { events: 0, ..it }.cpu_per_event(), 0.0);
     }
 
     #[test]
-    fn a_stream_holds_what_the_process_has_grown_by() {
+    fn memory_per_stream_is_the_growth_of_the_process() {
         let it = Measured { calls: 1024, memory: Some([10 << 20, 42 << 20, 0]), ..Measured::default() };
         assert_eq!(it.kib_per_stream(), 32.0);
         let shrunk = Measured { memory: Some([42 << 20, 10 << 20, 0]), ..it };
@@ -347,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_of_the_same_round() {
+    fn a_ratio_compares_the_same_round() {
         let found = found(&[
             ("unary-32", "on", vec![measured(0.6, 0.0), measured(0.2, 0.0), measured(9.0, 0.0)]),
             ("unary-32", "direct", vec![measured(0.4, 0.0), measured(0.4, 0.0)]),
         ]);
         let ratios = found.ratio("unary-32", "on", "direct", Measured::cpu_per_call);
-        assert_eq!(ratios, [600.0 / 400.0, 200.0 / 400.0]); // the third round was not made of both
-        assert_eq!(found.ratio("unary-32", "on", "nobody", Measured::cpu_per_call), [0.0; 0]);
+        assert_eq!(ratios, [600.0 / 400.0, 200.0 / 400.0]); // the third round lacks a measurement of `direct`
+        assert_eq!(found.ratio("unary-32", "on", "absent", Measured::cpu_per_call), [0.0; 0]);
         let table = summary(&found);
         assert!(
             table.contains("| CPU per unary call, 32 in flight | 1.00 (0.50 to 1.50) | ≤ 1.5 |"),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fallback_is_told_beside_the_round_trip_that_it_must_make() {
+    fn the_time_of_a_fallback_excludes_its_round_trip() {
         let found = found(&[
             ("throttled-1", "on", vec![measured(1.0, 700.0)]),
             ("stream-1", "on", vec![measured(1.0, 400.0)]),
@@ -374,19 +374,19 @@ mod tests {
     }
 
     #[test]
-    fn a_median_has_its_range() {
+    fn a_median_is_shown_with_its_range() {
         assert_eq!(spread(vec![3.0, 1.0, 2.0]), "2.00 (1.00 to 3.00)");
         assert_eq!(spread(vec![4.0, 1.0, 2.0, 30.0]), "3.00 (1.00 to 30.0)");
         assert_eq!([spread(vec![123.4]), spread(vec![0.0, 0.0]), spread(vec![])], ["123", "–", "–"]);
     }
 
     #[test]
-    fn tables_go_where_a_file_has_a_place_for_them() {
+    fn tables_replace_the_text_between_the_markers() {
         let file = std::env::temp_dir().join(format!("tables-{}.md", std::process::id()));
         fs::write(&file, "before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n").expect("writes");
-        put(&file, "new\n").expect("has a place");
+        put(&file, "new\n").expect("has markers");
         let text = fs::read_to_string(&file).expect("reads");
-        fs::write(&file, "no place").expect("writes");
+        fs::write(&file, "no markers").expect("writes");
         let refused = put(&file, "new\n").is_err();
         fs::remove_file(&file).expect("is removed");
         assert_eq!(text, "before\n<!-- bench: begin -->\nnew\n<!-- bench: end -->\nafter\n");

@@ -1,5 +1,5 @@
-//! Takes what OTLP sends over HTTP or gRPC, answers that all is well, and forgets it unread: reading it would cost the core of
-//! those who ask.
+//! Accepts telemetry over OTLP (HTTP or gRPC) and discards it without decoding, which would use the core of
+//! the load.
 use crate::Result;
 use bytes::Bytes;
 use clap::Args;
@@ -23,7 +23,7 @@ pub(crate) struct Sink {
     listen: SocketAddr,
 }
 
-/// A message of no bytes: all members of the answer have their defaults.
+/// An empty gRPC message: all members of the response have their defaults.
 const EMPTY: &[u8] = &[0; 5];
 
 impl Sink {
@@ -33,13 +33,13 @@ impl Sink {
             let (stream, _) = listener.accept().await?;
             spawn_local(async move {
                 let server = auto::Builder::new(TokioExecutor::new());
-                let _ended = server.serve_connection(TokioIo::new(stream), service_fn(forget)).await;
+                let _ended = server.serve_connection(TokioIo::new(stream), service_fn(discard)).await;
             });
         }
     }
 }
 
-async fn forget(
+async fn discard(
     request: Request<Incoming>,
 ) -> std::result::Result<Response<impl hyper::body::Body<Data = Bytes, Error = hyper::Error>>, hyper::Error> {
     let is_grpc = request.version() == Version::HTTP_2;

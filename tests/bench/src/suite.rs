@@ -1,9 +1,10 @@
-//! What is measured, in which order, and of whom.
+//! The measurements, their order, and the systems that are measured.
 use crate::{
     Result, cpu,
     load::Measured,
-    peers, plot, report,
-    stage::{MEASURED, OTHERS, Program, free_address, on_cores},
+    peers, plot,
+    program::{MEASURED, OTHERS, Program, free_address, on_cores},
+    report,
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -17,50 +18,50 @@ use tokio::{process::Command, time::Instant};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The program that is measured
+    /// The program to measure
     #[arg(long)]
     pub(crate) switchboard: PathBuf,
-    /// Where the results go
+    /// Folder for the results
     #[arg(long, default_value = "target/bench")]
     pub(crate) out: PathBuf,
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,
-    /// How long each measurement of a round takes, after half as long to warm up
+    /// Duration of each measurement of a round, in seconds, after half as long to warm up
     #[arg(long, default_value_t = 2.0)]
     pub(crate) seconds: f64,
-    /// LiteLLM, Portkey and ferrogw too; they are installed into this folder
+    /// Also measure LiteLLM, Portkey and ferrogw, installed into this folder
     #[arg(long, value_name = "FOLDER")]
     pub(crate) peers: Option<PathBuf>,
-    /// Only measurements whose name begins so
+    /// Only measurements whose name starts with this
     #[arg(long, default_value = "")]
     pub(crate) only: String,
-    /// Goes on with the run whose found.json is there: measures only what is not in it
+    /// Continue the run of an existing found.json: measure only what is missing
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Puts the tables into PERFORMANCE.md, and the first of them into README.md
+    /// Write the tables into PERFORMANCE.md
     #[arg(long)]
     pub(crate) write: bool,
-    /// The table alone, without how cost grows
+    /// Without the measurements of growth
     #[arg(long)]
     pub(crate) table_only: bool,
-    /// The core of what is measured, as taskset names it
+    /// Core of the measured system, in the notation of taskset
     #[arg(long, default_value = MEASURED)]
     pub(crate) cores: String,
-    /// More of NAME=VALUE for Switchboard's environment, to compare settings
+    /// NAME=VALUE for Switchboard's environment
     #[arg(long)]
     pub(crate) env: Vec<String>,
-    /// A second Switchboard, measured beside the first as `other`
+    /// A second Switchboard, measured as `other`
     #[arg(long)]
     pub(crate) other: Option<PathBuf>,
-    /// Its environment, where that differs
+    /// NAME=VALUE for the environment of the second Switchboard
     #[arg(long)]
     pub(crate) other_env: Vec<String>,
 }
 
-/// The tables and pictures of a run once more.
+/// Writes tables and plots of a run again.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Where its found.json is
+    /// Folder of found.json
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
     /// See `run`
@@ -78,7 +79,7 @@ pub(crate) struct Measure {
     pub(crate) rate: Option<f64>,
 }
 
-/// From the checkout, where `cargo xtask` runs everything.
+/// Path from the root of the checkout, where `cargo xtask` runs.
 pub(crate) const CONFIG: &str = "tests/bench/switchboard.toml";
 
 const UNARY: Measure = Measure { name: "unary-1", model: "plain", stream: false, in_flight: 1, rate: None };
@@ -90,17 +91,17 @@ const PACED: Measure = Measure { name: "paced-50", model: "paced", in_flight: 50
 const OPEN_LOOP: Measure = Measure { name: "open-3000", rate: Some(3000.0), ..UNARY };
 const THROTTLED: Measure = Measure { name: "throttled-1", model: "throttled", ..STREAM };
 
-/// In the order of a round.
+/// All measurements, in the order of a round.
 pub(crate) const ALL: [Measure; 7] = [UNARY, UNARY_32, STREAM, STREAM_16, PACED, OPEN_LOOP, THROTTLED];
 
-/// How much of the machine its host may give to others before a measurement is made anew, and how often it is made.
-const MOST_STOLEN: f64 = 0.01;
-const TRIES: usize = 5;
+/// Largest share of steal time; above it, a measurement is repeated, up to `MAX_TRIES` times.
+const MAX_STOLEN: f64 = 0.01;
+const MAX_TRIES: usize = 5;
 
-/// By measurement and system, one of each round.
+/// Results by measurement and system, one for each round.
 pub(crate) type Results = BTreeMap<String, BTreeMap<String, Vec<Measured>>>;
 
-/// Everything that a run has found.
+/// All results of a run.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) date: String,
@@ -108,19 +109,19 @@ pub(crate) struct Found {
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
     pub(crate) results: Results,
-    /// By number of streams: the first time, and once more in the same process.
+    /// Results by number of open streams: of a first load, and of a second one on the same process.
     pub(crate) open: BTreeMap<usize, Vec<Measured>>,
-    /// By curve, then by its points.
+    /// Results by curve and system: the points of the curve.
     pub(crate) growth: BTreeMap<String, BTreeMap<String, Vec<(f64, Measured)>>>,
 }
 
-/// Who is measured.
+/// A system that is measured.
 #[derive(Debug)]
 pub(crate) struct System {
     pub(crate) name: String,
-    /// How it is spoken to.
-    pub(crate) speaks: &'static str,
-    /// Absent: the load itself is measured.
+    /// Its protocol, as the option `--system` of `load` names it.
+    pub(crate) protocol: &'static str,
+    /// The program of the system. Absent: the load itself is measured.
     pub(crate) program: Option<Program>,
     pub(crate) url: String,
     pub(crate) model: Option<String>,
@@ -151,7 +152,7 @@ impl Run {
         let mut found = self.begun()?;
         for round in found.rounds + 1..=self.rounds {
             eprintln!("round {round} of {}", self.rounds);
-            // One after the other of the same, so that what is compared is close together in time.
+            // All systems of a measurement in sequence, so that what is compared is close together in time.
             for measure in ALL.iter().filter(|measure| measure.name.starts_with(&self.only)) {
                 for system in systems.iter().filter(|system| measure.is_for(system)) {
                     let measured = self.measure(system, measure, &[]).await?;
@@ -168,10 +169,10 @@ impl Run {
                 self.growth(&upstream, &sink, &systems, &mut found).await?;
             }
         }
-        told(&found, &self.out, self.write)
+        write_report(&found, &self.out, self.write)
     }
 
-    /// What is known already.
+    /// The results so far.
     fn begun(&self) -> Result<Found> {
         if self.resume {
             return Ok(serde_json::from_str(&fs::read_to_string(self.out.join("found.json"))?)?);
@@ -180,12 +181,12 @@ impl Run {
         Ok(Found { date, machine: cpu::machine(), seconds: self.seconds, ..Found::default() })
     }
 
-    /// After each part: what fails later does not take it along.
+    /// Saves the results, so that a later failure does not lose them.
     fn keep(&self, found: &Found) -> Result {
         Ok(fs::write(self.out.join("found.json"), serde_json::to_string_pretty(found)?)?)
     }
 
-    /// Switchboard as it is shipped, but for its environment.
+    /// Starts Switchboard with the given environment.
     pub(crate) async fn switchboard(
         &self,
         name: &str,
@@ -202,12 +203,12 @@ impl Run {
         command.env_clear().env("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", upstream.url());
         command.envs([("AWS_ACCESS_KEY_ID", "measured"), ("AWS_SECRET_ACCESS_KEY", "measured")]);
         command.envs(environment.iter().cloned());
-        // Its lines go to where nobody reads them: what writing them costs us is counted, what keeping them costs is not.
+        // The log goes to /dev/null: writing it counts, storing it does not.
         let program = Program::start(&mut command, listen, Path::new("/dev/null")).await?;
         let url = program.url();
         Ok(System {
             name: name.to_owned(),
-            speaks: "grpc",
+            protocol: "grpc",
             program: Some(program),
             url,
             model: None,
@@ -215,7 +216,7 @@ impl Run {
         })
     }
 
-    /// One load on one system.
+    /// Makes one load on one system.
     pub(crate) async fn measure(
         &self,
         system: &System,
@@ -224,7 +225,7 @@ impl Run {
     ) -> Result<Measured> {
         let of_itself = system.program.is_none();
         let mut command = on_cores(if of_itself { &self.cores } else { OTHERS }, std::env::current_exe()?);
-        command.args(["load", "--system", system.speaks, "--url", &system.url]);
+        command.args(["load", "--system", system.protocol, "--url", &system.url]);
         let own_name = format!("bench.{}", measure.model);
         let model = system.model.as_deref().unwrap_or(if of_itself { &own_name } else { measure.model });
         command.args(["--model", model, "--in-flight", &measure.in_flight.to_string()]);
@@ -241,8 +242,8 @@ impl Run {
         command.args(system.headers.iter().flat_map(|header| ["--header", header]));
         command.args(more);
         let mut measured = self.once(system, measure, &mut command).await?;
-        for _ in 1..TRIES {
-            if measured.stolen <= MOST_STOLEN {
+        for _ in 1..MAX_TRIES {
+            if measured.stolen <= MAX_STOLEN {
                 break;
             }
             eprintln!("  again: {:.1} % of the machine were somebody else's", measured.stolen * 100.0);
@@ -271,7 +272,7 @@ impl Run {
         Ok(measured)
     }
 
-    /// Streams that wait, on a program of their own for each number.
+    /// Measures open streams, on a new process for each number of streams.
     async fn open_streams(&self, upstream: &Program, sink: &str, found: &mut Found) -> Result {
         for streams in [1000, 5000, 10_000] {
             if found.open.contains_key(&streams) {
@@ -283,7 +284,7 @@ impl Run {
             let idle = Measure { name: "open", model: "idle", ..STREAM };
             let more = [format!("--open={streams}"), format!("--connections={}", streams / 100)];
             let first = self.measure(&system, &idle, &more).await?;
-            // What is still held after the first time is held once: it must not grow.
+            // Memory that is kept after the first load must not grow with the second.
             let second = self.measure(&system, &idle, &more).await?;
             found.open.insert(streams, vec![first, second]);
             self.keep(found)?;
@@ -291,7 +292,7 @@ impl Run {
         Ok(())
     }
 
-    /// How cost grows with what is asked, and with what is configured.
+    /// Measures how the cost grows with the request and with the configuration.
     async fn growth(&self, upstream: &Program, sink: &str, systems: &[System], found: &mut Found) -> Result {
         let curves: [(&str, &[usize]); 4] = [
             ("in flight", &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000]),
@@ -306,7 +307,7 @@ impl Run {
             for system in systems.iter().filter(|system| ["direct", "on"].contains(&system.name.as_str())) {
                 for &point in points {
                     let in_flight = if curve == "in flight" { point } else { 8 };
-                    // A model of which nothing is known takes a request of any length.
+                    // An unknown model accepts a request of any length.
                     let model = if curve == "bytes" { "large" } else { "plain" };
                     let measure = Measure { name: curve, model, in_flight, ..UNARY };
                     let more = match curve {
@@ -340,30 +341,29 @@ impl Run {
 impl Report {
     pub(crate) fn run(&self) -> Result {
         let found = serde_json::from_str(&fs::read_to_string(self.out.join("found.json"))?)?;
-        told(&found, &self.out, self.write)
+        write_report(&found, &self.out, self.write)
     }
 }
 
-fn told(found: &Found, out: &Path, write: bool) -> Result {
+fn write_report(found: &Found, out: &Path, write: bool) -> Result {
     let tables = report::markdown(found);
     fs::write(out.join("report.md"), &tables)?;
     plot::write(found, out)?;
     if write {
         report::put(Path::new("PERFORMANCE.md"), &tables)?;
-        report::put(Path::new("README.md"), &report::summary(found))?;
     }
     println!("{tables}");
     Ok(())
 }
 
-/// Traces and metrics to the sink.
+/// Environment for traces and metrics to the sink.
 pub(crate) fn tracing_to(sink: &str, more: &[String]) -> Vec<(String, String)> {
     let own = [("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), sink.to_owned())];
     let more = more.iter().filter_map(|more| more.split_once('='));
     own.into_iter().chain(more.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
 }
 
-/// Metrics and the log go on.
+/// Environment for metrics to the sink, without traces.
 fn without_tracing(sink: &str, more: &[String]) -> Vec<(String, String)> {
     let mut all = tracing_to(sink, more);
     all.push(("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned()));
@@ -390,11 +390,11 @@ fn with_candidates(candidates: usize) -> String {
 // === impl Measure ===
 
 impl Measure {
-    /// Not everybody can be told which model to ask, or has a way around one that throttles.
+    /// True if the measurement applies to the system: not all can select the model or fall back.
     fn is_for(&self, system: &System) -> bool {
         match self.name {
-            "paced-50" | "open-3000" => ["grpc", "direct"].contains(&system.speaks),
-            "throttled-1" => system.speaks == "grpc",
+            "paced-50" | "open-3000" => ["grpc", "direct"].contains(&system.protocol),
+            "throttled-1" => system.protocol == "grpc",
             _ => true,
         }
     }
@@ -403,16 +403,16 @@ impl Measure {
 // === impl System ===
 
 impl System {
-    fn direct(name: &str, speaks: &'static str, upstream: &Program) -> Self {
+    fn direct(name: &str, protocol: &'static str, upstream: &Program) -> Self {
         let url = upstream.url();
-        Self { name: name.to_owned(), speaks, program: None, url, model: None, headers: vec![] }
+        Self { name: name.to_owned(), protocol, program: None, url, model: None, headers: vec![] }
     }
 }
 
 // === impl Found ===
 
 impl Found {
-    #[expect(clippy::cast_precision_loss, reason = "points are small")]
+    #[expect(clippy::cast_precision_loss, reason = "points are small numbers")]
     fn grown(&mut self, curve: &str, system: &str, point: usize, measured: Measured) {
         let of_curve = self.growth.entry(curve.to_owned()).or_default();
         of_curve.entry(system.to_owned()).or_default().push((point as f64, measured));

@@ -1,7 +1,8 @@
-//! A stand-in for Bedrock that does next to nothing: every answer is made before it is asked for.
+//! A minimal substitute for Bedrock: all answers are prepared in advance.
 //!
-//! The model's id says how it answers: `plain` at once, `paced` an event every 2 ms with the time in it, `idle` one event
-//! and then nothing, `brief` one event and the end, `throttled` with an error. It does not check what it is sent: the simulator does that.
+//! The model id selects the behaviour: `plain` answers at once, `paced` sends an event every 2 ms with its
+//! creation time, `idle` sends one event and then nothing, `brief` sends one event and the end, `throttled`
+//! answers with an error. Requests are not checked; the simulator does that.
 use crate::Result;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
@@ -25,9 +26,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// Deltas of a stream.
+/// Number of deltas of a stream.
 const DELTAS: u64 = 200;
-/// Between two events of a paced stream.
+/// Time between two events of a paced stream.
 const PACE: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Args)]
@@ -38,11 +39,11 @@ pub(crate) struct Upstream {
 
 type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
-/// What is sent, made beforehand.
+/// The prepared answers.
 #[derive(Debug)]
 struct Answers {
     whole: Bytes,
-    /// Anthropic's own form, for who calls InvokeModel.
+    /// Answers in Anthropic's format, for InvokeModel.
     invoked: Bytes,
     events: Vec<Bytes>,
     brief: Vec<Bytes>,
@@ -51,7 +52,7 @@ struct Answers {
 
 impl Upstream {
     pub(crate) async fn run(self) -> Result {
-        crate::stage::allow_many_files()?;
+        crate::program::allow_many_files()?;
         let listener = TcpListener::bind(self.listen).await?;
         let answers = Arc::new(Answers::new());
         loop {
@@ -106,13 +107,13 @@ fn respond(status: u16, content_type: &'static str, body: Body) -> Response<Body
     response.body(body).unwrap_or_else(|error| unreachable!("every header is well formed: {error}"))
 }
 
-/// Event by event, each when the one before it is on its way.
+/// Sends event by event.
 fn at_once(answers: Arc<Answers>, events: fn(&Answers) -> &[Bytes]) -> UnsyncBoxBody<Bytes, Infallible> {
     let all = stream::iter((0..).map_while(move |place: usize| events(&answers).get(place).cloned()));
     boxed(all)
 }
 
-/// Each delta says when it was made.
+/// A stream in which each delta contains its creation time.
 fn paced(answers: &Answers) -> UnsyncBoxBody<Bytes, Infallible> {
     let mut ticks = interval(PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -137,7 +138,7 @@ fn boxed(
     StreamBody::new(events.map(|event| Ok(Frame::data(event)))).boxed_unsync()
 }
 
-/// The clock that both sides of a stream read.
+/// The clock that both ends of a stream read.
 pub(crate) fn now() -> Duration {
     clock_gettime(ClockId::Monotonic).try_into().unwrap_or_default()
 }
@@ -190,7 +191,7 @@ fn event(event_type: &str, payload: &str) -> Bytes {
     bytes.into()
 }
 
-/// InvokeModel's stream carries Anthropic's events, each in base64.
+/// A stream of InvokeModel: Anthropic's events, each in base64.
 fn invoked_events() -> Vec<Bytes> {
     use aws_smithy_types::base64::encode;
     let chunk =

@@ -1,7 +1,8 @@
-//! A collector: it speaks OTLP over gRPC on a real socket, and over HTTP on another, and keeps what it is sent.
+//! An OTLP collector on real sockets, one for gRPC and one for HTTP, that keeps what it receives.
 //!
-//! It runs on a thread and a runtime of its own, as the exporters do: the clock of a test may stand still.
-use crate::log::{Log, Writer};
+//! The collector has its own thread and runtime, like the exporters, because the clock of a test may be
+//! paused.
+use crate::captured_log::{Log, Writer};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper_util::{
@@ -45,35 +46,35 @@ use tracing_subscriber::{
     Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
 };
 
-/// What was sent.
+/// What the collector has received.
 #[derive(Clone, Debug, Default)]
-struct Kept {
+struct Received {
     spans: Arc<Mutex<Vec<Span>>>,
-    /// Of the last export: they are sums from the beginning.
+    /// The metrics of the last export, which are cumulative.
     metrics: Arc<Mutex<Vec<Metric>>>,
     resource: Arc<Mutex<Vec<KeyValue>>>,
 }
 
-/// A collector that runs.
+/// A running collector.
 #[derive(Debug)]
 pub(super) struct Collector {
     address: SocketAddr,
     http: SocketAddr,
-    kept: Kept,
-    /// Absent: it has ended.
+    received: Received,
+    /// Absent: the collector has ended.
     runtime: Option<Runtime>,
 }
 
-/// What a test looks at.
+/// The telemetry of one test.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Capture {
     pub(super) telemetry: Telemetry,
     pub(super) log: Log,
     _subscribed: DefaultGuard,
 }
 
 #[tonic::async_trait]
-impl TraceService for Kept {
+impl TraceService for Received {
     async fn export(
         &self,
         request: Request<ExportTraceServiceRequest>,
@@ -89,7 +90,7 @@ impl TraceService for Kept {
 }
 
 #[tonic::async_trait]
-impl MetricsService for Kept {
+impl MetricsService for Received {
     async fn export(
         &self,
         request: Request<ExportMetricsServiceRequest>,
@@ -105,10 +106,11 @@ impl Collector {
     pub(super) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("starts");
-        let kept = Kept::default();
-        // A runtime may not block on another one on its own thread, so this is done on one of the collector's.
+        let received = Received::default();
+        // A runtime must not block its own thread on another runtime, so the sockets are bound on the
+        // collector's thread.
         let (bound, address) = std::sync::mpsc::channel();
-        let served = kept.clone();
+        let served = received.clone();
         runtime.spawn(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
             let over_http = TcpListener::bind("127.0.0.1:0").await.expect("binds");
@@ -122,17 +124,17 @@ impl Collector {
                 .await
         });
         let (address, http) = address.recv().expect("is bound");
-        Self { address, http, kept, runtime: Some(runtime) }
+        Self { address, http, received, runtime: Some(runtime) }
     }
 
-    /// Telemetry that goes here, of the calls on this thread.
-    pub(super) fn watch(&self, change: impl FnOnce(&mut Settings, &mut config::Telemetry)) -> Watch {
-        watch(&format!("http://{}", self.address), change)
+    /// Telemetry of the calls on this thread, exported to this collector over gRPC.
+    pub(super) fn capture(&self, change: impl FnOnce(&mut Settings, &mut config::Telemetry)) -> Capture {
+        capture(&format!("http://{}", self.address), change)
     }
 
-    /// The same over HTTP.
-    pub(super) fn watch_over_http(&self) -> Watch {
-        watch("-", |settings, _| {
+    /// Telemetry of the calls on this thread, exported to this collector over HTTP.
+    pub(super) fn capture_over_http(&self) -> Capture {
+        capture("-", |settings, _| {
             let otlp = |signal: &str| Otlp {
                 endpoint: format!("http://{}/v1/{signal}", self.http),
                 protocol: Protocol::Http,
@@ -141,24 +143,24 @@ impl Collector {
         })
     }
 
-    /// The same, to an address where nobody is.
-    pub(super) fn watch_in_vain(&self, endpoint: &str) -> Watch {
-        watch(endpoint, |settings, _| settings.max_queued = Some(4))
+    /// Telemetry of the calls on this thread, exported to `endpoint` with a small queue.
+    pub(super) fn capture_to(&self, endpoint: &str) -> Capture {
+        capture(endpoint, |settings, _| settings.max_queued = Some(4))
     }
 
-    /// What arrived so far.
-    pub(super) fn spans(&self, watch: &Watch) -> Vec<Span> {
-        watch.telemetry.flush();
-        self.kept.spans.lock().expect("is not poisoned").clone()
+    /// The spans that have arrived so far.
+    pub(super) fn spans(&self, capture: &Capture) -> Vec<Span> {
+        capture.telemetry.flush();
+        self.received.spans.lock().expect("is not poisoned").clone()
     }
 
     pub(super) fn resource(&self, name: &str) -> String {
-        value(&self.kept.resource.lock().expect("is not poisoned"), name)
+        value(&self.received.resource.lock().expect("is not poisoned"), name)
     }
 
-    pub(super) fn metrics(&self, watch: &Watch) -> Vec<Metric> {
-        watch.telemetry.flush();
-        self.kept.metrics.lock().expect("is not poisoned").clone()
+    pub(super) fn metrics(&self, capture: &Capture) -> Vec<Metric> {
+        capture.telemetry.flush();
+        self.received.metrics.lock().expect("is not poisoned").clone()
     }
 }
 
@@ -170,17 +172,17 @@ impl Drop for Collector {
     }
 }
 
-impl Drop for Watch {
+impl Drop for Capture {
     fn drop(&mut self) {
         self.telemetry.flush();
     }
 }
 
-/// OTLP over HTTP: the same messages, posted.
-async fn serve_http(listener: TcpListener, kept: Kept) {
+/// Serves OTLP over HTTP.
+async fn serve_http(listener: TcpListener, received: Received) {
     while let Ok((stream, _)) = listener.accept().await {
-        let kept = kept.clone();
-        let service = tower::service_fn(move |request: http::Request<_>| take(request, kept.clone()));
+        let received = received.clone();
+        let service = tower::service_fn(move |request: http::Request<_>| receive(request, received.clone()));
         tokio::spawn(async move {
             let service = TowerToHyperService::new(service);
             let served = auto::Builder::new(TokioExecutor::new());
@@ -189,9 +191,9 @@ async fn serve_http(listener: TcpListener, kept: Kept) {
     }
 }
 
-async fn take<B>(
+async fn receive<B>(
     request: http::Request<B>,
-    kept: Kept,
+    received: Received,
 ) -> Result<http::Response<http_body_util::Empty<Bytes>>, Status>
 where
     B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
@@ -203,19 +205,19 @@ where
     match path.as_str() {
         "/v1/traces" => {
             let traces = ExportTraceServiceRequest::decode(body).expect("is OTLP");
-            TraceService::export(&kept, Request::new(traces)).await?;
+            TraceService::export(&received, Request::new(traces)).await?;
         }
         "/v1/metrics" => {
             let metrics = ExportMetricsServiceRequest::decode(body).expect("is OTLP");
-            MetricsService::export(&kept, Request::new(metrics)).await?;
+            MetricsService::export(&received, Request::new(metrics)).await?;
         }
-        other => panic!("nobody asked for {other}"),
+        other => panic!("unexpected path {other}"),
     }
     Ok(http::Response::default())
 }
 
-fn watch(endpoint: &str, change: impl FnOnce(&mut Settings, &mut config::Telemetry)) -> Watch {
-    let log = Log::begin(); // first: with one subscriber only, `tracing` would ask the wrong thread about its spans
+fn capture(endpoint: &str, change: impl FnOnce(&mut Settings, &mut config::Telemetry)) -> Capture {
+    let log = Log::capture(); // first: with a single subscriber, `tracing` would ask that of another thread about our spans
     let otlp = Otlp { endpoint: endpoint.to_owned(), protocol: Protocol::Grpc };
     let mut settings = Settings {
         traces: Some(otlp.clone()),
@@ -228,10 +230,10 @@ fn watch(endpoint: &str, change: impl FnOnce(&mut Settings, &mut config::Telemet
     let telemetry = Telemetry::start(&settings, config).expect("starts");
     let lines = fmt::layer().json().with_writer(|| Writer).with_filter(LevelFilter::INFO);
     let subscribed = registry().with(telemetry.layer()).with(lines).set_default();
-    Watch { telemetry, log, _subscribed: subscribed }
+    Capture { telemetry, log, _subscribed: subscribed }
 }
 
-/// An attribute, as text. Empty: there is none.
+/// An attribute as text. Empty: there is no such attribute.
 pub(super) fn value(attributes: &[KeyValue], name: &str) -> String {
     let found = attributes.iter().find(|attribute| attribute.key == name);
     found.and_then(|attribute| attribute.value.as_ref()).map(text).unwrap_or_default()
@@ -244,17 +246,17 @@ fn text(value: &AnyValue) -> String {
         Some(Value::IntValue(number)) => number.to_string(),
         Some(Value::DoubleValue(number)) => number.to_string(),
         Some(Value::ArrayValue(values)) => values.values.iter().map(text).collect::<Vec<_>>().join(", "),
-        other => panic!("no attribute of ours: {other:?}"),
+        other => panic!("unexpected type of attribute: {other:?}"),
     }
 }
 
-/// The points of a sum, or of a gauge, that have these attributes.
+/// Values of the points of a sum or gauge that have these attributes.
 pub(super) fn points(metrics: &[Metric], name: &str, with: &[(&str, &str)]) -> Vec<f64> {
     let metric = metrics.iter().find(|metric| metric.name == name);
     let points: &[NumberDataPoint] = match metric.and_then(|metric| metric.data.as_ref()) {
         Some(Data::Sum(sum)) => &sum.data_points,
         Some(Data::Gauge(gauge)) => &gauge.data_points,
-        Some(other) => panic!("{name} is no sum but {other:?}"),
+        Some(other) => panic!("{name} is not a sum but {other:?}"),
         None => &[],
     };
     let points = points.iter().filter(|point| has(&point.attributes, with));
@@ -274,7 +276,7 @@ pub(super) fn histograms(metrics: &[Metric], name: &str, with: &[(&str, &str)]) 
         Some(Data::Histogram(histogram)) => {
             histogram.data_points.iter().filter(|point| has(&point.attributes, with)).cloned().collect()
         }
-        Some(other) => panic!("{name} is no histogram but {other:?}"),
+        Some(other) => panic!("{name} is not a histogram but {other:?}"),
         None => Vec::new(),
     }
 }

@@ -1,9 +1,10 @@
-//! Bedrock's JSON as a message of the contract.
+//! Decoder from Bedrock's JSON to a message of the contract.
 //!
-//! The JSON is read once, member after member, and written in protobuf's wire form by the tables of [`super::schema`];
-//! prost reads that. Free JSON keeps its exact text. Nothing that Bedrock may add breaks a reply: a member that the
-//! contract lacks is kept where there is room for it (`unknown_json`) and reported as a [`Gap`] where there is not.
-use super::schema::{Field, Kind, SCHEMA, Shape, ShapeId};
+//! The JSON is read once, member by member, and written as protobuf's wire form with the tables of
+//! [`super::schema`]. prost decodes that. Free-form JSON keeps its exact text. Nothing that Bedrock may add
+//! breaks a reply: a member that the contract does not have is kept in `unknown_json` if the message has that
+//! field, else it is reported as an [`UnknownMember`].
+use super::schema::{Field, Kind, MessageId, MessageTable, SCHEMA};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::{
     Message,
@@ -13,54 +14,54 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
-/// Members that Bedrock sends and nobody misses: padding against guessing an answer by its length, and second names of
-/// counters that are read under their first.
-const SUPERFLUOUS: [&str; 3] = ["p", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"];
+/// Members that are ignored without a report: padding that hides the length of an answer, and second names of
+/// counters that are decoded by their first name.
+const IGNORED_MEMBERS: [&str; 3] = ["p", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"];
 
-/// A member that Bedrock sent and the contract has no room for.
+/// A JSON member that Bedrock sent and the contract does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The message it came in.
+pub struct UnknownMember {
+    /// Name of the message that has the member.
     pub message: &'static str,
-    /// Its name.
+    /// Name of the member.
     pub member: String,
 }
 
-/// Why JSON is not what the contract expects.
+/// Reason why JSON cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// It is no JSON, or not of the shape that Bedrock documents.
-    #[error("not the JSON that was expected: {0}")]
+    /// The text is not valid JSON, or a member has another type than Bedrock documents.
+    #[error("unexpected JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The codec's own wire form cannot be read.
-    #[error("not a message of the contract: {0}")]
+    /// prost cannot decode the wire form.
+    #[error("invalid protobuf message: {0}")]
     Wire(#[from] prost::DecodeError),
 }
 
-/// Reads `json` as the message `shape`, which is `M`'s.
+/// Decodes `json` as the message `id`, which must be that of `M`.
 pub(super) fn message<M: Message + Default>(
-    shape: ShapeId,
+    id: MessageId,
     json: &[u8],
-    gaps: &mut Vec<Gap>,
+    unknown: &mut Vec<UnknownMember>,
 ) -> Result<M, DecodeError> {
     let mut wire = Vec::with_capacity(json.len());
-    wire_form(shape, json, &mut wire, gaps)?;
+    wire_form(id, json, &mut wire, unknown)?;
     Ok(M::decode(wire.as_slice())?)
 }
 
-/// Appends the wire form of `json`, read as the message `shape`, to `out`.
+/// Decodes `json` as the message `id` and appends its wire form to `out`.
 pub(super) fn wire_form(
-    shape: ShapeId,
+    id: MessageId,
     json: &[u8],
     out: &mut Vec<u8>,
-    gaps: &mut Vec<Gap>,
+    unknown: &mut Vec<UnknownMember>,
 ) -> Result<(), DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    MessageSeed { shape: SCHEMA.shape(shape), out, gaps }.deserialize(&mut reader)?;
+    MessageSeed { table: SCHEMA.table(id), out, unknown }.deserialize(&mut reader)?;
     Ok(reader.end()?)
 }
 
-/// Writes `key`, the length and what `content` writes.
+/// Writes the key of field `number`, the length, and the bytes that `content` writes.
 pub(super) fn delimited<E>(
     number: u32,
     out: &mut Vec<u8>,
@@ -80,17 +81,18 @@ pub(super) fn delimited<E>(
     Ok(())
 }
 
-fn text(number: u32, text: &[u8], out: &mut Vec<u8>) {
+/// Writes a length-delimited field.
+fn bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
     encode_key(number, WireType::LengthDelimited, out);
-    encode_varint(text.len() as u64, out);
-    out.extend_from_slice(text);
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
-/// Reads an object, or the bare list that stands for one.
+/// Reads an object, or the bare list that stands for a message.
 struct MessageSeed<'a> {
-    shape: &'static Shape,
+    table: &'static MessageTable,
     out: &'a mut Vec<u8>,
-    gaps: &'a mut Vec<Gap>,
+    unknown: &'a mut Vec<UnknownMember>,
 }
 
 impl<'de> DeserializeSeed<'de> for MessageSeed<'_> {
@@ -105,56 +107,58 @@ impl<'de> Visitor<'de> for MessageSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the object {}", self.shape.name)
+        write!(f, "the object {}", self.table.name)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let Self { shape, out, gaps } = self;
-        let (mut known, mut stranger) = (false, None);
-        while let Some(name) = members.next_key::<Text<'de>>()? {
-            if let Some(field) = shape.by_member(&name.0) {
+        let Self { table, out, unknown } = self;
+        let (mut has_content, mut unknown_member) = (false, None);
+        while let Some(name) = members.next_key::<JsonString<'de>>()? {
+            if let Some(field) = table.by_member(&name.0) {
                 let before = out.len();
-                members.next_value_seed(FieldSeed { field, out, gaps })?;
-                known |= out.len() > before;
-            } else if SUPERFLUOUS.contains(&name.0.as_ref()) {
+                members.next_value_seed(FieldSeed { field, out, unknown })?;
+                has_content |= out.len() > before;
+            } else if IGNORED_MEMBERS.contains(&name.0.as_ref()) {
                 members.next_value::<serde::de::IgnoredAny>()?;
             } else {
                 let value = members.next_value::<&'de RawValue>()?;
-                if shape.unknown.is_none() {
-                    gaps.push(Gap { message: &shape.name, member: name.0.clone().into_owned() });
+                if table.unknown.is_none() {
+                    unknown.push(UnknownMember { message: &table.name, member: name.0.clone().into_owned() });
                 }
-                stranger = Some((name.0, value));
+                unknown_member = Some((name.0, value));
             }
         }
-        match (shape.unknown, stranger) {
-            (Some(number), Some((name, value))) if !known => {
+        match (table.unknown, unknown_member) {
+            (Some(number), Some((name, value))) if !has_content => {
                 let name = serde_json::to_string(&name).map_err(A::Error::custom)?;
-                text(number, format!("{{{name}:{value}}}").as_bytes(), out);
+                bytes_field(number, format!("{{{name}:{value}}}").as_bytes(), out);
             }
-            // A stranger beside a member that we know: the one that we know is the content.
-            (Some(_), Some((name, _))) => gaps.push(Gap { message: &shape.name, member: name.into_owned() }),
+            // The union has a known member too, which is its content.
+            (Some(_), Some((name, _))) => {
+                unknown.push(UnknownMember { message: &table.name, member: name.into_owned() });
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        let Some(field) = self.shape.bare_list() else {
-            return Err(A::Error::custom(format_args!("a list in the place of {}", self.shape.name)));
+        let Some(field) = self.table.bare_list() else {
+            return Err(A::Error::custom(format_args!("a list instead of {}", self.table.name)));
         };
-        FieldSeed { field, out: self.out, gaps: self.gaps }.visit_seq(entries)
+        FieldSeed { field, out: self.out, unknown: self.unknown }.visit_seq(entries)
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(()) // null: nothing was sent
+        Ok(()) // null means absent
     }
 }
 
-/// Reads a member's value and writes its field, key included; a list writes one for each entry.
+/// Reads the value of a member and writes its field with its key. A list becomes one field for each entry.
 struct FieldSeed<'a> {
     field: &'static Field,
     out: &'a mut Vec<u8>,
-    gaps: &'a mut Vec<Gap>,
+    unknown: &'a mut Vec<UnknownMember>,
 }
 
 impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
@@ -164,26 +168,26 @@ impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
         if self.field.list {
             return json.deserialize_any(self);
         }
-        let Self { field, out, gaps } = self;
+        let Self { field, out, unknown } = self;
         match field.kind {
             Kind::ExactText | Kind::Struct | Kind::Value => {
                 let value = <&'de RawValue as serde::Deserialize>::deserialize(json)?;
-                text(field.number, value.get().as_bytes(), out);
+                bytes_field(field.number, value.get().as_bytes(), out);
                 Ok(())
             }
-            Kind::Message(shape) => message_field(field.number, SCHEMA.shape(shape), json, out, gaps),
-            _ => json.deserialize_any(FieldSeed { field, out, gaps }),
+            Kind::Message(id) => message_field(field.number, SCHEMA.table(id), json, out, unknown),
+            _ => json.deserialize_any(FieldSeed { field, out, unknown }),
         }
     }
 }
 
-/// A null writes no field, not an empty message.
+/// Reads a message and writes its field. A null writes no field instead of an empty message.
 fn message_field<'de, D: Deserializer<'de>>(
     number: u32,
-    shape: &'static Shape,
+    table: &'static MessageTable,
     json: D,
     out: &mut Vec<u8>,
-    gaps: &mut Vec<Gap>,
+    unknown: &mut Vec<UnknownMember>,
 ) -> Result<(), D::Error> {
     struct Nullable<'a>(u32, MessageSeed<'a>);
     impl<'de> Visitor<'de> for Nullable<'_> {
@@ -198,16 +202,16 @@ fn message_field<'de, D: Deserializer<'de>>(
         }
 
         fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<(), A::Error> {
-            let Self(number, MessageSeed { shape, out, gaps }) = self;
-            delimited(number, out, |out| MessageSeed { shape, out, gaps }.visit_map(members))
+            let Self(number, MessageSeed { table, out, unknown }) = self;
+            delimited(number, out, |out| MessageSeed { table, out, unknown }.visit_map(members))
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-            let Self(number, MessageSeed { shape, out, gaps }) = self;
-            delimited(number, out, |out| MessageSeed { shape, out, gaps }.visit_seq(entries))
+            let Self(number, MessageSeed { table, out, unknown }) = self;
+            delimited(number, out, |out| MessageSeed { table, out, unknown }.visit_seq(entries))
         }
     }
-    json.deserialize_any(Nullable(number, MessageSeed { shape, out, gaps }))
+    json.deserialize_any(Nullable(number, MessageSeed { table, out, unknown }))
 }
 
 impl<'de> Visitor<'de> for FieldSeed<'_> {
@@ -224,8 +228,8 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
         let number = self.field.number;
         match self.field.kind {
-            Kind::String => text(number, value.as_bytes(), self.out),
-            Kind::Bytes => text(number, &STANDARD.decode(value).map_err(E::custom)?, self.out),
+            Kind::String => bytes_field(number, value.as_bytes(), self.out),
+            Kind::Bytes => bytes_field(number, &STANDARD.decode(value).map_err(E::custom)?, self.out),
             _ => return Err(E::invalid_type(serde::de::Unexpected::Str("…"), &self)),
         }
         Ok(())
@@ -242,7 +246,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
         match self.field.kind {
-            // Else its upper bits would be lost on the wire, and another number told.
+            // Otherwise the upper bits would be lost on the wire, and the caller would get another number.
             Kind::Int32 if i32::try_from(value).is_err() => {
                 Err(E::invalid_value(serde::de::Unexpected::Signed(value), &self))
             }
@@ -271,25 +275,25 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Self { field, out, gaps } = self;
-        while entries.next_element_seed(EntrySeed { field, out, gaps })?.is_some() {}
+        let Self { field, out, unknown } = self;
+        while entries.next_element_seed(EntrySeed { field, out, unknown })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Self { field, out, gaps } = self;
-        while let Some(key) = entries.next_key::<Text<'de>>()? {
+        let Self { field, out, unknown } = self;
+        while let Some(key) = entries.next_key::<JsonString<'de>>()? {
             delimited(field.number, out, |out| {
-                text(1, key.0.as_bytes(), out);
+                bytes_field(1, key.0.as_bytes(), out);
                 match field.kind {
-                    Kind::MessageMap(shape) => delimited(2, out, |out| {
-                        entries.next_value_seed(MessageSeed { shape: SCHEMA.shape(shape), out, gaps })
+                    Kind::MessageMap(id) => delimited(2, out, |out| {
+                        entries.next_value_seed(MessageSeed { table: SCHEMA.table(id), out, unknown })
                     }),
                     Kind::StringMap => {
-                        text(2, entries.next_value::<Text<'de>>()?.0.as_bytes(), out);
+                        bytes_field(2, entries.next_value::<JsonString<'de>>()?.0.as_bytes(), out);
                         Ok(())
                     }
-                    _ => Err(A::Error::custom(format_args!("an object in the place of {:?}", field.member))),
+                    _ => Err(A::Error::custom(format_args!("an object instead of {:?}", field.member))),
                 }
             })?;
         }
@@ -301,40 +305,40 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
 struct EntrySeed<'a> {
     field: &'static Field,
     out: &'a mut Vec<u8>,
-    gaps: &'a mut Vec<Gap>,
+    unknown: &'a mut Vec<UnknownMember>,
 }
 
 impl<'de> DeserializeSeed<'de> for EntrySeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        let Self { field, out, gaps } = self;
+        let Self { field, out, unknown } = self;
         match field.kind {
-            Kind::Message(shape) => message_field(field.number, SCHEMA.shape(shape), json, out, gaps),
-            _ => json.deserialize_any(FieldSeed { field, out, gaps }),
+            Kind::Message(id) => message_field(field.number, SCHEMA.table(id), json, out, unknown),
+            _ => json.deserialize_any(FieldSeed { field, out, unknown }),
         }
     }
 }
 
-/// A string that is borrowed where it holds no escapes.
-struct Text<'de>(Cow<'de, str>);
+/// A string that is borrowed if it has no escapes.
+struct JsonString<'de>(Cow<'de, str>);
 
-impl<'de> serde::Deserialize<'de> for Text<'de> {
+impl<'de> serde::Deserialize<'de> for JsonString<'de> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         struct Borrowed;
         impl<'de> Visitor<'de> for Borrowed {
-            type Value = Text<'de>;
+            type Value = JsonString<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(value)))
+                Ok(JsonString(Cow::Borrowed(value)))
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(value.to_owned())))
+                Ok(JsonString(Cow::Owned(value.to_owned())))
             }
         }
         json.deserialize_str(Borrowed)

@@ -1,20 +1,20 @@
-//! What the codec knows about the contract: a table per message, read from the descriptors once.
+//! Tables that map the contract's messages to Bedrock's JSON, built once from the protobuf descriptors.
 //!
-//! The contract's field names are Bedrock's, so the tables are all there is to say about the two forms of a message;
-//! a field added to the contract needs no line here. The few differences are rules about names:
+//! The contract's field names are those of Bedrock, so a field that is added to the contract needs no code
+//! here. The few differences are rules about names:
 //!
-//! | field | in Bedrock's JSON |
+//! | field of the contract | in Bedrock's JSON |
 //! |---|---|
-//! | `x_json`, `json_text` | the member `x` (or `json`), as exact text |
-//! | `unknown_json` | whatever member of a union this contract does not know |
-//! | an enum `x` beside `raw_x` | only the text: the member `x` is `raw_x` |
-//! | a message with one repeated field, in the place of a list | the bare list |
-//! | a field of [`OURS`] | nothing: it is not Bedrock's |
+//! | `x_json`, `json_text` | member `x` (or `json`), as exact text |
+//! | `unknown_json` | any member of a union that the contract does not have |
+//! | an enum `x` next to `raw_x` | member `x` holds the text of `raw_x`; the enum is not sent |
+//! | a message with one repeated field, in place of a list | the bare list |
+//! | a field of [`SWITCHBOARD_FIELDS`] | absent: only Switchboard and its callers use it |
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as ProtoKind, MessageDescriptor};
 use std::{collections::HashMap, sync::LazyLock};
 
-/// Fields that Bedrock neither gets nor sends.
-const OURS: [&str; 8] = [
+/// Fields of the contract that are neither sent to Bedrock nor received from it.
+const SWITCHBOARD_FIELDS: [&str; 9] = [
     "switchboard.v1.CountTokensRequest.task_type",
     "switchboard.v1.CountTokensResponse.route",
     "switchboard.v1.ConverseRequest.task_type",
@@ -22,10 +22,11 @@ const OURS: [&str; 8] = [
     "switchboard.v1.ConverseResponse.latency",
     "switchboard.v1.ConverseResponse.cost",
     "switchboard.v1.ConverseStreamMetadataEvent.latency",
+    "switchboard.v1.ConverseStreamMetadataEvent.route",
     "switchboard.v1.ConverseStreamMetadataEvent.cost",
 ];
 
-/// Lists that Bedrock wants even when they are empty.
+/// Lists that Bedrock requires even if they are empty.
 const REQUIRED_LISTS: [&str; 4] = [
     "switchboard.v1.Message.content",
     "switchboard.v1.ToolResultBlock.content",
@@ -33,49 +34,56 @@ const REQUIRED_LISTS: [&str; 4] = [
     "switchboard.v1.ToolConfiguration.tools",
 ];
 
-/// The tables of the contract's messages.
+/// Maximum number of fields of a message. The encoder marks written fields in a `u64`, whose highest bit
+/// stands for `unknown_json`.
+pub(super) const MAX_FIELDS: usize = 63;
+
+/// Tables of the contract's messages.
 pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::load);
 
-/// The tables of all messages, by [`ShapeId`].
+/// Tables of all messages, indexed by [`MessageId`].
 pub(super) struct Schema {
-    shapes: Vec<Shape>,
-    ids: HashMap<String, ShapeId>,
+    tables: Vec<MessageTable>,
+    /// By the full name of the message.
+    ids: HashMap<String, MessageId>,
 }
 
-/// Where a message's table stands.
+/// Position of a message's table in [`Schema`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ShapeId(usize);
+pub(super) struct MessageId(usize);
 
-/// One message in its two forms.
+/// Mapping of one message between protobuf and JSON.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
-    /// The message's name, for reports.
+pub(super) struct MessageTable {
+    /// Name of the message without its package, for logs and errors.
     pub(super) name: String,
     fields: Vec<Field>,
-    /// Where the field of a member stands. A list: a message has so few that hashing a name takes longer than looking.
+    /// Position in `fields` for each member of the JSON object. A list, because a message has so few members
+    /// that hashing a name takes longer than comparing them all.
     by_member: Vec<(String, usize)>,
+    /// Position in `fields`, indexed by field number.
     by_number: Vec<Option<usize>>,
-    /// A bit for each field that is required.
+    /// Bit mask of the positions of required fields.
     pub(super) required: u64,
-    /// The number of `unknown_json`.
+    /// Field number of `unknown_json`. Absent: unknown members cannot be kept.
     pub(super) unknown: Option<u32>,
 }
 
-/// One field in its two forms.
+/// Mapping of one field between protobuf and JSON.
 #[derive(Debug)]
 pub(super) struct Field {
-    /// Its name in JSON.
+    /// Name in JSON.
     pub(super) member: String,
-    /// The name as it is written: in quotes, with its colon.
+    /// Encoded name: in quotes, followed by a colon.
     pub(super) key: String,
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) list: bool,
-    /// Sent even when it has its default, since Bedrock requires it.
+    /// True if Bedrock requires the member, so that it is sent even with its default value.
     pub(super) required: bool,
 }
 
-/// What a field holds.
+/// Type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     String,
@@ -84,16 +92,16 @@ pub(super) enum Kind {
     Int32,
     Int64,
     Double,
-    /// JSON in a string.
+    /// JSON as text, passed on unchanged.
     ExactText,
     /// JSON as `google.protobuf.Struct`.
     Struct,
     /// JSON as `google.protobuf.Value`.
     Value,
-    Message(ShapeId),
-    /// A map from strings to messages.
-    MessageMap(ShapeId),
-    /// A map from strings to strings.
+    Message(MessageId),
+    /// Map from strings to messages.
+    MessageMap(MessageId),
+    /// Map from strings to strings.
     StringMap,
 }
 
@@ -101,7 +109,7 @@ pub(super) enum Kind {
 
 impl Schema {
     fn load() -> Self {
-        #[expect(clippy::expect_used, reason = "the set is compiled in; any test that runs at all proves it")]
+        #[expect(clippy::expect_used, reason = "compiled in, and decoded by nearly every test")]
         let pool =
             DescriptorPool::decode(switchboard_proto::FILE_DESCRIPTOR_SET).expect("the contract decodes");
         let messages: Vec<_> =
@@ -109,40 +117,41 @@ impl Schema {
         let ids: HashMap<_, _> = messages
             .iter()
             .enumerate()
-            .map(|(position, message)| (message.full_name().to_owned(), ShapeId(position)))
+            .map(|(position, message)| (message.full_name().to_owned(), MessageId(position)))
             .collect();
-        let shapes = messages.iter().map(|message| Shape::new(message, &ids)).collect();
-        Self { shapes, ids }
+        let tables = messages.iter().map(|message| MessageTable::new(message, &ids)).collect();
+        Self { tables, ids }
     }
 
-    pub(super) fn shape(&self, id: ShapeId) -> &Shape {
-        &self.shapes[id.0]
+    pub(super) fn table(&self, id: MessageId) -> &MessageTable {
+        &self.tables[id.0]
     }
 
-    /// The table of `switchboard.v1.{name}`, which must exist.
-    pub(super) fn named(&self, name: &str) -> ShapeId {
+    /// Id of the message `switchboard.v1.{name}`, which must exist.
+    pub(super) fn id(&self, name: &str) -> MessageId {
         self.ids[&format!("switchboard.v1.{name}")]
     }
 }
 
-// === impl Shape ===
+// === impl MessageTable ===
 
-impl Shape {
-    fn new(message: &MessageDescriptor, ids: &HashMap<String, ShapeId>) -> Self {
-        let mut shape = Self { name: message.name().to_owned(), ..Self::default() };
-        for descriptor in message.fields().filter(|field| !OURS.contains(&field.full_name())) {
+impl MessageTable {
+    fn new(message: &MessageDescriptor, ids: &HashMap<String, MessageId>) -> Self {
+        let mut table = Self { name: message.name().to_owned(), ..Self::default() };
+        for descriptor in message.fields().filter(|field| !SWITCHBOARD_FIELDS.contains(&field.full_name())) {
             if descriptor.name() == "unknown_json" {
-                shape.unknown = Some(descriptor.number());
+                table.unknown = Some(descriptor.number());
             } else if let Some(kind) = Kind::new(&descriptor, ids) {
-                shape.add(Field::new(&descriptor, kind));
+                table.add(Field::new(&descriptor, kind));
             }
         }
-        shape
+        table
     }
 
     fn add(&mut self, field: Field) {
         let (position, number) = (self.fields.len(), field.number as usize);
-        // A Struct and its exact text share a member; replies always take the text.
+        assert!(position < MAX_FIELDS, "{} has more than {MAX_FIELDS} fields", self.name);
+        // A Struct and its exact text share a member. Decoding always chooses the text.
         match self.by_member.iter_mut().find(|known| known.0 == field.member) {
             Some(known) if field.kind == Kind::ExactText => known.1 = position,
             Some(_) => {}
@@ -160,17 +169,18 @@ impl Shape {
         &self.fields
     }
 
+    /// The field that a member of the JSON object belongs to.
     pub(super) fn by_member(&self, member: &str) -> Option<&Field> {
         let known = self.by_member.iter().find(|known| known.0 == member);
         known.map(|&(_, position)| &self.fields[position])
     }
 
-    /// The field's place in [`Shape::fields`].
+    /// Position in [`MessageTable::fields`] of the field with this number.
     pub(super) fn by_number(&self, number: u32) -> Option<usize> {
         self.by_number.get(number as usize).copied().flatten()
     }
 
-    /// The only field, if it is a list: such a message stands for a bare list in JSON.
+    /// The only field of a message that stands for a bare list in JSON. `None`: the message is an object.
     pub(super) fn bare_list(&self) -> Option<&Field> {
         match self.fields.as_slice() {
             [only] if only.list && matches!(only.member.as_str(), "blocks" | "assessments") => Some(only),
@@ -190,7 +200,7 @@ impl Field {
         );
         let member = member(descriptor);
         Self {
-            key: format!("\"{member}\":"), // names of the contract have nothing to escape
+            key: format!("\"{member}\":"), // names in the contract need no escapes
             member,
             number: descriptor.number(),
             kind,
@@ -201,7 +211,7 @@ impl Field {
     }
 }
 
-/// The field's name in Bedrock's JSON.
+/// Name of a field in Bedrock's JSON.
 fn member(descriptor: &FieldDescriptor) -> String {
     let name = descriptor.json_name();
     if let Some(exact) = name.strip_suffix("Json").or_else(|| name.strip_suffix("Text"))
@@ -222,8 +232,8 @@ fn is_exact_text(descriptor: &FieldDescriptor) -> bool {
 // === impl Kind ===
 
 impl Kind {
-    /// `None` for a field that has no form of its own in JSON: an enum, whose text stands beside it.
-    fn new(descriptor: &FieldDescriptor, ids: &HashMap<String, ShapeId>) -> Option<Self> {
+    /// `None` for a field that is not part of the JSON: an enum, whose text is in another field.
+    fn new(descriptor: &FieldDescriptor, ids: &HashMap<String, MessageId>) -> Option<Self> {
         if descriptor.is_map() {
             return Some(match descriptor.kind().as_message()?.map_entry_value_field().kind() {
                 ProtoKind::Message(value) => Self::MessageMap(*ids.get(value.full_name())?),
@@ -253,29 +263,52 @@ mod tests {
     use super::*;
 
     fn members(message: &str) -> Vec<&'static str> {
-        let shape = SCHEMA.shape(SCHEMA.named(message));
-        shape.fields().iter().map(|field| field.member.as_str()).collect()
+        let table = SCHEMA.table(SCHEMA.id(message));
+        table.fields().iter().map(|field| field.member.as_str()).collect()
     }
 
     #[test]
-    fn a_request_has_bedrocks_members_only() {
+    fn fields_of_switchboard_are_not_members() {
         let all = members("ConverseRequest");
         assert!(all.contains(&"additionalModelRequestFields") && all.contains(&"inferenceConfig"));
         assert!(!all.contains(&"taskType"));
+        for message in ["ConverseResponse", "ConverseStreamMetadataEvent", "CountTokensResponse"] {
+            let added = members(message).into_iter().find(|it| ["route", "latency", "cost"].contains(it));
+            assert_eq!(added, None, "{message}");
+        }
     }
 
     #[test]
-    fn exact_text_and_raw_words_take_the_plain_names() {
+    fn exact_text_and_raw_text_have_the_plain_member_names() {
         assert_eq!(members("ToolInputSchema"), ["json", "json"]);
         assert_eq!(members("MessageStopEvent"), ["stopReason", "additionalModelResponseFields"]);
         assert_eq!(members("JsonSchemaDefinition"), ["schema", "name", "description"]);
     }
 
     #[test]
-    fn what_bedrock_requires_is_required() {
-        let shape = SCHEMA.shape(SCHEMA.named("ToolResultBlock"));
+    fn members_that_bedrock_requires_are_marked() {
+        let table = SCHEMA.table(SCHEMA.id("ToolResultBlock"));
         let required: Vec<_> =
-            shape.fields().iter().filter(|field| field.required).map(|field| &field.member).collect();
+            table.fields().iter().filter(|field| field.required).map(|field| &field.member).collect();
         assert_eq!(required, ["toolUseId", "content"]);
+    }
+
+    #[test]
+    fn no_message_has_more_fields_than_the_encoder_can_mark() {
+        for table in &SCHEMA.tables {
+            let fields = table.fields().len();
+            assert!(fields <= MAX_FIELDS, "{} has {fields} fields", table.name);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "Large has more than 63 fields")]
+    fn refuses_a_message_with_more_fields_than_the_encoder_can_mark() {
+        let mut table = MessageTable { name: "Large".to_owned(), ..MessageTable::default() };
+        for number in 1..=64 {
+            let (member, key) = (format!("f{number}"), format!("\"f{number}\":"));
+            table.add(Field { member, key, number, kind: Kind::String, list: false, required: false });
+            assert!(number <= 63, "accepts field {number}");
+        }
     }
 }

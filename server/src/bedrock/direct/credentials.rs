@@ -1,9 +1,13 @@
-//! Credentials: loaded when a call needs them, renewed well before they expire, by one call at a time.
+//! Cache of credentials. They are loaded when a call needs them and renewed well before they expire, by one
+//! call at a time.
 //!
-//! While one call renews them the others go on with those that still hold; only when none hold do all wait. Nothing is
-//! spawned: a call that leaves while it loads leaves the loading to the next.
-use super::{super::source::Provider, keys::Keys, sign::Proof};
-use crate::failure::{Failure, FailureKind};
+//! While one call renews them, the others use the old ones if those are still valid; otherwise all wait. No
+//! task is spawned. If the call that loads them is cancelled, the next call loads them.
+use super::{auth::RequestAuth, sigv4::SigV4Signer};
+use crate::{
+    bedrock::aws_config::Provider,
+    failure::{Failure, FailureKind},
+};
 use aws_credential_types::provider::{ProvideCredentials as _, token::ProvideToken as _};
 use std::{
     fmt,
@@ -12,135 +16,151 @@ use std::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-/// How long before their end credentials are renewed, if they hold for twice as long. AWS's own sources have new ones by
-/// then.
-const AHEAD: Duration = Duration::from_secs(5 * 60);
-/// How long before their end they are not used any more: a request must still arrive. The SDK's figure.
-const MARGIN: Duration = Duration::from_secs(10);
-/// When those without an end are looked at again. The SDK's figure.
-const ENDLESS: Duration = Duration::from_secs(15 * 60);
-/// How long a call waits for new ones while the old ones hold, and after a failure, how long none tries again.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a call waits when none hold. Its own clocks are usually shorter.
-const LOAD: Duration = Duration::from_secs(20);
+/// Maximum time before their expiry at which credentials are renewed. AWS's own sources have new ones by
+/// then. Those that are valid for less than twice as long are renewed after half of their lifetime.
+const MAX_RENEWAL_LEAD: Duration = Duration::from_secs(5 * 60);
 
-/// A provider, and what it gave last.
-pub(super) struct Credentials {
+/// Minimum remaining lifetime of credentials that are used: the request must arrive before they expire. The
+/// SDK uses the same value.
+const MIN_REMAINING_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Interval at which credentials that never expire are loaded again. The SDK uses the same value.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// Maximum time that a call waits for a renewal while the old credentials are still valid.
+const MAX_RENEWAL_WAIT: Duration = Duration::from_secs(5);
+
+/// Minimum time between a failed renewal and the next one.
+const MIN_RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+
+/// Maximum time that a call waits for credentials if none are valid. The timeouts of the call are usually
+/// shorter.
+const MAX_LOAD_WAIT: Duration = Duration::from_secs(20);
+
+/// A provider and the credentials that it returned last.
+pub(super) struct CredentialCache {
+    /// Absent: the configuration has no source of credentials.
     provider: Option<Provider>,
-    known: RwLock<Option<Known>>,
+    /// Absent: nothing was loaded yet.
+    cached: RwLock<Option<Cached>>,
+    /// Held by the call that loads.
     loading: Mutex<()>,
 }
 
 #[derive(Clone)]
-struct Known {
-    proof: Arc<Proof>,
+struct Cached {
+    auth: Arc<RequestAuth>,
     renew_at: SystemTime,
-    /// Absent: never.
-    expires: Option<SystemTime>,
+    /// Absent: they never expire.
+    expires_at: Option<SystemTime>,
 }
 
-// === impl Credentials ===
+// === impl CredentialCache ===
 
-impl Credentials {
+impl CredentialCache {
     pub(super) fn new(provider: Option<Provider>) -> Self {
-        Self { provider, known: RwLock::default(), loading: Mutex::default() }
+        Self { provider, cached: RwLock::default(), loading: Mutex::default() }
     }
 
-    /// Credentials that hold at `now`.
-    pub(super) async fn get(&self, now: SystemTime) -> Result<Arc<Proof>, Failure> {
-        let Some(known) = self.known(now) else { return self.load(now).await };
-        if now < known.renew_at {
-            return Ok(known.proof);
+    /// Credentials that are valid at `now`.
+    pub(super) async fn get(&self, now: SystemTime) -> Result<Arc<RequestAuth>, Failure> {
+        let Some(cached) = self.valid_at(now) else { return self.load(now).await };
+        if now < cached.renew_at {
+            return Ok(cached.auth);
         }
         match self.loading.try_lock() {
-            Ok(_turn) => Ok(self.renew(known, now).await),
-            Err(_another_does) => Ok(known.proof),
+            Ok(_guard) => Ok(self.renew(cached, now).await),
+            Err(_another_call_renews) => Ok(cached.auth),
         }
     }
 
-    /// None hold: waits for new ones, or for those that another call brings.
-    async fn load(&self, now: SystemTime) -> Result<Arc<Proof>, Failure> {
-        let _turn = self.loading.lock().await;
-        if let Some(known) = self.known(now) {
-            return Ok(known.proof);
+    /// Loads credentials, or waits until another call has loaded them.
+    async fn load(&self, now: SystemTime) -> Result<Arc<RequestAuth>, Failure> {
+        let _guard = self.loading.lock().await;
+        if let Some(cached) = self.valid_at(now) {
+            return Ok(cached.auth);
         }
-        let loaded = self.ask_provider(LOAD, now).await;
-        // The kind that the SDK's failure to load them has.
-        let loaded = loaded.map_err(|words| Failure::new(FailureKind::Unreachable, words))?;
-        Ok(self.remember(loaded))
+        let loaded = self.load_from_provider(MAX_LOAD_WAIT, now).await;
+        // The SDK's own failure to load credentials has this kind too.
+        let loaded = loaded.map_err(|message| Failure::new(FailureKind::Unreachable, message))?;
+        Ok(self.store(loaded))
     }
 
-    async fn renew(&self, known: Known, now: SystemTime) -> Arc<Proof> {
-        match self.ask_provider(PATIENCE, now).await {
-            Ok(loaded) => self.remember(loaded),
+    /// Replaces credentials that are still valid, or keeps them if that fails.
+    async fn renew(&self, cached: Cached, now: SystemTime) -> Arc<RequestAuth> {
+        match self.load_from_provider(MAX_RENEWAL_WAIT, now).await {
+            Ok(loaded) => self.store(loaded),
             Err(problem) => {
-                tracing::warn!(problem, "the credentials could not be renewed: going on with the old ones");
-                self.remember(Known { renew_at: now + PATIENCE, ..known })
+                tracing::warn!(problem, "the credentials could not be renewed; the old ones are still valid");
+                self.store(Cached { renew_at: now + MIN_RENEWAL_PAUSE, ..cached })
             }
         }
     }
 
-    async fn ask_provider(&self, patience: Duration, now: SystemTime) -> Result<Known, String> {
+    async fn load_from_provider(&self, max_wait: Duration, now: SystemTime) -> Result<Cached, String> {
         let provider = self.provider.as_ref().ok_or("no credentials: no source is configured")?;
-        match timeout(patience, proof(provider)).await {
-            Ok(Ok((proof, expires))) => Ok(Known::new(proof, expires, now)),
+        match timeout(max_wait, request_auth(provider)).await {
+            Ok(Ok((auth, expires_at))) => Ok(Cached::new(auth, expires_at, now)),
             Ok(Err(error)) => Err(format!("no credentials: {error}")),
-            Err(_elapsed) => Err("no credentials: their source did not answer in time".to_owned()),
+            Err(_elapsed) => Err(format!("no credentials: their source did not respond within {max_wait:?}")),
         }
     }
 
-    fn known(&self, now: SystemTime) -> Option<Known> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|known| known.hold_at(now)).cloned()
+    fn valid_at(&self, now: SystemTime) -> Option<Cached> {
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        cached.as_ref().filter(|cached| cached.is_valid_at(now)).cloned()
     }
 
-    fn remember(&self, known: Known) -> Arc<Proof> {
-        let proof = Arc::clone(&known.proof);
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
-        proof
+    fn store(&self, cached: Cached) -> Arc<RequestAuth> {
+        let auth = Arc::clone(&cached.auth);
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(cached);
+        auth
     }
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for CredentialCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials") // never a key
+        f.write_str("CredentialCache") // without keys and tokens
     }
 }
 
-/// What the provider has now, and until when. Errors have their own words only: those of their causes may name accounts
-/// and roles.
-async fn proof(provider: &Provider) -> Result<(Proof, Option<SystemTime>), String> {
-    let bearer = |key: &str| Proof::bearer(key).ok_or("the bearer key cannot stand in a header");
+/// Loads credentials and their expiry. An error has only its own message: those of its causes may name
+/// accounts and roles.
+async fn request_auth(provider: &Provider) -> Result<(RequestAuth, Option<SystemTime>), String> {
+    let bearer = |token: &str| {
+        RequestAuth::bearer(token).ok_or("the bearer token has characters that a header cannot hold")
+    };
     match provider {
-        Provider::Keys(keys) => {
+        Provider::SigV4(keys) => {
             let keys = keys.provide_credentials().await.map_err(|error| error.to_string())?;
-            let expires = keys.expiry();
-            let keys = Keys::new(keys).map_err(|_| "the session token cannot stand in a header")?;
-            Ok((Proof::Keys(keys), expires))
+            let expires_at = keys.expiry();
+            let signer = SigV4Signer::new(keys)
+                .map_err(|_| "the session token has characters that a header cannot hold")?;
+            Ok((RequestAuth::SigV4(signer), expires_at))
         }
-        Provider::Token(tokens) => {
+        Provider::SsoToken(tokens) => {
             let token = tokens.provide_token().await.map_err(|error| error.to_string())?;
             Ok((bearer(token.token())?, token.expiration()))
         }
-        Provider::Key(key) => Ok((bearer(key.token())?, None)),
+        Provider::ApiKey(key) => Ok((bearer(key.token())?, None)),
     }
 }
 
-// === impl Known ===
+// === impl Cached ===
 
-impl Known {
-    fn new(proof: Proof, expires: Option<SystemTime>, now: SystemTime) -> Self {
-        let renew_at = match expires {
+impl Cached {
+    fn new(auth: RequestAuth, expires_at: Option<SystemTime>, now: SystemTime) -> Self {
+        let renew_at = match expires_at {
             Some(end) => {
-                let life = end.duration_since(now).unwrap_or_default();
-                end - AHEAD.min(life / 2)
+                let lifetime = end.duration_since(now).unwrap_or_default();
+                end - MAX_RENEWAL_LEAD.min(lifetime / 2)
             }
-            None => now + ENDLESS,
+            None => now + RELOAD_INTERVAL,
         };
-        Self { proof: Arc::new(proof), renew_at, expires }
+        Self { auth: Arc::new(auth), renew_at, expires_at }
     }
 
-    fn hold_at(&self, now: SystemTime) -> bool {
-        self.expires.is_none_or(|end| now + MARGIN < end)
+    fn is_valid_at(&self, now: SystemTime) -> bool {
+        self.expires_at.is_none_or(|end| now + MIN_REMAINING_LIFETIME < end)
     }
 }

@@ -1,145 +1,121 @@
-//! The pool: connections, opened as calls need them and kept while they may be needed again.
+//! Connection pool: opens connections as calls need them and keeps idle ones for later calls.
 use super::{
-    super::ConnectError,
-    line::{AnswerBody, Line, Socket},
-    place::Place,
+    connector::Connector,
+    endpoint::Endpoint,
+    idle::IdleConnections,
+    in_use::{InUseGauge, InUseGuard},
+    response_body::ResponseBody,
 };
+use crate::bedrock::{aws_config::ConnectError, transport::BoxError};
 use bytes::Bytes;
-use http::{Request, Response, Uri, uri::Scheme};
+use http::{Request, Response};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use std::{
-    error::Error,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
-use tokio::time::timeout;
-use tower::Service as _;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-/// The way to all places.
-#[derive(Clone, Debug)]
-pub(super) struct Pool(Connector);
-
-/// How many of a region's connections are busy.
-#[derive(Debug, Default)]
-pub(super) struct InUse {
-    now: AtomicUsize,
-    most: AtomicUsize,
-}
-
-/// One busy connection.
+/// Connections to the endpoint of each region, by region.
 #[derive(Debug)]
-pub(super) struct OneMore(Arc<InUse>);
+pub(super) struct Pool(HashMap<String, Arc<EndpointPool>>);
 
-/// Opens connections, within a time that covers all of it: name, TCP and TLS.
-#[derive(Clone, Debug)]
-struct Connector {
-    plain: HttpConnector,
-    /// Absent: no endpoint needs it, so the system's certificates were not read.
-    encrypted: Option<HttpsConnector<HttpConnector>>,
-    within: Duration,
+/// Connections to one endpoint.
+#[derive(Debug)]
+pub(super) struct EndpointPool {
+    endpoint: Endpoint,
+    connector: Connector,
+    idle: Arc<IdleConnections>,
+    in_use: Arc<InUseGauge>,
 }
 
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new<'a>(
-        within: Duration,
-        mut places: impl Iterator<Item = &'a Place>,
-    ) -> Result<Self, ConnectError> {
-        let mut plain = HttpConnector::new();
-        plain.set_nodelay(true);
-        plain.enforce_http(false);
-        let encrypted = match places.find(|place| place.is_encrypted()) {
-            Some(place) => Some(encrypted(plain.clone()).map_err(|error| ConnectError::Unreachable {
-                region: place.region.clone(),
-                endpoint: place.host().to_owned(),
-                cause: error.to_string(),
-            })?),
-            None => None,
-        };
-        Ok(Self(Connector { plain, encrypted, within }))
+    pub(super) fn new(connect_timeout: Duration, endpoints: Vec<Endpoint>) -> Result<Self, ConnectError> {
+        let with_tls = endpoints.iter().find(|endpoint| endpoint.uses_tls());
+        let connector = Connector::new(connect_timeout, with_tls.is_some());
+        let connector = connector.map_err(|error| ConnectError::Unreachable {
+            region: with_tls.map(|endpoint| endpoint.region.clone()).unwrap_or_default(),
+            endpoint: with_tls.map(|endpoint| endpoint.host().to_owned()).unwrap_or_default(),
+            cause: error.to_string(),
+        })?;
+        let pools = endpoints.into_iter().map(|endpoint| {
+            let (region, connector) = (endpoint.region.clone(), connector.clone());
+            let pool = EndpointPool { endpoint, connector, idle: Arc::default(), in_use: Arc::default() };
+            (region, Arc::new(pool))
+        });
+        Ok(Self(pools.collect()))
     }
 
-    /// Over a connection that waits, else a new one. Dropped before it is ready, it closes the connection.
-    ///
-    /// A request is sent once. One that met a connection which had been closed was not sent, and goes to the next.
-    pub(super) async fn request(
+    /// `None`: the region was not configured at startup.
+    pub(super) fn for_region(&self, region: &str) -> Option<&Arc<EndpointPool>> {
+        self.0.get(region)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<EndpointPool>> {
+        self.0.values()
+    }
+}
+
+// === impl EndpointPool ===
+
+impl EndpointPool {
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends the request of a call and waits for the head of the response. Until the end of the body, the
+    /// connection counts as in use.
+    pub(super) async fn call(
         &self,
-        place: &Place,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<ResponseBody>, BoxError> {
+        self.send(request, Some(self.in_use.acquire())).await
+    }
+
+    /// Sends a request that is not a call, so that its connection does not count as in use.
+    pub(super) async fn ping(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<ResponseBody>, BoxError> {
+        self.send(request, None).await
+    }
+
+    /// Maximum number of connections that calls used at the same time since the previous call of this
+    /// function.
+    pub(super) fn take_peak_in_use(&self) -> usize {
+        self.in_use.take_peak()
+    }
+
+    /// Removes connections that were idle for too long or that the server has closed.
+    pub(super) fn remove_expired(&self) {
+        self.idle.remove_expired();
+    }
+
+    /// Uses an idle connection if there is one, else opens one. Dropping the future closes the connection.
+    ///
+    /// A request is never sent twice. If the server had closed an idle connection, the request was not sent
+    /// on it and moves to the next one.
+    async fn send(
+        &self,
         mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<AnswerBody>, Box<dyn Error + Send + Sync>> {
+        in_use: Option<InUseGuard>,
+    ) -> Result<Response<ResponseBody>, BoxError> {
         loop {
-            let waiting = place.shelf.take();
-            let had_waited = waiting.is_some();
-            let mut line = match waiting {
-                Some(line) => line,
-                // Boxed: most calls find a connection, and would carry the room for opening one.
-                None => Box::pin(self.0.line(place.origin())).await?,
+            let idle = self.idle.take();
+            let was_idle = idle.is_some();
+            let mut connection = match idle {
+                Some(connection) => connection,
+                // Boxed: most calls find an idle connection and need no space for the state of connecting.
+                None => Box::pin(self.connector.connect(self.endpoint.origin())).await?,
             };
-            match line.ask(request).await {
-                Ok(answer) => {
-                    return Ok(answer.map(|body| AnswerBody::new(body, line, Arc::clone(&place.shelf))));
+            match connection.send(request).await {
+                Ok(response) => {
+                    let idle = Arc::clone(&self.idle);
+                    return Ok(response.map(|body| ResponseBody::new(body, connection, idle, in_use)));
                 }
-                Err(mut error) => match error.take_message().filter(|_| had_waited) {
-                    Some(back) => request = back,
+                Err(mut error) => match error.take_message().filter(|_| was_idle) {
+                    Some(unsent) => request = unsent,
                     None => return Err(error.into_error().into()),
                 },
             }
         }
-    }
-}
-
-/// HTTP/1.1 only: no other protocol is offered, so none is chosen.
-fn encrypted(tcp: HttpConnector) -> io::Result<HttpsConnector<HttpConnector>> {
-    let builder = HttpsConnectorBuilder::new().with_native_roots()?;
-    Ok(builder.https_only().enable_http1().wrap_connector(tcp))
-}
-
-// === impl Connector ===
-
-impl Connector {
-    async fn line(&self, origin: Uri) -> Result<Box<Line>, Box<dyn Error + Send + Sync>> {
-        Ok(Line::over(self.open(origin).await?).await?)
-    }
-
-    async fn open(&self, uri: Uri) -> Result<Socket, Box<dyn Error + Send + Sync>> {
-        let too_late = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
-        match &self.encrypted {
-            Some(encrypted) if uri.scheme() == Some(&Scheme::HTTPS) => {
-                let connecting = encrypted.clone().call(uri);
-                timeout(self.within, connecting).await.map_err(too_late)?
-            }
-            _ => {
-                let connecting = self.plain.clone().call(uri);
-                Ok(MaybeHttpsStream::Http(timeout(self.within, connecting).await.map_err(too_late)??))
-            }
-        }
-    }
-}
-
-// === impl InUse ===
-
-impl InUse {
-    pub(super) fn one_more(self: &Arc<Self>) -> OneMore {
-        let now = self.now.fetch_add(1, Relaxed) + 1;
-        self.most.fetch_max(now, Relaxed);
-        OneMore(Arc::clone(self))
-    }
-
-    /// The most that were busy at once since this was last asked.
-    pub(super) fn most(&self) -> usize {
-        self.most.swap(self.now.load(Relaxed), Relaxed)
-    }
-}
-
-impl Drop for OneMore {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Relaxed);
     }
 }

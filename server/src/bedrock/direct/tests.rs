@@ -1,16 +1,18 @@
-//! Both engines against a socket that writes down what comes: they must say the same and hear the same.
+//! Both engines with a local server that records requests: they must send the same requests and report the
+//! same failures.
 mod connections;
 mod credentials;
-mod refusals;
+mod failures;
+mod requests;
 mod signature;
 mod stub;
-mod wire;
 
-use super::super::{
-    engine::{Engine, Operation, Reply},
-    source::Source,
+use crate::{
+    bedrock::{aws_config::AwsConfig, engine::Engine, transport::Reply},
+    config,
+    failure::Failure,
+    rpc::Method,
 };
-use crate::{config, failure::Failure};
 use aws_config::SdkConfig;
 use std::collections::BTreeSet;
 
@@ -18,27 +20,28 @@ const REGION: &str = "us-east-1";
 const MODEL: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
 const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"Grüß Gott"}]}]}"#;
 
-/// An engine of each kind, at the same endpoint, with what `change` makes of the SDK's configuration.
+/// One engine of each kind for the endpoint `url`, the direct one first. `change` adapts the SDK's
+/// configuration.
 async fn both(url: &str, change: impl Fn(SdkConfig) -> SdkConfig) -> [Engine; 2] {
     let settings = config::Bedrock::simulated_at(url.to_owned());
-    let mut source = Source::load(&settings).await;
-    source.sdk = change(source.sdk);
+    let mut aws_config = AwsConfig::load(&settings).await;
+    aws_config.sdk = change(aws_config.sdk);
     let regions = BTreeSet::from([REGION.to_owned()]);
     let mut engines = Vec::new();
     for engine in [config::Engine::Direct, config::Engine::Sdk] {
         let settings = config::Bedrock { engine, ..settings.clone() };
-        engines.push(Engine::connect(&settings, &source, &regions).await.expect("connects"));
+        engines.push(Engine::connect(&settings, &aws_config, &regions).await.expect("connects"));
     }
     engines.try_into().expect("are two")
 }
 
 /// The direct engine with these settings.
 async fn direct(settings: config::Bedrock) -> Engine {
-    let source = Source::load(&settings).await;
+    let aws_config = AwsConfig::load(&settings).await;
     let regions = BTreeSet::from([REGION.to_owned()]);
-    Engine::connect(&settings, &source, &regions).await.expect("connects")
+    Engine::connect(&settings, &aws_config, &regions).await.expect("connects")
 }
 
 async fn converse(engine: &Engine) -> Result<Reply, Failure> {
-    engine.send(REGION, Operation::Converse, MODEL, BODY.into()).await
+    engine.send(REGION, Method::Converse, MODEL, BODY.into()).await
 }

@@ -1,21 +1,16 @@
 //! The log: its JSON format, and the thread that writes its lines.
 //!
-//! Every call has a line. It is formatted in one pass into a reused buffer and appended to a bounded queue. The writer thread
-//! wakes up with the first line, sleeps while others arrive, and writes all of them at once: waking it for each line took a
-//! fifteenth of a call's time.
+//! Every call has a line. It is formatted in one pass into a reused buffer and added to a bounded queue, whose thread writes many
+//! lines at once.
 use serde::ser::{SerializeMap as _, Serializer as _};
 use std::{
     cell::RefCell,
     fmt,
     io::{self, Write},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, channel},
-    },
-    thread,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
-use switchboard_server::thread_priority;
+use switchboard_server::batch_queue::{BatchQueue, BatchThread};
 use tracing::{Event, Subscriber};
 use tracing_serde::{AsSerde as _, SerdeMapVisitor};
 use tracing_subscriber::{
@@ -36,16 +31,13 @@ const BATCH_TIME: Duration = Duration::from_millis(10);
 /// Time for the last lines at the end, if standard error is not read.
 const FINAL_WRITE_TIME: Duration = Duration::from_secs(1);
 
-/// The queue of lines. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LogWriter(Arc<Shared>);
+/// Adds whole lines to the queue. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct LogWriter(BatchQueue<Vec<u8>>);
 
-/// The writer thread. Dropping it writes the last lines.
+/// Writes the last lines when it is dropped.
 #[derive(Debug)]
-pub(crate) struct WriterGuard {
-    writer: LogWriter,
-    ended: Receiver<()>,
-}
+pub(crate) struct WriterGuard(Option<BatchThread<Vec<u8>>>);
 
 /// One JSON object per line: the event's fields with time, level and target.
 #[derive(Debug)]
@@ -54,78 +46,32 @@ pub(crate) struct JsonFormat {
     library: Format<Json>,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    bytes: Vec<u8>,
-    /// Lines that did not fit, since the last report of lost lines.
-    lost: u64,
-    is_closed: bool,
-}
-
 // === impl LogWriter ===
 
 impl LogWriter {
     /// Starts to write to `out`. A line that cannot be written is lost: there is nowhere to report that.
     pub(crate) fn new(mut out: impl Write + Send + 'static) -> io::Result<(Self, WriterGuard)> {
-        let writer = Self::default();
-        let (end, ended) = channel();
-        let queue = writer.clone();
-        thread::Builder::new().name("log".to_owned()).spawn(move || {
-            thread_priority::lower();
-            let mut bytes = Vec::new();
-            while let Some(lost) = queue.take(&mut bytes) {
-                let _ = out.write_all(&bytes).and_then(|()| out.flush());
-                if lost > 0 {
-                    tracing::warn!(
-                        lines = lost,
-                        "log lines were lost: standard error was not read fast enough"
-                    );
+        let mut reported = 0;
+        let (queue, thread) =
+            BatchQueue::start("log", BATCH_TIME, move |bytes: &mut Vec<u8>, lost: &AtomicU64| {
+                let _ = out.write_all(bytes).and_then(|()| out.flush());
+                bytes.clear();
+                bytes.shrink_to(MAX_KEPT_BYTES); // the buffer of a long stall is not kept
+                let lost = lost.load(Relaxed);
+                if lost > reported {
+                    let lines = lost - reported;
+                    tracing::warn!(lines, "log lines were lost: standard error was not read fast enough");
+                    reported = lost;
                 }
-            }
-            drop(out);
-            let _ = end.send(());
-        })?;
-        Ok((writer.clone(), WriterGuard { writer, ended }))
-    }
-
-    /// Waits for lines and takes those of a batch, with the number of lost ones. `None`: the queue is closed and empty.
-    fn take(&self, bytes: &mut Vec<u8>) -> Option<u64> {
-        bytes.clear();
-        bytes.shrink_to(MAX_KEPT_BYTES); // the buffer of a long stall is not kept
-        let Shared { changed, .. } = &*self.0;
-        let is_idle = |queue: &mut Queue| queue.bytes.is_empty() && !queue.is_closed;
-        let queue = changed.wait_while(self.queue(), is_idle).unwrap_or_else(PoisonError::into_inner);
-        let batch = changed.wait_timeout_while(queue, BATCH_TIME, |queue| !queue.is_closed);
-        let (mut queue, _) = batch.unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut queue.bytes, bytes);
-        (!bytes.is_empty()).then(|| std::mem::take(&mut queue.lost))
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+            })?;
+        Ok((Self(queue), WriterGuard(Some(thread))))
     }
 }
 
 impl Write for &LogWriter {
-    /// Appends a whole line without waiting. A line that does not fit is lost and counted.
+    /// Adds a whole line without waiting. A line that does not fit is lost and counted.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut queue = self.queue();
-        if queue.bytes.len() + line.len() > MAX_QUEUED_BYTES {
-            queue.lost += 1;
-            return Ok(line.len());
-        }
-        queue.bytes.extend_from_slice(line);
-        let is_first = queue.bytes.len() == line.len();
-        drop(queue);
-        if is_first {
-            self.0.changed.notify_one();
-        }
+        self.0.push(line.len(), MAX_QUEUED_BYTES, |bytes| bytes.extend_from_slice(line));
         Ok(line.len())
     }
 
@@ -146,9 +92,8 @@ impl<'a> MakeWriter<'a> for LogWriter {
 
 impl Drop for WriterGuard {
     fn drop(&mut self) {
-        self.writer.queue().is_closed = true;
-        self.writer.0.changed.notify_one();
-        let _ = self.ended.recv_timeout(FINAL_WRITE_TIME); // a blocked standard error must not delay the exit
+        // A standard error that is not read must not delay the exit.
+        let _ = self.0.take().is_none_or(|thread| thread.finish(FINAL_WRITE_TIME));
     }
 }
 
@@ -209,16 +154,18 @@ fn format_line(line: &mut Vec<u8>, event: &Event<'_>) -> serde_json::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::{Sender, TryRecvError};
+    use parking_lot::Mutex;
+    use std::sync::Arc;
     use tracing::subscriber::with_default;
     use tracing_subscriber::{fmt::layer, layer::SubscriberExt as _, registry};
 
-    /// Sends what is written to the test.
-    struct Output(Sender<Vec<u8>>);
+    /// What was written, for the test.
+    #[derive(Clone, Default)]
+    struct Output(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Output {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -233,13 +180,16 @@ mod tests {
 
     /// The line of an event in our format and in the library's, without the time.
     fn both(work: impl Fn()) -> [String; 2] {
-        let (ours, theirs) = (LogWriter::default(), LogWriter::default());
-        let json = layer().json().event_format(JsonFormat::default()).with_writer(ours.clone());
+        let outputs = [Output::default(), Output::default()];
+        let [(ours, our_guard), (theirs, their_guard)] =
+            outputs.clone().map(|output| LogWriter::new(output).expect("starts"));
+        let json = layer().json().event_format(JsonFormat::default()).with_writer(ours);
         with_default(registry().with(json), &work);
-        let json = layer().json().flatten_event(true).with_writer(theirs.clone());
+        let json = layer().json().flatten_event(true).with_writer(theirs);
         with_default(registry().with(json), &work);
-        [ours, theirs].map(|lines| {
-            let line = String::from_utf8(lines.queue().bytes.clone()).expect("is text");
+        drop((our_guard, their_guard));
+        outputs.map(|output| {
+            let line = String::from_utf8(output.0.lock().clone()).expect("is text");
             let (time, rest) = line.split_once("Z\",").expect("a time");
             assert!(time.starts_with("{\"timestamp\":\"2"), "{time}");
             rest.to_owned()
@@ -261,34 +211,27 @@ mod tests {
 
     #[test]
     fn all_lines_are_written_before_the_guard_is_dropped() {
-        let (output, written) = channel();
-        let (lines, writing) = LogWriter::new(Output(output)).expect("starts");
+        let output = Output::default();
+        let (lines, guard) = LogWriter::new(output.clone()).expect("starts");
         for _ in 0..1000 {
             (&lines).write_all(b"a line\n").expect("takes it");
         }
-        drop(writing);
-        let written: Vec<u8> = written.try_iter().flatten().collect();
-        assert_eq!(written, b"a line\n".repeat(1000));
+        drop(guard);
+        (&lines).write_all(b"too late\n").expect("takes it");
+        assert_eq!(*output.0.lock(), b"a line\n".repeat(1000));
     }
 
     #[test]
-    fn lines_that_do_not_fit_are_counted_and_nothing_waits() {
-        let lines = LogWriter::default();
-        let line = vec![b'x'; MAX_QUEUED_BYTES / 2];
+    fn lines_that_do_not_fit_are_counted() {
+        let output = Output::default();
+        let held = output.0.lock(); // the thread cannot write
+        let (lines, guard) = LogWriter::new(output.clone()).expect("starts");
+        let line = vec![b'x'; MAX_QUEUED_BYTES];
         for _ in 0..5 {
             (&lines).write_all(&line).expect("takes it");
         }
-        let mut bytes = Vec::new();
-        assert_eq!(lines.take(&mut bytes), Some(3));
-        assert_eq!(bytes.len(), MAX_QUEUED_BYTES);
-    }
-
-    #[test]
-    fn without_lines_nothing_is_written() {
-        let (output, written) = channel();
-        let (lines, writing) = LogWriter::new(Output(output)).expect("starts");
-        drop(writing);
-        assert_eq!(written.try_recv(), Err(TryRecvError::Disconnected));
-        (&lines).write_all(b"too late\n").expect("takes it");
+        assert!((3..=4).contains(&lines.0.lost()), "one batch may have been taken");
+        drop(held);
+        drop(guard);
     }
 }

@@ -5,15 +5,18 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
 };
-use switchboard_server::{bootstrap::read, catalogue::Catalogue, prices};
+use switchboard_prices as prices;
+use switchboard_server::{bootstrap::read, catalogue::Catalogue};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Prices {
-    /// Print a catalogue file with the prices of AWS's price lists, and on standard error each row that does not fit it
+    /// Print a catalogue file with the prices of AWS's price lists, and on standard error each row that does
+    /// not fit it
     ///
-    /// The lists are public: `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json`, with
+    /// The lists are public:
+    /// `https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/OFFER/current/REGION/index.json`, with
     /// AmazonBedrock and AmazonBedrockFoundationModels as OFFER. Save the output in a file and name it in the
-    /// configuration under [catalogue] file.
+    /// configuration under `[catalogue] file`.
     Import {
         /// The price lists, in JSON
         #[arg(required = true, value_name = "FILE")]
@@ -41,13 +44,13 @@ fn import(files: &[PathBuf], region: &str, catalogue: Option<&Path>) -> Result<(
     let catalogue = catalogue.map(read).transpose()?;
     let catalogue = catalogue.as_deref().unwrap_or(Catalogue::built_in_text());
     let imported = prices::import(catalogue, &lists, region)?;
-    let prices::Imported { toml, models, placed, left_out, elsewhere } = imported;
-    for row in &left_out {
-        eprintln!("left out: {row}");
+    let prices::Imported { toml, models, rows, skipped, other_regions } = imported;
+    for row in &skipped {
+        eprintln!("skipped: {row}");
     }
     eprintln!(
-        "{placed} prices of {models} models in {region}; {} rows left out, {elsewhere} of other regions",
-        left_out.len()
+        "imported {rows} prices of {models} models in {region}; skipped {} rows, and {other_regions} of other regions",
+        skipped.len()
     );
     std::io::stdout().write_all(toml.as_bytes())?;
     Ok(())

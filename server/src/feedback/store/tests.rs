@@ -8,12 +8,12 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-fn config(file: Option<PathBuf>, most: u32) -> config::Feedback {
-    config::Feedback { file, retention: 24 * HOUR, max_answers: most.try_into().expect("is not zero") }
+fn config(file: Option<PathBuf>, max: u32) -> config::Feedback {
+    config::Feedback { file, retention: 24 * HOUR, max_answers: max.try_into().expect("is not zero") }
 }
 
-fn in_memory(most: u32) -> Store {
-    Store::open(&config(None, most)).expect("opens")
+fn in_memory(max: u32) -> Store {
+    Store::open(&config(None, max)).expect("opens")
 }
 
 fn answer(request_id: &str, at: SystemTime) -> AnswerRecord {
@@ -48,7 +48,7 @@ fn points(judge_id: &str, value: f64) -> Judgement {
 }
 
 #[test]
-fn an_answer_is_found_as_it_was_remembered() {
+fn an_answer_is_found_as_it_was_stored() {
     let mut store = in_memory(10);
     store.remember(&[answer("one", now())], now()).expect("writes");
     let (found, replaced) = store.judge("one", &by("alice"), now()).expect("writes").expect("is known");
@@ -57,22 +57,21 @@ fn an_answer_is_found_as_it_was_remembered() {
 }
 
 #[test]
-fn an_answer_that_is_too_old_is_unknown_and_what_was_said_of_it_counts_no_more() {
+fn an_answer_that_is_too_old_is_removed_with_its_judgements() {
     let mut store = in_memory(10);
     store.remember(&[answer("one", now())], now()).expect("writes");
     let just_in_time = now() + 24 * HOUR;
     assert!(store.judge("one", &by("alice"), just_in_time).expect("writes").is_some());
-    assert_eq!(store.quality(just_in_time).expect("reads").len(), 1);
+    assert_eq!(rows(&store, "judgements"), 1);
     let too_late = just_in_time + Duration::from_millis(1);
     assert_eq!(store.judge("one", &by("bob"), too_late).expect("reads"), None);
-    assert_eq!(store.quality(too_late).expect("reads"), []);
     store.remember(&[answer("two", too_late)], too_late).expect("writes");
     assert_eq!(rows(&store, "answers"), 1);
     assert_eq!(rows(&store, "judgements"), 0);
 }
 
 #[test]
-fn the_same_judge_has_one_judgement_of_each_criterion() {
+fn a_judge_has_one_judgement_per_criterion() {
     let mut store = in_memory(10);
     store.remember(&[answer("one", now())], now()).expect("writes");
     let mut judge =
@@ -82,24 +81,53 @@ fn the_same_judge_has_one_judgement_of_each_criterion() {
     assert!(!judge(&points("bob", 5.0)));
     assert!(!judge(&Judgement { judge_kind: "model".to_owned(), ..points("alice", 3.0) }));
     assert!(!judge(&Judgement { criterion: "tone".to_owned(), ..by("alice") }));
-    // As a whole: what is not said again is gone.
+    // A replaced judgement is gone as a whole.
     assert!(judge(&Judgement { thumb: Some(true), ..by("bob") }));
+    let expected = [
+        ("human alice overall", Some(0.75), None),
+        ("human alice tone", None, None),
+        ("human bob overall", None, Some(true)),
+        ("model alice overall", Some(0.5), None),
+    ];
+    let stored = judgements(&store);
+    let stored: Vec<_> = stored.iter().map(|(of, score, thumb)| (of.as_str(), *score, *thumb)).collect();
+    assert_eq!(stored, expected);
+}
 
-    let quality = store.quality(now()).expect("reads");
-    let overall = &quality[0];
-    assert_eq!((overall.criterion.as_str(), overall.count, overall.scores), ("overall", 3, 2));
-    assert_eq!((overall.mean_score, overall.thumbs_up), (Some((0.75 + 0.5) / 2.0), 1));
-    assert_eq!((quality[1].criterion.as_str(), quality[1].mean_score), ("tone", None));
+/// Judge and criterion, normalized score and thumb of all judgements, sorted.
+fn judgements(store: &Store) -> Vec<(String, Option<f64>, Option<bool>)> {
+    let mut select = store
+        .database
+        .prepare(
+            "SELECT judge_kind || ' ' || judge_id || ' ' || criterion, score, thumb FROM judgements ORDER BY 1",
+        )
+        .expect("is SQL");
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("reads");
+    rows.collect::<Result<_, _>>().expect("reads")
 }
 
 #[test]
-fn the_oldest_make_room() {
+fn a_score_is_stored_as_telemetry_reports_it() {
+    let mut store = in_memory(10);
+    store.remember(&[answer("one", now())], now()).expect("writes");
+    for (value, min, max) in [(f64::MAX, f64::MIN, f64::MAX), (f64::MIN, f64::MIN, f64::MAX), (4.0, 1.0, 5.0)]
+    {
+        let judgement = Judgement { score: Some(Score { value, min, max }), ..by("alice") };
+        store.judge("one", &judgement, now()).expect("writes").expect("is known");
+        let (_, stored, _) = judgements(&store).remove(0);
+        assert_eq!(stored, judgement.normalized_score(), "{value} from {min} to {max}");
+        assert!(stored.is_some_and(|score| (0.0..=1.0).contains(&score)), "{stored:?}");
+    }
+}
+
+#[test]
+fn the_oldest_rows_are_removed_first() {
     let mut store = in_memory(3);
     let all: Vec<_> = (0..5).map(|nth| answer(&format!("call-{nth}"), now())).collect();
     store.remember(&all, now()).expect("writes");
     let known = |store: &mut Store, id: &str| store.judge(id, &by("alice"), now()).expect("reads").is_some();
-    let remembered = ["call-0", "call-1", "call-2", "call-3", "call-4"].map(|id| known(&mut store, id));
-    assert_eq!(remembered, [false, false, true, true, true]);
+    let stored = ["call-0", "call-1", "call-2", "call-3", "call-4"].map(|id| known(&mut store, id));
+    assert_eq!(stored, [false, false, true, true, true]);
     for judge in 0..9 {
         store.judge("call-4", &by(&format!("judge-{judge}")), now()).expect("writes").expect("is known");
     }
@@ -107,51 +135,7 @@ fn the_oldest_make_room() {
 }
 
 #[test]
-fn quality_is_kept_apart_by_task_model_and_variant() {
-    let mut store = in_memory(10);
-    let other = |request_id: &str, change: fn(&mut AnswerRecord)| {
-        let mut answer = answer(request_id, now());
-        change(&mut answer);
-        answer
-    };
-    let answers = [
-        answer("one", now()),
-        other("task", |answer| answer.task_type = "analysis".to_owned()),
-        other("model", |answer| answer.model_id = "us.haiku".to_owned()),
-        other("variant", |answer| answer.variant = "a".to_owned()),
-        answer("two", now()),
-    ];
-    store.remember(&answers, now()).expect("writes");
-    for (id, thumb, success) in [
-        ("one", true, Some(true)),
-        ("two", false, Some(false)),
-        ("task", true, None),
-        ("model", true, None),
-        ("variant", false, Some(true)),
-    ] {
-        let judgement = Judgement { thumb: Some(thumb), task_success: success, ..by("alice") };
-        store.judge(id, &judgement, now()).expect("writes").expect("is known");
-    }
-    let quality = store.quality(now()).expect("reads");
-    let row = |quality: &Quality| {
-        let Quality { task_type, model_id, variant, count, .. } = quality;
-        (format!("{task_type} {model_id} {variant}"), *count, quality.thumbs_up, quality.thumbs_down)
-    };
-    let expected = [
-        ("analysis us.opus b", 1, 1, 0),
-        ("coding us.haiku b", 1, 1, 0),
-        ("coding us.opus a", 1, 0, 1),
-        ("coding us.opus b", 2, 1, 1),
-    ];
-    assert_eq!(
-        quality.iter().map(row).collect::<Vec<_>>(),
-        expected.map(|(key, count, up, down)| (key.to_owned(), count, up, down))
-    );
-    assert_eq!((quality[3].successes, quality[3].failures, quality[3].mean_score), (1, 1, None));
-}
-
-#[test]
-fn a_file_survives_its_process_and_is_nobody_elses_to_read() {
+fn a_file_can_be_opened_again_and_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = TempDir::new().expect("is writable");
     let file = folder.path().join("feedback.db");
@@ -168,19 +152,100 @@ fn a_file_survives_its_process_and_is_nobody_elses_to_read() {
 }
 
 #[test]
-fn a_file_that_is_not_ours_is_left_alone() {
+fn refuses_files_that_are_not_stores() {
     let folder = TempDir::new().expect("is writable");
     let open = |file: &Path| Store::open(&config(Some(file.to_owned()), 10)).map(drop);
     let other = folder.path().join("other.db");
     let database = Connection::open(&other).expect("opens");
     database.execute_batch("CREATE TABLE notes (text TEXT)").expect("writes");
     drop(database);
-    assert!(matches!(open(&other), Err(Unusable::NotOurs(0))));
+    assert!(matches!(open(&other), Err(StoreError::NotAStore)));
     let text = folder.path().join("notes.txt");
     std::fs::write(&text, "Milk, eggs, and a text that is longer than a database's head is.")
         .expect("is writable");
-    assert!(matches!(open(&text), Err(Unusable::Sqlite(_))));
-    assert!(matches!(open(&folder.path().join("no/such/folder.db")), Err(Unusable::Io(_))));
+    assert!(matches!(open(&text), Err(StoreError::Sqlite(_))));
+    assert!(matches!(open(&folder.path().join("no/such/folder.db")), Err(StoreError::Io(_))));
+}
+
+/// The tables of version 1.
+const VERSION_1: &str = "
+    CREATE TABLE answers (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
+        task_type TEXT NOT NULL, model_id TEXT NOT NULL, region TEXT NOT NULL, variant TEXT NOT NULL,
+        config_version TEXT NOT NULL, trace_id TEXT NOT NULL, span_id TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX answers_at ON answers (at);
+    CREATE TABLE judgements (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, answer INTEGER NOT NULL REFERENCES answers (seq) ON DELETE CASCADE,
+        judge_kind TEXT NOT NULL, judge_id TEXT NOT NULL, criterion TEXT NOT NULL, at INTEGER NOT NULL,
+        thumb INTEGER, score REAL, score_value REAL, score_min REAL, score_max REAL, label TEXT, comment TEXT,
+        task_success INTEGER, UNIQUE (answer, judge_kind, judge_id, criterion)
+    ) STRICT;
+    INSERT INTO answers VALUES (7, 'one', 1800000000000, 'coding', 'us.opus', 'us-east-1', 'b', 'c0ffee',
+        '4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7');
+    INSERT INTO judgements (answer, judge_kind, judge_id, criterion, at, thumb)
+        VALUES (7, 'human', 'alice', 'overall', 1800000000000, 1);
+    PRAGMA user_version = 1;
+";
+
+fn version(database: &Connection) -> i64 {
+    database.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("reads")
+}
+
+#[test]
+fn an_older_file_is_migrated_and_keeps_its_rows() {
+    let folder = TempDir::new().expect("is writable");
+    let file = folder.path().join("feedback.db");
+    let database = Connection::open(&file).expect("opens");
+    database.execute_batch(VERSION_1).expect("writes");
+    drop(database);
+
+    let mut store = Store::open(&config(Some(file), 10)).expect("opens");
+    assert_eq!(version(&store.database), 2);
+    let caller: Option<String> =
+        store.database.query_row("SELECT caller FROM answers", [], |row| row.get(0)).expect("has the column");
+    assert_eq!(caller, None);
+    let (found, replaced) = store.judge("one", &by("alice"), now()).expect("writes").expect("is known");
+    assert_eq!((found, replaced), (answer("one", now()), true));
+    store.remember(&[answer("two", now())], now()).expect("writes");
+    assert_eq!(rows(&store, "answers"), 2);
+}
+
+#[test]
+fn a_newer_file_is_refused_and_left_alone() {
+    let folder = TempDir::new().expect("is writable");
+    let file = folder.path().join("feedback.db");
+    drop(Store::open(&config(Some(file.clone()), 10)).expect("opens"));
+    let database = Connection::open(&file).expect("opens");
+    database.pragma_update(None, "user_version", 3).expect("writes");
+    let error = Store::open(&config(Some(file), 10)).expect_err("is newer").to_string();
+    assert!(
+        error.contains("schema version 3, and this version of Switchboard knows versions up to 2"),
+        "{error}"
+    );
+    assert_eq!(version(&database), 3);
+}
+
+#[test]
+fn a_migration_that_fails_changes_nothing() {
+    let mut database = Connection::open_in_memory().expect("opens");
+    database.execute_batch(VERSION_1).expect("writes");
+    let migrations =
+        ["", "ALTER TABLE answers ADD COLUMN caller TEXT", "ALTER TABLE nowhere ADD COLUMN x TEXT"];
+    let failed = schema::migrate_with(&mut database, &migrations);
+    assert!(matches!(failed, Err(StoreError::Sqlite(_))), "{failed:?}");
+    assert_eq!(version(&database), 1);
+    assert!(database.prepare("SELECT caller FROM answers").is_err());
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_whatever_its_version() {
+    let folder = TempDir::new().expect("is writable");
+    let file = folder.path().join("other.db");
+    let database = Connection::open(&file).expect("opens");
+    database.execute_batch("CREATE TABLE notes (text TEXT); PRAGMA user_version = 1;").expect("writes");
+    drop(database);
+    assert!(matches!(Store::open(&config(Some(file), 10)).map(drop), Err(StoreError::NotAStore)));
 }
 
 fn rows(store: &Store, table: &str) -> i64 {

@@ -1,5 +1,5 @@
-//! Bedrock through the AWS SDK: a client as its documentation makes it.
-use super::{Heard, Load, Seen, Target};
+//! Bedrock through the AWS SDK: a client as in its documentation.
+use super::{Load, Recorder, StreamProgress, Target};
 use crate::Result;
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::{
@@ -57,7 +57,7 @@ fn tool(name: &str, schema: &str) -> Option<Tool> {
     Some(Tool::ToolSpec(spec.build().ok()?))
 }
 
-/// The SDK takes JSON in a form of its own, of which every caller makes it.
+/// Converts JSON to the SDK's document type, as every caller must.
 fn document(json: &serde_json::Value) -> Document {
     use serde_json::Value;
     match json {
@@ -72,7 +72,7 @@ fn document(json: &serde_json::Value) -> Document {
 }
 
 impl Target for Direct {
-    async fn call(&self, seen: &Seen, due: Instant) -> Result {
+    async fn call(&self, recorder: &Recorder, due: Instant) -> Result {
         let (messages, tools) = (Some(self.messages.clone()), self.tools.clone());
         if !self.stream {
             let call = self.client.converse().model_id(&self.model).set_messages(messages);
@@ -82,7 +82,7 @@ impl Target for Direct {
         let call = self.client.converse_stream().model_id(&self.model).set_messages(messages);
         let call = call.inference_config(self.inference.clone()).set_tool_config(tools);
         let mut stream = call.send().await?.stream;
-        let mut heard = Heard::of(seen, due);
+        let mut progress = StreamProgress::of(recorder, due);
         while let Some(event) = stream.recv().await? {
             let text = match &event {
                 ConverseStreamOutput::ContentBlockDelta(event) => match &event.delta {
@@ -90,13 +90,13 @@ impl Target for Direct {
                     _ => None,
                 },
                 ConverseStreamOutput::Metadata(_) => {
-                    heard.end = true;
+                    progress.end = true;
                     None
                 }
                 _ => None,
             };
-            heard.event(text);
+            progress.event(text);
         }
-        heard.done()
+        progress.done()
     }
 }

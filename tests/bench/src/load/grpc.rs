@@ -1,5 +1,5 @@
 //! Switchboard through its generated stubs.
-use super::{Heard, Load, Seen, Target};
+use super::{Load, Recorder, StreamProgress, Target};
 use crate::Result;
 use std::cell::Cell;
 use switchboard_proto::v1::{
@@ -63,14 +63,14 @@ fn tool(name: String, schema: String) -> pb::Tool {
 }
 
 impl Target for Grpc {
-    async fn call(&self, seen: &Seen, due: Instant) -> Result {
+    async fn call(&self, recorder: &Recorder, due: Instant) -> Result {
         let mut client = self.client();
         if !self.stream {
             let answer = client.converse(self.request.clone()).await?.into_inner();
             return if answer.usage.is_some() { Ok(()) } else { Err("an answer without usage".into()) };
         }
         let mut stream = client.converse_stream(self.request.clone()).await?.into_inner();
-        let mut heard = Heard::of(seen, due);
+        let mut progress = StreamProgress::of(recorder, due);
         while let Some(response) = stream.message().await? {
             let text = match &response.event {
                 Some(Event::ContentBlockDelta(event)) => {
@@ -80,13 +80,13 @@ impl Target for Grpc {
                     }
                 }
                 Some(Event::Metadata(_)) => {
-                    heard.end = true;
+                    progress.end = true;
                     None
                 }
                 _ => None,
             };
-            heard.event(text);
+            progress.event(text);
         }
-        heard.done()
+        progress.done()
     }
 }

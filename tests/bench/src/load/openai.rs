@@ -1,5 +1,5 @@
-//! A gateway that speaks OpenAI's JSON, and server-sent events.
-use super::{Load, Seen, Target};
+//! A gateway with OpenAI's JSON API and server-sent events.
+use super::{Load, Recorder, Target};
 use crate::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -46,7 +46,7 @@ impl OpenAi {
 }
 
 impl Target for OpenAi {
-    async fn call(&self, seen: &Seen, due: Instant) -> Result {
+    async fn call(&self, recorder: &Recorder, due: Instant) -> Result {
         let mut request = Request::post(self.uri.clone()).body(Full::new(self.body.clone()))?;
         request.headers_mut().clone_from(&self.headers);
         let response = self.client.request(request).await?;
@@ -69,10 +69,10 @@ impl Target for OpenAi {
                 if line.contains("\"content\":\" token\"") {
                     events += 1;
                     if events == 1 {
-                        seen.first(due);
+                        recorder.first(due);
                     }
                 }
-                seen.event(None);
+                recorder.event(None);
             }
         }
         if events == 0 { Err("a stream without content".into()) } else { Ok(()) }

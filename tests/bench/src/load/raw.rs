@@ -1,5 +1,5 @@
-//! The stand-in for Bedrock through an HTTP client alone, unsigned and unread: what it can do when nobody is in its way.
-use super::{Load, Seen, Target};
+//! The upstream through an HTTP client alone, unsigned and without decoding: its own limit.
+use super::{Load, Recorder, Target};
 use crate::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -33,17 +33,17 @@ impl Raw {
 }
 
 impl Target for Raw {
-    async fn call(&self, seen: &Seen, due: Instant) -> Result {
+    async fn call(&self, recorder: &Recorder, due: Instant) -> Result {
         let request = Request::post(self.uri.clone()).header("content-type", "application/json");
         let response = self.client.request(request.body(Full::new(self.body.clone()))?).await?;
         let mut body = response.into_body();
-        let mut heard = false;
+        let mut progress = false;
         while let Some(frame) = body.frame().await {
             frame?;
-            if !std::mem::replace(&mut heard, true) {
-                seen.first(due);
+            if !std::mem::replace(&mut progress, true) {
+                recorder.first(due);
             }
-            seen.event(None);
+            recorder.event(None);
         }
         Ok(())
     }

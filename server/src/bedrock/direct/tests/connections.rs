@@ -1,8 +1,9 @@
-//! Connections: opened ahead of calls, kept, used again, and closed when a caller leaves.
+//! Connections are opened ahead of calls, kept warm, used again, and closed when a call is cancelled.
 use super::{
-    stub::{Answer, Stub},
+    stub::{Response, Stub},
     *,
 };
+use crate::failure::FailureKind;
 use http_body_util::BodyExt as _;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -17,88 +18,76 @@ fn warm(url: &str, connections: u8, keep: Duration) -> config::Bedrock {
 
 #[tokio::test]
 async fn connections_are_open_before_the_first_call() {
-    let stub = Stub::answering(Answer::of("404 Not Found", &[], "{}")).await;
+    let stub = Stub::answering(Response::of("404 Not Found", &[], "{}")).await;
     let engine = direct(warm(&stub.url, 4, Duration::ZERO)).await;
-    assert_eq!((stub.opened(), stub.seen().len()), (4, 4));
-    for seen in stub.seen() {
-        assert_eq!(seen.line, "GET /ping HTTP/1.1");
-        assert!(!seen.headers.contains_key("authorization"));
+    assert_eq!((stub.opened(), stub.requests().len()), (4, 4));
+    for request in stub.requests() {
+        assert_eq!(request.line, "GET /ping HTTP/1.1");
+        assert!(!request.headers.contains_key("authorization"));
     }
     let calls: [_; 4] = std::array::from_fn(|_| converse(&engine));
     for call in futures_util::future::join_all(calls).await {
-        call.expect_err("the stub answers so");
+        call.expect_err("the stub responds with 404");
     }
-    assert_eq!((stub.opened(), stub.seen().len()), (4, 8), "calls found connections");
+    assert_eq!((stub.opened(), stub.requests().len()), (4, 8), "calls use the open connections");
 }
 
 #[tokio::test]
-async fn connections_are_kept_until_nobody_wants_them() {
-    let stub = Stub::answering(Answer::ok()).await;
+async fn connections_are_kept_warm_until_the_engine_is_dropped() {
+    let stub = Stub::answering(Response::ok()).await;
     let engine = direct(warm(&stub.url, 3, Duration::from_millis(30))).await;
-    stub.asked(9).await;
-    assert_eq!(stub.opened(), 3, "the same connections each time");
+    stub.wait_for_requests(9).await;
+    assert_eq!(stub.opened(), 3, "every round of pings uses the same connections");
     drop(engine);
-    stub.closed(3).await;
-    let asked = stub.seen().len();
+    stub.wait_for_closed(3).await;
+    let sent = stub.requests().len();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(stub.seen().len(), asked, "nothing goes on");
+    assert_eq!(stub.requests().len(), sent, "no more pings are sent");
 }
 
 #[tokio::test]
-async fn nobody_there_does_not_keep_the_engine_from_starting() {
-    let stub = Stub::answering(Answer { bytes: Vec::new(), closes: true }).await;
+async fn the_engine_starts_although_the_endpoint_does_not_respond() {
+    let stub = Stub::answering(Response { bytes: Vec::new(), closes: true }).await;
     direct(warm(&stub.url, 2, Duration::ZERO)).await;
-    let silent = Stub::answering(Answer::ok().stuck(2)).await;
-    let hasty = Duration::from_millis(50);
-    let settings = config::Bedrock { connect_timeout: hasty, ..warm(&silent.url, 2, Duration::ZERO) };
+    let silent = Stub::answering(Response::ok().stuck(2)).await;
+    let connect_timeout = Duration::from_millis(50);
+    let settings = config::Bedrock { connect_timeout, ..warm(&silent.url, 2, Duration::ZERO) };
     direct(settings).await;
-    silent.closed(2).await;
+    silent.wait_for_closed(2).await;
 }
 
 #[tokio::test]
-async fn a_connection_whose_answer_was_read_is_used_again() {
-    let stub = Stub::answering(Answer::ok()).await;
+async fn a_connection_is_used_again_after_its_response_was_read() {
+    let stub = Stub::answering(Response::ok()).await;
     let engine = direct(warm(&stub.url, 0, Duration::ZERO)).await;
     for _ in 0..5 {
-        converse(&engine).await.expect("is answered").body.collect().await.expect("is whole");
+        converse(&engine).await.expect("succeeds").body.collect().await.expect("is complete");
     }
-    assert_eq!((stub.opened(), stub.seen().len()), (1, 5));
+    assert_eq!((stub.opened(), stub.requests().len()), (1, 5));
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_ends_the_request_at_once() {
-    let silent = Stub::answering(Answer { bytes: Vec::new(), closes: false }).await;
+async fn a_cancelled_call_closes_its_connection_at_once() {
+    let silent = Stub::answering(Response { bytes: Vec::new(), closes: false }).await;
     let engine = direct(warm(&silent.url, 0, Duration::ZERO)).await;
     let call = timeout(Duration::from_millis(100), converse(&engine)).await;
-    assert!(call.is_err(), "nobody answers");
-    silent.closed(1).await;
+    assert!(call.is_err(), "the stub does not respond");
+    silent.wait_for_closed(1).await;
 
-    let stuck = Stub::answering(Answer::of("200 OK", &[], "0123456789").stuck(4)).await;
+    let stuck = Stub::answering(Response::of("200 OK", &[], "0123456789").stuck(4)).await;
     let engine = direct(warm(&stuck.url, 0, Duration::ZERO)).await;
-    let mut reply = converse(&engine).await.expect("begins");
-    reply.body.frame().await.expect("goes on").expect("is whole so far");
+    let mut reply = converse(&engine).await.expect("starts");
+    reply.body.frame().await.expect("continues").expect("is valid so far");
     drop(reply);
-    stuck.closed(1).await;
+    stuck.wait_for_closed(1).await;
 }
 
 #[tokio::test]
-async fn an_address_that_does_not_answer_is_given_up_after_the_connect_timeout() {
-    // Reserved for documentation: no host is there, and packets to it are dropped or refused.
-    let hasty = Duration::from_millis(100);
-    let settings =
-        config::Bedrock { connect_timeout: hasty, ..warm("http://192.0.2.1:9", 0, Duration::ZERO) };
+async fn connecting_fails_after_the_connect_timeout() {
+    // Reserved for documentation: no host has this address, and packets to it are dropped or refused.
+    let connect_timeout = Duration::from_millis(100);
+    let settings = config::Bedrock { connect_timeout, ..warm("http://192.0.2.1:9", 0, Duration::ZERO) };
     let engine = direct(settings).await;
-    let failure = timeout(Duration::from_secs(5), converse(&engine)).await.expect("is given up");
-    assert_eq!(failure.expect_err("is not there").kind, crate::failure::FailureKind::Unreachable);
-}
-
-#[test]
-fn what_was_busy_at_once_is_counted_from_one_asking_to_the_next() {
-    let in_use = std::sync::Arc::new(crate::bedrock::direct::pool::InUse::default());
-    let first = in_use.one_more();
-    drop((in_use.one_more(), in_use.one_more()));
-    assert_eq!(in_use.most(), 3);
-    assert_eq!(in_use.most(), 1, "the first is busy still");
-    drop(first);
-    assert_eq!([in_use.most(), in_use.most()], [1, 0]);
+    let failure = timeout(Duration::from_secs(5), converse(&engine)).await.expect("fails in time");
+    assert_eq!(failure.expect_err("cannot connect").kind, FailureKind::Unreachable);
 }

@@ -1,13 +1,14 @@
-//! When credentials are loaded, and by whom. Their clock is the caller's; only waits are tokio's, which stands still.
+//! When credentials are loaded, and by which call. Tests pass the time to the cache; waits use tokio's paused
+//! clock.
 use crate::{
     bedrock::{
-        direct::{credentials::Credentials, keys, sign::Proof},
-        source::Provider,
+        aws_config::Provider,
+        direct::{auth::RequestAuth, credentials::CredentialCache, sigv4::SigV4Signer},
     },
     failure::FailureKind,
 };
 use aws_credential_types::{
-    Credentials as Keys,
+    Credentials,
     provider::{ProvideCredentials, Result, SharedCredentialsProvider, error::CredentialsError, future},
 };
 use std::{
@@ -22,156 +23,159 @@ use tokio::time::{Instant, sleep};
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Gives keys that hold for a while, takes a second for it, and fails when it is told to.
+/// Provider that takes a second to return keys. They are called `KEY-1`, `KEY-2` and so on.
 #[derive(Clone, Debug, Default)]
-struct Source {
-    asked: Arc<AtomicUsize>,
-    /// Absent: it fails.
-    until: Arc<Mutex<Option<Option<SystemTime>>>>,
+struct FakeProvider {
+    loads: Arc<AtomicUsize>,
+    /// Expiry of the keys. Absent: the provider fails.
+    expiry: Arc<Mutex<Option<Option<SystemTime>>>>,
+    /// True: the provider takes ten minutes instead of a second.
     hangs: Arc<Mutex<bool>>,
 }
 
-impl Source {
-    fn gives(&self, until: Option<Option<SystemTime>>) {
-        *self.until.lock().expect("is whole") = until;
+impl FakeProvider {
+    fn set_expiry(&self, expiry: Option<Option<SystemTime>>) {
+        *self.expiry.lock().expect("is not poisoned") = expiry;
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(SeqCst)
+    /// How often keys were requested.
+    fn loads(&self) -> usize {
+        self.loads.load(SeqCst)
     }
 
-    fn credentials(&self) -> Arc<Credentials> {
-        let provider = Provider::Keys(SharedCredentialsProvider::new(self.clone()));
-        Arc::new(Credentials::new(Some(provider)))
+    fn cache(&self) -> Arc<CredentialCache> {
+        let provider = Provider::SigV4(SharedCredentialsProvider::new(self.clone()));
+        Arc::new(CredentialCache::new(Some(provider)))
     }
 
-    async fn give(&self) -> Result {
-        self.asked.fetch_add(1, SeqCst);
-        sleep(Duration::from_secs(if *self.hangs.lock().expect("is whole") { 600 } else { 1 })).await;
-        let until = *self.until.lock().expect("is whole");
-        let until = until.ok_or_else(|| CredentialsError::provider_error("is ill"))?;
-        Ok(Keys::new(format!("KEY-{}", self.asked()), "SECRET", None, until, "test"))
+    async fn load(&self) -> Result {
+        self.loads.fetch_add(1, SeqCst);
+        let seconds = if *self.hangs.lock().expect("is not poisoned") { 600 } else { 1 };
+        sleep(Duration::from_secs(seconds)).await;
+        let expiry = *self.expiry.lock().expect("is not poisoned");
+        let expiry = expiry.ok_or_else(|| CredentialsError::provider_error("fails"))?;
+        Ok(Credentials::new(format!("KEY-{}", self.loads()), "SECRET", None, expiry, "test"))
     }
 }
 
-impl ProvideCredentials for Source {
+impl ProvideCredentials for FakeProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(self.give())
+        future::ProvideCredentials::new(self.load())
     }
 }
 
-fn name(proof: &Proof) -> String {
-    let Proof::Keys(keys) = proof else { panic!("is {proof:?}") };
-    keys.id().to_owned()
+fn name(auth: &RequestAuth) -> String {
+    let RequestAuth::SigV4(signer) = auth else { panic!("is {auth:?}") };
+    signer.access_key_id().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_are_renewed_five_minutes_before_their_end() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(Some(now + HOUR)));
+async fn credentials_are_renewed_five_minutes_before_they_expire() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(Some(now + HOUR)));
     for (later, expected) in [(0, "KEY-1"), (30, "KEY-1"), (54, "KEY-1"), (55, "KEY-2"), (56, "KEY-2")] {
         if later == 55 {
-            source.gives(Some(Some(now + 2 * HOUR)));
+            provider.set_expiry(Some(Some(now + 2 * HOUR)));
         }
-        let proof = credentials.get(now + later * MINUTE).await.expect("hold");
-        assert_eq!(name(&proof), expected, "after {later} minutes");
+        let auth = cache.get(now + later * MINUTE).await.expect("are valid");
+        assert_eq!(name(&auth), expected, "after {later} minutes");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_without_an_end_are_looked_at_again_now_and_then() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(None));
-    credentials.get(now).await.expect("hold");
-    credentials.get(now + 14 * MINUTE).await.expect("hold");
-    assert_eq!(source.asked(), 1);
-    source.gives(None);
-    let proof = credentials.get(now + 15 * MINUTE).await.expect("the old ones still hold");
-    assert_eq!((name(&proof).as_str(), source.asked()), ("KEY-1", 2));
+async fn credentials_without_an_expiry_are_loaded_again_every_fifteen_minutes() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(None));
+    cache.get(now).await.expect("are valid");
+    cache.get(now + 14 * MINUTE).await.expect("are valid");
+    assert_eq!(provider.loads(), 1);
+    provider.set_expiry(None);
+    let auth = cache.get(now + 15 * MINUTE).await.expect("the old ones are still valid");
+    assert_eq!((name(&auth).as_str(), provider.loads()), ("KEY-1", 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_come_together_load_them_once() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(Some(now + HOUR)));
-    let calls = futures_util::future::join_all((0..50).map(|_| credentials.get(now))).await;
-    assert!(calls.into_iter().all(|call| name(&call.expect("hold")) == "KEY-1"));
-    assert_eq!(source.asked(), 1);
+async fn calls_at_the_same_time_load_the_credentials_once() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(Some(now + HOUR)));
+    let calls = futures_util::future::join_all((0..50).map(|_| cache.get(now))).await;
+    assert!(calls.into_iter().all(|call| name(&call.expect("are valid")) == "KEY-1"));
+    assert_eq!(provider.loads(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_one_call_renews_them_the_others_do_not_wait() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(Some(now + HOUR)));
-    credentials.get(now).await.expect("hold");
-    source.gives(Some(Some(now + 2 * HOUR)));
+async fn only_one_call_waits_for_a_renewal() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(Some(now + HOUR)));
+    cache.get(now).await.expect("are valid");
+    provider.set_expiry(Some(Some(now + 2 * HOUR)));
     let late = now + 57 * MINUTE;
-    let began = Instant::now();
-    let timed = async || (credentials.get(late).await, began.elapsed());
-    let ((renewed, long), (old, at_once)) = tokio::join!(timed(), timed());
-    let names = [name(&renewed.expect("hold")), name(&old.expect("hold"))];
+    let start = Instant::now();
+    let timed = async || (cache.get(late).await, start.elapsed());
+    let ((renewed, first_wait), (old, second_wait)) = tokio::join!(timed(), timed());
+    let names = [name(&renewed.expect("are valid")), name(&old.expect("are valid"))];
     assert_eq!(
-        (names, long, at_once),
+        (names, first_wait, second_wait),
         (["KEY-2", "KEY-1"].map(Into::into), Duration::from_secs(1), Duration::ZERO)
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_fails_leaves_the_old_ones_until_their_end() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(Some(now + HOUR)));
-    credentials.get(now).await.expect("hold");
-    source.gives(None);
+async fn after_a_failed_renewal_the_old_credentials_are_used_until_they_expire() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(Some(now + HOUR)));
+    cache.get(now).await.expect("are valid");
+    provider.set_expiry(None);
     let late = now + 58 * MINUTE;
-    for (seconds, asked) in [(0, 2), (1, 2), (4, 2), (5, 3)] {
-        credentials.get(late + Duration::from_secs(seconds)).await.expect("the old ones still hold");
-        assert_eq!(source.asked(), asked, "after {seconds} s");
+    for (seconds, loads) in [(0, 2), (1, 2), (4, 2), (5, 3)] {
+        cache.get(late + Duration::from_secs(seconds)).await.expect("the old ones are still valid");
+        assert_eq!(provider.loads(), loads, "after {seconds} s");
     }
-    let failure = credentials.get(now + HOUR - Duration::from_secs(10)).await.expect_err("hold no more");
+    let failure = cache.get(now + HOUR - Duration::from_secs(10)).await.expect_err("are about to expire");
     assert_eq!(failure.kind, FailureKind::Unreachable);
-    source.gives(Some(Some(now + 3 * HOUR)));
-    credentials.get(now + HOUR).await.expect("the source is well again");
+    provider.set_expiry(Some(Some(now + 3 * HOUR)));
+    cache.get(now + HOUR).await.expect("the provider works again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_hangs_holds_a_call_for_a_while_only() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(Some(now + HOUR)));
-    credentials.get(now).await.expect("hold");
-    *source.hangs.lock().expect("is whole") = true;
+async fn the_wait_for_a_provider_that_hangs_is_limited() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(Some(now + HOUR)));
+    cache.get(now).await.expect("are valid");
+    *provider.hangs.lock().expect("is not poisoned") = true;
     for (at, expected) in [(now + 58 * MINUTE, 5), (now + HOUR, 20)] {
-        let began = Instant::now();
-        let held = credentials.get(at).await;
-        assert_eq!((held.is_ok(), began.elapsed().as_secs()), (expected == 5, expected));
+        let start = Instant::now();
+        let result = cache.get(at).await;
+        assert_eq!((result.is_ok(), start.elapsed().as_secs()), (expected == 5, expected));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_leaves_while_it_loads_leaves_it_to_the_next() {
-    let (source, now) = (Source::default(), SystemTime::UNIX_EPOCH + HOUR);
-    let credentials = source.credentials();
-    source.gives(Some(Some(now + HOUR)));
-    let left = tokio::time::timeout(Duration::from_millis(500), credentials.get(now)).await;
-    assert!(left.is_err(), "it takes a second");
-    credentials.get(now).await.expect("hold");
-    assert_eq!(source.asked(), 2);
+async fn after_a_call_was_cancelled_while_loading_the_next_call_loads() {
+    let (provider, now) = (FakeProvider::default(), SystemTime::UNIX_EPOCH + HOUR);
+    let cache = provider.cache();
+    provider.set_expiry(Some(Some(now + HOUR)));
+    let cancelled = tokio::time::timeout(Duration::from_millis(500), cache.get(now)).await;
+    assert!(cancelled.is_err(), "loading takes a second");
+    cache.get(now).await.expect("are valid");
+    assert_eq!(provider.loads(), 2);
 }
 
 #[test]
-fn they_do_not_show_themselves() {
-    let secret = Proof::bearer("secret-key").expect("is a header");
-    assert!(!format!("{secret:?}").contains("secret-key"));
-    let keys = Keys::new("AKID", "SECRET", Some("TOKEN".to_owned()), None, "test");
-    let keys = Proof::Keys(keys::Keys::new(keys).expect("can stand in a header"));
-    assert!(!format!("{keys:?}").contains("SECRET") && !format!("{keys:?}").contains("TOKEN"));
-    assert_eq!(format!("{:?}", Credentials::new(None)), "Credentials");
+fn debug_output_has_no_secrets() {
+    let bearer = RequestAuth::bearer("secret-key").expect("is valid in a header");
+    assert!(!format!("{bearer:?}").contains("secret-key"));
+    let keys = Credentials::new("AKID", "SECRET", Some("TOKEN".to_owned()), None, "test");
+    let signed = RequestAuth::SigV4(SigV4Signer::new(keys).expect("is valid in a header"));
+    assert!(!format!("{signed:?}").contains("SECRET") && !format!("{signed:?}").contains("TOKEN"));
+    assert_eq!(format!("{:?}", CredentialCache::new(None)), "CredentialCache");
 }

@@ -1,10 +1,11 @@
-//! Signature Version 4 once more, by AWS's description and without AWS's code: to see that a signature is right.
-use super::stub::Seen;
+//! Checks signatures with a second implementation of Signature Version 4, which follows AWS's description and
+//! uses none of AWS's code.
+use super::stub::RecordedRequest;
 use sha2::{Digest as _, Sha256};
 
-/// Whether the request is signed with `secret`; how, if not.
-pub(super) fn check(seen: &Seen, secret: &str) -> Result<(), String> {
-    let parts = seen.headers["authorization"].strip_prefix("AWS4-HMAC-SHA256 ").ok_or("another scheme")?;
+/// Checks that the request is signed with `secret`.
+pub(super) fn check(request: &RecordedRequest, secret: &str) -> Result<(), String> {
+    let parts = request.headers["authorization"].strip_prefix("AWS4-HMAC-SHA256 ").ok_or("another scheme")?;
     let part = |name: &str| {
         let found = parts.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
         found.ok_or_else(|| format!("no {name}"))
@@ -12,8 +13,8 @@ pub(super) fn check(seen: &Seen, secret: &str) -> Result<(), String> {
     let (credential, signed, signature) = (part("Credential")?, part("SignedHeaders")?, part("Signature")?);
     let (_, scope) = credential.split_once('/').ok_or("no scope")?;
 
-    let canonical = canonical(seen, signed);
-    let date = &seen.headers["x-amz-date"];
+    let canonical = canonical_request(request, signed);
+    let date = &request.headers["x-amz-date"];
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
     let start = format!("AWS4{secret}").into_bytes();
     let key = scope.split('/').fold(start, |key, part| hmac(&key, part.as_bytes()));
@@ -21,11 +22,11 @@ pub(super) fn check(seen: &Seen, secret: &str) -> Result<(), String> {
     if expected == signature { Ok(()) } else { Err(format!("{signature} is not {expected}")) }
 }
 
-fn canonical(seen: &Seen, signed: &str) -> String {
-    let path = seen.line.split(' ').nth(1).expect("has a path").replace('%', "%25");
-    let header = |name: &str| format!("{name}:{}\n", seen.headers[name]);
+fn canonical_request(request: &RecordedRequest, signed: &str) -> String {
+    let path = request.line.split(' ').nth(1).expect("has a path").replace('%', "%25");
+    let header = |name: &str| format!("{name}:{}\n", request.headers[name]);
     let headers: String = signed.split(';').map(header).collect();
-    format!("POST\n{path}\n\n{headers}\n{signed}\n{}", hex(&Sha256::digest(&seen.body)))
+    format!("POST\n{path}\n\n{headers}\n{signed}\n{}", hex(&Sha256::digest(&request.body)))
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -43,9 +44,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// AWS's own example, from "Create a signed AWS API request".
+/// The example of AWS's documentation, in "Create a signed AWS API request".
 #[test]
-fn the_check_agrees_with_the_documentation() {
+fn the_key_equals_the_one_of_the_documentation() {
     let key = ["20120215", "us-east-1", "iam", "aws4_request"]
         .iter()
         .fold(b"AWS4wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_vec(), |key, part| {

@@ -1,4 +1,4 @@
-//! A socket that writes down what comes, and answers what it was told to.
+//! Local server that records requests and sends a fixed response to each.
 use std::{
     collections::BTreeMap,
     sync::{
@@ -14,19 +14,20 @@ use tokio::{
     time::sleep,
 };
 
-/// A request as it came.
+/// A request that was received.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(super) struct RecordedRequest {
+    /// Request line.
     pub(super) line: String,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
 }
 
-/// What is sent back.
+/// The response to every request.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) bytes: Vec<u8>,
-    /// Whether the connection ends with it.
+    /// True if the server closes the connection after it.
     pub(super) closes: bool,
 }
 
@@ -39,15 +40,15 @@ pub(super) struct Stub {
 
 #[derive(Debug)]
 struct Shared {
-    answer: Answer,
-    seen: Mutex<Vec<Seen>>,
+    response: Response,
+    requests: Mutex<Vec<RecordedRequest>>,
     opened: AtomicUsize,
     closed: AtomicUsize,
 }
 
-// === impl Answer ===
+// === impl Response ===
 
-impl Answer {
+impl Response {
     pub(super) fn ok() -> Self {
         Self::of("200 OK", &[("x-amzn-requestid", "id-1")], "{}")
     }
@@ -59,34 +60,35 @@ impl Answer {
         Self { bytes: bytes.into(), closes: false }
     }
 
-    /// Without its last `less` bytes, and with nothing after them.
-    pub(super) fn cut(mut self, less: usize) -> Self {
-        self.bytes.truncate(self.bytes.len() - less);
+    /// Leaves out the last `missing` bytes and closes the connection.
+    pub(super) fn cut(mut self, missing: usize) -> Self {
+        self.bytes.truncate(self.bytes.len() - missing);
         Self { closes: true, ..self }
     }
 
-    /// The same, but the rest may still come.
-    pub(super) fn stuck(self, less: usize) -> Self {
-        Self { closes: false, ..self.cut(less) }
+    /// Leaves out the last `missing` bytes and keeps the connection open.
+    pub(super) fn stuck(self, missing: usize) -> Self {
+        Self { closes: false, ..self.cut(missing) }
     }
 }
 
 // === impl Stub ===
 
 impl Stub {
-    pub(super) async fn answering(answer: Answer) -> Self {
+    /// Starts a server on loopback.
+    pub(super) async fn answering(response: Response) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let url = format!("http://{}", listener.local_addr().expect("has an address"));
         let counts = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let shared = Shared { answer, seen: Mutex::default(), opened: counts.0, closed: counts.1 };
+        let shared = Shared { response, requests: Mutex::default(), opened: counts.0, closed: counts.1 };
         let shared = Arc::new(shared);
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, Arc::clone(&shared)));
         Self { url, shared, _serving: serving }
     }
 
-    /// Waits until nobody listens any more.
-    pub(super) async fn leave(self) {
+    /// Stops the server and waits until it accepts no connections.
+    pub(super) async fn stop(self) {
         let address = self.url.trim_start_matches("http://").to_owned();
         drop(self);
         while TcpStream::connect(&address).await.is_ok() {
@@ -94,34 +96,36 @@ impl Stub {
         }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().expect("is whole").clone()
+    /// All requests so far.
+    pub(super) fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.requests.lock().expect("is not poisoned").clone()
     }
 
+    /// Number of connections that were opened.
     pub(super) fn opened(&self) -> usize {
         self.shared.opened.load(SeqCst)
     }
 
-    /// Waits until so many of its callers have hung up.
-    pub(super) async fn closed(&self, many: usize) {
-        until(|| self.shared.closed.load(SeqCst) == many).await;
+    /// Waits until `count` connections are closed.
+    pub(super) async fn wait_for_closed(&self, count: usize) {
+        until(|| self.shared.closed.load(SeqCst) == count).await;
     }
 
-    /// Waits until so many requests have come.
-    pub(super) async fn asked(&self, many: usize) {
-        until(|| self.shared.seen.lock().expect("is whole").len() >= many).await;
+    /// Waits until at least `count` requests have arrived.
+    pub(super) async fn wait_for_requests(&self, count: usize) {
+        until(|| self.shared.requests.lock().expect("is not poisoned").len() >= count).await;
     }
 }
 
-/// Fails after five seconds.
-pub(super) async fn until(is_so: impl Fn() -> bool) {
+/// Waits until the condition is true. Panics after five seconds.
+async fn until(is_true: impl Fn() -> bool) {
     for _ in 0..1000 {
-        if is_so() {
+        if is_true() {
             return;
         }
         sleep(Duration::from_millis(5)).await;
     }
-    panic!("it never came");
+    panic!("the condition did not become true within five seconds");
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -136,19 +140,20 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Until either side has enough.
+/// Responds to requests until either side closes the connection.
 async fn serve(socket: TcpStream, shared: &Shared) {
     let mut socket = BufReader::new(socket);
-    while let Some(seen) = read(&mut socket).await {
-        shared.seen.lock().expect("is whole").push(seen);
-        let written = socket.write_all(&shared.answer.bytes).await;
-        if written.is_err() || shared.answer.closes {
+    while let Some(request) = read(&mut socket).await {
+        shared.requests.lock().expect("is not poisoned").push(request);
+        let written = socket.write_all(&shared.response.bytes).await;
+        if written.is_err() || shared.response.closes {
             return;
         }
     }
 }
 
-async fn read(socket: &mut BufReader<TcpStream>) -> Option<Seen> {
+/// `None`: the connection is closed.
+async fn read(socket: &mut BufReader<TcpStream>) -> Option<RecordedRequest> {
     let line = read_line(socket).await?;
     let mut headers = BTreeMap::new();
     while let Some((name, value)) = read_line(socket).await?.split_once(':') {
@@ -157,7 +162,7 @@ async fn read(socket: &mut BufReader<TcpStream>) -> Option<Seen> {
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     socket.read_exact(&mut body).await.ok()?;
-    Some(Seen { line, headers, body })
+    Some(RecordedRequest { line, headers, body })
 }
 
 async fn read_line(socket: &mut BufReader<TcpStream>) -> Option<String> {
