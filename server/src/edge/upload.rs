@@ -1,14 +1,15 @@
-//! A request's body that never ends if its caller has cancelled the call.
+//! A request's body that stays pending if its caller has cancelled the call.
 //!
-//! hyper ends a body that RST_STREAM with CANCEL has cut off as if it were complete. tonic would answer a caller who has left
-//! that the message is missing, and the record would say so. While the body is pending instead, hyper notices the reset and
-//! drops the call, which the record reports as cancelled.
+//! tonic takes a body that RST_STREAM with CANCEL has cut off as the end of the messages. It would answer a caller who has
+//! left that the message is missing, and the record would say so. While the body is pending instead, hyper notices the reset
+//! and drops the call, which the record reports as cancelled.
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
     task::{Context, Poll},
 };
+use tonic::{Code, Status};
 
 pin_project! {
     /// See the module.
@@ -26,17 +27,16 @@ impl<B> Upload<B> {
     }
 }
 
-impl<B: Body> Body for Upload<B> {
+impl<B: Body<Error = Status>> Body for Upload<B> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut body = self.project().body;
-        match body.as_mut().poll_frame(cx) {
-            Poll::Ready(None) if !body.is_end_stream() => Poll::Pending,
+    ) -> Poll<Option<Result<Frame<B::Data>, Status>>> {
+        match self.project().body.poll_frame(cx) {
+            Poll::Ready(Some(Err(status))) if status.code() == Code::Cancelled => Poll::Pending,
             polled => polled,
         }
     }
