@@ -8,7 +8,7 @@ pub mod skip;
 pub use skip::{Skip, Unmet};
 
 use crate::{
-    catalogue::ModelFacts,
+    catalogue::{ModelFacts, most_similar},
     config::{AfterContent, Deadline, MaxTokens, UnknownTasks},
     deployment::{Deployment, TaskState},
 };
@@ -17,9 +17,6 @@ use switchboard_proto::v1::Resolution;
 
 /// Longest part of a requested task type that routes, logs and spans repeat, in bytes.
 const MAX_REQUESTED_TASK_BYTES: usize = 128;
-
-/// Least similarity (Jaro-Winkler, from 0 to 1) of a task name that is suggested for an unknown one.
-const MIN_SIMILARITY: f64 = 0.8;
 
 /// Every task that the configuration names.
 #[derive(Debug)]
@@ -133,11 +130,8 @@ impl Routes {
     #[must_use]
     pub fn similar(&self, name: &str) -> Option<String> {
         let lower = truncated(name).to_lowercase();
-        let similarity = |task: &str| strsim::jaro_winkler(task, &lower);
-        let rated = self.tasks.keys().map(|task| (similarity(task), task));
-        let (_, best) =
-            rated.filter(|(rate, _)| *rate >= MIN_SIMILARITY).max_by(|a, b| a.0.total_cmp(&b.0))?;
-        Some(best.clone())
+        let names = self.tasks.keys().map(String::as_str);
+        most_similar(&lower, names).map(str::to_owned)
     }
 
     /// All tasks, by name.

@@ -1,12 +1,14 @@
 //! `cargo xtask lint`: checks of the tree that run nothing of it, the cheapest first.
 use crate::{
-    contract, modules,
+    contract, language, measure, modules,
     shell::{self, Result, Shell},
 };
 
 pub(crate) fn lint(shell: &Shell) -> Result {
     shell.run("cargo fmt --all --check")?;
     modules::check(shell)?;
+    measure::check(shell)?;
+    language::check(shell)?;
     contract::check(shell)?;
     dependencies(shell)?;
     shell.run("cargo clippy --workspace --all-targets -- -D warnings")?;

@@ -11,10 +11,10 @@ pub(super) struct Name {
 }
 
 /// Every [`Name::folder`] is one of these or inside one.
-pub(super) const FOLDERS: [&str; 1] = ["server/src/"];
+pub(super) const FOLDERS: [&str; 1] = ["server/"];
 
 const fn name(old: &'static str, new: &'static str) -> Name {
-    Name { folder: "server/src/", old, new }
+    Name { folder: "server/", old, new }
 }
 
 const fn name_in(folder: &'static str, old: &'static str, new: &'static str) -> Name {
@@ -80,7 +80,7 @@ pub(super) const TYPES: &[Name] = &[
     name("Family", "ModelFamily"),
     name("Wrong", "Violations"),
     name_in("server/src/route", "Target", "Deployment"),
-    name_in("server/src/catalogue", "Known", "Resolved"),
+    name_in("server/catalogue/src", "Known", "Resolved"),
     name_in("server/src/telemetry", "Counting", "CountDropped"),
     name_in("server/src/bedrock/", "Source", "AwsConfig"),
     name_in("server/src/bedrock/", "Place", "Endpoint"),
