@@ -1,12 +1,12 @@
 //! Attempts: one candidate after the other until one answers.
 //!
-//! The loop is the whole policy: a failure that the next candidate would share stops it, any other lets it go on, and the
-//! call's deadline ends it at any point. Each candidate gets the request in the shape that it accepts. One that cannot serve
-//! it, or may not be called now, is skipped, with its reason in the route. When all have failed, those whose failure may
-//! pass are called again ([`retry`]).
+//! The loop is the whole policy: a failure that the next candidate would share stops it, any other lets it go
+//! on, and the call's deadline ends it at any point. Each candidate gets the request in the shape that it
+//! accepts. One that cannot serve it, or may not be called now, is skipped, with its reason in the route.
+//! When all have failed, those whose failure may pass are called again ([`retry`]).
 //!
-//! A stream counts as answered only when its first *content* is there. One that opens and then fails, or opens and sends
-//! nothing, still falls back, and the caller has seen none of it.
+//! A stream counts as answered only when its first *content* is there. One that opens and then fails, or
+//! opens and sends nothing, still falls back, and the caller has seen none of it.
 //!
 //! ```text
 //!   for each candidate, those that cool down last    queue.rs      the order, from what was learned of each
@@ -83,8 +83,8 @@ type Attempted<'a, R> = Result<Answered<R>, Failed<'a>>;
 // === impl Call ===
 
 impl Call {
-    /// A call that ends at `deadline` at the latest. `may_retry` is false for one that its caller has tried before:
-    /// retries of two layers multiply.
+    /// A call that ends at `deadline` at the latest. `may_retry` is false for one that its caller has tried
+    /// before: retries of two layers multiply.
     #[must_use]
     pub fn new(
         mut request: pb::ConverseRequest,
@@ -233,8 +233,9 @@ impl<'a, M: Models, O: Operation<M>> Session<'a, M, O> {
     ///
     /// # Errors
     /// [`CallError::DeadlineExceeded`] when the call's deadline passes; [`CallError::NoEligibleModel`],
-    /// [`CallError::NoHealthyModel`] and [`CallError::FallbackCapped`] when no candidate could be called at all; else
-    /// [`CallError::Failed`]: with the failure that stopped the plan, or with the most useful one when all failed.
+    /// [`CallError::NoHealthyModel`] and [`CallError::FallbackCapped`] when no candidate could be called at
+    /// all; else [`CallError::Failed`]: with the failure that stopped the plan, or with the most useful one
+    /// when all failed.
     async fn run(mut self, candidates: Vec<&'a Candidate>) -> Result<Answered<O::Reply>, CallError> {
         let answered = self.rounds(candidates).await;
         let task = self.context.call.task();
@@ -271,7 +272,8 @@ impl<'a, M: Models, O: Operation<M>> Session<'a, M, O> {
             let hedge_after = self.context.call.task().hedge_after.filter(|_| !self.queue.is_empty());
             let attempted = match hedge_after {
                 None => self.context.attempt(next).await?,
-                // Boxed: a hedge has room for two attempts, which every call of every task would carry with it.
+                // Boxed: a hedge has room for two attempts, which every call of every task would carry with
+                // it.
                 Some(hedge_after) => Box::pin(self.hedged(next, hedge_after)).await?,
             };
             match attempted {
@@ -336,8 +338,8 @@ impl<M, O> Clone for Context<'_, M, O> {
 impl<M, O> Copy for Context<'_, M, O> {}
 
 impl<'a, M: Models, O: Operation<M>> Context<'a, M, O> {
-    /// Calls one candidate; once more without the parameter that it refuses, and once more with new credentials if those in
-    /// use have expired. The outer error ends the call, the inner one the candidate.
+    /// Calls one candidate; once more without the parameter that it refuses, and once more with new
+    /// credentials if those in use have expired. The outer error ends the call, the inner one the candidate.
     async fn attempt(self, planned: PlannedAttempt<'a>) -> Result<Attempted<'a, O::Reply>, CallError> {
         let PlannedAttempt { candidate, mut shaped, mut permit, next, hedge } = planned;
         let (mut may_repair, mut may_renew) = (self.call.task().may_adjust, true);

@@ -1,7 +1,8 @@
 //! A bounded queue that a thread of its own empties in batches.
 //!
-//! Calls add what no call waits for: log lines, answers for the feedback store. The thread wakes up with the first item, waits while
-//! others arrive, and handles all of them at once: waking it for each item costs a noticeable part of a call.
+//! Calls add what no call waits for: log lines, answers for the feedback store. The thread wakes up with the
+//! first item, waits while others arrive, and handles all of them at once: waking it for each item costs a
+//! noticeable part of a call.
 use crate::thread_priority;
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -24,7 +25,8 @@ pub enum Rejected {
     Closed,
 }
 
-/// Adds to the batch that the thread takes next. Clones share the queue; when the last one is dropped, the thread ends.
+/// Adds to the batch that the thread takes next. Clones share the queue; when the last one is dropped, the
+/// thread ends.
 #[derive(Debug)]
 pub struct BatchQueue<B>(Arc<CloseOnDrop<B>>);
 
@@ -67,8 +69,8 @@ impl<B> Clone for BatchQueue<B> {
 }
 
 impl<B: Default + Send + 'static> BatchQueue<B> {
-    /// Starts the thread. It waits `batch_time` after the first item of a batch for others. `handle` empties the batch, whose
-    /// capacity it may keep, and counts in the second argument what it could not handle.
+    /// Starts the thread. It waits `batch_time` after the first item of a batch for others. `handle` empties
+    /// the batch, whose capacity it may keep, and counts in the second argument what it could not handle.
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -95,7 +97,8 @@ impl<B: Default + Send + 'static> BatchQueue<B> {
 }
 
 impl<B> BatchQueue<B> {
-    /// Adds an item without waiting. False: the batch would exceed `max_size`, or the thread has ended; the item is counted as lost.
+    /// Adds an item without waiting. False: the batch would exceed `max_size`, or the thread has ended; the
+    /// item is counted as lost.
     pub fn push(&self, size: usize, max_size: usize, add: impl FnOnce(&mut B)) -> bool {
         let is_added = self.shared().add(size, max_size, false, add).is_ok();
         if !is_added {
@@ -131,8 +134,8 @@ impl<B> BatchQueue<B> {
 // === impl BatchThread ===
 
 impl<B> BatchThread<B> {
-    /// Ends the thread and waits, at most for `max_wait`, until everything added so far is handled. What is added later is lost.
-    /// False: the time did not suffice.
+    /// Ends the thread and waits, at most for `max_wait`, until everything added so far is handled. What is
+    /// added later is lost. False: the time did not suffice.
     #[must_use]
     pub fn finish(self, max_wait: Duration) -> bool {
         self.shared.close();
@@ -194,7 +197,8 @@ impl<B> Drop for CloseOnDrop<B> {
     }
 }
 
-/// Held by the thread. When it ends, even by a panic, the queue is closed and emptied: nobody waits for it in vain.
+/// Held by the thread. When it ends, even by a panic, the queue is closed and emptied: nobody waits for it in
+/// vain.
 #[derive(Debug)]
 struct DiscardOnDrop<B: Default>(Arc<Shared<B>>);
 

@@ -1,4 +1,5 @@
-//! Start-up: from settings to the first snapshot and the connections to Bedrock. Used by every program that serves.
+//! Start-up: from settings to the first snapshot and the connections to Bedrock. Used by every program that
+//! serves.
 use crate::{
     bedrock::{Bedrock, ConnectError},
     catalogue::Catalogue,

@@ -1,7 +1,8 @@
 //! Deployments: a model id in a region and a service tier, and what this process has measured of it.
 //!
-//! A [`Deployment`] is held by the candidates that call it; its [`State`] (circuit breaker, latency estimates, retry budget)
-//! is shared by every snapshot of the configuration that names the same identity ([`registry`]).
+//! A [`Deployment`] is held by the candidates that call it; its [`State`] (circuit breaker, latency
+//! estimates, retry budget) is shared by every snapshot of the configuration that names the same identity
+//! ([`registry`]).
 mod breaker;
 mod budget;
 mod labels;
@@ -39,7 +40,8 @@ pub struct Key {
     pub endpoint: Option<String>,
     /// The region to call.
     pub region: String,
-    /// The model id that Bedrock is given. It may be an ARN with an account in it: not for logs, traces and callers.
+    /// The model id that Bedrock is given. It may be an ARN with an account in it: not for logs, traces and
+    /// callers.
     pub model_id: String,
     /// The service tier to request. Absent: the caller's, or Bedrock's default.
     pub service_tier: Option<String>,
@@ -77,7 +79,8 @@ struct Measurements {
     latency: [LatencyEstimate; Method::ALL.len()],
 }
 
-/// The right to make one attempt. Dropped without a result it says nothing of the model, but a probe is returned.
+/// The right to make one attempt. Dropped without a result it says nothing of the model, but a probe is
+/// returned.
 #[derive(Debug)]
 pub(crate) struct BreakerPermit {
     deployment: Arc<Deployment>,

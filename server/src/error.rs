@@ -1,9 +1,10 @@
 //! Errors: why a call ended early, and the gRPC status of each.
 //!
-//! A status carries `google.rpc` details: an `ErrorInfo` whose reason callers branch on, a `RequestInfo`, and, where they
-//! apply, a `BadRequest` with the field's path, a `RetryInfo`, a `QuotaFailure`. Once a task was resolved the
-//! [`pb::Route`] with every attempt is there too. A message never holds a secret, an ARN or a prompt: Bedrock's message is
-//! passed on only when the request itself is at fault, without anything that looks like an account.
+//! A status carries `google.rpc` details: an `ErrorInfo` whose reason callers branch on, a `RequestInfo`,
+//! and, where they apply, a `BadRequest` with the field's path, a `RetryInfo`, a `QuotaFailure`. Once a task
+//! was resolved the [`pb::Route`] with every attempt is there too. A message never holds a secret, an ARN or
+//! a prompt: Bedrock's message is passed on only when the request itself is at fault, without anything that
+//! looks like an account.
 use crate::{
     failure::{Failure, FailureKind},
     reason::{code, reason_name},

@@ -1,9 +1,9 @@
 //! Failures: what can go wrong with one attempt, and what follows from it.
 //!
-//! [`FailureKind::row`] is the only table. Everything that can end an attempt early has a kind: Bedrock's exceptions by
-//! name, whether they arrive as an HTTP status or inside a stream; network errors; our own timeouts; and streams that break
-//! the protocol. The exception's name decides, not the HTTP status: `ModelNotReadyException` and throttling share 429, and a
-//! stream has no status at all.
+//! [`FailureKind::row`] is the only table. Everything that can end an attempt early has a kind: Bedrock's
+//! exceptions by name, whether they arrive as an HTTP status or inside a stream; network errors; our own
+//! timeouts; and streams that break the protocol. The exception's name decides, not the HTTP status:
+//! `ModelNotReadyException` and throttling share 429, and a stream has no status at all.
 use std::{borrow::Cow, time::Duration};
 use switchboard_proto::v1::{self as pb, ErrorReason, Outcome, content_block::Block};
 
@@ -12,7 +12,8 @@ use switchboard_proto::v1::{self as pb, ErrorReason, Outcome, content_block::Blo
 pub struct Failure {
     /// What went wrong.
     pub kind: FailureKind,
-    /// Bedrock's message, or ours. For the log; it reaches a caller only where [`Row::shows_message`] says so.
+    /// Bedrock's message, or ours. For the log; it reaches a caller only where [`Row::shows_message`] says
+    /// so.
     pub message: String,
     /// Bedrock's id of the request. Empty: Bedrock did not answer.
     pub request_id: String,
@@ -94,9 +95,9 @@ pub struct Row {
     pub retry: bool,
     /// Effect on the deployment's health.
     pub health: HealthEffect,
-    /// True if an attempt that failed like this before any content may have to be paid for. Bedrock charges nothing for
-    /// what it refused or failed at itself. It charges for what its model did until we gave up, and for output that we
-    /// could not read.
+    /// True if an attempt that failed like this before any content may have to be paid for. Bedrock charges
+    /// nothing for what it refused or failed at itself. It charges for what its model did until we gave up,
+    /// and for output that we could not read.
     pub charged: bool,
 }
 
@@ -228,8 +229,8 @@ impl FailureKind {
     }
 }
 
-/// Bedrock's exceptions, and the errors of the AWS front end before it, by name. Some kinds are split further by the
-/// message or the original status.
+/// Bedrock's exceptions, and the errors of the AWS front end before it, by name. Some kinds are split further
+/// by the message or the original status.
 pub const EXCEPTIONS: [(&str, FailureKind); 25] = {
     use FailureKind as K;
     [
@@ -365,8 +366,8 @@ impl Failure {
         Self { kind, message: message.into(), request_id: String::new(), retry_after: None }
     }
 
-    /// True if the request, not the model, may have caused the failure: Bedrock refuses access to a guardrail, file or
-    /// prompt that the request refers to in the same words as access to the model.
+    /// True if the request, not the model, may have caused the failure: Bedrock refuses access to a
+    /// guardrail, file or prompt that the request refers to in the same words as access to the model.
     #[must_use]
     pub fn blames_request(&self, request: &pb::ConverseRequest) -> bool {
         matches!(self.kind, FailureKind::AccessDenied | FailureKind::NotFound) && refers_elsewhere(request)
@@ -400,7 +401,8 @@ mod tests {
         Exception { name, status, message, original_status }.kind()
     }
 
-    /// A copy of the table by hand. Change a row here only together with the table and with the reason for the change.
+    /// A copy of the table by hand. Change a row here only together with the table and with the reason for
+    /// the change.
     #[test]
     fn the_table_is_as_it_was_agreed() {
         use FailureKind as K;

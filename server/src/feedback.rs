@@ -1,12 +1,13 @@
 //! Feedback: judgements of answers, by task, model and variant.
 //!
-//! Each call that a model answered is stored under its request id, without its content: task, model, region, variant and
-//! configuration version. Feedback names that id. The judgement is stored with the answer until both are too old, and is
-//! passed to a [`JudgementSink`].
+//! Each call that a model answered is stored under its request id, without its content: task, model, region,
+//! variant and configuration version. Feedback names that id. The judgement is stored with the answer until
+//! both are too old, and is passed to a [`JudgementSink`].
 //!
-//! One thread owns the store. Calls hand over answers through a bounded buffer and never wait: if it is full, for example
-//! because a disk stalls, the answer cannot be judged later, which is counted and logged. Judgements are processed after
-//! all answers before them, so that feedback that follows an answer at once finds it; they wait for their result.
+//! One thread owns the store. Calls hand over answers through a bounded buffer and never wait: if it is full,
+//! for example because a disk stalls, the answer cannot be judged later, which is counted and logged.
+//! Judgements are processed after all answers before them, so that feedback that follows an answer at once
+//! finds it; they wait for their result.
 mod request;
 mod store;
 mod writer;
@@ -69,7 +70,8 @@ pub trait JudgementSink: Send + Sync + 'static {
     fn judged(&self, judged: &Judged);
 }
 
-/// Writes a log line for each judgement, without its comment and without the judge's id, which may be a person's name.
+/// Writes a log line for each judgement, without its comment and without the judge's id, which may be a
+/// person's name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogJudgements;
 
@@ -83,7 +85,8 @@ pub struct Feedback {
 // === impl Feedback ===
 
 impl Feedback {
-    /// Opens the store and starts the writer, which ends with [`Writer::finish`] or when all clones are dropped.
+    /// Opens the store and starts the writer, which ends with [`Writer::finish`] or when all clones are
+    /// dropped.
     ///
     /// # Errors
     /// If the file cannot be opened, or is not a feedback store of this version or an earlier one.
@@ -109,8 +112,8 @@ impl Feedback {
     /// Stores a judgement.
     ///
     /// # Errors
-    /// [`CallError::Invalid`], [`CallError::UnknownRequest`], [`CallError::Overloaded`] if the queue is full, and
-    /// [`CallError::Internal`] if the store fails.
+    /// [`CallError::Invalid`], [`CallError::UnknownRequest`], [`CallError::Overloaded`] if the queue is full,
+    /// and [`CallError::Internal`] if the store fails.
     pub async fn record(&self, request: pb::RecordFeedbackRequest) -> Result<Judged, CallError> {
         let judgement = judgement(&request)?;
         let stored = self.queue.judge(request.request_id, judgement.clone(), SystemTime::now()).await?;
@@ -139,8 +142,8 @@ impl From<Refused> for CallError {
 // === impl Judgement ===
 
 impl Judgement {
-    /// The judgement on a scale from 0 to 1, from its score, else its thumb, else its task success. `None`: it has none of
-    /// them.
+    /// The judgement on a scale from 0 to 1, from its score, else its thumb, else its task success. `None`:
+    /// it has none of them.
     #[must_use]
     pub fn normalized_score(&self) -> Option<f64> {
         let zero_or_one = |good: bool| if good { 1.0 } else { 0.0 };

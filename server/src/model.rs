@@ -1,7 +1,7 @@
 //! Models: the one interface between Switchboard and what answers.
 //!
-//! [`Models`] is all that the rest of Switchboard knows of a model. Amazon Bedrock implements it in production
-//! (`bedrock.rs`), and tests put a fake there and nowhere else.
+//! [`Models`] is all that the rest of Switchboard knows of a model. Amazon Bedrock implements it in
+//! production (`bedrock.rs`), and tests put a fake there and nowhere else.
 use crate::{failure::Failure, route::Candidate};
 use futures_util::Stream;
 use std::{

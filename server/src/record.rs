@@ -1,8 +1,9 @@
-//! The record of a call: begun at the edge when the call arrives, moved along with it, ended when its response ends.
+//! The record of a call: begun at the edge when the call arrives, moved along with it, ended when its
+//! response ends.
 //!
-//! Every call has one record and ends it once, whatever became of the call. The summary then goes to every sink
-//! ([`crate::telemetry`]). A record that is dropped before its end belongs to a caller who left, and says "cancelled", or to a
-//! slow consumer.
+//! Every call has one record and ends it once, whatever became of the call. The summary then goes to every
+//! sink ([`crate::telemetry`]). A record that is dropped before its end belongs to a caller who left, and
+//! says "cancelled", or to a slow consumer.
 mod attempts;
 mod consumer;
 mod poll_time;
@@ -56,7 +57,8 @@ pub struct CallRecord {
     consumer: Option<Consumer>,
     /// Absent: the answer is none that feedback could be given on.
     feedback: Option<Feedback>,
-    /// Time after which the whole answer was complete. Set while the record waits for the response to be read.
+    /// Time after which the whole answer was complete. Set while the record waits for the response to be
+    /// read.
     completed_after: Option<Duration>,
     has_ended: bool,
 }
@@ -74,8 +76,8 @@ impl CallRecord {
     ) -> Self {
         Self {
             rpc,
-            // Version 7: ids of one moment are neighbours in the index of the feedback store, so that a batch writes few
-            // of its pages.
+            // Version 7: ids of one moment are neighbours in the index of the feedback store, so that a batch
+            // writes few of its pages.
             request_id: uuid::Uuid::now_v7().to_string(),
             snapshot,
             arrived: Instant::now(),
@@ -258,8 +260,8 @@ impl CallRecord {
         self.end(CallOutcome::Ok, None, FaultDomain::of_stop(self.stop_reason), Code::Ok);
     }
 
-    /// Ends the record of a successful call when the record is dropped: the response is still being written, and the
-    /// caller must not wait for spans, metrics and the log line.
+    /// Ends the record of a successful call when the record is dropped: the response is still being written,
+    /// and the caller must not wait for spans, metrics and the log line.
     pub(crate) fn complete_on_drop(&mut self) {
         self.completed_after = Some(self.arrived.elapsed());
     }
@@ -279,8 +281,8 @@ impl CallRecord {
         status
     }
 
-    /// Ends the record of a call that was answered without its record: by a service that has no use for it, or by the gRPC
-    /// library, which refuses unknown methods and requests that cannot be decoded.
+    /// Ends the record of a call that was answered without its record: by a service that has no use for it,
+    /// or by the gRPC library, which refuses unknown methods and requests that cannot be decoded.
     pub(crate) fn answered_with(&mut self, code: Code, reason: Option<ErrorReason>) {
         let outcome = if code == Code::Ok { CallOutcome::Ok } else { CallOutcome::Error };
         self.end(outcome, reason, FaultDomain::of_code(code), code);

@@ -1,8 +1,9 @@
 //! The relay: a model's events to the caller, one for each poll.
 //!
-//! Nothing is spawned or buffered: HTTP/2 flow control decides when tonic polls us, and only then do we read from Bedrock. A
-//! caller who hangs up drops this stream and Bedrock's with it; the record, dropped before its end, says "cancelled". A
-//! caller who does not read is the concern of `edge/slow_consumer.rs`: no timeout here runs then.
+//! Nothing is spawned or buffered: HTTP/2 flow control decides when tonic polls us, and only then do we read
+//! from Bedrock. A caller who hangs up drops this stream and Bedrock's with it; the record, dropped before
+//! its end, says "cancelled". A caller who does not read is the concern of `edge/slow_consumer.rs`: no
+//! timeout here runs then.
 //!
 //! An event passes these stages:
 //!
@@ -16,9 +17,9 @@
 //!   the reply
 //! ```
 //!
-//! A stream ends well in one way only: after its metadata. Anything else becomes a status that says what had been sent. In a
-//! task that allows it another model may restart the stream instead: then the caller is told to discard what it has, and
-//! never gets the output of two models as one answer.
+//! A stream ends well in one way only: after its metadata. Anything else becomes a status that says what had
+//! been sent. In a task that allows it another model may restart the stream instead: then the caller is told
+//! to discard what it has, and never gets the output of two models as one answer.
 mod account;
 mod received;
 mod restart;
@@ -48,8 +49,9 @@ use tokio::time::Instant;
 use tonic::Status;
 use wake_gate::WakeGate;
 
-/// Number of polls that return nothing after the first content. tonic collects what is ready before it writes, and a model may
-/// have sent much at once. The first pause makes tonic hand over what it has, the second makes the connection write it.
+/// Number of polls that return nothing after the first content. tonic collects what is ready before it
+/// writes, and a model may have sent much at once. The first pause makes tonic hand over what it has, the
+/// second makes the connection write it.
 const PAUSES: u8 = 2;
 
 /// The response stream of one call.
@@ -87,7 +89,8 @@ enum Stage<E> {
 // === impl Relay ===
 
 impl<E> Relay<E> {
-    /// Relays a stream that has begun, after the route, until `deadline`. With `restart` another model may take over.
+    /// Relays a stream that has begun, after the route, until `deadline`. With `restart` another model may
+    /// take over.
     #[must_use]
     pub(crate) fn new(
         (begun, attempt): Answered<Begun<E>>,
@@ -156,7 +159,8 @@ impl<E: Stream<Item = Result<ModelEvent, Failure>> + Unpin> RelayedStream<E> {
         }
     }
 
-    /// Calls another model, where the task allows it and another model may succeed. Else the failure is returned.
+    /// Calls another model, where the task allows it and another model may succeed. Else the failure is
+    /// returned.
     fn start_restart(&mut self, failure: Failure) -> Option<Failure> {
         self.stage = Stage::Ended;
         self.account.failed(&failure);

@@ -58,13 +58,15 @@ pub struct Candidate {
     pub deployment: Arc<Deployment>,
     /// Timeouts of its attempts in this task.
     pub deadline: Deadline,
-    /// The geography to which it would carry requests, out of the one in which the task keeps them. Absent: none.
+    /// The geography to which it would carry requests, out of the one in which the task keeps them. Absent:
+    /// none.
     pub leaves_to: Option<String>,
     /// Most tokens that it may generate, by configuration. Absent: the catalogue's limit.
     pub max_output_tokens: Option<MaxTokens>,
     /// What the catalogue knows of the model.
     pub facts: Arc<ModelFacts>,
-    /// The id whose price applies: the configured `base_model`, where the id that is called does not show its model.
+    /// The id whose price applies: the configured `base_model`, where the id that is called does not show its
+    /// model.
     pub priced_as: String,
     /// True if the catalogue has the model. If not, the facts are a cautious guess.
     pub catalogued: bool,
@@ -181,7 +183,8 @@ impl Candidate {
         }
     }
 
-    /// The id under which Bedrock counts its tokens: CountTokens accepts no inference profiles, only the models in them.
+    /// The id under which Bedrock counts its tokens: CountTokens accepts no inference profiles, only the
+    /// models in them.
     #[must_use]
     pub fn counting_id(&self) -> &str {
         if self.catalogued { &self.facts.id } else { &self.deployment.key.model_id }
@@ -205,8 +208,8 @@ impl Task {
 // === impl RoutePlan ===
 
 impl RoutePlan {
-    /// True if a call that this candidate serves fell back: the candidate is another model than the first. A rung of the
-    /// first model's ladder is the first model.
+    /// True if a call that this candidate serves fell back: the candidate is another model than the first. A
+    /// rung of the first model's ladder is the first model.
     #[must_use]
     pub fn is_fallback(&self, candidate: &Candidate) -> bool {
         self.candidates.first().is_some_and(|first| first.deployment.name != candidate.deployment.name)

@@ -82,8 +82,8 @@ impl Rpc {
         Self::RecordFeedback,
     ];
 
-    /// The RPC that a request path names. `None`: the path is of a service that is not part of the contract, such as
-    /// health and reflection.
+    /// The RPC that a request path names. `None`: the path is of a service that is not part of the contract,
+    /// such as health and reflection.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;

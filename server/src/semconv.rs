@@ -1,7 +1,8 @@
-//! Names of all spans, metrics and attributes. Dashboards, alarms and tests refer to them, so each is written once.
+//! Names of all spans, metrics and attributes. Dashboards, alarms and tests refer to them, so each is written
+//! once.
 //!
-//! `gen_ai.*` follows OpenTelemetry's GenAI conventions as last released (1.41.1), or their newer repository, which has no
-//! release yet; `rpc.*` follows the RPC conventions (1.44). Everything else is `switchboard.*`.
+//! `gen_ai.*` follows OpenTelemetry's GenAI conventions as last released (1.41.1), or their newer repository,
+//! which has no release yet; `rpc.*` follows the RPC conventions (1.44). Everything else is `switchboard.*`.
 use tonic::Code;
 
 /// Instrumentation scope of the tracer and of the meter.
@@ -134,7 +135,8 @@ pub mod metric {
 
 /// The bounds of the histograms' buckets.
 pub mod bounds {
-    /// Of the GenAI conventions' durations. The last three are ours: reasoning models think for longer than 82 seconds.
+    /// Of the GenAI conventions' durations. The last three are ours: reasoning models think for longer than
+    /// 82 seconds.
     pub const OPERATION: [f64; 17] = [
         0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84,
         327.68, 655.36,

@@ -63,7 +63,8 @@ pub struct Parts<'a, M> {
 }
 
 impl<'a, M> Parts<'a, M> {
-    /// The parts of a server whose configuration does not change. Models without a region are called in `default_region`.
+    /// The parts of a server whose configuration does not change. Models without a region are called in
+    /// `default_region`.
     #[must_use]
     pub fn fixed(
         config: &'a Config,
@@ -78,8 +79,8 @@ impl<'a, M> Parts<'a, M> {
     }
 }
 
-/// Serves `incoming` until `drain` resolves. Then health says NOT_SERVING, no new connection is accepted, and running calls may
-/// finish within the configured time.
+/// Serves `incoming` until `drain` resolves. Then health says NOT_SERVING, no new connection is accepted, and
+/// running calls may finish within the configured time.
 ///
 /// # Errors
 /// When the transport fails as a whole.
@@ -143,14 +144,16 @@ where
 ///
 /// # What tonic does not offer
 ///
-/// - A timeout for slow headers, and for the first bytes of a connection: hyper has them for HTTP/1 only. The keepalive covers
-///   the first case, because a ping cannot be answered in the middle of a header block. Nothing here ends a connection that
-///   never finishes its HTTP/2 handshake: a load balancer or `incoming` must.
+/// - A timeout for slow headers, and for the first bytes of a connection: hyper has them for HTTP/1 only. The
+///   keepalive covers the first case, because a ping cannot be answered in the middle of a header block.
+///   Nothing here ends a connection that never finishes its HTTP/2 handshake: a load balancer or `incoming`
+///   must.
 /// - A limit on connections. What accepts them, and the process's open files, limit them.
-/// - Jitter of the connection age. Ours is drawn once for each process, so that instances that started together do not close
-///   their connections together.
-/// - A usable grace period after the age. With `max_connection_age_grace` tonic 0.14.9 sends no GOAWAY and cuts off running
-///   calls when the grace period is over. Without it the GOAWAY is sent and calls run to their own end.
+/// - Jitter of the connection age. Ours is drawn once for each process, so that instances that started
+///   together do not close their connections together.
+/// - A usable grace period after the age. With `max_connection_age_grace` tonic 0.14.9 sends no GOAWAY and
+///   cuts off running calls when the grace period is over. Without it the GOAWAY is sent and calls run to
+///   their own end.
 fn connections(config: &Config, snapshots: &Snapshots) -> tonic::transport::Server {
     let server = &config.server;
     let some = |time: Duration| (!time.is_zero()).then_some(time);

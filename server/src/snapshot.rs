@@ -1,8 +1,8 @@
 //! Snapshots: everything that one version of the configuration determines.
 //!
-//! A call keeps the snapshot with which it started, through fallbacks, hedges, restarts and its record, so that a new
-//! configuration never changes a running call. What was learned of deployments and tasks lives longer than a snapshot: it
-//! is carried over by identity, see [`crate::deployment`].
+//! A call keeps the snapshot with which it started, through fallbacks, hedges, restarts and its record, so
+//! that a new configuration never changes a running call. What was learned of deployments and tasks lives
+//! longer than a snapshot: it is carried over by identity, see [`crate::deployment`].
 use crate::{
     catalogue::Catalogue,
     config::{self, Config},
@@ -20,7 +20,8 @@ pub struct Snapshot {
     pub routes: Routes,
     /// When and how often failed models are tried again.
     pub retry: config::Retry,
-    /// Digest of the values of all settings and of the catalogue: a comment does not change it, any setting does.
+    /// Digest of the values of all settings and of the catalogue: a comment does not change it, any setting
+    /// does.
     pub version: String,
 }
 

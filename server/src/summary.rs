@@ -21,8 +21,8 @@ pub(crate) enum CallOutcome {
     Shed,
 }
 
-/// Everything that observability, feedback and later audit and limits need to know of a call. Owned, so that a sink may
-/// keep it.
+/// Everything that observability, feedback and later audit and limits need to know of a call. Owned, so that
+/// a sink may keep it.
 #[derive(Debug)]
 pub(crate) struct CallSummary {
     pub(crate) rpc: Rpc,
@@ -42,7 +42,8 @@ pub(crate) struct CallSummary {
     pub(crate) code: Code,
     /// Every attempt in order, skipped ones included.
     pub(crate) attempts: Vec<AttemptSummary>,
-    /// Reason of the first attempt that failed or was skipped, where another model served. Absent: no fallback.
+    /// Reason of the first attempt that failed or was skipped, where another model served. Absent: no
+    /// fallback.
     pub(crate) fallback: Option<ErrorReason>,
     pub(crate) stop_reason: Option<StopReason>,
     /// What the caller was told. Absent: Bedrock did not say.

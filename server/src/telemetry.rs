@@ -9,8 +9,8 @@
 //!                   └─▶ the log                                         log.rs
 //! ```
 //!
-//! Nothing here waits: spans and metrics are exported from threads of their own. What a collector does not accept is lost and
-//! counted (`switchboard.telemetry.dropped`); no call notices.
+//! Nothing here waits: spans and metrics are exported from threads of their own. What a collector does not
+//! accept is lost and counted (`switchboard.telemetry.dropped`); no call notices.
 mod attempt;
 mod bound_series;
 mod content;
@@ -113,8 +113,8 @@ impl Telemetry {
     /// Starts the exporters that the settings name.
     ///
     /// # Errors
-    /// When an exporter cannot be made: a wrong endpoint, or certificates that cannot be read. Whether a collector listens
-    /// there is not checked.
+    /// When an exporter cannot be made: a wrong endpoint, or certificates that cannot be read. Whether a
+    /// collector listens there is not checked.
     pub fn start(settings: &Settings, config: config::Telemetry) -> Result<Self, StartError> {
         let genai = settings.genai.unwrap_or(config.genai_semconv);
         let style = Style { genai, capture: config.capture_content };
@@ -189,8 +189,8 @@ impl Telemetry {
         Some(layer.with_filter(filter_fn(is_for_traces).with_max_level_hint(LevelFilter::INFO)))
     }
 
-    /// Where the calls of a server report to. `unknown_members` counts JSON members in replies that the contract does not
-    /// have.
+    /// Where the calls of a server report to. `unknown_members` counts JSON members in replies that the
+    /// contract does not have.
     #[must_use]
     pub fn observability(&self, snapshots: &Snapshots, unknown_members: Arc<AtomicU64>) -> Observability {
         let in_flight = Arc::default();

@@ -1,12 +1,12 @@
 //! Lower scheduling priority for threads whose work no call waits for.
 use std::cell::Cell;
 
-/// Increment of the nice value: beside a thread that serves calls such a thread gets a quarter of a shared core, several times
-/// what telemetry and feedback of a saturated core need.
+/// Increment of the nice value: beside a thread that serves calls such a thread gets a quarter of a shared
+/// core, several times what telemetry and feedback of a saturated core need.
 const NICE_INCREMENT: i32 = 5;
 
-/// Lowers the priority of the current thread, once. Without it, each batch of spans that is assembled delays a call or two by
-/// a time slice of the scheduler.
+/// Lowers the priority of the current thread, once. Without it, each batch of spans that is assembled delays
+/// a call or two by a time slice of the scheduler.
 pub fn lower() {
     thread_local!(static IS_LOWERED: Cell<bool> = const { Cell::new(false) });
     // On other systems nice() applies to the whole process.

@@ -1,7 +1,8 @@
-//! The examples of README.md and docs/ work as they are written, and all links between Markdown files resolve.
+//! The examples of README.md and docs/ work as they are written, and all links between Markdown files
+//! resolve.
 //!
-//! Every `sh` block that begins with `grpcurl` runs against the demo. Reflection is tested here too, because `grpcurl` learns the
-//! contract from it.
+//! Every `sh` block that begins with `grpcurl` runs against the demo. Reflection is tested here too, because
+//! `grpcurl` learns the contract from it.
 #![expect(clippy::expect_used, reason = "a failed expectation ends the test")]
 
 use std::{
@@ -18,8 +19,8 @@ use tokio::{
 
 const README: &str = include_str!("../../README.md");
 
-/// Text that the output of each example must contain, by page, in the order of the examples. Together the pages have at
-/// least one example of every service.
+/// Text that the output of each example must contain, by page, in the order of the examples. Together the
+/// pages have at least one example of every service.
 const EXPECTED: [(&str, &[&str]); 5] = [
     ("README.md", &[r#""text": "[simulated us.anthropic.claude-opus-4-8]"#]),
     (
@@ -35,8 +36,8 @@ const EXPECTED: [(&str, &[&str]); 5] = [
     ("docs/shaping.md", &[r#""modelId": "us.anthropic.claude-opus-4-8""#]),
 ];
 
-/// Runs a shell line. Returns whether it succeeded and what it printed; `None`, with the reason on standard output, if
-/// `grpcurl` is not installed and this is not CI.
+/// Runs a shell line. Returns whether it succeeded and what it printed; `None`, with the reason on standard
+/// output, if `grpcurl` is not installed and this is not CI.
 async fn shell(line: &str) -> Option<(bool, String)> {
     let found = Command::new("grpcurl").arg("-version").stderr(Stdio::null()).status().await;
     if found.is_err() {

@@ -14,8 +14,8 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 
-/// Answers the first call of a connection with GOAWAY. The last stream id 0 in it says that no call was processed. Returns
-/// when the client closes the connection.
+/// Answers the first call of a connection with GOAWAY. The last stream id 0 in it says that no call was
+/// processed. Returns when the client closes the connection.
 pub(crate) async fn return_unprocessed(mut socket: TcpStream) -> io::Result<()> {
     socket.write_all(&frame(SETTINGS, 0, &[])).await?;
     socket.read_exact(&mut [0; PREFACE_LENGTH]).await?;

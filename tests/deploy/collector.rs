@@ -1,8 +1,9 @@
 //! The collector's configurations, run by a real collector (`cargo xtask tools` builds it).
 //!
-//! This build has no exporters for CloudWatch and X-Ray, see deploy/collector/builder.yaml. So all of `aws.yaml` runs
-//! except these two, and the tests check the data that they would get: `awsemf` writes each data point under the name of
-//! the metric, with its unit, and with those attributes as dimensions that a declaration names.
+//! This build has no exporters for CloudWatch and X-Ray, see deploy/collector/builder.yaml. So all of
+//! `aws.yaml` runs except these two, and the tests check the data that they would get: `awsemf` writes each
+//! data point under the name of the metric, with its unit, and with those attributes as dimensions that a
+//! declaration names.
 mod program;
 mod running;
 mod signals;
@@ -189,8 +190,8 @@ async fn every_signal_reaches_a_backend_with_otlp() {
     }
 }
 
-/// Declarations of an exporter: regular expressions of metric names, each with its sets of dimensions. There is at least
-/// one.
+/// Declarations of an exporter: regular expressions of metric names, each with its sets of dimensions. There
+/// is at least one.
 pub(crate) fn declarations(exporter: &str) -> Vec<(Regex, Vec<BTreeSet<String>>)> {
     let configuration = read(AWS);
     let (_, rest) = configuration.split_once(&format!("\n  {exporter}:\n")).expect("has the exporter");

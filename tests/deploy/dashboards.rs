@@ -93,7 +93,8 @@ fn every_parameter_of_the_alarms_exists_and_is_used() {
 /// A metric of CloudWatch and the names of the dimensions that select it.
 type Used = (String, BTreeSet<String>);
 
-/// `["Switchboard", "name", "dimension", "value", …, {…}]` or `[{"expression": "SEARCH('{Switchboard,…} …')"}]`.
+/// `["Switchboard", "name", "dimension", "value", …, {…}]` or `[{"expression": "SEARCH('{Switchboard,…}
+/// …')"}]`.
 fn used_by_row(row: &Value) -> Used {
     let row = row.as_array().expect("is a row");
     let Some(expression) = row[0]["expression"].as_str() else {

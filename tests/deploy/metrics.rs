@@ -63,8 +63,8 @@ fn sources_without_readable_names_of_metrics_are_an_error() {
     }
 }
 
-/// Names and units of the metrics that the sources declare: constants `NAME: (&str, &str)` of a module `metric`, which
-/// exactly one source has. There is at least one.
+/// Names and units of the metrics that the sources declare: constants `NAME: (&str, &str)` of a module
+/// `metric`, which exactly one source has. There is at least one.
 fn declared_in(sources: &[String]) -> Result<BTreeSet<(String, String)>, String> {
     let module = Regex::new(r"(?sm)^pub(?:\([a-z]+\))? mod metric \{\n(.*?)^\}$").expect("is valid");
     let constant =
@@ -126,7 +126,8 @@ impl Metric {
         })
     }
 
-    /// The names of its series in a scrape, by the rules of opentelemetry-prometheus: known units and `_total` are appended.
+    /// The names of its series in a scrape, by the rules of opentelemetry-prometheus: known units and
+    /// `_total` are appended.
     pub(crate) fn series(&self) -> Vec<String> {
         let unit = match self.unit.as_str() {
             "s" => "_seconds",

@@ -1,7 +1,8 @@
-//! The folder of recorded traffic. This file is compiled into the tests of each package that reads recordings.
+//! The folder of recorded traffic. This file is compiled into the tests of each package that reads
+//! recordings.
 //!
-//! `SWITCHBOARD_RECORDINGS` names the folder. Without the variable the tests use the sample beside this file. A folder
-//! that cannot be used is an error: no test passes because its recordings are missing.
+//! `SWITCHBOARD_RECORDINGS` names the folder. Without the variable the tests use the sample beside this file.
+//! A folder that cannot be used is an error: no test passes because its recordings are missing.
 use serde::de::DeserializeOwned;
 use std::{
     env, fs,

@@ -4,7 +4,8 @@ use switchboard_server::config::{Bedrock, Engine};
 /// All there are.
 pub(crate) const BOTH: [Engine; 2] = [Engine::Direct, Engine::Sdk];
 
-/// The one that `SWITCHBOARD_TEST_ENGINE` names, "direct" or "sdk". Tests on recorded traffic run on both in any case.
+/// The one that `SWITCHBOARD_TEST_ENGINE` names, "direct" or "sdk". Tests on recorded traffic run on both in
+/// any case.
 pub(crate) fn chosen() -> Engine {
     match std::env::var_os("SWITCHBOARD_TEST_ENGINE") {
         None => Engine::default(),

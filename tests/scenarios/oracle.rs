@@ -1,8 +1,9 @@
-//! Switchboard decodes Bedrock's answers as the AWS SDK does: every recorded exchange is replayed to both, and the two
-//! results are compared member by member.
+//! Switchboard decodes Bedrock's answers as the AWS SDK does: every recorded exchange is replayed to both,
+//! and the two results are compared member by member.
 //!
-//! `sdk` converts the types of the SDK to JSON by hand; the contract's messages are converted by their descriptors.
-//! Neither conversion shares code with the codec. A member that only one of the two results has is a difference too.
+//! `sdk` converts the types of the SDK to JSON by hand; the contract's messages are converted by their
+//! descriptors. Neither conversion shares code with the codec. A member that only one of the two results has
+//! is a difference too.
 mod sdk;
 
 use crate::{

@@ -1,5 +1,5 @@
-//! Recorded requests reach Bedrock unchanged, and recorded answers reach callers unchanged: recorded traffic, replayed
-//! over real sockets through both engines.
+//! Recorded requests reach Bedrock unchanged, and recorded answers reach callers unchanged: recorded traffic,
+//! replayed over real sockets through both engines.
 //!
 //! The recordings are the sample in `tests/recordings`, or the folder that `SWITCHBOARD_RECORDINGS` names.
 pub(crate) mod compare;
@@ -14,7 +14,8 @@ use switchboard_proto::v1 as pb;
 use switchboard_server::bedrock::codec;
 use tonic::Code;
 
-/// The `max_tokens` of the tests' tasks. It is sent with every request, and so expected in requests without a limit.
+/// The `max_tokens` of the tests' tasks. It is sent with every request, and so expected in requests without a
+/// limit.
 const MAX_TOKENS: i64 = 4096;
 
 #[tokio::test]
@@ -101,8 +102,8 @@ async fn recorded_refusals_reach_callers_with_the_status_of_their_kind() {
     }
 }
 
-/// Mistakes of the caller are INVALID_ARGUMENT. A model that does not exist or is not allowed is a mistake of the
-/// operator.
+/// Mistakes of the caller are INVALID_ARGUMENT. A model that does not exist or is not allowed is a mistake of
+/// the operator.
 fn expected_code(status: u16, message: &str) -> Code {
     match status {
         400 if message.contains("model identifier is invalid") => Code::FailedPrecondition,
@@ -190,8 +191,8 @@ async fn streamed(replay: &mut Replay, exchange: &Exchange) -> Result<(), String
     same("events", &json!(expected), &json!(found))
 }
 
-/// Fails if a request was changed. Bedrock accepted all recorded requests as they were, so a change is a mistake in the
-/// catalogue.
+/// Fails if a request was changed. Bedrock accepted all recorded requests as they were, so a change is a
+/// mistake in the catalogue.
 fn unadjusted(route: Option<&pb::Route>) -> Result<(), String> {
     let changes =
         route.into_iter().flat_map(|route| &route.attempts).flat_map(|attempt| &attempt.adjustments);
@@ -204,7 +205,8 @@ fn unadjusted(route: Option<&pb::Route>) -> Result<(), String> {
     }
 }
 
-/// The recorded request with the limit that is always sent: the task's `max_tokens` plus the requested reasoning budget.
+/// The recorded request with the limit that is always sent: the task's `max_tokens` plus the requested
+/// reasoning budget.
 fn expected_request(exchange: &Exchange) -> Value {
     let mut request = exchange.request.clone();
     if request["inferenceConfig"]["maxTokens"].is_null() {
@@ -229,7 +231,8 @@ struct Tally {
     failures: Vec<String>,
 }
 
-/// Returns the documented limit of the contract that explains the difference. Absent: the difference is a failure.
+/// Returns the documented limit of the contract that explains the difference. Absent: the difference is a
+/// failure.
 fn limit(exchange: &Exchange, difference: &str) -> Option<&'static str> {
     if exchange.request["messages"][0]["role"] != "user" && difference.contains("messages[0].role") {
         Some("conversations that begin with the model's turn are refused")

@@ -1,8 +1,9 @@
-//! The shipped configuration is valid and has every key of the program, as a setting or as a commented-out setting.
+//! The shipped configuration is valid and has every key of the program, as a setting or as a commented-out
+//! setting.
 //!
-//! The list of keys is not kept by hand. Each table of the configuration refuses unknown keys, and the error of serde
-//! lists the known ones. So an unknown key is put into each table in turn, and the keys that the error lists are compared
-//! with the keys of the table.
+//! The list of keys is not kept by hand. Each table of the configuration refuses unknown keys, and the error
+//! of serde lists the known ones. So an unknown key is put into each table in turn, and the keys that the
+//! error lists are compared with the keys of the table.
 use std::collections::BTreeSet;
 use switchboard_server::config::Config;
 use toml::{Table, Value};
@@ -39,7 +40,8 @@ fn has_every_key_in_its_table() {
     assert!(missing.is_empty(), "deploy/switchboard.toml has no line for {missing:?}");
 }
 
-/// Removes each key of the file in turn. If no other table of its kind has the key, it must be reported as missing.
+/// Removes each key of the file in turn. If no other table of its kind has the key, it must be reported as
+/// missing.
 #[test]
 fn a_missing_key_is_found() {
     let whole = all_settings();
@@ -84,8 +86,8 @@ fn all_settings() -> Table {
 
 // === keys of the program ===
 
-/// Keys of the program that the configuration does not have, as "breaker.window" or "models.*.ladder.region". Tables of
-/// the same kind complete each other: one model with the key is enough.
+/// Keys of the program that the configuration does not have, as "breaker.window" or "models.*.ladder.region".
+/// Tables of the same kind complete each other: one model with the key is enough.
 fn missing(config: &Table) -> BTreeSet<String> {
     let present: BTreeSet<_> = paths(config).iter().map(|path| kind(path)).collect();
     let mut known = BTreeSet::new();
@@ -115,8 +117,8 @@ fn keys_of_program(config: &Table, table: &[String]) -> Vec<String> {
 //
 // A path is the list of keys from the top. An element of a list has its position as key.
 
-/// The kind of a path: without positions, with "*" for names that operators choose, and with `deadline` for a table that
-/// has its keys.
+/// The kind of a path: without positions, with "*" for names that operators choose, and with `deadline` for a
+/// table that has its keys.
 fn kind(path: &[String]) -> String {
     let is_named = |position: usize| position == 1 && NAMED_BY_OPERATORS.contains(&path[0].as_str());
     let keys = path.iter().enumerate().filter(|(_, key)| key.parse::<usize>().is_err());

@@ -1,11 +1,11 @@
 //! Deadlines of calls, and how they are split over attempts.
 //!
-//! tonic reads the caller's `grpc-timeout` too, but applies it only up to the response's headers and answers CANCELLED. So
-//! the header is read here, the deadline holds until the last event, and it ends a little before the caller's, so that our
-//! DEADLINE_EXCEEDED, with its route, arrives first.
+//! tonic reads the caller's `grpc-timeout` too, but applies it only up to the response's headers and answers
+//! CANCELLED. So the header is read here, the deadline holds until the last event, and it ends a little
+//! before the caller's, so that our DEADLINE_EXCEEDED, with its route, arrives first.
 //!
-//! Each attempt leaves the next candidate the time that it typically needs, so that a model that hangs does not use up the
-//! whole call.
+//! Each attempt leaves the next candidate the time that it typically needs, so that a model that hangs does
+//! not use up the whole call.
 use crate::failure::{Failure, FailureKind};
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
@@ -54,8 +54,8 @@ impl Timeout {
         Self { duration, kind }
     }
 
-    /// Reserves the time that the next candidate typically needs out of the time that is `left` of the call: a quarter where
-    /// that is unknown, and never more than half.
+    /// Reserves the time that the next candidate typically needs out of the time that is `left` of the call:
+    /// a quarter where that is unknown, and never more than half.
     pub(super) fn leaving_time_for(self, typical: Option<Duration>, left: Duration) -> Self {
         let share = left - typical.unwrap_or(left / 4).min(left / 2);
         if share < self.duration { Self { duration: share, kind: FailureKind::ShareUsedUp } } else { self }

@@ -1,8 +1,8 @@
 //! The guard of one attempt: its record and its breaker permit, which end together.
 //!
-//! Whatever ends an attempt is reported here once. The record learns it for the route, metrics and cost, the permit for the
-//! deployment's health. A guard that is dropped belongs to an attempt that was cancelled, because another one was faster or
-//! because the caller left: that says nothing of the model.
+//! Whatever ends an attempt is reported here once. The record learns it for the route, metrics and cost, the
+//! permit for the deployment's health. A guard that is dropped belongs to an attempt that was cancelled,
+//! because another one was faster or because the caller left: that says nothing of the model.
 use crate::{
     deployment::BreakerPermit,
     failure::Failure,

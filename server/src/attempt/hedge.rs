@@ -1,7 +1,8 @@
 //! Hedging: the next candidate in parallel to one that has not answered yet.
 //!
-//! The first answer wins. The other attempt is dropped, which cancels it at Bedrock too. Both are billed and both draw on the
-//! account's quota, so only tasks that ask for it are hedged, and all calls of such a task share a budget.
+//! The first answer wins. The other attempt is dropped, which cancels it at Bedrock too. Both are billed and
+//! both draw on the account's quota, so only tasks that ask for it are hedged, and all calls of such a task
+//! share a budget.
 use super::{Attempted, PlannedAttempt, Session, operation::Operation};
 use crate::{error::CallError, model::Models};
 use std::{pin::pin, time::Duration};
@@ -10,8 +11,8 @@ use tokio::time::sleep;
 impl<'a, M: Models, O: Operation<M>> Session<'a, M, O> {
     /// Calls a candidate and, when it has sent nothing after `hedge_after`, the next one in parallel.
     ///
-    /// The outer error ends the call. The inner one is the failure of the attempt that failed last; the other failure is
-    /// noted.
+    /// The outer error ends the call. The inner one is the failure of the attempt that failed last; the other
+    /// failure is noted.
     pub(super) async fn hedged(
         &mut self,
         first: PlannedAttempt<'a>,

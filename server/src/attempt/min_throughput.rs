@@ -1,7 +1,7 @@
 //! Minimum throughput: a stream that starts too slowly is given up while the caller has seen nothing of it.
 //!
-//! The stream is held back until the model has written what the minimum asks of the whole period, or until the period is over.
-//! A fast model is held back only for as long as it takes to write that much.
+//! The stream is held back until the model has written what the minimum asks of the whole period, or until
+//! the period is over. A fast model is held back only for as long as it takes to write that much.
 use super::Begun;
 use crate::{
     config::Floor,

@@ -11,8 +11,8 @@ use std::future::Future;
 use switchboard_proto::v1::{self as pb, content_block_delta::Delta};
 use tokio::time::timeout;
 
-/// Most events before the first content. A stream that sends more without content counts as answered: it must not fill
-/// our memory.
+/// Most events before the first content. A stream that sends more without content counts as answered: it must
+/// not fill our memory.
 const MAX_HEAD_EVENTS: usize = 64;
 
 /// One request to one model.
@@ -98,7 +98,8 @@ impl<M: Models> Operation<M> for CountTokens<'_> {
 }
 
 impl CountTokens<'_> {
-    /// False for a body of InvokeModel, which has the form of one model family: only the task's first model understands it.
+    /// False for a body of InvokeModel, which has the form of one model family: only the task's first model
+    /// understands it.
     pub(super) fn is_conversation(&self) -> bool {
         use pb::count_tokens_input::Input;
         matches!(self.0.input.as_ref().and_then(|input| input.input.as_ref()), Some(Input::Converse(_)))
@@ -149,7 +150,8 @@ async fn begin<M: Models>(context: AttemptContext<'_, M>) -> Result<Begun<M::Eve
     }
 }
 
-/// True for text, and for the end of a block or of the turn. Starts of blocks and empty deltas are no content.
+/// True for text, and for the end of a block or of the turn. Starts of blocks and empty deltas are no
+/// content.
 fn is_content(event: &ModelEvent) -> bool {
     match event {
         ModelEvent::ContentBlockDelta(event) => {

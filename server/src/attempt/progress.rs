@@ -24,7 +24,8 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// The request for a candidate. A candidate whose context window is not larger than one that was too small is skipped.
+    /// The request for a candidate. A candidate whose context window is not larger than one that was too
+    /// small is skipped.
     pub(super) fn shape(
         &self,
         call: &'a Call,

@@ -1,19 +1,21 @@
 //! Retries: the failed candidates once more, if waiting may help, and never as a storm.
 //!
-//! Every other model is tried before the same one is tried again: it may answer at once. Only when all candidates have failed,
-//! and some in a way that may pass (throttled, no capacity, unreachable), those are called again after a pause.
+//! Every other model is tried before the same one is tried again: it may answer at once. Only when all
+//! candidates have failed, and some in a way that may pass (throttled, no capacity, unreachable), those are
+//! called again after a pause.
 //!
 //! # Why a budget and not only a number of retries
 //!
-//! When Bedrock has an outage every call fails, and a retry of every call would double the load. So retries draw on a budget
-//! that all calls of a deployment share and that only its successes refill: the rare failure of a healthy model is always
-//! retried, the flood of failures of an unhealthy one is not.
+//! When Bedrock has an outage every call fails, and a retry of every call would double the load. So retries
+//! draw on a budget that all calls of a deployment share and that only its successes refill: the rare failure
+//! of a healthy model is always retried, the flood of failures of an unhealthy one is not.
 use super::Failed;
 use crate::{config::Retry, route::Candidate};
 use std::time::Duration;
 
-/// The candidates to call again and the pause before, after the plan has failed `rounds` times. `None`: there is no further
-/// round and nothing was drawn from a budget, also because the pause would take all of the time that is left.
+/// The candidates to call again and the pause before, after the plan has failed `rounds` times. `None`: there
+/// is no further round and nothing was drawn from a budget, also because the pause would take all of the time
+/// that is left.
 pub(super) fn next_round<'a>(
     policy: &Retry,
     rounds: u32,

@@ -1,14 +1,15 @@
 //! Circuit breaker of one deployment: may this model be called?
 //!
-//! A deployment that fails most of its attempts is not called for a while: its callers go to the next model at once instead
-//! of waiting for the failure first. Then one attempt, the probe, is let through. Throttling is no failure: a throttled
-//! deployment cools down, which only moves it behind the other candidates. Failures that the request caused never count.
+//! A deployment that fails most of its attempts is not called for a while: its callers go to the next model
+//! at once instead of waiting for the failure first. Then one attempt, the probe, is let through. Throttling
+//! is no failure: a throttled deployment cools down, which only moves it behind the other candidates.
+//! Failures that the request caused never count.
 //!
 //! # Why a rate over a window
 //!
-//! A count of consecutive failures never trips while a tenth of the attempts still succeeds, and trips at once when three
-//! unlucky attempts follow each other. The window's minimum number of attempts keeps two failures in a quiet hour from
-//! tripping the breaker.
+//! A count of consecutive failures never trips while a tenth of the attempts still succeeds, and trips at
+//! once when three unlucky attempts follow each other. The window's minimum number of attempts keeps two
+//! failures in a quiet hour from tripping the breaker.
 use super::window::{Counts, Window};
 use crate::config::{self, Force};
 use std::time::Duration;
@@ -121,8 +122,8 @@ impl Breaker {
         }
     }
 
-    /// Starts a cool-down after throttling, for as long as Bedrock asked, but not longer than after a used-up quota: a
-    /// broken or hostile endpoint must not move a model to the end for a year.
+    /// Starts a cool-down after throttling, for as long as Bedrock asked, but not longer than after a used-up
+    /// quota: a broken or hostile endpoint must not move a model to the end for a year.
     pub(crate) fn throttled(&mut self, now: Instant, requested: Option<Duration>) {
         let longest = self.policy.quota_cool_down.max(self.policy.cool_down);
         self.cool_down(now, requested.map_or(self.policy.cool_down, |requested| requested.min(longest)));
@@ -182,7 +183,8 @@ impl Breaker {
         }
     }
 
-    /// Doubles the pause with each opening in a row. The jitter keeps breakers that tripped together from probing together.
+    /// Doubles the pause with each opening in a row. The jitter keeps breakers that tripped together from
+    /// probing together.
     fn open(&mut self, now: Instant) {
         let doubled = self.policy.open.saturating_mul(2_u32.saturating_pow(self.openings));
         let pause = doubled.min(self.policy.max_open).mul_f64(1.0 - fastrand::f64() / 4.0);

@@ -1,5 +1,5 @@
-//! Metric and span attributes of a deployment, made once. Names come from the configuration and never from callers, so the
-//! number of distinct values is bounded.
+//! Metric and span attributes of a deployment, made once. Names come from the configuration and never from
+//! callers, so the number of distinct values is bounded.
 use super::Key;
 use crate::semconv::attribute as a;
 use opentelemetry::KeyValue;

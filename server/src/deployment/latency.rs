@@ -1,14 +1,16 @@
 //! Latency estimates, by which the time of a call is split over its attempts.
 use std::time::Duration;
 
-/// Weight of a new sample, as in TCP's estimate of round trips, from which the rest of the method is taken too.
+/// Weight of a new sample, as in TCP's estimate of round trips, from which the rest of the method is taken
+/// too.
 const GAIN: f64 = 1.0 / 8.0;
 
-/// Rate at which the fastest time is forgotten: after some hundred answers a model that became slower for good counts as
-/// slower.
+/// Rate at which the fastest time is forgotten: after some hundred answers a model that became slower for
+/// good counts as slower.
 const FORGET: f64 = 1.0 / 64.0;
 
-/// Estimate of how long answers of one kind take: an exponentially weighted moving average with its deviation.
+/// Estimate of how long answers of one kind take: an exponentially weighted moving average with its
+/// deviation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LatencyEstimate(Option<Estimate>);
 

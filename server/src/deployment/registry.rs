@@ -1,8 +1,8 @@
 //! The registry: what carries learned state from one snapshot of the configuration to the next.
 //!
-//! State belongs to an identity, never to a position in a list: a deployment is the same one after a reload if endpoint,
-//! region, model id and service tier are the same, and a task if its name is. What no snapshot and no running call holds
-//! any more is forgotten.
+//! State belongs to an identity, never to a position in a list: a deployment is the same one after a reload
+//! if endpoint, region, model id and service tier are the same, and a task if its name is. What no snapshot
+//! and no running call holds any more is forgotten.
 use super::{Deployment, Key, State, TaskState, labels::Labels};
 use crate::config::{self, Force};
 use std::{
@@ -25,7 +25,8 @@ struct Inner {
 struct Known {
     states: HashMap<Key, Weak<State>>,
     tasks: HashMap<String, Weak<TaskState>>,
-    /// Series ids by what distinguishes their labels. They are never reused, so that a series keeps its meaning.
+    /// Series ids by what distinguishes their labels. They are never reused, so that a series keeps its
+    /// meaning.
     series: HashMap<(Key, String), u64>,
     task_series: HashMap<String, u64>,
 }

@@ -1,8 +1,8 @@
 //! What is learned of a task: its hedging budget, and the share of its calls that fell back recently.
 //!
-//! A second model is there for the bad minutes of the first. When all calls of a busy task move to it, it is throttled too,
-//! and the calls that were meant for it are lost as well. Where a task sets a fallback cap, calls beyond it fail as the
-//! first model's did.
+//! A second model is there for the bad minutes of the first. When all calls of a busy task move to it, it is
+//! throttled too, and the calls that were meant for it are lost as well. Where a task sets a fallback cap,
+//! calls beyond it fail as the first model's did.
 use super::{budget::Budget, labels::shared, window::Window};
 use crate::{config, semconv::attribute as a};
 use opentelemetry::KeyValue;

@@ -1,14 +1,16 @@
 //! Admission: how many calls this process carries at once.
 //!
-//! A call holds one permit from its headers until its response *body* ends, so a stream that runs for a minute counts for a
-//! minute; a stream also holds one of the streams' permits. With no permit free the call is rejected at once: no model is
-//! called, the request is not read, and the caller is told when to retry. Health, reflection, the `RoutingService` and the
-//! `FeedbackService` are never rejected: an operator must be able to look at a server at capacity.
+//! A call holds one permit from its headers until its response *body* ends, so a stream that runs for a
+//! minute counts for a minute; a stream also holds one of the streams' permits. With no permit free the call
+//! is rejected at once: no model is called, the request is not read, and the caller is told when to retry.
+//! Health, reflection, the `RoutingService` and the `FeedbackService` are never rejected: an operator must be
+//! able to look at a server at capacity.
 //!
 //! # Why not a queue
 //!
-//! A call takes seconds to minutes, so a queue would not smooth a burst: it would use up the caller's deadline before
-//! rejecting the call, and hold the request in memory meanwhile. A caller that is rejected at once can go to another instance.
+//! A call takes seconds to minutes, so a queue would not smooth a burst: it would use up the caller's
+//! deadline before rejecting the call, and hold the request in memory meanwhile. A caller that is rejected at
+//! once can go to another instance.
 use crate::{
     config::Admission as Limits,
     error::{CallError, Context as StatusContext},

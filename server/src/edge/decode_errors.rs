@@ -1,8 +1,9 @@
 //! Maps the gRPC library's refusals of a request to our errors.
 //!
-//! tonic answers a request above the size limit with OUT_OF_RANGE, and one that is incomplete, cannot be decompressed or
-//! cannot be decoded with INTERNAL. All are mistakes of the caller, so all become INVALID_ARGUMENT with details like any
-//! other. Switchboard never sends OUT_OF_RANGE itself, and its INTERNAL always has details.
+//! tonic answers a request above the size limit with OUT_OF_RANGE, and one that is incomplete, cannot be
+//! decompressed or cannot be decoded with INTERNAL. All are mistakes of the caller, so all become
+//! INVALID_ARGUMENT with details like any other. Switchboard never sends OUT_OF_RANGE itself, and its
+//! INTERNAL always has details.
 use crate::error::CallError;
 use bytesize::ByteSize;
 use tonic::{Code, Status};

@@ -1,8 +1,10 @@
-//! The outermost layer: begins a record for every call of the contract's services, and ends those that no RPC has claimed.
+//! The outermost layer: begins a record for every call of the contract's services, and ends those that no RPC
+//! has claimed.
 //!
-//! An RPC claims the record of its call. A call that never reaches one (it is rejected at capacity, its request cannot be
-//! decoded, its method does not exist) and a call whose service has no use for the record end here, by the status of the
-//! response. A caller who leaves before the response drops the record, which then says "cancelled".
+//! An RPC claims the record of its call. A call that never reaches one (it is rejected at capacity, its
+//! request cannot be decoded, its method does not exist) and a call whose service has no use for the record
+//! end here, by the status of the response. A caller who leaves before the response drops the record, which
+//! then says "cancelled".
 use super::{decode_errors::map_decode_error, upload::Upload};
 use crate::{
     record::{CallRecord, RecordSlot},

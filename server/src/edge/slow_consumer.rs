@@ -1,26 +1,29 @@
 //! Slow consumers: how long a caller may leave a ready response unread.
 //!
-//! HTTP/2 flow control decides when a body is polled, so while a caller's window is full no timeout inside the body runs. A
-//! caller who stops reading but answers pings would hold Bedrock's request, its connection and a permit for as long as it
-//! likes. So every response has a monitor: one task, which sleeps until the response may have been left unread for too long
-//! and ends with the body.
+//! HTTP/2 flow control decides when a body is polled, so while a caller's window is full no timeout inside
+//! the body runs. A caller who stops reading but answers pings would hold Bedrock's request, its connection
+//! and a permit for as long as it likes. So every response has a monitor: one task, which sleeps until the
+//! response may have been left unread for too long and ends with the body.
 //!
-//! A body whose last poll gave something, and which was not polled since, waits for its consumer. One whose last poll was
-//! pending waits for Bedrock, and has timeouts of its own (relay.rs). When the timeout or the call's deadline passes while the
-//! consumer is awaited, what is inside the body is dropped: Bedrock's request ends, the permit is free, and the record says
-//! `READER_STALLED` or `DEADLINE_EXCEEDED`. hyper does not let us reset the HTTP/2 stream, so the little that it has fetched,
-//! two frames at most, stays there. A caller who reads on gets that, and then the typed status.
+//! A body whose last poll gave something, and which was not polled since, waits for its consumer. One whose
+//! last poll was pending waits for Bedrock, and has timeouts of its own (relay.rs). When the timeout or the
+//! call's deadline passes while the consumer is awaited, what is inside the body is dropped: Bedrock's
+//! request ends, the permit is free, and the record says `READER_STALLED` or `DEADLINE_EXCEEDED`. hyper does
+//! not let us reset the HTTP/2 stream, so the little that it has fetched, two frames at most, stays there. A
+//! caller who reads on gets that, and then the typed status.
 //!
 //! # Why frames of limited size
 //!
-//! A whole answer is one frame. Handed over at once it could not be dropped any more, and a consumer who reads slowly but
-//! steadily would look like one who does not read. In smaller frames every fetch is a sign of life. A consumer who does not
-//! fetch one of them within the timeout, which is some hundred bytes per second, does not read.
+//! A whole answer is one frame. Handed over at once it could not be dropped any more, and a consumer who
+//! reads slowly but steadily would look like one who does not read. In smaller frames every fetch is a sign
+//! of life. A consumer who does not fetch one of them within the timeout, which is some hundred bytes per
+//! second, does not read.
 //!
 //! # Why the monitor holds the record
 //!
-//! The record of a whole answer ends only when the answer has been read. The monitor task holds it too and is the last to
-//! drop it, after the connection had its turn to write: so the caller does not wait for spans, metrics and the log line.
+//! The record of a whole answer ends only when the answer has been read. The monitor task holds it too and is
+//! the last to drop it, after the connection had its turn to write: so the caller does not wait for spans,
+//! metrics and the log line.
 use crate::{
     error::CallError,
     record::{CallRecord, Consumer, RecordSlot},
@@ -84,7 +87,8 @@ pub(crate) struct MonitorHandle {
     task: AbortHandle,
 }
 
-/// The response with a whole answer. Its record ends when the body ends and not before: the consumer may stop in the middle.
+/// The response with a whole answer. Its record ends when the body ends and not before: the consumer may stop
+/// in the middle.
 pub(crate) fn unary_response<T>(answer: T, record: CallRecord, slot: RecordSlot) -> Response<T> {
     let mut response = stream_response(answer, record.consumer().cloned());
     slot.give_back(record);
@@ -101,8 +105,8 @@ pub(crate) fn stream_response<S>(stream: S, consumer: Option<Consumer>) -> Respo
     response
 }
 
-/// Guards the response of a call. It wraps admission, so that an abandoned consumer gives back its permit. The record has
-/// ended when the monitor among `monitors` has ended.
+/// Guards the response of a call. It wraps admission, so that an abandoned consumer gives back its permit.
+/// The record has ended when the monitor among `monitors` has ended.
 pub(crate) fn guard<B>(
     response: http::Response<B>,
     monitors: &TaskTracker,
@@ -178,8 +182,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for StallGuardBody<B> {
 
 // === impl Shared ===
 
-/// Sleeps until the consumer may have to be abandoned, and checks again, until the body has ended. The record, if it is still
-/// there then, is dropped last.
+/// Sleeps until the consumer may have to be abandoned, and checks again, until the body has ended. The
+/// record, if it is still there then, is dropped last.
 async fn monitor<B: Body>(
     shared: Weak<Shared<B>>,
     has_started: Arc<AtomicBool>,
@@ -210,7 +214,8 @@ async fn after_ready_tasks() {
 }
 
 impl<B> Shared<B> {
-    /// Abandons the consumer if it is time for that. Else returns the time of the next check. `None`: the response has ended.
+    /// Abandons the consumer if it is time for that. Else returns the time of the next check. `None`: the
+    /// response has ended.
     fn check(&self) -> Option<Instant> {
         let mut response = self.response();
         response.body.as_ref()?;
@@ -237,8 +242,8 @@ impl<B> Shared<B> {
 // === impl GuardedResponse ===
 
 impl<B> GuardedResponse<B> {
-    /// Drops the body, and with it the record, which gives the consumer the status of the call. If the call has succeeded, all
-    /// of the answer is here already, and only its end was missing.
+    /// Drops the body, and with it the record, which gives the consumer the status of the call. If the call
+    /// has succeeded, all of the answer is here already, and only its end was missing.
     fn abandon(&mut self, consumer: &Consumer) {
         (self.body, self.owes_trailers) = (None, true);
         if let Some(record) = self.record.take() {
@@ -284,7 +289,8 @@ impl<B: Body<Data = Bytes> + Unpin> GuardedResponse<B> {
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
-    /// The body has ended, successfully if these trailers say so. A body that is kept after its end holds nothing.
+    /// The body has ended, successfully if these trailers say so. A body that is kept after its end holds
+    /// nothing.
     fn ended(&mut self, trailers: Option<&HeaderMap>) {
         self.body = None;
         let Some(slot) = self.record.take() else { return };
@@ -307,7 +313,8 @@ impl<B: Body<Data = Bytes> + Unpin> GuardedResponse<B> {
 // === impl MonitorHandle ===
 
 impl Drop for MonitorHandle {
-    /// A monitor that has not started yet is ready, and will run before the connection does: it ends by itself.
+    /// A monitor that has not started yet is ready, and will run before the connection does: it ends by
+    /// itself.
     fn drop(&mut self) {
         if self.has_started.swap(true, AcqRel) {
             self.task.abort();
@@ -324,8 +331,8 @@ mod tests {
     use std::{convert::Infallible, time::Duration};
     use tokio::task::yield_now;
 
-    /// Reads a whole answer to its end while the task that writes it has a turn to come. Returns whether the record was still
-    /// held then.
+    /// Reads a whole answer to its end while the task that writes it has a turn to come. Returns whether the
+    /// record was still held then.
     async fn is_held_while_it_is_written(monitor_has_started: bool) -> bool {
         let slot = RecordSlot::new(begun().0);
         let record = slot.claim().expect("is there");

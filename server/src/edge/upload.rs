@@ -1,8 +1,8 @@
 //! A request's body that stays pending if its caller has cancelled the call.
 //!
-//! tonic takes a body that RST_STREAM with CANCEL has cut off as the end of the messages. It would answer a caller who has
-//! left that the message is missing, and the record would say so. While the body is pending instead, hyper notices the reset
-//! and drops the call, which the record reports as cancelled.
+//! tonic takes a body that RST_STREAM with CANCEL has cut off as the end of the messages. It would answer a
+//! caller who has left that the message is missing, and the record would say so. While the body is pending
+//! instead, hyper notices the reset and drops the call, which the record reports as cancelled.
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{

@@ -1,9 +1,10 @@
 //! Write coalescing: a response and its trailers leave in one packet.
 //!
-//! The HTTP/2 library writes a DATA frame of 256 bytes or more by itself, with a vectored write from where its payload lies,
-//! and flushes. The trailers, which say that the response is whole, would follow in a system call and a packet of their own and
-//! wake the caller a second time. Here such a frame is buffered and the flush after it is skipped: the library flushes once
-//! more when it has nothing left to write, at the end of the same poll.
+//! The HTTP/2 library writes a DATA frame of 256 bytes or more by itself, with a vectored write from where
+//! its payload lies, and flushes. The trailers, which say that the response is whole, would follow in a
+//! system call and a packet of their own and wake the caller a second time. Here such a frame is buffered and
+//! the flush after it is skipped: the library flushes once more when it has nothing left to write, at the end
+//! of the same poll.
 //!
 //! Nothing waits for anything: what the library has ready in one poll leaves at its end.
 use std::{

@@ -1,7 +1,7 @@
 //! The thread that owns the store, and the queue to it.
 //!
-//! Answers arrive by the thousand and no call waits for them, so they are written in batches: waking the thread and
-//! committing a transaction for each would cost a call more than routing it does.
+//! Answers arrive by the thousand and no call waits for them, so they are written in batches: waking the
+//! thread and committing a transaction for each would cost a call more than routing it does.
 use super::{
     Judgement,
     store::{AnswerRecord, Store},
@@ -122,8 +122,8 @@ impl From<Rejected> for Refused {
 // === impl Writer ===
 
 impl Writer {
-    /// Ends the thread and waits, at most for `max_wait`, until everything up to now is written. Answers that arrive
-    /// later are lost: calls that were cut off may outlive the server by a moment.
+    /// Ends the thread and waits, at most for `max_wait`, until everything up to now is written. Answers that
+    /// arrive later are lost: calls that were cut off may outlive the server by a moment.
     pub async fn finish(self, max_wait: Duration) {
         let written = spawn_blocking(move || self.0.finish(max_wait)).await;
         if !written.unwrap_or(false) {

@@ -29,12 +29,13 @@ struct Entry {
     summary: AttemptSummary,
     /// True if the model was called; false if the candidate was skipped.
     started: bool,
-    /// Cost of an attempt that has ended. The outer `None`: nothing, or not known yet; the inner: something, with an
-    /// unknown price.
+    /// Cost of an attempt that has ended. The outer `None`: nothing, or not known yet; the inner: something,
+    /// with an unknown price.
     charged: Option<Option<Cost>>,
 }
 
-/// An attempt that is running. Dropped before its end it was cancelled: another one was faster, or the caller left.
+/// An attempt that is running. Dropped before its end it was cancelled: another one was faster, or the caller
+/// left.
 #[derive(Debug)]
 pub(crate) struct AttemptRecord {
     log: Arc<AttemptLog>,
@@ -60,7 +61,8 @@ pub(crate) struct Report<'a> {
 
 impl AttemptLog {
     pub(super) fn new(observer: CallObserver) -> Self {
-        // Capacity for one: most calls have no other attempt, and a stream holds the allocation for as long as it runs.
+        // Capacity for one: most calls have no other attempt, and a stream holds the allocation for as long
+        // as it runs.
         Self { entries: Mutex::new(Vec::with_capacity(1)), observer }
     }
 
@@ -169,7 +171,8 @@ impl AttemptRecord {
         });
     }
 
-    /// Records one delta of a stream that is about to be sent, and the time since the one before. Absent: it is the first.
+    /// Records one delta of a stream that is about to be sent, and the time since the one before. Absent: it
+    /// is the first.
     pub(crate) fn saw_delta(&mut self, event: &ModelEvent, text_bytes: u64, since: Option<Duration>) {
         if let Some(bill) = &mut self.bill {
             bill.received(text_bytes);
@@ -253,8 +256,8 @@ impl AttemptRecord {
         self.finish(label, reason);
     }
 
-    /// Estimates the cost of an attempt whose usage will never be known: the whole request was read, and what was received
-    /// was written.
+    /// Estimates the cost of an attempt whose usage will never be known: the whole request was read, and what
+    /// was received was written.
     fn settle(&mut self) {
         if let Some(bill) = self.bill.take() {
             let cost = bill.estimate();

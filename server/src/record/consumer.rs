@@ -1,7 +1,8 @@
-//! Limits for the consumer of one response, and the verdict on it: what a call's record and its response body share.
+//! Limits for the consumer of one response, and the verdict on it: what a call's record and its response body
+//! share.
 //!
-//! The body (`edge/slow_consumer.rs`) decides that a consumer is too slow; the record turns that into an error and gives the
-//! status back, so that the consumer learns it when it reads on.
+//! The body (`edge/slow_consumer.rs`) decides that a consumer is too slow; the record turns that into an
+//! error and gives the status back, so that the consumer learns it when it reads on.
 use crate::error::CallError;
 use http::HeaderMap;
 use std::{
@@ -45,7 +46,8 @@ impl Consumer {
         self.0.timeout
     }
 
-    /// When a response that has been ready since `ready_since` has been left unread for too long, and the reason then.
+    /// When a response that has been ready since `ready_since` has been left unread for too long, and the
+    /// reason then.
     pub(crate) fn abandoned_at(&self, ready_since: Instant) -> (Instant, AbandonReason) {
         let Inner { timeout, deadline, .. } = *self.0;
         match ready_since.checked_add(timeout).filter(|stalled| *stalled < deadline) {

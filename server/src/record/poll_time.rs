@@ -1,5 +1,5 @@
-//! Time in which this process worked on a call: the sum of its polls. Between them the call waited, for Bedrock or for its
-//! caller.
+//! Time in which this process worked on a call: the sum of its polls. Between them the call waited, for
+//! Bedrock or for its caller.
 use pin_project_lite::pin_project;
 use std::{
     future::Future,

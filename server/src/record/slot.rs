@@ -1,9 +1,10 @@
 //! Where a call's record is while no code of ours works on the call.
 //!
-//! The edge begins the record and puts it into the request's extensions. The RPC claims it and, for a whole answer, returns
-//! it, because the record ends only when the response has been read. What no RPC has claimed by the time the response is
-//! there (a request that cannot be decoded, a call that was rejected) is ended at the edge. A slot that is dropped with a
-//! record in it drops the record, which then says what became of the call.
+//! The edge begins the record and puts it into the request's extensions. The RPC claims it and, for a whole
+//! answer, returns it, because the record ends only when the response has been read. What no RPC has claimed
+//! by the time the response is there (a request that cannot be decoded, a call that was rejected) is ended at
+//! the edge. A slot that is dropped with a record in it drops the record, which then says what became of the
+//! call.
 use super::CallRecord;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

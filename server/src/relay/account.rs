@@ -1,4 +1,5 @@
-//! The accounting stage: what is sent of an answer goes into the call's record, its attempt and the metadata event.
+//! The accounting stage: what is sent of an answer goes into the call's record, its attempt and the metadata
+//! event.
 use super::received::ReceivedCounter;
 use crate::{
     attempt::AttemptGuard,
@@ -106,7 +107,8 @@ impl Account {
 }
 
 impl Drop for Account {
-    /// The caller may have left: then what was sent is part of the cost. The attempt ends before the record does.
+    /// The caller may have left: then what was sent is part of the cost. The attempt ends before the record
+    /// does.
     fn drop(&mut self) {
         if let Some(record) = &mut self.record {
             record.sent(self.received.clone().into());

@@ -1,4 +1,5 @@
-//! Counts what has been sent of one model's answer, so that a caller whose stream breaks learns how much of it there is.
+//! Counts what has been sent of one model's answer, so that a caller whose stream breaks learns how much of
+//! it there is.
 use crate::{cost::received_bytes, model::ModelEvent};
 use switchboard_proto::v1 as pb;
 

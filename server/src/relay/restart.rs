@@ -17,7 +17,8 @@ pub(super) type Restarted<E> = Option<(Answered<Begun<E>>, Restart<E>)>;
 /// A restart that is running. It gives the record back.
 pub(super) struct Restarting<E>(Pin<Box<dyn Future<Output = (CallRecord, Restarted<E>)> + Send>>);
 
-/// Restarts `call` at the models that it has not called yet. The chain of restarts ends, for each model is called only once.
+/// Restarts `call` at the models that it has not called yet. The chain of restarts ends, for each model is
+/// called only once.
 pub(crate) fn restart<M: Models>(attempts: Arc<Attempts<M>>, call: Call) -> Restart<M::Events> {
     Restart(Box::new(move |record| {
         Restarting(Box::pin(async move {

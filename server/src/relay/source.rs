@@ -1,7 +1,7 @@
 //! The source stage: the events of one model, and the integrity of its stream.
 //!
-//! A stream is whole only after its metadata. An exception, a broken connection, a pause that is too long, and an end without
-//! metadata are failures.
+//! A stream is whole only after its metadata. An exception, a broken connection, a pause that is too long,
+//! and an end without metadata are failures.
 use crate::{
     attempt::Begun,
     failure::{Failure, FailureKind},
@@ -15,8 +15,8 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Time to wait for the end of Bedrock's response after the metadata: read to its end, the connection can be reused. The
-/// caller has everything by then.
+/// Time to wait for the end of Bedrock's response after the metadata: read to its end, the connection can be
+/// reused. The caller has everything by then.
 const END_GRACE: Duration = Duration::from_millis(50);
 
 /// The stream of one model.

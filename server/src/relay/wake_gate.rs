@@ -1,7 +1,8 @@
 //! A gate that lets a poll through only if the stream may have something new.
 //!
-//! The HTTP/2 server polls a stream once for each event, once more to learn that there is no other, and once more after it
-//! has sent the event. Without the gate each of these polls would go all the way down to Bedrock's connection.
+//! The HTTP/2 server polls a stream once for each event, once more to learn that there is no other, and once
+//! more after it has sent the event. Without the gate each of these polls would go all the way down to
+//! Bedrock's connection.
 use futures_util::task::AtomicWaker;
 use std::{
     sync::{

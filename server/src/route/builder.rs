@@ -21,8 +21,8 @@ struct Builder<'a> {
 }
 
 impl Routes {
-    /// The routes of a checked configuration. Models without a region are called in `default_region`. What `registry` has
-    /// learned of a deployment or a task stays with it.
+    /// The routes of a checked configuration. Models without a region are called in `default_region`. What
+    /// `registry` has learned of a deployment or a task stays with it.
     pub(crate) fn build(
         config: &Config,
         catalogue: &Catalogue,
@@ -38,7 +38,8 @@ impl Routes {
         }
     }
 
-    /// Candidates that would carry requests out of the geography in which their task keeps them, each as an error message.
+    /// Candidates that would carry requests out of the geography in which their task keeps them, each as an
+    /// error message.
     pub fn residency_violations(&self) -> impl Iterator<Item = String> {
         self.tasks().flat_map(|task| {
             task.candidates.iter().filter_map(move |candidate| {

@@ -1,8 +1,8 @@
 //! Health: the answers of `grpc.health.v1` for load balancers and operators.
 //!
-//! The server as a whole and its services are SERVING until draining begins. An unhealthy model does not change that: every
-//! instance would leave its load balancer at once, and with them the models that are healthy. The service `task/NAME` is
-//! NOT_SERVING while none of the task's models may be called.
+//! The server as a whole and its services are SERVING until draining begins. An unhealthy model does not
+//! change that: every instance would leave its load balancer at once, and with them the models that are
+//! healthy. The service `task/NAME` is NOT_SERVING while none of the task's models may be called.
 use crate::{
     deployment::Registry,
     route::{Routes, Task},

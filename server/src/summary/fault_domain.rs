@@ -1,4 +1,5 @@
-//! Fault domains: who is responsible for a call that did not succeed. One table for traces, metrics and the log.
+//! Fault domains: who is responsible for a call that did not succeed. One table for traces, metrics and the
+//! log.
 use crate::{
     error::CallError,
     failure::{Failure, FailureKind},
@@ -9,10 +10,12 @@ use tonic::Code;
 /// Who is responsible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum FaultDomain {
-    /// Nobody: the call succeeded. An answer cut off at `max_tokens` is a success, which `switchboard.truncations` counts.
+    /// Nobody: the call succeeded. An answer cut off at `max_tokens` is a success, which
+    /// `switchboard.truncations` counts.
     #[default]
     None,
-    /// The caller: the request was wrong, the deadline too short for any attempt, or the caller left or did not read.
+    /// The caller: the request was wrong, the deadline too short for any attempt, or the caller left or did
+    /// not read.
     Caller,
     /// A guardrail or content filter stopped the answer, as configured.
     Policy,

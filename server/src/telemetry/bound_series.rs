@@ -1,7 +1,8 @@
 //! Metric series that are recorded with every call: the attributes of each are assembled and looked up once.
 //!
-//! Sorting and hashing a dozen sets of attributes took a tenth of the instructions of a call. A key of a few words says the
-//! same: ids and words that come from the configuration and from us, never from callers, so the number of keys is bounded.
+//! Sorting and hashing a dozen sets of attributes took a tenth of the instructions of a call. A key of a few
+//! words says the same: ids and words that come from the configuration and from us, never from callers, so
+//! the number of keys is bounded.
 use opentelemetry::{
     KeyValue,
     metrics::{BoundCounter, BoundHistogram, Counter, Histogram},

@@ -1,11 +1,12 @@
 //! Error sampling: calls that failed or fell back are exported even if the sampler dropped them.
 //!
-//! The sampler decides when a call begins, before its result is known. So a span that it would drop is recorded anyway. The
-//! spans of its attempts are held until the call's own span ends, and then exported with it, or discarded. This is no tail
-//! sampling: it covers only this process, not the spans of the caller. A positive decision of the sampler is never changed.
+//! The sampler decides when a call begins, before its result is known. So a span that it would drop is
+//! recorded anyway. The spans of its attempts are held until the call's own span ends, and then exported with
+//! it, or discarded. This is no tail sampling: it covers only this process, not the spans of the caller. A
+//! positive decision of the sampler is never changed.
 //!
-//! The number of held calls and of attempts per call is bounded, and so is the queue of the exporter. What exceeds a bound is
-//! dropped and counted: nothing here waits.
+//! The number of held calls and of attempts per call is bounded, and so is the queue of the exporter. What
+//! exceeds a bound is dropped and counted: nothing here waits.
 use super::dropped::Dropped;
 use crate::semconv::{attribute, status};
 use opentelemetry::{

@@ -71,8 +71,8 @@ pub(super) struct Metrics {
     shed: Counter<u64>,
 }
 
-/// Paths of adjustments that have a series of their own. Paths into callers' messages and fields contain indices and names,
-/// so every other path is "other".
+/// Paths of adjustments that have a series of their own. Paths into callers' messages and fields contain
+/// indices and names, so every other path is "other".
 const KNOWN_PATHS: [&str; 12] = [
     "inference_config.max_tokens",
     "inference_config.temperature",
@@ -123,7 +123,8 @@ impl Metrics {
         }
     }
 
-    /// Where the times between the deltas of a deployment's streams are recorded: there are hundreds in an answer.
+    /// Where the times between the deltas of a deployment's streams are recorded: there are hundreds in an
+    /// answer.
     pub(super) fn chunk_times(&self, deployment: &Deployment) -> Arc<ChunkTimes> {
         let attributes = || genai(deployment.labels(), Method::ConverseStream, None);
         self.time_per_output_chunk.bind(deployment.series(), attributes)

@@ -29,8 +29,8 @@ impl QualityMetrics {
         Self { score: score.build(), judgements, snapshots }
     }
 
-    /// Attributes of a judgement. An answer may be older than the configuration: a task or model that the current one does
-    /// not name has no label, so that the number of series is bounded.
+    /// Attributes of a judgement. An answer may be older than the configuration: a task or model that the
+    /// current one does not name has no label, so that the number of series is bounded.
     fn labels(&self, judged: &Judged) -> Vec<KeyValue> {
         let snapshot = self.snapshots.borrow();
         let answer = &judged.answer;

@@ -1,12 +1,13 @@
 //! Spans: one for each call, a child of the caller's span, and under it one for each attempt.
 //!
-//! The call's span is a span of `tracing` that `tracing-opentelemetry` owns, so that other subscribers can collect it too. The
-//! call's observer holds it and never enters it: entering it at each poll of a stream would cost more than the poll. The spans
-//! of attempts are made through OpenTelemetry directly. Their dozen attributes are known when they end, and `tracing` would
-//! take its registry's locks for each of them; it also could not name a span after its model.
+//! The call's span is a span of `tracing` that `tracing-opentelemetry` owns, so that other subscribers can
+//! collect it too. The call's observer holds it and never enters it: entering it at each poll of a stream
+//! would cost more than the poll. The spans of attempts are made through OpenTelemetry directly. Their dozen
+//! attributes are known when they end, and `tracing` would take its registry's locks for each of them; it
+//! also could not name a span after its model.
 //!
-//! Attributes that a sampler may look at are set when a span begins, the others at once when it ends. A span that is not
-//! recorded costs its two ids.
+//! Attributes that a sampler may look at are set when a span begins, the others at once when it ends. A span
+//! that is not recorded costs its two ids.
 use super::{
     CallSink, Style,
     attempt::{AttemptEnd, AttemptStart, TraceIds},

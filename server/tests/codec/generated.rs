@@ -67,7 +67,8 @@ fn every_valid_request_to_count_tokens_is_valid_json_for_bedrock() {
     });
 }
 
-/// Encodes a request and its inference configuration as one body, decodes the body, and compares. Returns the body.
+/// Encodes a request and its inference configuration as one body, decodes the body, and compares. Returns the
+/// body.
 fn request_comes_back(message: &DynamicMessage) -> Result<Vec<u8>, String> {
     let mut request: pb::ConverseRequest = message.transcode_to().expect("is a request");
     let inference = request.inference_config.take().unwrap_or_default();
@@ -178,7 +179,8 @@ fn the_contract_has_the_members_of_the_service_model_and_no_others() {
     assert_eq!(
         strange,
         [
-            // Converse and ConverseStream share a message. Only streams have this member, and the codec sends it if it is set.
+            // Converse and ConverseStream share a message. Only streams have this member, and the codec sends
+            // it if it is set.
             "only in the contract: GuardrailConfiguration.streamProcessingMode",
             // Bedrock sends this member, which AWS does not document.
             "only in the contract: TokenUsage.serverToolUsage",
@@ -250,7 +252,8 @@ impl<'m> Walk<'m> {
 
 // === helpers ===
 
-/// Tests `property` with generated messages, and asserts that these include all union variants that `may` occur.
+/// Tests `property` with generated messages, and asserts that these include all union variants that `may`
+/// occur.
 fn for_all(
     name: &str,
     messages: BoxedStrategy<DynamicMessage>,

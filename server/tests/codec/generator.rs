@@ -1,7 +1,8 @@
-//! Messages of the contract, generated from its descriptors: a field that is added to the contract is generated too.
+//! Messages of the contract, generated from its descriptors: a field that is added to the contract is
+//! generated too.
 //!
-//! With AWS's service model Bedrock would accept the generated values. Without it they are any values of their types,
-//! including content blocks that the contract does not have.
+//! With AWS's service model Bedrock would accept the generated values. Without it they are any values of
+//! their types, including content blocks that the contract does not have.
 use crate::service_model::{ServiceModel, Shape};
 use proptest::{collection, option, prelude::*, sample, strategy::Union, string::string_regex};
 use prost_reflect::{
@@ -58,7 +59,8 @@ fn is_free(field: &FieldDescriptor) -> bool {
     matches!(field.kind(), Kind::Message(it) if it.package_name() == "google.protobuf")
 }
 
-/// The name of the field in Bedrock's JSON, as the contract documents it. Absent: Bedrock's JSON does not have it.
+/// The name of the field in Bedrock's JSON, as the contract documents it. Absent: Bedrock's JSON does not
+/// have it.
 pub(crate) fn member(field: &FieldDescriptor) -> Option<String> {
     if is_ours(field) || field.name() == "unknown_json" || field.kind().as_enum().is_some() {
         return None;
@@ -77,8 +79,9 @@ pub(crate) fn bare_list(message: &MessageDescriptor) -> Option<FieldDescriptor> 
     message.fields().next().filter(|_| is_bare)
 }
 
-/// The message that must result when `message` is encoded as Bedrock's JSON and decoded again: `Struct` and `Value` become
-/// JSON text with sorted members and whole numbers without a point, and fields that only Switchboard has are absent.
+/// The message that must result when `message` is encoded as Bedrock's JSON and decoded again: `Struct` and
+/// `Value` become JSON text with sorted members and whole numbers without a point, and fields that only
+/// Switchboard has are absent.
 pub(crate) fn expected(message: &DynamicMessage) -> DynamicMessage {
     let mut out = DynamicMessage::new(message.descriptor());
     for (field, value) in message.fields().filter(|(field, _)| !is_ours(field)) {
@@ -222,7 +225,8 @@ impl<'m> Generator<'m> {
         } else if field.is_list() {
             let entry = shape.and_then(|shape| self.model?.entry(shape));
             let sizes = sizes(shape);
-            // Protobuf cannot tell an empty list from an absent one, so a required list has at least one entry.
+            // Protobuf cannot tell an empty list from an absent one, so a required list has at least one
+            // entry.
             let must_be_there = field.parent_message().name() == UNION_WITH_A_LIST
                 || (self.replies && parent.is_some_and(|parent| is_required(field, parent)));
             let least = usize::from(must_be_there).max(*sizes.start());

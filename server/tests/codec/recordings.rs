@@ -56,7 +56,8 @@ mod tests {
         }
     }
 
-    /// Fails after an edit of a generated file, and after an edit of a source without a new run of the script.
+    /// Fails after an edit of a generated file, and after an edit of a source without a new run of the
+    /// script.
     #[test]
     fn the_committed_sample_is_what_its_script_generates() {
         let generated = generated();

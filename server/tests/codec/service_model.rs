@@ -47,7 +47,8 @@ pub(crate) struct Reference {
 // === impl ServiceModel ===
 
 impl ServiceModel {
-    /// The model of the folder of recordings. The sample has an excerpt: see `tests/recordings/service_model.py`.
+    /// The model of the folder of recordings. The sample has an excerpt: see
+    /// `tests/recordings/service_model.py`.
     pub(crate) fn load() -> Self {
         let path = crate::recordings::folder().join("bedrock-runtime-converse.model.json");
         let text = fs::read_to_string(path).expect("is in the folder");

@@ -48,8 +48,8 @@ pub(crate) fn frame(message_type: &str, name: &str, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Asserts that the bytes decode to `whole` however they are cut: in two at every place, into single bytes, and into
-/// chunks of random sizes.
+/// Asserts that the bytes decode to `whole` however they are cut: in two at every place, into single bytes,
+/// and into chunks of random sizes.
 fn decodes_alike_in_all_chunks(bytes: &[u8], whole: &Decoded) {
     for position in 0..=bytes.len() {
         let (left, right) = bytes.split_at(position);

@@ -84,8 +84,8 @@ async fn replay(scenario: &Scenario, exchange: &Value, known: &[String]) -> Opti
     Some(scenario.post(model, operation, &exchange["request_json"]).await)
 }
 
-/// True for requests whose long texts were cut out, which leaves a valid request, and for `CountTokens` with the body of
-/// another operation, which the simulator does not validate.
+/// True for requests whose long texts were cut out, which leaves a valid request, and for `CountTokens` with
+/// the body of another operation, which the simulator does not validate.
 fn is_out_of_scope(exchange: &Value) -> bool {
     let body = exchange["request_json"].to_string();
     exchange.get("request_truncated").is_some()

@@ -1,7 +1,7 @@
 //! The codec alone: encoding a request as Bedrock's JSON, decoding an answer and the frames of a stream.
 //!
-//! Measures `request_body`, `message` and `EventStreamDecoder`, with their allocations. The sizes are those of
-//! `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
+//! Measures `request_body`, `message` and `EventStreamDecoder`, with their allocations. The sizes are those
+//! of `src/load.rs` and `src/upstream.rs`, so that a figure here is a part of one there.
 //!
 //! Not measured: reading the contract's descriptors, which happens once; signing, TLS and HTTP; the caller's
 //! protobuf.

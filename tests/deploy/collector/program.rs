@@ -1,4 +1,5 @@
-//! The real program reports to a real collector with `aws.yaml`, up to the data that CloudWatch and X-Ray would get.
+//! The real program reports to a real collector with `aws.yaml`, up to the data that CloudWatch and X-Ray
+//! would get.
 use super::{
     for_files,
     running::{Collector, Folder, otelcol},
@@ -75,8 +76,8 @@ impl Program {
     }
 }
 
-/// The path of the program. Cargo cannot declare that a test needs the program of another package, so it is built here;
-/// after `cargo test --workspace` nothing is left to build.
+/// The path of the program. Cargo cannot declare that a test needs the program of another package, so it is
+/// built here; after `cargo test --workspace` nothing is left to build.
 fn switchboard() -> PathBuf {
     let mut cargo = std::process::Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--quiet", "--workspace", "--bins", "--example", "conformance"]);

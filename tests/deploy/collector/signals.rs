@@ -10,7 +10,8 @@ use std::{
 /// The bucket bounds of all histograms of these tests.
 const BOUNDS: [f64; 2] = [0.5, 1.5];
 
-/// The time that a data point covers, in nanoseconds, and its temporality as OTLP numbers it: 1 delta, 2 cumulative.
+/// The time that a data point covers, in nanoseconds, and its temporality as OTLP numbers it: 1 delta, 2
+/// cumulative.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     pub(super) start: u128,

@@ -19,8 +19,8 @@ pub(crate) fn from_json<M: Message + Default>(name: &str, json: &Value) -> Resul
     message.map_err(|error| error.to_string())?.transcode_to().map_err(|error| error.to_string())
 }
 
-/// Converts a message to protobuf JSON and that to Bedrock's JSON: members that hold JSON as text are parsed, and members
-/// that only Switchboard has become null.
+/// Converts a message to protobuf JSON and that to Bedrock's JSON: members that hold JSON as text are parsed,
+/// and members that only Switchboard has become null.
 pub(crate) fn as_bedrock(name: &str, message: &impl Message) -> Value {
     let descriptor = POOL.get_message_by_name(&format!("switchboard.v1.{name}")).expect("is in the contract");
     let dynamic =
@@ -63,7 +63,8 @@ fn member((name, value): (String, Value)) -> Option<(String, Value)> {
     }
 }
 
-/// Removes empty lists and nulls, which protobuf cannot tell from absent members, and writes whole numbers in one way.
+/// Removes empty lists and nulls, which protobuf cannot tell from absent members, and writes whole numbers in
+/// one way.
 pub(crate) fn neutral(json: Value) -> Value {
     match json {
         Value::Array(entries) => entries.into_iter().map(neutral).collect(),

@@ -79,8 +79,8 @@ impl Replay {
         Self::with_credentials(engine, "SIMULATED:SIMULATED").await
     }
 
-    /// Starts a replay server that verifies the signature of every request, with code that is not AWS's. Switchboard signs
-    /// with the credentials `SIMULATED:SIMULATED`.
+    /// Starts a replay server that verifies the signature of every request, with code that is not AWS's.
+    /// Switchboard signs with the credentials `SIMULATED:SIMULATED`.
     pub(crate) async fn with_credentials(engine: Engine, verified: &str) -> Self {
         let (python, control) = replay_server(&["--verify-sigv4", verified]).await;
         let models = ["converse", "converse_stream", "other_ops", "errors"]
@@ -98,7 +98,8 @@ impl Replay {
         Self { caller, control, tasks, server, _python: python }
     }
 
-    /// Queues the recording, and returns its request, read as protobuf JSON, with the task that calls its model.
+    /// Queues the recording, and returns its request, read as protobuf JSON, with the task that calls its
+    /// model.
     pub(crate) async fn request<M: Message + Default>(
         &self,
         exchange: &Exchange,

@@ -24,9 +24,9 @@ pub(super) struct Trail {
 const MAX_HOPS: usize = 8;
 
 impl Tree {
-    /// Follows `path` as written in module `from`, with `local` brought into scope by `use` inside a function.
-    /// With `prefer_item`, a last segment that names both an item and a module means the item. `None`: the path
-    /// leads out of the crate, or to a name that only the compiler can resolve.
+    /// Follows `path` as written in module `from`, with `local` brought into scope by `use` inside a
+    /// function. With `prefer_item`, a last segment that names both an item and a module means the item.
+    /// `None`: the path leads out of the crate, or to a name that only the compiler can resolve.
     pub(super) fn resolve(
         &self,
         from: Id,

@@ -290,7 +290,8 @@ fn display(number: i64, out: &mut Vec<u8>) {
     let _ = write!(out, "{number}");
 }
 
-/// Writes a double. A whole number has no decimal point, because models check that a token budget is an integer.
+/// Writes a double. A whole number has no decimal point, because models check that a token budget is an
+/// integer.
 fn double(number: f64, out: &mut Vec<u8>) {
     /// Largest double up to which every integer has a double of its own.
     const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0; // 2^53

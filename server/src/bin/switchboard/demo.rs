@@ -1,6 +1,7 @@
 //! `switchboard demo`: all of Switchboard on loopback, with a simulator in place of Bedrock.
 //!
-//! It is a command of its own, so that no deployment serves simulated answers by accident: no setting leads here.
+//! It is a command of its own, so that no deployment serves simulated answers by accident: no setting leads
+//! here.
 mod summary;
 
 use crate::{
@@ -121,7 +122,8 @@ fn with_throttled_model(mut config: Config) -> Config {
     config
 }
 
-/// Streams one answer to the terminal. `None`: the stream had no metadata, which the client reports as an error before.
+/// Streams one answer to the terminal. `None`: the stream had no metadata, which the client reports as an
+/// error before.
 async fn stream(switchboard: &Switchboard, task: &str, question: &str) -> Result<Option<Answered>> {
     println!("\n── {task}: {question}");
     let mut stream = switchboard.stream(ask(task, question)).await?;

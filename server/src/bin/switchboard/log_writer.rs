@@ -1,7 +1,7 @@
 //! The log: its JSON format, and the thread that writes its lines.
 //!
-//! Every call has a line. It is formatted in one pass into a reused buffer and added to a bounded queue, whose thread writes many
-//! lines at once.
+//! Every call has a line. It is formatted in one pass into a reused buffer and added to a bounded queue,
+//! whose thread writes many lines at once.
 use serde::ser::{SerializeMap as _, Serializer as _};
 use std::{
     cell::RefCell,

@@ -1,4 +1,5 @@
-//! `switchboard`: reads the command line and the environment, and runs a command. The only `std::env`, the only exit.
+//! `switchboard`: reads the command line and the environment, and runs a command. The only `std::env`, the
+//! only exit.
 mod check;
 mod demo;
 mod log_writer;
@@ -53,8 +54,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The LIFO slot is off: with it each event of a stream becomes a small write of its own, which triples the cost of a dense
-/// stream.
+/// The LIFO slot is off: with it each event of a stream becomes a small write of its own, which triples the
+/// cost of a dense stream.
 fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().disable_lifo_slot().build()?;
     let done = runtime.block_on(work);

@@ -1,11 +1,13 @@
-//! The limit on open files: every call holds a connection to Bedrock and every caller one to us, and each is a file.
+//! The limit on open files: every call holds a connection to Bedrock and every caller one to us, and each is
+//! a file.
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use switchboard_server::config::Config;
 
 /// Files that a process has open besides connections of calls: log, stores, telemetry, and the runtime's own.
 const RESERVED_FILES: u64 = 64;
 
-/// Raises the limit to the system's maximum, and warns if the configuration admits more calls than that allows.
+/// Raises the limit to the system's maximum, and warns if the configuration admits more calls than that
+/// allows.
 pub(crate) fn raise_open_files(config: &Config) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {

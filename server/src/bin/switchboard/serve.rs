@@ -25,7 +25,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Log levels unless `RUST_LOG` is set. The SDK's own lines double the cost of a call, so they have to be asked for.
+/// Log levels unless `RUST_LOG` is set. The SDK's own lines double the cost of a call, so they have to be
+/// asked for.
 const DEFAULT_LOG: &str = "info,aws_config=warn,aws_runtime=warn,aws_sdk_bedrockruntime=warn,aws_smithy_runtime=warn,\
                            aws_smithy_runtime_api=warn,hyper=warn,h2=warn,opentelemetry=warn,opentelemetry_sdk=warn,opentelemetry-otlp=warn";
 
@@ -90,15 +91,17 @@ impl Serve {
     }
 }
 
-/// Starts the log on standard error, filtered by `RUST_LOG`, and the export of calls' spans, whatever `RUST_LOG` says.
+/// Starts the log on standard error, filtered by `RUST_LOG`, and the export of calls' spans, whatever
+/// `RUST_LOG` says.
 ///
-/// A thread of its own writes the lines: a slow reader of standard error delays no call. Lines that do not fit the buffer are
-/// lost, and counted in the log. Dropping the guard writes the last lines.
+/// A thread of its own writes the lines: a slow reader of standard error delays no call. Lines that do not
+/// fit the buffer are lost, and counted in the log. Dropping the guard writes the last lines.
 pub(crate) fn start_logging(default: &str, telemetry: &Telemetry) -> Result<WriterGuard> {
     let (writer, guard) = LogWriter::new(std::io::stderr())?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let filter = filter.and(filter_fn(|metadata| !is_for_traces(metadata)));
-    // A line that cannot be written is lost: reporting it on standard error, which may be broken, would panic.
+    // A line that cannot be written is lost: reporting it on standard error, which may be broken, would
+    // panic.
     let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         lines.boxed()
