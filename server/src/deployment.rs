@@ -25,10 +25,8 @@ use crate::{
 use breaker::{Breaker, Permit};
 use budget::Budget;
 use latency::LatencyEstimate;
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{sync::Arc, time::Duration};
 use switchboard_proto::v1::{self as pb, BreakerState};
 use tokio::{sync::watch, time::Instant};
 use window::Counts;
@@ -176,7 +174,7 @@ impl Deployment {
     }
 
     fn measurements(&self) -> MutexGuard<'_, Measurements> {
-        self.state.measurements.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.measurements.lock()
     }
 
     fn update<T>(&self, update: impl FnOnce(&mut Measurements) -> T) -> T {
@@ -222,7 +220,7 @@ impl State {
     /// Applies changed settings and keeps the measurements.
     fn apply(&self, policies: Policies) {
         let Policies { breaker, retry } = policies;
-        let mut measurements = self.measurements.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut measurements = self.measurements.lock();
         measurements.breaker.set_policy(breaker);
         measurements.slow_after = breaker.slow_after;
         self.retries.resize(retry.budget, retry.refill);

@@ -17,12 +17,13 @@ use crate::{
 use futures_util::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
 use prost::Message;
 use std::{
     collections::BTreeSet,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -229,7 +230,7 @@ impl UnknownMembers {
             return;
         }
         self.total.fetch_add(members.len() as u64, Relaxed);
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         for UnknownMember { message, member } in members {
             if logged.len() < MAX_LOGGED_MEMBERS && logged.insert((message, member.clone())) {
                 tracing::warn!(message, member, "bedrock sent a member that the contract does not have");

@@ -31,12 +31,9 @@ use bytes::Bytes;
 use credentials::CredentialCache;
 use endpoint::Endpoint;
 use http_body_util::Full;
+use parking_lot::RwLock;
 use pool::Pool;
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 use tokio::task::JoinSet;
 
 /// Connections to the endpoint of each region, and the credentials for all of them.
@@ -99,10 +96,10 @@ impl DirectEngine {
     /// Switches to the credentials of a configuration that was loaded again.
     pub(super) fn renew(&self, aws_config: &AwsConfig) {
         let renewed = Arc::new(CredentialCache::new(aws_config.provider()));
-        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        *self.credentials.write() = renewed;
     }
 
     fn credentials(&self) -> Arc<CredentialCache> {
-        Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.credentials.read())
     }
 }

@@ -6,10 +6,8 @@ use crate::{failure::Failure, rpc::Method};
 use aws_sdk_bedrockruntime::Client;
 use body_interceptor::BodyInterceptor;
 use bytes::Bytes;
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{PoisonError, RwLock},
-};
+use parking_lot::RwLock;
+use std::collections::{BTreeSet, HashMap};
 
 /// The SDK's clients, by region.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ impl SdkEngine {
 
     /// Replaces all clients by those of a configuration that was loaded again.
     pub(super) fn renew(&self, aws_config: &AwsConfig) {
-        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.0.write();
         for (region, client) in clients.iter_mut() {
             *client = aws_config.client(region);
         }
@@ -60,7 +58,7 @@ impl SdkEngine {
 
     /// A handle to the client of a region. All handles share its connections.
     fn client(&self, region: &str) -> Result<Client, Failure> {
-        let clients = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.0.read();
         clients.get(region).cloned().ok_or_else(|| unknown_region(region))
     }
 }

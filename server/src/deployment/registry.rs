@@ -5,9 +5,10 @@
 //! and no running call holds any more is forgotten.
 use super::{Deployment, Key, State, TaskState, labels::Labels};
 use crate::config::{self, Force};
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 use tokio::sync::watch;
 
@@ -105,6 +106,6 @@ impl Registry {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.known.lock()
     }
 }

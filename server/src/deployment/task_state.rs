@@ -6,10 +6,8 @@
 use super::{budget::Budget, labels::shared, window::Window};
 use crate::{config, semconv::attribute as a};
 use opentelemetry::KeyValue;
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Time over which the share of fallbacks is measured.
@@ -64,6 +62,6 @@ impl TaskState {
     }
 
     fn fallbacks(&self) -> MutexGuard<'_, Window> {
-        self.fallbacks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fallbacks.lock()
     }
 }

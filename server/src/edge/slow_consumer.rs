@@ -31,12 +31,13 @@ use crate::{
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     future::poll_fn,
     mem,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering::AcqRel},
     },
     task::{Context, Poll},
@@ -235,7 +236,7 @@ impl<B> Shared<B> {
     }
 
     fn response(&self) -> MutexGuard<'_, GuardedResponse<B>> {
-        self.response.lock().unwrap_or_else(PoisonError::into_inner)
+        self.response.lock()
     }
 }
 

@@ -10,10 +10,8 @@ use crate::{
     summary::{AttemptSummary, FaultDomain},
     telemetry::{AttemptEnd, AttemptObserver, AttemptStart, CallObserver},
 };
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{sync::Arc, time::Duration};
 use switchboard_proto::v1::{self as pb, ErrorReason, Outcome};
 use tokio::time::Instant;
 
@@ -134,7 +132,7 @@ impl AttemptLog {
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

@@ -6,7 +6,8 @@
 //! the edge. A slot that is dropped with a record in it drops the record, which then says what became of the
 //! call.
 use super::CallRecord;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 /// The place of one record. Clones share it; extensions of requests and responses have to be `Clone`.
 #[derive(Clone, Debug)]
@@ -66,6 +67,6 @@ impl RecordSlot {
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -7,12 +7,8 @@ use opentelemetry::{
     KeyValue,
     metrics::{BoundCounter, BoundHistogram, Counter, Histogram},
 };
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::Hash,
-    sync::{Arc, PoisonError, RwLock},
-};
+use parking_lot::RwLock;
+use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 
 /// An instrument that can be bound to attributes.
 pub(super) trait Instrument {
@@ -38,7 +34,7 @@ impl<I: Instrument, K: Hash + Eq> BoundSeries<I, K> {
 
     /// Records a value in the series of `key`. `attributes` is called for its first value.
     pub(super) fn record(&self, key: K, value: I::Value, attributes: impl FnOnce() -> Vec<KeyValue>) {
-        if let Some(bound) = self.bound.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(bound) = self.bound.read().get(&key) {
             return I::record(bound, value);
         }
         I::record(&self.bind(key, attributes), value);
@@ -46,10 +42,10 @@ impl<I: Instrument, K: Hash + Eq> BoundSeries<I, K> {
 
     /// The series of `key`, to record many values in.
     pub(super) fn bind(&self, key: K, attributes: impl FnOnce() -> Vec<KeyValue>) -> Arc<I::Bound> {
-        if let Some(bound) = self.bound.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(bound) = self.bound.read().get(&key) {
             return Arc::clone(bound);
         }
-        let mut bound = self.bound.write().unwrap_or_else(PoisonError::into_inner);
+        let mut bound = self.bound.write();
         Arc::clone(bound.entry(key).or_insert_with(|| Arc::new(self.instrument.bind(&attributes()))))
     }
 }

@@ -18,9 +18,10 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SamplingDecision, SamplingResult, ShouldSample, Span, SpanData, SpanProcessor},
 };
+use parking_lot::Mutex;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tonic::Code;
@@ -92,7 +93,7 @@ impl<P: SpanProcessor> KeepErrors<P> {
     }
 
     fn hold(&self, span: SpanData) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock();
         if held.len() >= MAX_HELD_CALLS && !held.contains_key(&span.parent_span_id) {
             self.dropped.spans(1);
             return;
@@ -121,7 +122,7 @@ impl<P: SpanProcessor> SpanProcessor for KeepErrors<P> {
             _ => return self.hold(span),
         }
         let id = span.span_context.span_id();
-        let attempts = self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let attempts = self.held.lock().remove(&id);
         if is_kept(&span) {
             for span in attempts.into_iter().flatten() {
                 self.keep(span);

@@ -9,9 +9,10 @@ use crate::{
     failure::{Failure, FailureKind},
 };
 use aws_credential_types::provider::{ProvideCredentials as _, token::ProvideToken as _};
+use parking_lot::RwLock;
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use tokio::{sync::Mutex, time::timeout};
@@ -107,13 +108,13 @@ impl CredentialCache {
     }
 
     fn valid_at(&self, now: SystemTime) -> Option<Cached> {
-        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        let cached = self.cached.read();
         cached.as_ref().filter(|cached| cached.is_valid_at(now)).cloned()
     }
 
     fn store(&self, cached: Cached) -> Arc<RequestAuth> {
         let auth = Arc::clone(&cached.auth);
-        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(cached);
+        *self.cached.write() = Some(cached);
         auth
     }
 }

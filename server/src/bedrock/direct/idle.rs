@@ -1,9 +1,7 @@
 //! Idle connections of an endpoint.
 use super::connection::Connection;
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Maximum time that a connection stays idle before it is closed. The SDK uses the same value.
@@ -51,7 +49,7 @@ impl IdleConnections {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Vec<Idle>) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.lock())
     }
 }
 

@@ -13,13 +13,9 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, InvalidHeaderValue},
 };
+use parking_lot::RwLock;
 use sha2::{Digest as _, Sha256};
-use std::{
-    error::Error,
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{error::Error, fmt, sync::Arc, time::SystemTime};
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -112,7 +108,7 @@ impl SigV4Signer {
 
     /// Key for `day` and `scope`, derived on first use. Keys of earlier days are removed.
     fn signing_key(&self, day: &str, scope: &SigningScope, now: SystemTime) -> Arc<[u8]> {
-        let keys = self.signing_keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.signing_keys.read();
         if let Some(known) = keys.iter().find(|known| known.day == day && known.scope == *scope) {
             return Arc::clone(&known.key);
         }
@@ -120,7 +116,7 @@ impl SigV4Signer {
         let SigningScope { region, service } = scope;
         let derived = generate_signing_key(self.keys.secret_access_key(), now, region, service);
         let key: Arc<[u8]> = derived.as_ref().into();
-        let mut keys = self.signing_keys.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.signing_keys.write();
         keys.retain(|known| known.day == day && known.scope != *scope);
         keys.push(SigningKey { day: day.to_owned(), scope: scope.clone(), key: Arc::clone(&key) });
         key
@@ -234,11 +230,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &key("20261123", "eu-west-1")));
         assert!(Arc::ptr_eq(&first, &key("20261123", "us-east-1")));
         assert!(!Arc::ptr_eq(&first, &key("20261124", "us-east-1")));
-        assert_eq!(
-            signer.signing_keys.read().expect("is not poisoned").len(),
-            1,
-            "keys of the day before are gone"
-        );
+        assert_eq!(signer.signing_keys.read().len(), 1, "keys of the day before are gone");
     }
 
     #[test]

@@ -15,11 +15,8 @@ use aws_sdk_bedrockruntime::{
 use aws_smithy_runtime_api::client::{interceptors::OverriddenHooks, orchestrator::HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use std::{
-    error::Error,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{error::Error, fmt, sync::Arc};
 
 /// The bodies of one call. A clone is the interceptor; the original takes the reply afterwards.
 #[derive(Clone)]
@@ -42,7 +39,7 @@ impl BodyInterceptor {
         &self,
         error: Option<SdkError<E, HttpResponse>>,
     ) -> Result<Reply, Failure> {
-        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reply = self.reply.lock().take();
         match (reply, error) {
             (Some(reply), _) => Ok(reply),
             (None, Some(error)) => Err(sdk_failure(&error)),
@@ -90,7 +87,7 @@ impl Intercept for BodyInterceptor {
             let request_id = sdk_request_id(response);
             let body = std::mem::replace(response.body_mut(), SdkBody::from("{}"));
             let reply = Reply::new(request_id, body);
-            *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+            *self.reply.lock() = Some(reply);
         }
         Ok(())
     }
