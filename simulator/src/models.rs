@@ -37,7 +37,7 @@ pub(crate) struct Model {
     /// Supported values of `thinking.type`. Empty: the model ignores the field.
     #[serde(default)]
     pub(crate) thinking: Vec<String>,
-    #[serde(default, rename = "quirks")]
+    #[serde(default)]
     behaviors: Vec<Behavior>,
 }
 

@@ -64,11 +64,12 @@ async fn every_client_passes_every_scenario() {
     let mut table = Table::new(titles.collect());
     let prepared = PreparedServer::start().await;
     let clients = clients::chosen();
+    assert!(!scenarios.is_empty() && !clients.is_empty(), "no scenario or no client has the chosen name");
     let mut is_complete =
         clients.len() == clients::all().len() && env::var_os("SWITCHBOARD_SCENARIOS").is_none();
     for client in &clients {
         if let Some(missing) = client.missing() {
-            let is_ci = env::var_os("CI").is_some_and(|ci| !["", "0", "false"].map(Into::into).contains(&ci));
+            let is_ci = env::var_os("CI").is_some();
             assert!(!is_ci, "the client for {} needs {missing}, which is not on PATH", client.name);
             table.skip(&client.name, missing);
             is_complete = false;

@@ -71,11 +71,11 @@ TOOLS = {
 
 
 def recorded(name: str) -> list[Json]:
-    folder = os.environ.get("SWITCHBOARD_RECORDINGS")
-    if not folder:
-        return []
-    lines = (pathlib.Path(folder) / "public" / name).read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    sample = pathlib.Path(__file__).parents[3] / "tests" / "recordings"
+    folder = pathlib.Path(os.environ.get("SWITCHBOARD_RECORDINGS") or sample)
+    exchanges = [json.loads(line) for line in (folder / "public" / name).read_text().splitlines()]
+    assert exchanges, f"{folder} has no exchanges in {name}"
+    return exchanges
 
 
 def keywords(operation: str, body: Json) -> Json:
@@ -104,11 +104,6 @@ def typed(shape: Any, value: Any) -> Any:
     return value
 
 
-needs_recordings = pytest.mark.skipif(
-    "SWITCHBOARD_RECORDINGS" not in os.environ, reason="SWITCHBOARD_RECORDINGS is not set"
-)
-
-
 def outcome(call: Any, arguments: Json) -> tuple[str, Any]:
     try:
         return "answer", call(**arguments)
@@ -118,17 +113,17 @@ def outcome(call: Any, arguments: Json) -> tuple[str, Any]:
         return "error", error.response["Error"]["Code"]
 
 
-@needs_recordings
 @pytest.mark.parametrize(
-    ("operation", "file", "least"),
-    [("Converse", "converse.jsonl", 370), ("ConverseStream", "converse_stream.jsonl", 85)],
+    ("operation", "file"),
+    [("Converse", "converse.jsonl"), ("ConverseStream", "converse_stream.jsonl")],
 )
 def test_answers_recorded_calls_like_boto3(
-    client: Client, bedrock: Any, stage: Stage, operation: str, file: str, least: int
+    client: Client, bedrock: Any, stage: Stage, operation: str, file: str
 ) -> None:
     """boto3 and the replacement send equal bodies to the simulator and return equal answers."""
     compared = 0
-    for exchange in recorded(file):
+    exchanges = recorded(file)
+    for exchange in exchanges:
         arguments = keywords(operation, exchange["request_json"])
         stage.reset()
         expected, answer = called(bedrock, operation, arguments), called(client, operation, arguments)
@@ -143,7 +138,7 @@ def test_answers_recorded_calls_like_boto3(
             assert answer == expected, exchange["id"]
         else:  # Switchboard removes what the model does not support, and rejects what it cannot serve
             assert "ValidationException" in (expected, answer), exchange["id"]
-    assert compared >= least
+    assert compared >= 0.8 * len(exchanges)
 
 
 def called(client: Any, operation: str, arguments: Json) -> Json | str:

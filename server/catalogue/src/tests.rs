@@ -380,12 +380,14 @@ const DIFFERENCES: [(&str, Capability); 6] = [
 
 fn simulated() -> Vec<Value> {
     let table: toml::Table = toml::from_str(include_str!("../../../simulator/models.toml")).expect("is TOML");
-    table["model"].as_array().expect("is a list").clone()
+    let models = table["model"].as_array().expect("is a list").clone();
+    assert!(!models.is_empty());
+    models
 }
 
-fn has_quirk(model: &Value, quirk: &str) -> bool {
-    let quirks = model.get("quirks").and_then(Value::as_array);
-    quirks.is_some_and(|quirks| quirks.iter().any(|other| other.as_str() == Some(quirk)))
+fn has_behavior(model: &Value, behavior: &str) -> bool {
+    let behaviors = model.get("behaviors").and_then(Value::as_array);
+    behaviors.is_some_and(|behaviors| behaviors.iter().any(|other| other.as_str() == Some(behavior)))
 }
 
 #[test]
@@ -402,7 +404,7 @@ fn resolves_every_id_of_the_simulator() {
 #[test]
 fn the_simulator_refuses_the_same_features() {
     use Capability as C;
-    let quirks = [
+    let behaviors = [
         ("no-system", C::System),
         ("no-tools", C::Tools),
         ("no-tool-choice", C::ToolChoice),
@@ -417,21 +419,21 @@ fn the_simulator_refuses_the_same_features() {
     ];
     for model in simulated() {
         let facts = facts(model["id"].as_str().expect("is text"));
-        for (quirk, capability) in quirks {
+        for (behavior, capability) in behaviors {
             let refused =
-                has_quirk(&model, quirk) || (capability.needs().iter().any(|&needed| !facts.has(needed)));
+                has_behavior(&model, behavior) || (capability.needs().iter().any(|&needed| !facts.has(needed)));
             let differs = DIFFERENCES.contains(&(facts.id.as_str(), capability));
             assert!(differs || refused != facts.has(capability), "{} {capability:?}", facts.id);
         }
         let sampling = match () {
-            () if has_quirk(&model, "no-sampling") => Sampling::None,
-            () if has_quirk(&model, "one-sampling-parameter") => Sampling::One,
+            () if has_behavior(&model, "no-sampling") => Sampling::None,
+            () if has_behavior(&model, "one-sampling-parameter") => Sampling::One,
             () => Sampling::All,
         };
         assert_eq!(facts.sampling, sampling, "{}", facts.id);
-        assert_eq!(has_quirk(&model, "system-role"), facts.has(C::SystemRole), "{}", facts.id);
+        assert_eq!(has_behavior(&model, "system-role"), facts.has(C::SystemRole), "{}", facts.id);
         let always = facts.reasoning == Some(Reasoning::Always);
-        assert_eq!(has_quirk(&model, "always-thinks"), always, "{}", facts.id);
+        assert_eq!(has_behavior(&model, "always-thinks"), always, "{}", facts.id);
     }
 }
 
