@@ -420,8 +420,8 @@ fn the_simulator_refuses_the_same_features() {
     for model in simulated() {
         let facts = facts(model["id"].as_str().expect("is text"));
         for (behavior, capability) in behaviors {
-            let refused =
-                has_behavior(&model, behavior) || (capability.needs().iter().any(|&needed| !facts.has(needed)));
+            let refused = has_behavior(&model, behavior)
+                || (capability.needs().iter().any(|&needed| !facts.has(needed)));
             let differs = DIFFERENCES.contains(&(facts.id.as_str(), capability));
             assert!(differs || refused != facts.has(capability), "{} {capability:?}", facts.id);
         }
