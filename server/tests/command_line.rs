@@ -3,12 +3,12 @@
 
 use bedrock_sim::Simulator;
 use rustix::process::{Pid, Signal, kill_process};
-use std::{fs, net::TcpListener, path::PathBuf, process::Stdio};
+use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf, process::Stdio};
 use switchboard_client::{Event, Switchboard, ask};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
 };
 
 const VALID: &str =
@@ -173,14 +173,22 @@ fn on_aws(arguments: &[&str], endpoint: &str) -> Command {
     command
 }
 
-/// Waits for the line that says where it listens, and then reads no more: it must serve without its log, too.
+type Log = Lines<BufReader<ChildStderr>>;
+
+/// Starts a server and closes its log: it must serve without one, too.
 async fn started(command: &mut Command) -> (Child, String) {
+    let (child, address, _log) = started_with_log(command).await;
+    (child, address)
+}
+
+/// Starts a server. Returns it with its address and the rest of its log.
+async fn started_with_log(command: &mut Command) -> (Child, String, Log) {
     let mut child = command.spawn().expect("runs");
-    let mut lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
-    while let Some(line) = lines.next_line().await.expect("is text") {
+    let mut log = BufReader::new(child.stderr.take().expect("is piped")).lines();
+    while let Some(line) = log.next_line().await.expect("is text") {
         let line: serde_json::Value = serde_json::from_str(&line).expect("is a JSON line");
         if line["message"] == "serving" {
-            return (child, line["address"].as_str().expect("is told").to_owned());
+            return (child, line["address"].as_str().expect("is told").to_owned(), log);
         }
     }
     panic!("it never listened")
@@ -212,6 +220,47 @@ async fn two_settings_are_enough_to_serve_and_sigterm_drains() {
     assert!(collected.text().starts_with("[simulated us.anthropic.claude-sonnet-4-6]"));
     drop(caller);
     assert!(child.wait().await.expect("ends").success());
+}
+
+/// More lines than a pipe holds (64 KiB) wait in the server, while every call is answered.
+#[tokio::test]
+async fn a_log_that_is_not_read_delays_no_call_and_loses_no_line() {
+    const CALLS: usize = 300;
+    let simulator = simulator(0.0).await;
+    let mut command = on_aws(&["serve", "--listen", "127.0.0.1:0"], &simulator.endpoint_url());
+    let (_child, address, mut log) = started_with_log(&mut command).await;
+    let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
+    for _ in 0..CALLS {
+        caller.text("summarization", "Hello").await.expect("answers");
+    }
+    let (mut ended, mut bytes) = (0, 0);
+    while ended < CALLS {
+        let line = log.next_line().await.expect("is text").expect("goes on");
+        bytes += line.len();
+        ended += usize::from(line.contains("call ended"));
+    }
+    assert!(bytes > 64 << 10, "{bytes} bytes fit into the pipe");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn only_threads_that_no_call_waits_for_have_a_lower_priority() {
+    let simulator = simulator(0.0).await;
+    let mut command = on_aws(&["serve", "--listen", "127.0.0.1:0"], &simulator.endpoint_url());
+    let (child, _address) = started(&mut command).await;
+    let tasks = fs::read_dir(format!("/proc/{}/task", child.id().expect("runs"))).expect("is readable");
+    let threads = tasks.map(|task| {
+        let stat = fs::read_to_string(task.expect("is readable").path().join("stat")).expect("is text");
+        let (name, fields) =
+            stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")).expect("has a name");
+        // The 19th field of proc_pid_stat(5); the state, after the name, is the third.
+        (name.to_owned(), fields.split(' ').nth(16).expect("has a nice value").to_owned())
+    });
+    let nice: BTreeMap<String, String> = threads.collect();
+    for name in ["log", "feedback"] {
+        assert_eq!(nice.get(name).map(String::as_str), Some("5"), "{nice:?}");
+    }
+    assert!(nice.iter().any(|(name, nice)| name == "switchboard" && nice == "0"), "{nice:?}");
 }
 
 #[tokio::test]
