@@ -8,7 +8,7 @@
 //!   admission.rs          a permit, which the response body holds until its end
 //! ```
 pub(crate) mod admission;
-mod decode_errors;
+pub(crate) mod decode_errors;
 pub(crate) mod record;
 pub(crate) mod slow_consumer;
 mod upload;

@@ -48,6 +48,14 @@ pub enum CallError {
         /// Attempts that had started.
         attempts: usize,
     },
+    /// The request did not arrive in time.
+    #[error(
+        "the request did not arrive within {timeout:?}: send it faster, or ask the operator for a longer upload_timeout"
+    )]
+    UploadTimeout {
+        /// Longest time that a request may take to arrive.
+        timeout: Duration,
+    },
     /// No candidate can serve the request: what each of them lacks.
     #[error("no model of this task can serve the request: {}", unmet(.0))]
     NoEligibleModel(Vec<(String, Unmet)>),
@@ -144,7 +152,7 @@ impl CallError {
         match self {
             Self::Invalid(_) => ErrorReason::InvalidField,
             Self::UnknownTask(_) => ErrorReason::UnknownTask,
-            Self::DeadlineExceeded { .. } => ErrorReason::DeadlineExceeded,
+            Self::DeadlineExceeded { .. } | Self::UploadTimeout { .. } => ErrorReason::DeadlineExceeded,
             Self::NoEligibleModel(_) => ErrorReason::NoEligibleModel,
             Self::Failed(failure) => failure.kind.row().reason,
             Self::Interrupted(_) => ErrorReason::StreamInterrupted,
@@ -168,6 +176,10 @@ impl CallError {
         if self.plan_is_exhausted() {
             // Tells gRPC clients not to retry: Switchboard has retried already.
             metadata.insert("grpc-retry-pushback-ms", MetadataValue::from_static("-1"));
+        } else if matches!(self, Self::Overloaded) {
+            // As RetryInfo says, for the retries of gRPC libraries, which do not read it.
+            let delay = u64::try_from(RETRY_DELAY.as_millis()).unwrap_or(u64::MAX);
+            metadata.insert("grpc-retry-pushback-ms", delay.into());
         }
         Status::with_details_and_metadata(code, message, status.encode_to_vec().into(), metadata)
     }

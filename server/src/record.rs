@@ -33,7 +33,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use switchboard_proto::v1::{self as pb, ErrorReason};
+use switchboard_proto::v1::{self as pb, ErrorReason, Resolution};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
@@ -47,6 +47,8 @@ pub struct CallRecord {
     timer: PollTimer,
     /// Absent: no task was resolved yet.
     plan: Option<RoutePlan>,
+    /// The requested task, if there is no such task and the call was refused.
+    unknown_task: Option<String>,
     attempts: Arc<AttemptLog>,
     first_content: Option<Duration>,
     usage: Option<pb::TokenUsage>,
@@ -83,6 +85,7 @@ impl CallRecord {
             arrived: Instant::now(),
             timer: PollTimer::new(),
             plan: None,
+            unknown_task: None,
             attempts: Arc::new(AttemptLog::new(CallObserver::begin(observability, rpc, headers))),
             first_content: None,
             usage: None,
@@ -271,6 +274,9 @@ impl CallRecord {
     /// Returns the status for the caller.
     pub fn failed(&mut self, error: CallError) -> Status {
         let reason = error.reason();
+        if let CallError::UnknownTask(unknown) = &error {
+            self.unknown_task = Some(unknown.requested.clone());
+        }
         self.end(CallOutcome::of_error(&error), Some(reason), FaultDomain::of_error(&error), code(reason));
         let route = self.plan.is_some().then(|| self.route());
         let context = Context { request_id: self.request_id.clone(), route, received: self.received.clone() };
@@ -310,8 +316,13 @@ impl CallRecord {
             request_id: self.request_id.clone(),
             snapshot: Arc::clone(&self.snapshot),
             task: plan.map(|plan| Arc::clone(&plan.task)),
-            resolution: plan.map(|plan| plan.resolution),
-            requested_task: plan.map(|plan| plan.requested.clone()).unwrap_or_default(),
+            resolution: plan
+                .map(|plan| plan.resolution)
+                .or(self.unknown_task.is_some().then_some(Resolution::Unknown)),
+            requested_task: plan
+                .map(|plan| plan.requested.clone())
+                .or_else(|| self.unknown_task.clone())
+                .unwrap_or_default(),
             outcome,
             reason,
             fault_domain,

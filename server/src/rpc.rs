@@ -82,13 +82,12 @@ impl Rpc {
         Self::RecordFeedback,
     ];
 
-    /// The RPC that a request path names. `None`: the path is of a service that is not part of the contract,
-    /// such as health and reflection.
+    /// The RPC that a request path names. `None`: the path is of gRPC's own services, health and reflection.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         let known = Self::ALL.into_iter().find(|rpc| rpc.full_name() == path);
-        known.or_else(|| path.starts_with("switchboard.v1.").then_some(Self::Other))
+        known.or_else(|| (!path.starts_with("grpc.")).then_some(Self::Other))
     }
 
     /// The method, if a model serves the call.
@@ -162,10 +161,11 @@ mod tests {
 
     #[test]
     fn other_paths_are_told_apart() {
-        assert_eq!(Rpc::of_path("/switchboard.v1.ConverseService/Other"), Some(Rpc::Other));
-        for path in
-            ["", "/", "/grpc.health.v1.Health/Check", "/Converse", "switchboard.v1.ConverseService/Converse"]
+        for path in ["/switchboard.v1.ConverseService/Other", "/switchboard.v2.ConverseService/Converse", "/"]
         {
+            assert_eq!(Rpc::of_path(path), Some(Rpc::Other), "{path}");
+        }
+        for path in ["", "/grpc.health.v1.Health/Check", "switchboard.v1.ConverseService/Converse"] {
             assert_eq!(Rpc::of_path(path), None, "{path}");
         }
     }

@@ -4,7 +4,10 @@ use crate::{
     catalogue::Catalogue,
     config::Config,
     deployment::Registry,
-    edge::{admission::AdmissionLayer, record::RecordLayer, slow_consumer, write_coalescing::CoalescingIo},
+    edge::{
+        admission::AdmissionLayer, decode_errors::RequestLimits, record::RecordLayer, slow_consumer,
+        write_coalescing::CoalescingIo,
+    },
     feedback::Feedback,
     model::Models,
     service::{converse::Converse, feedback::Judgements, health::Health, routing::Routing},
@@ -111,8 +114,12 @@ where
         let monitors = monitors.clone();
         move |response| slow_consumer::guard(response, &monitors)
     };
+    let limits = RequestLimits {
+        max_size: config.server.max_request_size,
+        upload_timeout: config.server.upload_timeout,
+    };
     let serving = connections(config, &snapshots)
-        .layer(RecordLayer::new(snapshots, observability, config.server.max_request_size))
+        .layer(RecordLayer::new(snapshots, observability, limits))
         .layer(MapResponseLayer::new(guard))
         .layer(AdmissionLayer::new(&config.admission))
         .add_routes(services.routes())

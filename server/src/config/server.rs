@@ -21,8 +21,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// True if tools such as `grpcurl` can learn the contract through server reflection.
     pub reflection: bool,
-    /// Maximum time for a request to arrive, in addition to the longest `call` timeout. It limits how long a
-    /// caller that opens calls and sends nothing can hold their permits.
+    /// Maximum time for a request to arrive. It limits how long a caller that opens calls and sends nothing can
+    /// hold their permits.
     #[serde(with = "duration")]
     pub upload_timeout: Duration,
     /// Maximum number of concurrent calls on one connection, health checks included. Callers queue further

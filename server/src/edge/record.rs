@@ -5,15 +5,17 @@
 //! request cannot be decoded, its method does not exist) and a call whose service has no use for the record
 //! end here, by the status of the response. A caller who leaves before the response drops the record, which
 //! then says "cancelled".
-use super::{decode_errors::map_decode_error, upload::Upload};
+use super::{
+    decode_errors::{RequestLimits, map_decode_error},
+    upload::Upload,
+};
 use crate::{
     record::{CallRecord, RecordSlot},
     rpc::Rpc,
     snapshot::Snapshots,
     telemetry::Observability,
 };
-use bytesize::ByteSize;
-use http::{Request, Response};
+use http::{Request, Response, header::CONTENT_TYPE};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -31,7 +33,7 @@ use tower::{Layer, Service};
 pub(crate) struct RecordLayer {
     snapshots: Snapshots,
     observability: Arc<Observability>,
-    max_request_size: ByteSize,
+    limits: RequestLimits,
 }
 
 /// Begins and ends records.
@@ -48,7 +50,7 @@ pin_project! {
         response: F,
         // Absent: the call is of a service that is not part of the contract.
         slot: Option<RecordSlot>,
-        max_request_size: ByteSize,
+        limits: RequestLimits,
     }
 }
 
@@ -58,9 +60,9 @@ impl RecordLayer {
     pub(crate) fn new(
         snapshots: Snapshots,
         observability: Arc<Observability>,
-        max_request_size: ByteSize,
+        limits: RequestLimits,
     ) -> Self {
-        Self { snapshots, observability, max_request_size }
+        Self { snapshots, observability, limits }
     }
 }
 
@@ -88,8 +90,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let RecordLayer { snapshots, observability, max_request_size } = &self.layer;
-        let slot = Rpc::of_path(request.uri().path()).map(|rpc| {
+        let RecordLayer { snapshots, observability, limits } = &self.layer;
+        let slot = rpc(&request).map(|rpc| {
             let snapshot = Arc::clone(&snapshots.borrow());
             let record = CallRecord::begin(rpc, snapshot, observability, request.headers());
             let slot = RecordSlot::new(record);
@@ -97,9 +99,16 @@ where
             request.extensions_mut().insert(slot.clone());
             slot
         });
-        let request = request.map(|body| Body::new(Upload::new(body)));
-        Recorded { response: self.inner.call(request), slot, max_request_size: *max_request_size }
+        let request = request.map(|body| Body::new(Upload::new(body, limits.upload_timeout)));
+        Recorded { response: self.inner.call(request), slot, limits: *limits }
     }
+}
+
+/// The RPC that a request calls. `None`: it is no gRPC call, or one of a service that is not recorded.
+fn rpc<B>(request: &Request<B>) -> Option<Rpc> {
+    let content_type = request.headers().get(CONTENT_TYPE)?;
+    let is_grpc = content_type.as_bytes().starts_with(b"application/grpc");
+    is_grpc.then(|| Rpc::of_path(request.uri().path())).flatten()
 }
 
 // === impl Recorded ===
@@ -116,23 +125,19 @@ where
         let response = ready!(this.response.poll(cx))?;
         let record = this.slot.take().and_then(|slot| slot.claim());
         Poll::Ready(Ok(match record {
-            Some(record) => finish(record, response, *this.max_request_size),
+            Some(record) => finish(record, response, *this.limits),
             None => response,
         }))
     }
 }
 
 /// Ends a record that no RPC has claimed.
-fn finish<B: Default>(
-    mut record: CallRecord,
-    response: Response<B>,
-    max_request_size: ByteSize,
-) -> Response<B> {
+fn finish<B: Default>(mut record: CallRecord, response: Response<B>, limits: RequestLimits) -> Response<B> {
     let Some(status) = Status::from_header_map(response.headers()) else {
         record.answered_with(Code::Ok, None);
         return response;
     };
-    if let Some(error) = map_decode_error(&status, max_request_size) {
+    if let Some(error) = map_decode_error(&status, limits) {
         return record.failed(error).into_http();
     }
     record.answered_with(status.code(), reason_of(&status));

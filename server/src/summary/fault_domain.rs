@@ -57,6 +57,7 @@ impl FaultDomain {
             CallError::Invalid(_)
             | CallError::UnknownTask(_)
             | CallError::UnknownRequest
+            | CallError::UploadTimeout { .. }
             | CallError::NoEligibleModel(_)
             | CallError::SlowConsumer { .. }
             | CallError::DeadlineExceeded { attempts: 0 } => Self::Caller,

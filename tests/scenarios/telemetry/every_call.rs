@@ -1,4 +1,4 @@
-//! Every call of the contract's services ends with exactly one log line and one span, however it ends.
+//! Every gRPC call except health checks and reflection ends with exactly one log line and one span, however it ends.
 use super::{
     collector::{Capture, Collector, value},
     of_kind,
@@ -170,6 +170,53 @@ async fn a_call_that_is_cancelled_during_its_upload() {
     assert_eq!(setup.ends().await, ["Converse CANCELLED"]);
 }
 
+/// How a caller leaves before its request is complete.
+#[derive(Clone, Copy)]
+enum Leaves {
+    Reset(h2::Reason),
+    ClosesTheConnection,
+}
+
+/// Sends a part of a request over HTTP/2 and leaves.
+async fn leave_during_upload(setup: &Setup, path: &str, part: &'static [u8], how: Leaves) {
+    let handshake = h2::client::handshake(setup.switchboard.connection()).await;
+    let (mut calls, connection) = handshake.expect("connects");
+    let connection = tokio::spawn(async move { drop(connection.await) });
+    let head = http::Request::post(format!("http://switchboard.test{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    let (_response, mut request) =
+        calls.send_request(head.body(()).expect("is valid"), false).expect("is sent");
+    request.send_data(part.into(), false).expect("is sent");
+    sleep(Duration::from_millis(10)).await;
+    match how {
+        Leaves::Reset(reason) => request.send_reset(reason),
+        Leaves::ClosesTheConnection => connection.abort(),
+    }
+    sleep(Duration::from_millis(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_during_its_upload_has_cancelled_however_it_leaves() {
+    const STREAM: &str = "/switchboard.v1.ConverseService/ConverseStream";
+    const FEEDBACK: &str = "/switchboard.v1.FeedbackService/RecordFeedback";
+    for how in [
+        Leaves::Reset(h2::Reason::CANCEL),
+        Leaves::Reset(h2::Reason::INTERNAL_ERROR),
+        Leaves::Reset(h2::Reason::REFUSED_STREAM),
+        Leaves::ClosesTheConnection,
+    ] {
+        for part in [&b""[..], b"\0\0", b"\0\0\0\0\x09coding"] {
+            let setup = Setup::start(says("Done."));
+            for path in [CONVERSE, STREAM, FEEDBACK] {
+                leave_during_upload(&setup, path, part, how).await;
+            }
+            let ends = setup.ends().await;
+            assert_eq!(ends, ["Converse CANCELLED", "ConverseStream CANCELLED", "RecordFeedback CANCELLED"]);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_sends_its_request() {
     let setup = Setup::start(says("Done."));
@@ -179,7 +226,7 @@ async fn a_call_that_never_sends_its_request() {
     let codec = ProstCodec::<pb::ConverseRequest, pb::ConverseResponse>::default();
     let call = grpc.client_streaming(nothing, PathAndQuery::from_static(CONVERSE), codec);
     call.await.expect_err("the upload timeout ends it");
-    assert_eq!(setup.ends().await, ["Converse CANCELLED"]);
+    assert_eq!(setup.ends().await, ["Converse ERROR DEADLINE_EXCEEDED"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,19 +248,17 @@ async fn a_request_above_the_size_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_method_of_a_service_of_the_contract() {
+async fn an_unknown_method_or_service() {
     let setup = Setup::start(says("Done."));
-    for path in ["/switchboard.v1.ConverseService/Nothing", "/switchboard.v1.RoutingService/Nothing"] {
+    for path in ["/switchboard.v1.ConverseService/Nothing", "/switchboard.v2.ConverseService/Converse"] {
         assert_eq!(send(&setup, path, chat_request("chat", "Hello.")).await.code(), Code::Unimplemented);
     }
     assert_eq!(setup.ends().await, ["_OTHER ERROR", "_OTHER ERROR"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_services_have_neither_a_line_nor_a_span() {
+async fn a_health_check_has_neither_a_line_nor_a_span() {
     let setup = Setup::start(says("Done."));
-    let status = send(&setup, "/elsewhere.v1.Service/Method", chat_request("chat", "Hello.")).await;
-    assert_eq!(status.code(), Code::Unimplemented);
     setup.switchboard.health().check(HealthCheckRequest::default()).await.expect("answers");
     assert_eq!(setup.ends().await, [""; 0]);
 }

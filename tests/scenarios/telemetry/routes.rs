@@ -70,6 +70,31 @@ async fn the_reason_of_a_skip_is_the_reason_of_the_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_task_is_visible_in_span_metric_and_log() {
+    let collector = Collector::start();
+    let capture = collector.capture(|_, _| {});
+    let switchboard = Scenario::new()
+        .route("chat", ["one"])
+        .model("one", says("Hello."))
+        .with_telemetry(&capture.telemetry)
+        .configure(|config| config.routing.unknown_tasks = UnknownTasks::Refuse)
+        .start();
+    switchboard.converse("caht", "Hello.").await.expect_err("is refused");
+    wait_for_ends(&capture, 1).await;
+
+    let line = &capture.log.lines("call ended")[0];
+    assert_eq!(
+        (line["requested_task"].as_str(), line["resolution"].as_str()),
+        (Some("caht"), Some("unknown"))
+    );
+    let spans = collector.spans(&capture);
+    let call = of_kind(&spans, SpanKind::Server)[0];
+    assert_eq!(value(&call.attributes, "switchboard.task.requested"), "caht");
+    let metrics = collector.metrics(&capture);
+    assert_eq!(points(&metrics, "switchboard.calls", &[("resolution", "unknown")]), [1.0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_task_is_visible_in_span_metric_and_log() {
     for (requested, task, resolution) in
         [("caht", "default", "unknown"), ("chat", "chat", "named"), ("", "default", "absent")]
