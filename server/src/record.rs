@@ -348,6 +348,9 @@ impl Drop for CallRecord {
         let consumer = self.consumer.as_ref().filter(|_| !self.has_ended);
         match consumer.and_then(|consumer| consumer.error(self.attempts())) {
             Some(error) => drop(self.failed(error)),
+            None if self.attempts.observer().is_cut_off() => {
+                self.end(CallOutcome::Error, None, FaultDomain::Switchboard, Code::Unavailable);
+            }
             None => self.end(CallOutcome::Cancelled, None, FaultDomain::Caller, Code::Cancelled),
         }
     }

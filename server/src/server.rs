@@ -119,7 +119,7 @@ where
         upload_timeout: config.server.upload_timeout,
     };
     let serving = connections(config, &snapshots)
-        .layer(RecordLayer::new(snapshots, observability, limits))
+        .layer(RecordLayer::new(snapshots, Arc::clone(&observability), limits))
         .layer(MapResponseLayer::new(guard))
         .layer(AdmissionLayer::new(&config.admission))
         .add_routes(services.routes())
@@ -142,6 +142,8 @@ where
     if matches!(drained, Ok(Drained::Clean)) {
         monitors.close();
         let _records_ended = timeout(FINAL_WRITES, monitors.wait()).await;
+    } else {
+        observability.cut_off(); // the calls end when the runtime drops them
     }
     writer.finish(FINAL_WRITES).await;
     drained

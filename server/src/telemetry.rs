@@ -54,7 +54,7 @@ use spans::CallSpan;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -94,6 +94,15 @@ pub struct Observability {
     style: Style,
     /// In the order in which they get each summary.
     sinks: Vec<Arc<dyn CallSink>>,
+    /// True once the drain timeout is over: what is dropped now was cut off, and has not been cancelled.
+    is_cut_off: AtomicBool,
+}
+
+impl Observability {
+    /// From now on a call whose record is dropped was cut off by this server.
+    pub(crate) fn cut_off(&self) {
+        self.is_cut_off.store(true, Relaxed);
+    }
 }
 
 /// Receives the summary of every call.
@@ -204,7 +213,14 @@ impl Telemetry {
         sinks.extend(metrics.clone().map(|metrics| metrics as Arc<dyn CallSink>));
         sinks.push(Arc::new(spans::SpanSink));
         sinks.push(Arc::new(log::CallLog));
-        Observability { tracer: self.tracer(), metrics, in_flight, style: self.style, sinks }
+        Observability {
+            tracer: self.tracer(),
+            metrics,
+            in_flight,
+            style: self.style,
+            sinks,
+            is_cut_off: AtomicBool::new(false),
+        }
     }
 
     /// Where judgements are reported.

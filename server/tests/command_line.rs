@@ -222,6 +222,32 @@ async fn two_settings_are_enough_to_serve_and_sigterm_drains() {
     assert!(child.wait().await.expect("ends").success());
 }
 
+#[tokio::test]
+async fn calls_that_the_drain_timeout_cuts_off_have_a_line() {
+    let simulator = simulator(1.0).await;
+    let folder = TempDir::new().expect("is writable");
+    let config = written(&folder, &(VALID.to_owned() + "[server]\ndrain_timeout = \"100ms\"\n"));
+    let mut command = on_aws(&["serve", "--listen", "127.0.0.1:0"], &simulator.endpoint_url());
+    command.env("SWITCHBOARD_CONFIG", &config);
+    let (mut child, address, mut log) = started_with_log(&mut command).await;
+    let caller = Switchboard::connect(format!("http://{address}")).await.expect("connects");
+    let mut stream = caller.stream(ask("", "Write a program.")).await.expect("begins");
+    stream.next().await.expect("has a first event").expect("is the route");
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("runs");
+    kill_process(pid, Signal::TERM).expect("is told");
+
+    stream.collect_message().await.expect_err("is cut off");
+    assert!(child.wait().await.expect("ends").success());
+    let mut ends = Vec::new();
+    while let Some(line) = log.next_line().await.expect("is text") {
+        let line: serde_json::Value = serde_json::from_str(&line).expect("is a JSON line");
+        if line["message"] == "call ended" {
+            ends.push(format!("{} {} {}", line["method"], line["outcome"], line["fault_domain"]));
+        }
+    }
+    assert_eq!(ends, [r#""ConverseStream" "ERROR" "switchboard""#]);
+}
+
 /// More lines than a pipe holds (64 KiB) wait in the server, while every call is answered.
 #[tokio::test]
 async fn a_log_that_is_not_read_delays_no_call_and_loses_no_line() {

@@ -4,7 +4,9 @@ mod schema;
 
 use super::{Judgement, Score};
 use crate::config;
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
+use rusqlite::{
+    Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, named_params, params,
+};
 use std::{
     fs::OpenOptions,
     io,
@@ -76,13 +78,16 @@ impl Store {
         };
         database.pragma_update(None, "foreign_keys", true)?;
         schema::migrate(&mut database)?;
+        if config.file.is_some() {
+            set_durability(&database)?; // only now: the file of another program stays as it is
+        }
         Ok(Self { database, retention: config.retention, max_answers: config.max_answers.get() })
     }
 
     /// Stores answers, and removes rows that exceed the retention or the maximum number.
     pub(super) fn remember(&mut self, answers: &[AnswerRecord], now: SystemTime) -> rusqlite::Result<()> {
         let (cutoff, max) = (self.cutoff(now), self.max_answers);
-        let transaction = self.database.transaction()?;
+        let transaction = self.writing()?;
         {
             let mut insert = transaction.prepare_cached(
                 "INSERT OR IGNORE INTO answers
@@ -119,7 +124,7 @@ impl Store {
         now: SystemTime,
     ) -> rusqlite::Result<Option<(AnswerRecord, bool)>> {
         let (cutoff, max) = (self.cutoff(now), self.max_answers);
-        let transaction = self.database.transaction()?;
+        let transaction = self.writing()?;
         let found = transaction
             .prepare_cached("SELECT * FROM answers WHERE request_id = ?1 AND at >= ?2")?
             .query_row(params![request_id, cutoff], |row| Ok((row.get("seq")?, answer(row)?)))
@@ -131,6 +136,12 @@ impl Store {
         Ok(Some((answer, replaced)))
     }
 
+    /// A transaction that writes. It waits for another process's from the start: one that only later wants to
+    /// write would fail at once.
+    fn writing(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        self.database.transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+
     /// Time before which answers are too old, in milliseconds since 1970.
     fn cutoff(&self, now: SystemTime) -> i64 {
         now.checked_sub(self.retention).map_or(0, millis)
@@ -140,11 +151,13 @@ impl Store {
 /// Opens a file that only this user can read, because comments are private.
 fn open_file(file: &Path) -> Result<Connection, StoreError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
-    let database = Connection::open(file)?;
+    Ok(Connection::open(file)?)
+}
+
+fn set_durability(database: &Connection) -> rusqlite::Result<()> {
     database.pragma_update(None, "journal_mode", "WAL")?; // readers and the writer do not wait for each other
     // A power failure can lose the last transactions, but not corrupt the file.
-    database.pragma_update(None, "synchronous", "NORMAL")?;
-    Ok(database)
+    database.pragma_update(None, "synchronous", "NORMAL")
 }
 
 /// Inserts a judgement, or replaces the earlier one of the same judge and criterion. Returns true if it

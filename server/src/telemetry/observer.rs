@@ -18,7 +18,7 @@ use crate::{
 };
 use http::HeaderMap;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::Duration,
 };
 use switchboard_proto::v1::{self as pb, ErrorReason};
@@ -61,6 +61,11 @@ impl CallObserver {
             _in_flight: observability.in_flight.begin(rpc),
             observability: Arc::clone(observability),
         }
+    }
+
+    /// True if the server cuts off what still runs.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.observability.is_cut_off.load(Ordering::Relaxed)
     }
 
     pub(crate) fn resolved(&self, task: &Arc<Task>) {

@@ -10,8 +10,12 @@ mod serve;
 
 use clap::{Parser, Subcommand};
 use result::Result;
-use std::{future::Future, process::ExitCode};
+use serve::Served;
+use std::{future::Future, process::ExitCode, time::Duration};
 use tokio::runtime;
+
+/// Time for the tasks of calls that were cut off to be dropped.
+const CUT_OFF_TIME: Duration = Duration::from_secs(1);
 
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(check) => check.run(),
         Command::Prices(prices) => prices.run(),
-        Command::Serve(serve) => run(serve.run()),
+        Command::Serve(serve) => run(serve.run()).and_then(Served::finish),
         Command::Demo(demo) => run(demo.run()),
     };
     match done {
@@ -56,9 +60,10 @@ fn main() -> ExitCode {
 
 /// The LIFO slot is off: with it each event of a stream becomes a small write of its own, which triples the
 /// cost of a dense stream.
-fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
+fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().disable_lifo_slot().build()?;
     let done = runtime.block_on(work);
-    runtime.shutdown_background(); // calls that were cut off must not delay the exit
+    // Drops the calls that were cut off, whose records end then. A call that does not yield must not delay the exit.
+    runtime.shutdown_timeout(CUT_OFF_TIME);
     done
 }

@@ -50,7 +50,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) async fn run(self) -> Result<()> {
+    pub(crate) async fn run(self) -> Result<Served> {
         let file = self.config.as_deref();
         let mut config = match file {
             Some(file) => read_config(file)?,
@@ -59,7 +59,7 @@ impl Serve {
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         config.feedback.file = config.feedback.file.map(|store| relative_to(file, &store));
         let (telemetry, environment) = start_telemetry(&config)?;
-        let _log = start_logging(DEFAULT_LOG, &telemetry)?;
+        let log = start_logging(DEFAULT_LOG, &telemetry)?;
         rlimit::raise_open_files(&config);
         let listener = listen(config.server.listen).await?;
         let page = match config.telemetry.prometheus.or(environment.prometheus) {
@@ -82,11 +82,30 @@ impl Serve {
             drained = switchboard_server::serve(parts, incoming, shutdown_signal()) => drained,
             never = serve_page(&telemetry, page) => match never {},
         };
-        telemetry.finish(FINAL_EXPORTS).await;
-        match drained.map_err(|error| format!("the server failed: {error}"))? {
+        let drained = drained.map_err(|error| format!("the server failed: {error}"))?;
+        Ok(Served { drained, telemetry, log })
+    }
+}
+
+/// What is left of a server once its runtime has ended.
+#[derive(Debug)]
+pub(crate) struct Served {
+    drained: Drained,
+    telemetry: Telemetry,
+    log: WriterGuard,
+}
+
+impl Served {
+    /// Exports what is queued, and writes the last lines of the log. Called when the runtime of the calls has ended: the
+    /// records of those that were cut off have ended with it.
+    pub(crate) fn finish(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        runtime.block_on(self.telemetry.finish(FINAL_EXPORTS));
+        match self.drained {
             Drained::Clean => tracing::info!("drained"),
             Drained::Cut => tracing::warn!("the drain timeout is over: running calls were cut off"),
         }
+        drop(self.log);
         Ok(())
     }
 }

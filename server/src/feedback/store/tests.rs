@@ -245,7 +245,29 @@ fn a_database_of_another_program_is_refused_whatever_its_version() {
     let database = Connection::open(&file).expect("opens");
     database.execute_batch("CREATE TABLE notes (text TEXT); PRAGMA user_version = 1;").expect("writes");
     drop(database);
-    assert!(matches!(Store::open(&config(Some(file), 10)).map(drop), Err(StoreError::NotAStore)));
+    let before = std::fs::read(&file).expect("is readable");
+    assert!(matches!(Store::open(&config(Some(file.clone()), 10)).map(drop), Err(StoreError::NotAStore)));
+    assert!(std::fs::read(&file).expect("is readable") == before, "the file has changed");
+}
+
+#[test]
+fn two_processes_can_write_at_once() {
+    let folder = TempDir::new().expect("is writable");
+    let config = config(Some(folder.path().join("feedback.db")), 1000);
+    let write = |name: &'static str| {
+        let mut store = Store::open(&config).expect("opens");
+        std::thread::spawn(move || {
+            for nth in 0..100 {
+                let id = format!("{name}{nth}");
+                store.remember(&[answer(&id, now())], now()).expect("waits for the other");
+                store.judge(&id, &by("ada"), now()).expect("waits for the other").expect("is known");
+            }
+        })
+    };
+    let writers = ["a", "b"].map(write);
+    for writer in writers {
+        writer.join().expect("writes");
+    }
 }
 
 fn rows(store: &Store, table: &str) -> i64 {
