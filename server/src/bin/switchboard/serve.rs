@@ -82,7 +82,7 @@ impl Serve {
             drained = switchboard_server::serve(parts, incoming, shutdown_signal()) => drained,
             never = serve_page(&telemetry, page) => match never {},
         };
-        let drained = drained.map_err(|error| format!("the server failed: {error}"))?;
+        let drained = drained.map_err(|error| format!("the server failed: {error}"));
         Ok(Served { drained, telemetry, log })
     }
 }
@@ -90,18 +90,19 @@ impl Serve {
 /// What is left of a server once its runtime has ended.
 #[derive(Debug)]
 pub(crate) struct Served {
-    drained: Drained,
+    drained: std::result::Result<Drained, String>,
     telemetry: Telemetry,
     log: WriterGuard,
 }
 
 impl Served {
-    /// Exports what is queued, and writes the last lines of the log. Called when the runtime of the calls has ended: the
-    /// records of those that were cut off have ended with it.
+    /// Exports what is queued, and writes the last lines of the log. Called when the runtime of the calls has
+    /// ended: the records of those that were cut off have ended with it.
     pub(crate) fn finish(self) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(self.telemetry.finish(FINAL_EXPORTS));
-        match self.drained {
+        runtime.shutdown_background(); // an export that takes longer must not delay the exit
+        match self.drained? {
             Drained::Clean => tracing::info!("drained"),
             Drained::Cut => tracing::warn!("the drain timeout is over: running calls were cut off"),
         }
