@@ -1,9 +1,9 @@
 //! A request's body: bounded in time, and pending for ever if its caller is gone.
 //!
-//! tonic answers a body that breaks off by the error of the transport, as if Switchboard had failed, and takes one that
-//! RST_STREAM with CANCEL has cut off as the end of the messages. Nobody reads these answers. While the body is
-//! pending instead, hyper notices the end of the stream or of the connection and drops the call, which the record reports
-//! as cancelled, however the caller left.
+//! tonic answers a body that breaks off by the error of the transport, as if Switchboard had failed, and
+//! takes one that RST_STREAM with CANCEL has cut off as the end of the messages. Nobody reads these answers.
+//! While the body is pending instead, hyper notices the end of the stream or of the connection and drops the
+//! call, which the record reports as cancelled, however the caller left.
 use crate::error::{CallError, Context as ErrorContext};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;

@@ -63,7 +63,8 @@ fn main() -> ExitCode {
 fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().disable_lifo_slot().build()?;
     let done = runtime.block_on(work);
-    // Drops the calls that were cut off, whose records end then. A call that does not yield must not delay the exit.
+    // Drops the calls that were cut off, whose records end then. A call that does not yield must not delay
+    // the exit.
     runtime.shutdown_timeout(CUT_OFF_TIME);
     done
 }
